@@ -1,0 +1,234 @@
+package schemas
+
+import "net/http"
+
+// Code is a stable refusal or flag. Receipts, ABCI results and HTTP answers
+// share this one closed list: a number never changes its meaning and is never
+// used again. Numbers go on the wire and into hashes, names into JSON.
+type Code uint32
+
+// OK is the absence of a refusal.
+const OK Code = 0
+
+// What is wrong with an event or a request as written.
+const (
+	BadJSON           Code = 100 + iota // not one well-formed JSON text
+	TooDeep                             // nested deeper than the limit
+	TooLarge                            // larger than a limit on bytes or counts
+	DuplicateKey                        // one object names a member twice
+	MissingField                        // a member that the event type needs is absent
+	UnknownField                        // a member that the standard does not define and no namespace owns
+	BadValue                            // a member's value has the wrong type or form
+	BadTime                             // a time or time zone offset that cannot be read
+	BadIdentifier                       // an identifier that its scheme does not allow
+	BadCheckDigit                       // a GS1 key whose check digit is wrong
+	UnknownVocabulary                   // a bare word that the Core Business Vocabulary lacks
+	BadQuantity                         // a quantity that is no bounded exact decimal
+	BadContext                          // an @context that cannot be used, or a prefix it does not define
+	BadDocument                         // not an EPCIS document of a version that is read here
+)
+
+// What is wrong with a transaction (class A: a block that holds one is invalid).
+const (
+	BadEncoding         Code = 200 + iota // bytes that are not the one canonical encoding
+	WrongChain                            // signed for another chain
+	WrongRules                            // signed for another rules version
+	UnknownPartner                        // no such partner
+	UnknownKey                            // the partner has no such key
+	KeyNotValid                           // the key's validity does not cover this height, or its role not this kind
+	BadSignature                          // the signature does not verify
+	Expired                               // the expiry height has passed
+	ExpiryTooFar                          // the expiry height is beyond the window that is remembered
+	Replayed                              // this transaction was admitted before
+	RootMismatch                          // the messages do not hash to the signed root
+	TransactionTooLarge                   // a cap on a transaction or block is exceeded
+	BadCompression                        // bodies do not decompress to exactly what was declared
+	Unsupported                           // reserved bytes of a later version
+)
+
+// Why a rule refused a message (class B: always a code, never an invalid block).
+const (
+	EventIDConflict Code = 300 + iota // the partner recorded other content under this eventID
+	Undone                            // an atomic transaction's other message was refused
+	RuleFailed                        // a rule broke down; the message's writes were dropped
+)
+
+// Flags: recorded, with this said about it.
+const (
+	NotCustodian         Code = 400 + iota // a claim: somebody else holds what the event would change
+	ClaimedUnseen                          // the item had no record; its first mover holds it now
+	UnmatchedDeclaration                   // an error declaration without an identical prior event: voids nothing
+	FutureTime                             // the claimed time is more than ten minutes ahead of the block
+	FromExternal                           // the item came back from a holder outside the network
+	AwaitingOffer                          // a receipt that came before its offer, and waits for it
+	MatchedReceipt                         // the offer met a receipt that was waiting, and custody moved
+	OfferReplaced                          // an earlier open offer was withdrawn by this one
+	OfferRejected                          // the receiver refused the offer: custody stays
+	OfferCancelled                         // the custodian withdrew the offer
+	InsideContainer                        // not moved by itself: its container's hand-over decides
+	ContainmentConflict                    // not moved: another container holds it
+	ContainmentCycle                       // not moved: it would contain itself
+	ContainmentTooDeep                     // not moved: containers nest at most sixteen deep
+	NotContained                           // taken out of a container that it is not in
+	EndedItem                              // the item was consumed, destroyed or decommissioned before
+	UnknownQuantity                        // a balance cannot be told after this event
+	TooManyOpen                            // no further offer or receipt can wait for this item
+)
+
+// What the gateway says of a request.
+const (
+	Unauthorized         Code = 500 + iota // no valid API key
+	Forbidden                              // the key lacks the scope
+	NotFound                               // no such resource
+	MethodNotAllowed                       // the resource does not do this
+	NotAcceptable                          // none of the accepted media types can be given
+	UnsupportedMediaType                   // the body's media type is not read
+	BadParameter                           // a query parameter that is unknown, repeated or malformed
+	IdempotencyConflict                    // the Idempotency-Key was used with another body
+	InProgress                             // the first request with this Idempotency-Key has no outcome yet
+	RateLimited                            // too many requests for this key
+	Overloaded                             // the node sheds load
+	Unavailable                            // catching up, halted or without quorum
+	ViewExpired                            // the page's height is no longer held
+	URITooLong                             // the request line is too long
+	Internal                               // a fault of the node, logged there
+)
+
+type codeRow struct {
+	name   string
+	status int // HTTP status of an answer that is this code; 0 for flags, which never are
+	hint   string
+}
+
+// codes is the one table from codes to names, HTTP statuses and hints.
+var codes = map[Code]codeRow{
+	OK: {"ok", http.StatusOK, ""},
+
+	BadJSON:           {"bad_json", 400, "send one JSON object, encoded as UTF-8"},
+	TooDeep:           {"too_deep", 400, "flatten the nesting: at most 32 levels are read"},
+	TooLarge:          {"too_large", 413, "send less in one piece: the limits are announced by OPTIONS and in docs/format.md"},
+	DuplicateKey:      {"duplicate_key", 400, "name each member of an object once"},
+	MissingField:      {"missing_field", 400, "add the member that the pointer names"},
+	UnknownField:      {"unknown_field", 400, "correct the name, or give an extension a prefix that @context defines"},
+	BadValue:          {"bad_value", 400, "correct the value that the pointer names"},
+	BadTime:           {"bad_time", 400, "write times as 2026-01-31T12:00:00.000+01:00, offsets as +01:00"},
+	BadIdentifier:     {"bad_identifier", 400, "write an EPC URN, a GS1 Digital Link URI or a private URI"},
+	BadCheckDigit:     {"bad_check_digit", 400, "correct the key: its last digit does not follow from the others"},
+	UnknownVocabulary: {"unknown_vocabulary", 400, "use a term of the Core Business Vocabulary, or your own as a URI"},
+	BadQuantity:       {"bad_quantity", 400, "write a decimal number of at most 18 digits before and 12 after the point"},
+	BadContext:        {"bad_context", 400, "define the prefix inline in @context: remote contexts are never fetched"},
+	BadDocument:       {"bad_document", 400, "send an EPCISDocument with schemaVersion 2.0 and epcisBody.eventList"},
+
+	BadEncoding:         {"bad_encoding", 400, "encode the transaction canonically: docs/format.md"},
+	WrongChain:          {"wrong_chain", 400, "sign for the chain id that /api/v1/network tells"},
+	WrongRules:          {"wrong_rules", 400, "sign for the rules version that /api/v1/network tells"},
+	UnknownPartner:      {"unknown_partner", 400, "the partner is not on this ledger"},
+	UnknownKey:          {"unknown_key", 400, "the partner has no key of this id"},
+	KeyNotValid:         {"key_not_valid", 400, "use a key whose role and validity cover this"},
+	BadSignature:        {"bad_signature", 400, "sign the header's own bytes with the key that it names"},
+	Expired:             {"expired", 400, "sign again with a later expiry height"},
+	ExpiryTooFar:        {"expiry_too_far", 400, "choose an expiry at most 10,000 heights ahead"},
+	Replayed:            {"replayed", 409, "the transaction is on the ledger already: ask for its receipt"},
+	RootMismatch:        {"root_mismatch", 400, "sign the Merkle root of the messages that are sent"},
+	TransactionTooLarge: {"transaction_too_large", 413, "send fewer or smaller events in one transaction"},
+	BadCompression:      {"bad_compression", 400, "one zstd frame, exact declared size, window up to 1 MiB, no dictionary"},
+	Unsupported:         {"unsupported", 400, "leave out what is reserved for a later version"},
+
+	EventIDConflict: {"event_id_conflict", 409, "give the new event an eventID of its own, or send an error declaration"},
+	Undone:          {"undone", 409, "correct the refused event and send all again, or let the others proceed"},
+	RuleFailed:      {"rule_failed", 500, "nothing was changed; tell the maintainers the transaction"},
+
+	NotCustodian:         {"not_custodian", 409, "recorded as a claim: ask the custodian for a hand-over"},
+	ClaimedUnseen:        {"claimed_unseen", 0, "the ledger knew nothing of the item before"},
+	UnmatchedDeclaration: {"unmatched_declaration", 0, "declare the same event under the same eventID to void it"},
+	FutureTime:           {"future_time", 0, "check the clock of the system that wrote the event"},
+	FromExternal:         {"from_external", 0, "the item was held outside the network"},
+	AwaitingOffer:        {"awaiting_offer", 0, "custody moves when the custodian's shipping event names you"},
+	MatchedReceipt:       {"matched_receipt", 0, "the receiver's event was waiting for this offer"},
+	OfferReplaced:        {"offer_replaced", 0, "one item has one open offer"},
+	OfferRejected:        {"offer_rejected", 0, "custody stays with the shipper"},
+	OfferCancelled:       {"offer_cancelled", 0, "custody stays with the shipper"},
+	InsideContainer:      {"inside_container", 0, "hand over the outermost container, or take the item out first"},
+	ContainmentConflict:  {"containment_conflict", 0, "take the item out of the other container first"},
+	ContainmentCycle:     {"containment_cycle", 0, "a thing cannot be inside itself"},
+	ContainmentTooDeep:   {"containment_too_deep", 0, "containers nest at most sixteen deep"},
+	NotContained:         {"not_contained", 0, "the item was not in this container"},
+	EndedItem:            {"ended_item", 0, "the item was consumed, destroyed or decommissioned before"},
+	UnknownQuantity:      {"unknown_quantity", 0, "report exact quantities to keep a balance"},
+	TooManyOpen:          {"too_many_open", 0, "close offers or receipts that are open"},
+
+	Unauthorized:         {"unauthorized", 401, "send Authorization: Bearer KEY"},
+	Forbidden:            {"forbidden", 403, "use a key with the scope that the detail names"},
+	NotFound:             {"not_found", 404, "check the identifier"},
+	MethodNotAllowed:     {"method_not_allowed", 405, "see /openapi.json"},
+	NotAcceptable:        {"not_acceptable", 406, "accept application/json"},
+	UnsupportedMediaType: {"unsupported_media_type", 415, "send application/json or application/ld+json"},
+	BadParameter:         {"bad_parameter", 400, "see /openapi.json for the parameters"},
+	IdempotencyConflict:  {"idempotency_conflict", 409, "use a new Idempotency-Key for a new request"},
+	InProgress:           {"in_progress", 409, "ask again: the first request has no outcome yet"},
+	RateLimited:          {"rate_limited", 429, "wait as Retry-After says"},
+	Overloaded:           {"overloaded", 503, "wait as Retry-After says"},
+	Unavailable:          {"unavailable", 503, "wait until /readyz answers 200"},
+	ViewExpired:          {"view_expired", 410, "begin again at the first page"},
+	URITooLong:           {"uri_too_long", 414, "shorten the request line"},
+	Internal:             {"internal", 500, "the node's log tells more"},
+}
+
+// String returns the code's stable name, as JSON shows it.
+func (c Code) String() string {
+	if row, ok := codes[c]; ok {
+		return row.name
+	}
+	return "unknown_code"
+}
+
+// Status returns the HTTP status of an answer that is this code, 0 for flags.
+func (c Code) Status() int { return codes[c].status }
+
+// Hint returns what a caller can do about it.
+func (c Code) Hint() string { return codes[c].hint }
+
+// Known reports whether the code is in the list.
+func (c Code) Known() bool { _, ok := codes[c]; return ok }
+
+// MarshalText writes the code's name.
+func (c Code) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads a code's name.
+func (c *Code) UnmarshalText(b []byte) error {
+	for k, row := range codes {
+		if row.name == string(b) {
+			*c = k
+			return nil
+		}
+	}
+	return &Fault{Code: BadValue, Detail: "no such code: " + string(b)}
+}
+
+// Codes returns every code of the list, in no particular order.
+func Codes() []Code {
+	out := make([]Code, 0, len(codes))
+	for c := range codes {
+		out = append(out, c)
+	}
+	return out
+}
+
+// Fault is an error that tells a caller what is wrong, where, and what to do.
+type Fault struct {
+	Code    Code
+	Pointer string // RFC 6901 pointer into what was sent, where one applies; "" is the whole
+	Detail  string // what is wrong, naming the offending value
+}
+
+// Error returns the code, the pointer and the detail in one line.
+func (f *Fault) Error() string {
+	s := f.Code.String()
+	if f.Pointer != "" {
+		s += " at " + f.Pointer
+	}
+	if f.Detail != "" {
+		s += ": " + f.Detail
+	}
+	return s
+}
