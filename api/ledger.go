@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Ledger is the one thing that the gateway needs of its node: submit, read,
+// prove, watch. All methods may be called by many goroutines.
+type Ledger interface {
+	// Sign makes a transaction of the events and signs it with the gateway's
+	// key. It changes nothing. Events beyond a transaction's bounds are refused
+	// with a *schemas.Fault (transaction_too_large).
+	Sign(actor string, atomic bool, events []*schemas.Event) (Signed, error)
+
+	// Broadcast gives a signed transaction to the network. It returns soon, and
+	// may be repeated. A *schemas.Fault is a final refusal of these bytes
+	// (replayed: they are on the ledger already); ErrUnavailable means that the
+	// node cannot take it now.
+	Broadcast(ctx context.Context, raw []byte) error
+
+	// Await blocks until the transaction is committed, or the context ends, or
+	// the ledger has passed its expiry without it (ErrExpired: it never will be
+	// committed). Committed transactions are answered at once, however old.
+	Await(ctx context.Context, id schemas.Hash, expiry int64) (*schemas.Receipt, error)
+
+	// DryRun answers the receipt that the events would get now. Nothing is recorded.
+	DryRun(ctx context.Context, actor string, atomic bool, events []*schemas.Event) (*schemas.Receipt, error)
+
+	// View returns the last committed state, and ViewAt that of one of the last
+	// few heights (else a *schemas.Fault view_expired).
+	View() (View, error)
+	ViewAt(height int64) (View, error)
+
+	// Bundle proves an item's trails, or its absence, to somebody who trusts no
+	// node. Answers the encoded bundle in its binary form.
+	Bundle(ctx context.Context, id string) ([]byte, error)
+
+	// Trust is an auditor's root of trust at the last committed height.
+	Trust(ctx context.Context) (*Trust, error)
+
+	// Network tells the node's view of the network.
+	Network(ctx context.Context) (*Network, error)
+
+	// Watch returns a channel that is closed when a height above this one is committed.
+	Watch(height int64) <-chan struct{}
+}
+
+// Signed is a transaction that can be broadcast.
+type Signed struct {
+	Raw     []byte
+	ID      schemas.Hash
+	Expiry  int64          // last height at which it may be committed
+	Digests []schemas.Hash // of the events, in order
+	IDs     []string       // eventIDs, own or derived
+}
+
+// View reads one committed state. It need not be closed; it expires some
+// heights later, and then answers a *schemas.Fault view_expired.
+type View interface {
+	Height() int64
+	Time() time.Time
+
+	// Item returns an item's state, nil where the ledger has no record. The
+	// custodian is that of the outermost container.
+	Item(id string) (*ItemState, error)
+	// Trail returns records of a trail from the n-th (0-based), at most limit.
+	Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Record, error)
+	// TrailHead returns a trail's head.
+	TrailHead(key schemas.TrailKey) (schemas.Head, error)
+	// Balances returns what partners hold of a class or lot.
+	Balances(class string) ([]Balance, error)
+
+	// Events answers a query, at most q.Limit records; more tells whether others follow.
+	Events(ctx context.Context, q schemas.EventQuery) (records []schemas.Record, more bool, err error)
+	// EventsByID returns every partner's events of this eventID, oldest first.
+	EventsByID(eventID string) ([]schemas.Record, error)
+	// Trace follows an item's history.
+	Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace, error)
+	// Exceptions returns flagged records that concern a partner, newest first.
+	Exceptions(partner string, before *schemas.Locator, limit int) (records []schemas.Record, more bool, err error)
+	// Transaction returns a committed transaction's receipt, nil where there is none.
+	Transaction(id schemas.Hash) (*schemas.Receipt, *TransactionInfo, error)
+	// Partners returns the partners, by id.
+	Partners() ([]schemas.Partner, error)
+}
+
+// TransactionInfo is who signed a transaction, with what.
+type TransactionInfo struct {
+	Partner string `json:"partner"`
+	KeyID   string `json:"key"`
+	Actor   string `json:"actor,omitempty"`
+	Expiry  int64  `json:"expiry"`
+	Atomic  bool   `json:"atomic"`
+}
+
+// ItemState is an item as the ledger has it, with what follows from containers.
+type ItemState struct {
+	schemas.Item
+	ID        string
+	Custodian string // of the outermost container
+	Parent    string // "" when it is in none, or its container was emptied
+}
+
+// Balance is what a partner holds of a class or lot.
+type Balance struct {
+	Partner  string `json:"partner"`
+	UOM      string `json:"uom,omitempty"`
+	Quantity string `json:"quantity,omitempty"` // "" when it cannot be told
+	Known    bool   `json:"known"`
+}
+
+// Trust is what an auditor pins: a header that several nodes confirmed.
+type Trust struct {
+	ChainID          string    `json:"chain_id"`
+	Height           int64     `json:"height"`
+	Time             time.Time `json:"time"`
+	HeaderHash       string    `json:"header_hash"`        // hexadecimal
+	ValidatorSetHash string    `json:"validator_set_hash"` // hexadecimal
+}
+
+// Network is what a node knows of the network.
+type Network struct {
+	ChainID    string          `json:"chain_id"`
+	Rules      uint32          `json:"rules"`
+	Partner    string          `json:"partner"` // whose node this is
+	Height     int64           `json:"height"`
+	Time       time.Time       `json:"time"`
+	AppHash    string          `json:"app_hash"`
+	BlockHash  string          `json:"block_hash"`
+	CatchingUp bool            `json:"catching_up"`
+	Quorum     bool            `json:"quorum"` // blocks can be made, as far as the node sees
+	Halted     bool            `json:"halted"`
+	Peers      int             `json:"peers"`
+	Partners   []NetworkMember `json:"partners"`
+	Version    string          `json:"version"`
+}
+
+// NetworkMember is a partner as this node sees it.
+type NetworkMember struct {
+	schemas.Partner
+	Connected bool `json:"connected"`
+}

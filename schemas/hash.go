@@ -1,0 +1,94 @@
+package schemas
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+
+	"github.com/transparency-dev/merkle/compact"
+	"github.com/transparency-dev/merkle/rfc6962"
+)
+
+// Hash is a SHA-256 output: a digest, a transaction id, a root.
+type Hash [sha256.Size]byte
+
+// String returns 64 lower-case hexadecimal digits.
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// IsZero reports whether no hash is set.
+func (h Hash) IsZero() bool { return h == Hash{} }
+
+// MarshalText writes the hexadecimal form.
+func (h Hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
+
+// UnmarshalText reads the hexadecimal form, 64 digits.
+func (h *Hash) UnmarshalText(b []byte) error {
+	if len(b) != 2*len(h) {
+		return &Fault{Code: BadValue, Detail: "a hash has 64 hexadecimal digits"}
+	}
+	if _, err := hex.Decode(h[:], b); err != nil {
+		return &Fault{Code: BadValue, Detail: "a hash has hexadecimal digits only"}
+	}
+	return nil
+}
+
+// Tags keep the hashes of one purpose from ever being read as another's.
+const (
+	tagHeader   = "waybill/header"   // transaction id, which is what a partner signs
+	tagMessage  = "waybill/message"  // message digest
+	tagSkeleton = "waybill/skeleton" // skeleton hash
+	tagMember   = "waybill/member"   // leaf of a body
+	tagBody     = "waybill/body"     // body root
+	tagEntry    = "waybill/entry"    // link of a trail
+	tagContent  = "waybill/content"  // what an error declaration must repeat
+	tagRegister = "waybill/register" // link of a partner's register
+	tagVoid     = "waybill/void"     // link of a partner's register that voids
+	tagAnchor   = "waybill/anchor"   // link of the header accumulator
+)
+
+// Sum is H(tag, parts...) of the design: SHA-256 over the tag and each part,
+// each behind its length as a minimal unsigned varint, so that no two different
+// lists of parts are hashed as the same bytes.
+func Sum(tag string, parts ...[]byte) Hash {
+	var stack [512]byte
+	b := binary.AppendUvarint(stack[:0], uint64(len(tag)))
+	b = append(b, tag...)
+	for _, p := range parts {
+		b = binary.AppendUvarint(b, uint64(len(p)))
+		b = append(b, p...)
+	}
+	return sha256.Sum256(b)
+}
+
+// MAC is HMAC-SHA-256 under key.
+func MAC(key, message []byte) Hash {
+	m := hmac.New(sha256.New, key)
+	m.Write(message)
+	return Hash(m.Sum(nil))
+}
+
+var ranges = compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
+
+// MerkleRoot is the RFC 6962 tree head over entries in order; over none it is
+// SHA-256 of nothing.
+func MerkleRoot(entries [][]byte) Hash {
+	if len(entries) == 0 {
+		return Hash(rfc6962.DefaultHasher.EmptyRoot())
+	}
+	r := ranges.NewEmptyRange(0)
+	for _, e := range entries {
+		// Append fails only for hashes of the wrong size, which HashLeaf never gives.
+		if err := r.Append(rfc6962.DefaultHasher.HashLeaf(e), nil); err != nil {
+			panic(err)
+		}
+	}
+	root, err := r.GetRootHash(nil)
+	if err != nil {
+		panic(err)
+	}
+	return Hash(root)
+}
+
+func be32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
+func be64(v uint64) []byte { return binary.BigEndian.AppendUint64(nil, v) }

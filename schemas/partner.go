@@ -1,0 +1,242 @@
+package schemas
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"sort"
+)
+
+// Standing says what a partner may do.
+type Standing uint32
+
+// Standings of partners.
+const (
+	Member      Standing = 1 // votes and may validate
+	Participant Standing = 2 // submits, hosted on a member's node
+	Observer    Standing = 3 // reads
+)
+
+var standingNames = map[Standing]string{Member: "member", Participant: "participant", Observer: "observer"}
+
+// String returns the standing's name.
+func (s Standing) String() string { return standingNames[s] }
+
+// MarshalText writes the standing's name.
+func (s Standing) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a standing's name.
+func (s *Standing) UnmarshalText(b []byte) error {
+	for k, name := range standingNames {
+		if name == string(b) {
+			*s = k
+			return nil
+		}
+	}
+	return fmt.Errorf("no such standing: %q", b)
+}
+
+// Holding says how a key is held; proofs tell it.
+type Holding uint32
+
+// Holdings of keys.
+const (
+	HeldByGateway  Holding = 1
+	HeldByClient   Holding = 2
+	HeldInHardware Holding = 3
+)
+
+var holdingNames = map[Holding]string{HeldByGateway: "gateway", HeldByClient: "client", HeldInHardware: "hardware"}
+
+// String returns the holding's name.
+func (h Holding) String() string { return holdingNames[h] }
+
+// MarshalText writes the holding's name.
+func (h Holding) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads a holding's name.
+func (h *Holding) UnmarshalText(b []byte) error {
+	for k, name := range holdingNames {
+		if name == string(b) {
+			*h = k
+			return nil
+		}
+	}
+	return fmt.Errorf("no such holding: %q", b)
+}
+
+// Roles of keys, as bits.
+const (
+	RoleCapture uint32 = 1 << iota // signs events
+	RoleAdmin                      // signs changes of the partner itself
+)
+
+// Partner is an organisation on the ledger.
+type Partner struct {
+	ID       string   `json:"id"`   // short name, [a-z0-9-]
+	Name     string   `json:"name"` // legal name
+	GLN      string   `json:"gln"`  // 13 digits; its PGLN
+	Standing Standing `json:"standing"`
+	NodeID   string   `json:"node_id,omitempty"`   // of its validator node, as peers know it
+	Validate []byte   `json:"validator,omitempty"` // Ed25519 consensus key of its validator
+}
+
+// Append appends the partner's leaf value: 1 name, 2 GLN, 3 standing, 4 node id,
+// 5 consensus key.
+func (p *Partner) Append(dst []byte) []byte {
+	dst = AppendString(dst, 1, p.Name)
+	dst = AppendString(dst, 2, p.GLN)
+	dst = AppendUint(dst, 3, uint64(p.Standing))
+	dst = AppendString(dst, 4, p.NodeID)
+	return AppendField(dst, 5, p.Validate)
+}
+
+// DecodePartner reads the leaf value of the partner id.
+func DecodePartner(id string, b []byte) (Partner, error) {
+	p := Partner{ID: id}
+	f := ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			p.Name = string(v)
+		case 2:
+			p.GLN = string(v)
+		case 3:
+			p.Standing = Standing(f.Uint(n, v))
+		case 4:
+			p.NodeID = string(v)
+		case 5:
+			p.Validate = bytes.Clone(v)
+		default:
+			f.Fail(n, "unknown")
+		}
+	}
+	return p, f.Err()
+}
+
+// Key is a partner's signing key.
+type Key struct {
+	Partner string  `json:"partner"`
+	ID      string  `json:"id"`
+	Public  []byte  `json:"public"` // Ed25519
+	Roles   uint32  `json:"roles"`
+	Held    Holding `json:"held"`
+	From    uint64  `json:"from"`            // first height at which it is valid
+	Until   uint64  `json:"until,omitempty"` // last height, 0 for no end
+}
+
+// KeyID is the id of a public key: the first 16 hexadecimal digits of its hash.
+func KeyID(public ed25519.PublicKey) string { return Sum("waybill/key", public).String()[:16] }
+
+// ValidAt reports whether the key may be used at a height.
+func (k *Key) ValidAt(height uint64) bool {
+	return height >= k.From && (k.Until == 0 || height <= k.Until)
+}
+
+// Append appends the key's leaf value: 1 public key, 2 roles, 3 holding, 4 from,
+// 5 until.
+func (k *Key) Append(dst []byte) []byte {
+	dst = AppendField(dst, 1, k.Public)
+	dst = AppendUint(dst, 2, uint64(k.Roles))
+	dst = AppendUint(dst, 3, uint64(k.Held))
+	dst = AppendUint(dst, 4, k.From)
+	return AppendUint(dst, 5, k.Until)
+}
+
+// DecodeKey reads the leaf value of a partner's key.
+func DecodeKey(partner, id string, b []byte) (Key, error) {
+	k := Key{Partner: partner, ID: id}
+	f := ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			k.Public = bytes.Clone(v)
+		case 2:
+			k.Roles = uint32(f.Uint(n, v))
+		case 3:
+			k.Held = Holding(f.Uint(n, v))
+		case 4:
+			k.From = f.Uint(n, v)
+		case 5:
+			k.Until = f.Uint(n, v)
+		default:
+			f.Fail(n, "unknown")
+		}
+	}
+	if f.Err() == nil && len(k.Public) != ed25519.PublicKeySize {
+		f.Fail(1, "no Ed25519 key")
+	}
+	return k, f.Err()
+}
+
+// Genesis is the ledger's first state: the application state of CometBFT's
+// genesis document.
+type Genesis struct {
+	Rules    uint32    `json:"rules"`
+	Partners []Partner `json:"partners"`
+	Keys     []Key     `json:"keys"`
+}
+
+var partnerID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
+
+// DecodeGenesis reads and checks a genesis state.
+func DecodeGenesis(b []byte) (*Genesis, error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	g := &Genesis{}
+	if err := d.Decode(g); err != nil {
+		return nil, fmt.Errorf("reading the genesis state: %w", err)
+	}
+	if err := g.check(); err != nil {
+		return nil, fmt.Errorf("checking the genesis state: %w", err)
+	}
+	sort.Slice(g.Partners, func(i, j int) bool { return g.Partners[i].ID < g.Partners[j].ID })
+	return g, nil
+}
+
+func (g *Genesis) check() error {
+	if g.Rules != RulesVersion {
+		return fmt.Errorf("rules version %d, this program has %d", g.Rules, RulesVersion)
+	}
+	seen := map[string]bool{}
+	unique := func(what, value string) error {
+		if seen[what+value] {
+			return fmt.Errorf("%s %q is used twice", what, value)
+		}
+		seen[what+value] = true
+		return nil
+	}
+	for _, p := range g.Partners {
+		if !partnerID.MatchString(p.ID) {
+			return fmt.Errorf("partner %q: names are 1 to 32 of a-z, 0-9 and inner hyphens", p.ID)
+		}
+		if id, err := ParseIdentifier("https://id.gs1.org/417/" + p.GLN); err != nil || id.Scheme() != PGLN {
+			return fmt.Errorf("partner %s: %q is no GLN", p.ID, p.GLN)
+		}
+		if p.Standing.String() == "" {
+			return fmt.Errorf("partner %s: no standing", p.ID)
+		}
+		if len(p.Validate) != 0 && len(p.Validate) != ed25519.PublicKeySize {
+			return fmt.Errorf("partner %s: no Ed25519 consensus key", p.ID)
+		}
+		for what, value := range map[string]string{"partner": p.ID, "GLN": p.GLN} {
+			if err := unique(what, value); err != nil {
+				return err
+			}
+		}
+	}
+	for _, k := range g.Keys {
+		if !seen["partner"+k.Partner] {
+			return fmt.Errorf("key %s: no partner %q", k.ID, k.Partner)
+		}
+		if len(k.Public) != ed25519.PublicKeySize || k.ID == "" || len(k.ID) > maxName || k.Held.String() == "" {
+			return fmt.Errorf("key %q of %s: id, Ed25519 key or holding is missing", k.ID, k.Partner)
+		}
+		if err := unique("key ", k.Partner+"/"+k.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package schemas
+
+import "time"
+
+// EventQuery is the part of the EPCIS simple event query (EPCIS 2.0, 8.2.7.1)
+// that the index answers. Lists are alternatives, fields must all hold; empty
+// fields do not restrict. Vocabulary is in bare or URI form and identifiers in
+// canonical form, as skeletons have them.
+type EventQuery struct {
+	EventTypes    []EventType
+	GEEventTime   *time.Time
+	LTEventTime   *time.Time
+	GERecordTime  *time.Time
+	LTRecordTime  *time.Time
+	Actions       []Action
+	BizSteps      []string
+	Dispositions  []string
+	BizLocations  []string
+	ReadPoints    []string
+	MatchEPC      []string // epcList and childEPCs
+	MatchAnyEPC   []string // also parentID, inputs and outputs
+	MatchEPCClass []string // quantityList and childQuantityList
+	EventIDs      []string
+	OrderBy       Order
+	Ascending     bool
+	Limit         int      // records of a page, 1 to 1,000
+	MaxHeight     int64    // records up to this height; 0 for the view's
+	After         *Locator // the last record of the page before
+	AfterTime     int64    // its eventTime in nanoseconds, where that is the order
+}
+
+// Order is what a query's answer is ordered by.
+type Order uint8
+
+// Orders of answers.
+const (
+	ByEventTime  Order = iota // claimed time, then ledger order
+	ByRecordTime              // ledger order
+)
+
+// Direction is that of a trace.
+type Direction uint8
+
+// Directions of traces.
+const (
+	Upstream Direction = 1 << iota
+	Downstream
+	Both = Upstream | Downstream
+)
+
+// TraceQuery asks where an item came from and where it went.
+type TraceQuery struct {
+	ID        string // canonical
+	Direction Direction
+	MaxDepth  int // transformations and containers to follow, 1 to 64
+	MaxEvents int // events in the answer
+}
+
+// Trace is the answer: the items met, the events that happened to them, how
+// they are linked, and what is missing.
+type Trace struct {
+	ID     string      `json:"id"`
+	Height int64       `json:"height"`
+	Items  []TraceItem `json:"items"`
+	Events []Record    `json:"-"` // each once, by eventTime, then ledger order
+	Edges  []TraceEdge `json:"edges"`
+	Gaps   []TraceGap  `json:"gaps"`
+	// Truncated says that a limit ended the trace early.
+	Truncated bool `json:"truncated"`
+}
+
+// TraceItem is an item or class that a trace met.
+type TraceItem struct {
+	ID        string `json:"id"`
+	Class     bool   `json:"class"`     // a class or lot: its trace over-approximates
+	Depth     int    `json:"depth"`     // edges from the item asked for
+	Direction string `json:"direction"` // self, upstream or downstream
+}
+
+// TraceEdge links two items on the evidence of an event.
+type TraceEdge struct {
+	Kind  string     `json:"kind"` // transformation, containment or association
+	From  string     `json:"from"` // input, or child
+	To    string     `json:"to"`   // output, or parent
+	Start time.Time  `json:"start"`
+	End   *time.Time `json:"end,omitempty"` // of containment that was closed
+	Event string     `json:"event"`         // eventID of the evidence
+	At    Locator    `json:"at"`
+}
+
+// TraceGap is something that a complete history would have.
+type TraceGap struct {
+	Kind   string  `json:"kind"` // shipped_not_received, containment_conflict, lot_approximation
+	ID     string  `json:"id"`
+	Detail string  `json:"detail"`
+	Event  string  `json:"event,omitempty"`
+	At     Locator `json:"at"`
+}

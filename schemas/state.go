@@ -1,0 +1,277 @@
+package schemas
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Kinds of leaves: the first byte of every key of the state tree.
+const (
+	kindAccumulator = 'A' // header accumulator
+	kindBalance     = 'B' // class, unit, partner
+	kindClass       = 'C' // class or lot
+	kindRelease     = 'E' // container, epoch
+	kindParameters  = 'G'
+	kindItem        = 'I' // item
+	kindKey         = 'K' // partner, key
+	kindLotOffers   = 'L' // class, unit, receiver
+	kindNonces      = 'N' // expiry height
+	kindPartner     = 'P' // partner
+	kindRegister    = 'R' // partner
+)
+
+func stateKey(kind byte, parts ...string) []byte {
+	key := []byte{kind}
+	for i, p := range parts {
+		if i > 0 {
+			key = append(key, 0)
+		}
+		key = append(key, p...)
+	}
+	return key
+}
+
+// Keys of the state tree. Parts are separated by a zero byte, which no
+// identifier and no name may hold.
+func AccumulatorKey() []byte                       { return stateKey(kindAccumulator) }
+func ParametersKey() []byte                        { return stateKey(kindParameters) }
+func ItemKey(id string) []byte                     { return stateKey(kindItem, id) }
+func ClassKey(class string) []byte                 { return stateKey(kindClass, class) }
+func PartnerKey(partner string) []byte             { return stateKey(kindPartner, partner) }
+func RegisterKey(partner string) []byte            { return stateKey(kindRegister, partner) }
+func KeyKey(partner, id string) []byte             { return stateKey(kindKey, partner, id) }
+func BalanceKey(class, uom, partner string) []byte { return stateKey(kindBalance, class, uom, partner) }
+func LotOffersKey(class, uom, holder string) []byte {
+	return stateKey(kindLotOffers, class, uom, holder)
+}
+
+// NoncesKey is the key of the transactions that expire at a height.
+func NoncesKey(expiry uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{kindNonces}, expiry)
+}
+
+// ReleaseKey is the key of what an emptied container let go: the epoch that ended.
+func ReleaseKey(container string, epoch uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(stateKey(kindRelease, container), 0), epoch)
+}
+
+// External is the custodian of what a partner handed to somebody outside the
+// network: the prefix before that party's PGLN.
+const External = "external:"
+
+// Item is the state of an instance: the value of its leaf.
+type Item struct {
+	Custodian    string // partner, or External and a PGLN; "" while nobody has claimed it
+	Parent       string // the container it was put into, "" for none
+	ParentEpoch  uint64 // it is inside only while the container's epoch is this
+	Epoch        uint64 // of the item as a container: raised when it is emptied
+	Disposition  string
+	Ended        bool // consumed, destroyed or decommissioned
+	Offer        *Offer
+	Receipts     []Offer // receipts that wait for their offer, oldest first
+	Custody      Head    // trail of what changed the state
+	Observations Head    // trail of what was seen or claimed
+}
+
+// Offer is an open offer to hand over, or a receipt that waits for one.
+type Offer struct {
+	Party     string // whom an offer names, or whose receipt waits
+	EventTime int64  // claimed, nanoseconds
+	Time      int64  // of the block, nanoseconds
+	From      string // of a lot: who offers; "" for items, whose custodian offers
+	Quantity  string // of a lot: the amount as canonical decimal, "" unknown
+	Locator   Locator
+}
+
+func (o *Offer) append(dst []byte) []byte {
+	dst = AppendString(dst, 1, o.Party)
+	dst = AppendField(dst, 2, be64(uint64(o.EventTime)))
+	dst = AppendField(dst, 3, be64(uint64(o.Time)))
+	dst = AppendString(dst, 4, o.From)
+	dst = AppendString(dst, 5, o.Quantity)
+	return AppendField(dst, 6, o.Locator.Append(nil))
+}
+
+func decodeOffer(b []byte) (o Offer, err error) {
+	f := ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			o.Party = string(v)
+		case 2, 3:
+			if len(v) != 8 {
+				f.Fail(n, "no time")
+				break
+			}
+			t := int64(binary.BigEndian.Uint64(v))
+			if n == 2 {
+				o.EventTime = t
+			} else {
+				o.Time = t
+			}
+		case 4:
+			o.From = string(v)
+		case 5:
+			o.Quantity = string(v)
+		case 6:
+			if o.Locator, err = DecodeLocator(v); err != nil {
+				f.Fail(n, err.Error())
+			}
+		default:
+			f.Fail(n, "unknown")
+		}
+	}
+	return o, f.Err()
+}
+
+// AppendOffers appends a list of offers, each as field 1.
+func AppendOffers(dst []byte, offers []Offer) []byte {
+	for i := range offers {
+		dst = AppendField(dst, 1, offers[i].append(nil))
+	}
+	return dst
+}
+
+// DecodeOffers reads a list of offers.
+func DecodeOffers(b []byte) (out []Offer, err error) {
+	f := ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		if n != 1 {
+			f.Fail(n, "unknown")
+			break
+		}
+		o, err := decodeOffer(v)
+		if err != nil {
+			return nil, fmt.Errorf("offer %d: %w", len(out), err)
+		}
+		out = append(out, o)
+	}
+	return out, f.Err()
+}
+
+// AppendHead appends a head: its root, then its count.
+func AppendHead(dst []byte, n uint64, h Head) []byte {
+	if h.Count == 0 {
+		return dst
+	}
+	return AppendField(dst, n, binary.BigEndian.AppendUint64(h.Root[:], h.Count))
+}
+
+// Head reads v as the value of an AppendHead field.
+func (f *Fields) Head(n uint64, v []byte) (h Head) {
+	if len(v) != len(h.Root)+8 {
+		f.Fail(n, "no head")
+		return h
+	}
+	copy(h.Root[:], v)
+	if h.Count = binary.BigEndian.Uint64(v[len(h.Root):]); h.Count == 0 {
+		f.Fail(n, "a head of no entries")
+	}
+	return h
+}
+
+// Append appends the leaf value of an item: 1 custodian, 2 parent, 3 parent
+// epoch, 4 epoch, 5 disposition, 6 ended, 7 offer, 8 waiting receipt
+// (repeated), 9 custody head, 10 observation head.
+func (it *Item) Append(dst []byte) []byte {
+	dst = AppendString(dst, 1, it.Custodian)
+	dst = AppendString(dst, 2, it.Parent)
+	dst = AppendUint(dst, 3, it.ParentEpoch)
+	dst = AppendUint(dst, 4, it.Epoch)
+	dst = AppendString(dst, 5, it.Disposition)
+	if it.Ended {
+		dst = AppendUint(dst, 6, 1)
+	}
+	if it.Offer != nil {
+		dst = AppendField(dst, 7, it.Offer.append(nil))
+	}
+	for i := range it.Receipts {
+		dst = AppendField(dst, 8, it.Receipts[i].append(nil))
+	}
+	dst = AppendHead(dst, 9, it.Custody)
+	return AppendHead(dst, 10, it.Observations)
+}
+
+// DecodeItem reads an item's leaf value.
+func DecodeItem(b []byte) (it Item, err error) {
+	f := ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			it.Custodian = string(v)
+		case 2:
+			it.Parent = string(v)
+		case 3:
+			it.ParentEpoch = f.Uint(n, v)
+		case 4:
+			it.Epoch = f.Uint(n, v)
+		case 5:
+			it.Disposition = string(v)
+		case 6:
+			it.Ended = f.Uint(n, v) == 1
+		case 7, 8:
+			o, err := decodeOffer(v)
+			if err != nil {
+				f.Fail(n, err.Error())
+				break
+			}
+			if n == 7 {
+				it.Offer = &o
+			} else {
+				it.Receipts = append(it.Receipts, o)
+			}
+		case 9:
+			it.Custody = f.Head(n, v)
+		case 10:
+			it.Observations = f.Head(n, v)
+		default:
+			f.Fail(n, "unknown")
+		}
+	}
+	return it, f.Err()
+}
+
+// Register is the leaf value of a partner's register: its trail, and the log
+// that its duplicates and eventIDs are judged by.
+type Register struct {
+	Trail  Head
+	Events Head
+}
+
+// Append appends the leaf value of a register: 1 trail, 2 events.
+func (r *Register) Append(dst []byte) []byte {
+	return AppendHead(AppendHead(dst, 1, r.Trail), 2, r.Events)
+}
+
+// DecodeRegister reads a register's leaf value.
+func DecodeRegister(b []byte) (r Register, err error) {
+	f := ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			r.Trail = f.Head(n, v)
+		case 2:
+			r.Events = f.Head(n, v)
+		default:
+			f.Fail(n, "unknown")
+		}
+	}
+	return r, f.Err()
+}
+
+// SingleHead appends the leaf value that is one head alone: of a class, of the
+// transactions that expire at a height, of the header accumulator.
+func SingleHead(h Head) []byte { return AppendHead(nil, 1, h) }
+
+// DecodeSingleHead reads such a leaf value.
+func DecodeSingleHead(b []byte) (h Head, err error) {
+	f := ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		if n != 1 {
+			f.Fail(n, "unknown")
+			break
+		}
+		h = f.Head(n, v)
+	}
+	return h, f.Err()
+}

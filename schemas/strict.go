@@ -1,0 +1,73 @@
+package schemas
+
+import (
+	"fmt"
+	"math"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// checkWire refuses every encoding of a message but the canonical one, which
+// proto.Unmarshal lets pass: unknown, repeated, misplaced or defaulted fields,
+// overlong varints, text that is not UTF-8, trailing bytes. It is a walker over
+// protowire, so that no version of the library decides what a block may hold.
+func checkWire(b []byte, md protoreflect.MessageDescriptor) error {
+	last := protowire.Number(0)
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 || n != protowire.SizeTag(num) {
+			return fmt.Errorf("%s: no canonical tag", md.Name())
+		}
+		b = b[n:]
+		fd := md.Fields().ByNumber(num)
+		switch {
+		case fd == nil:
+			return fmt.Errorf("%s: unknown field %d", md.Name(), num)
+		case num < last, num == last && !fd.IsList():
+			return fmt.Errorf("%s: field %s out of order or repeated", md.Name(), fd.Name())
+		}
+		last = num
+		n, err := checkValue(b, typ, fd)
+		if err != nil {
+			return fmt.Errorf("%s.%s: %w", md.Name(), fd.Name(), err)
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// checkValue checks one field's value at the front of b and returns its length.
+func checkValue(b []byte, typ protowire.Type, fd protoreflect.FieldDescriptor) (int, error) {
+	switch fd.Kind() {
+	case protoreflect.BoolKind, protoreflect.Uint32Kind, protoreflect.Uint64Kind:
+		v, n := protowire.ConsumeVarint(b)
+		switch {
+		case typ != protowire.VarintType || n < 0 || n != protowire.SizeVarint(v):
+			return 0, fmt.Errorf("no minimal varint")
+		case v == 0:
+			return 0, fmt.Errorf("a default is written out")
+		case fd.Kind() == protoreflect.BoolKind && v != 1, fd.Kind() == protoreflect.Uint32Kind && v > math.MaxUint32:
+			return 0, fmt.Errorf("%d is out of range", v)
+		}
+		return n, nil
+	}
+	v, n := protowire.ConsumeBytes(b)
+	if typ != protowire.BytesType || n < 0 || n != protowire.SizeBytes(len(v)) {
+		return 0, fmt.Errorf("no canonical bytes")
+	}
+	switch fd.Kind() {
+	case protoreflect.MessageKind:
+		return n, checkWire(v, fd.Message())
+	case protoreflect.StringKind, protoreflect.BytesKind:
+		if len(v) == 0 {
+			return 0, fmt.Errorf("a default is written out")
+		}
+		if fd.Kind() == protoreflect.StringKind && !utf8.Valid(v) {
+			return 0, fmt.Errorf("no UTF-8")
+		}
+		return n, nil
+	}
+	return 0, fmt.Errorf("kind %s is not used in this format", fd.Kind())
+}

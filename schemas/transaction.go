@@ -1,0 +1,247 @@
+package schemas
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// Bounds of one transaction and of one block, checked before anything is
+// decompressed or verified.
+const (
+	RulesVersion = 1
+
+	MaxTransaction = 1 << 20 // bytes of an encoded transaction
+	MaxDeclared    = 8 << 20 // bytes of a transaction's bodies, decompressed
+	MaxMessages    = 5000    // messages of a transaction
+
+	MaxBlock         = 4 << 20  // bytes of a block's transactions
+	MaxBlockDeclared = 32 << 20 // bytes of a block's bodies, decompressed
+	MaxBlockMessages = 50000    // messages of a block
+
+	MaxExpiry = 10000 // heights that a transaction's expiry may lie ahead
+	NonceSize = 16    // bytes of a nonce
+	maxName   = 64    // bytes of a partner's, key's or actor's name
+)
+
+// Kind says what a message is.
+type Kind uint32
+
+// Kinds of messages. Later versions add hand-overs and governance.
+const (
+	KindEvent Kind = 1
+)
+
+// Transaction is a decoded and internally consistent transaction: its messages
+// hash to the root in its header. Whether its signer may sign, only the state
+// tells.
+type Transaction struct {
+	ID        Hash
+	Header    *Header
+	Raw       []byte // the header's bytes, as signed
+	Signature []byte
+	Messages  []Message
+	Bodies    *Bodies
+	Size      int // bytes of the encoding
+}
+
+// Message is one message of a transaction.
+type Message struct {
+	Kind         Kind
+	DuplicateKey []byte // 32 bytes or none
+	Event        *Event
+	Skeleton     []byte // its encoding
+	BodyRoot     Hash
+	Digest       Hash
+}
+
+// Digest is a message's digest: what a trail's entry and a transaction's root
+// commit to.
+func Digest(chainID, partner string, kind Kind, skeleton []byte, bodyRoot Hash, duplicateKey []byte) Hash {
+	sk := Sum(tagSkeleton, skeleton)
+	return Sum(tagMessage, []byte(chainID), []byte(partner), be32(uint32(kind)), sk[:], bodyRoot[:], duplicateKey, []byte{0})
+}
+
+// TransactionID is the hash of a header's bytes; partners sign it.
+func TransactionID(header []byte) Hash { return Sum(tagHeader, header) }
+
+// DuplicateKey is the key under which a partner's gateway finds out that it
+// sent an event before: secret is the partner's own, so that others learn
+// nothing from equal keys.
+func DuplicateKey(secret []byte, e *Event) []byte {
+	h := MAC(secret, CanonicalEvent(e))
+	return h[:]
+}
+
+// ContentHash is what an error declaration must repeat of the event that it
+// voids: its skeleton without the declaration.
+func ContentHash(s *Skeleton) Hash {
+	bare := *s
+	bare.Declaration = nil
+	return Sum(tagContent, bare.Append(nil))
+}
+
+// DerivedEventID is the eventID, in state and answers, of an event that came
+// without one.
+func DerivedEventID(digest Hash) string { return "ni:///sha-256;" + digest.String() + "?ver=waybill1" }
+
+// EventIDOf returns the event's own eventID, or the one derived from its digest.
+func (m *Message) EventIDOf() string {
+	if m.Event.Skeleton.EventID != "" {
+		return m.Event.Skeleton.EventID
+	}
+	return DerivedEventID(m.Digest)
+}
+
+// Draft is what a signer fills in for a new transaction.
+type Draft struct {
+	ChainID string
+	Partner string
+	KeyID   string
+	Actor   string
+	Expiry  uint64
+	Nonce   []byte // NonceSize random bytes
+	Secret  []byte // 32 random bytes
+	Atomic  bool
+	Events  []*Event
+	// DuplicateKeys has one key for each event, or none at all.
+	DuplicateKeys [][]byte
+}
+
+// Sign encodes a draft and signs it. The answer is what is broadcast.
+func (c *Codec) Sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, err error) {
+	if len(d.Events) == 0 || len(d.Events) > MaxMessages {
+		return nil, id, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d events, 1 to %d fit one transaction", len(d.Events), MaxMessages)}
+	}
+	envelope := &Envelope{}
+	digests := make([][]byte, len(d.Events))
+	bodies := make([][]byte, len(d.Events))
+	for i, e := range d.Events {
+		p := &Payload{Kind: uint32(KindEvent)}
+		if len(d.DuplicateKeys) > 0 {
+			p.DuplicateKey = d.DuplicateKeys[i]
+		}
+		digest := Digest(d.ChainID, d.Partner, KindEvent, e.Skeleton.Append(nil), bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
+		envelope.Payloads, digests[i], bodies[i] = append(envelope.Payloads, p), digest[:], e.Body
+	}
+	joined := joinBodies(bodies)
+	envelope.Bodies = &Bodies{Secret: d.Secret, Size: uint32(len(joined)), Frame: c.Compress(joined)}
+	root := MerkleRoot(digests)
+	envelope.Header, err = proto.MarshalOptions{Deterministic: true}.Marshal(&Header{
+		ChainId: d.ChainID, Rules: RulesVersion, Partner: d.Partner, KeyId: d.KeyID, Actor: d.Actor,
+		Expiry: d.Expiry, Nonce: d.Nonce, Atomic: d.Atomic, Count: uint32(len(d.Events)), Root: root[:],
+	})
+	if err != nil {
+		return nil, id, fmt.Errorf("encoding the header: %w", err)
+	}
+	id = TransactionID(envelope.Header)
+	envelope.Signature = ed25519.Sign(key, id[:])
+	raw, err = proto.MarshalOptions{Deterministic: true}.Marshal(envelope)
+	if err != nil {
+		return nil, id, fmt.Errorf("encoding the transaction: %w", err)
+	}
+	if len(raw) > MaxTransaction || len(joined) > MaxDeclared {
+		return nil, id, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d bytes, of which bodies %d before compression", len(raw), len(joined))}
+	}
+	return raw, id, nil
+}
+
+// Decode reads a transaction and checks all that needs no state: encoding,
+// caps, compression, events, digests and root. Errors are Faults.
+func (c *Codec) Decode(raw []byte) (*Transaction, error) {
+	if len(raw) > MaxTransaction {
+		return nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d bytes, %d are allowed", len(raw), MaxTransaction)}
+	}
+	envelope := &Envelope{}
+	if err := unmarshal(raw, envelope); err != nil {
+		return nil, err
+	}
+	header := &Header{}
+	if err := unmarshal(envelope.Header, header); err != nil {
+		return nil, err
+	}
+	if err := checkHeader(header, envelope); err != nil {
+		return nil, err
+	}
+	t := &Transaction{ID: TransactionID(envelope.Header), Header: header, Raw: envelope.Header,
+		Signature: envelope.Signature, Bodies: envelope.Bodies, Size: len(raw)}
+	if err := c.decodeMessages(t, envelope); err != nil {
+		return nil, err
+	}
+	digests := make([][]byte, len(t.Messages))
+	for i := range t.Messages {
+		digests[i] = t.Messages[i].Digest[:]
+	}
+	if root := MerkleRoot(digests); !bytes.Equal(root[:], header.Root) {
+		return nil, &Fault{Code: RootMismatch, Detail: "the messages hash to " + root.String()}
+	}
+	return t, nil
+}
+
+// unmarshal reads the canonical encoding of m, and nothing else.
+func unmarshal(b []byte, m proto.Message) error {
+	if err := checkWire(b, m.ProtoReflect().Descriptor()); err != nil {
+		return &Fault{Code: BadEncoding, Detail: err.Error()}
+	}
+	if err := proto.Unmarshal(b, m); err != nil {
+		return &Fault{Code: BadEncoding, Detail: "reading protobuf"}
+	}
+	return nil
+}
+
+func checkHeader(h *Header, e *Envelope) error {
+	bad := func(detail string) error { return &Fault{Code: BadEncoding, Detail: detail} }
+	switch {
+	case h.Count == 0 || h.Count > MaxMessages:
+		return &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d messages, 1 to %d fit one transaction", h.Count, MaxMessages)}
+	case int(h.Count) != len(e.Payloads):
+		return bad("the header counts other messages than there are")
+	case h.ChainId == "" || len(h.ChainId) > maxName || h.Partner == "" || len(h.Partner) > maxName || h.KeyId == "" || len(h.KeyId) > maxName || len(h.Actor) > maxName:
+		return bad("chain id, partner or key id is missing or too long")
+	case len(h.Nonce) != NonceSize || len(h.Root) != len(Hash{}) || len(e.Signature) != ed25519.SignatureSize:
+		return bad("nonce, root or signature has the wrong length")
+	case h.Expiry == 0 || h.Expiry > 1<<62:
+		return bad("no expiry height")
+	case e.Bodies == nil || len(e.Bodies.Secret) != len(Hash{}):
+		return bad("no bodies, or no secret of 32 bytes")
+	case e.Bodies.Size > MaxDeclared:
+		return &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("bodies of %d bytes, %d are allowed", e.Bodies.Size, MaxDeclared)}
+	}
+	for i, p := range e.Payloads {
+		switch {
+		case p.Author != 0 || len(p.AuthorSignature) != 0 || len(p.Skeleton) != 0 || len(p.BodyRoot) != 0:
+			return &Fault{Code: Unsupported, Detail: fmt.Sprintf("message %d has an author signature or a detached body", i)}
+		case Kind(p.Kind) != KindEvent:
+			return &Fault{Code: Unsupported, Detail: fmt.Sprintf("message %d is of kind %d", i, p.Kind)}
+		case len(p.DuplicateKey) != 0 && len(p.DuplicateKey) != len(Hash{}):
+			return bad(fmt.Sprintf("message %d has a duplicate key of %d bytes", i, len(p.DuplicateKey)))
+		}
+	}
+	return nil
+}
+
+func (c *Codec) decodeMessages(t *Transaction, e *Envelope) error {
+	joined, err := c.Decompress(e.Bodies.Frame, int(e.Bodies.Size))
+	if err != nil {
+		return &Fault{Code: BadCompression, Detail: err.Error()}
+	}
+	bodies, err := SplitBodies(joined, len(e.Payloads))
+	if err != nil {
+		return &Fault{Code: BadCompression, Detail: err.Error()}
+	}
+	t.Messages = make([]Message, len(bodies))
+	for i, body := range bodies {
+		event, err := DecodeEvent(body)
+		if err != nil {
+			return fmt.Errorf("message %d: %w", i, err)
+		}
+		m := &t.Messages[i]
+		m.Kind, m.DuplicateKey, m.Event = KindEvent, e.Payloads[i].DuplicateKey, event
+		m.Skeleton = event.Skeleton.Append(nil)
+		m.BodyRoot = bodyRoot(EventSecret(e.Bodies.Secret, i), event.Members)
+		m.Digest = Digest(t.Header.ChainId, t.Header.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
+	}
+	return nil
+}
