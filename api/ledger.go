@@ -65,13 +65,13 @@ type View interface {
 
 	// Item returns an item's state, nil where the ledger has no record. The
 	// custodian is that of the outermost container.
-	Item(id string) (*ItemState, error)
+	Item(id string) (*schemas.ItemState, error)
 	// Trail returns records of a trail from the n-th (0-based), at most limit.
 	Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Record, error)
 	// TrailHead returns a trail's head.
 	TrailHead(key schemas.TrailKey) (schemas.Head, error)
 	// Balances returns what partners hold of a class or lot.
-	Balances(class string) ([]Balance, error)
+	Balances(class string) ([]schemas.Balance, error)
 
 	// Events answers a query, at most q.Limit records; more tells whether others follow.
 	Events(ctx context.Context, q schemas.EventQuery) (records []schemas.Record, more bool, err error)
@@ -82,34 +82,9 @@ type View interface {
 	// Exceptions returns flagged records that concern a partner, newest first.
 	Exceptions(partner string, before *schemas.Locator, limit int) (records []schemas.Record, more bool, err error)
 	// Transaction returns a committed transaction's receipt, nil where there is none.
-	Transaction(id schemas.Hash) (*schemas.Receipt, *TransactionInfo, error)
+	Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.TransactionInfo, error)
 	// Partners returns the partners, by id.
 	Partners() ([]schemas.Partner, error)
-}
-
-// TransactionInfo is who signed a transaction, with what.
-type TransactionInfo struct {
-	Partner string `json:"partner"`
-	KeyID   string `json:"key"`
-	Actor   string `json:"actor,omitempty"`
-	Expiry  int64  `json:"expiry"`
-	Atomic  bool   `json:"atomic"`
-}
-
-// ItemState is an item as the ledger has it, with what follows from containers.
-type ItemState struct {
-	schemas.Item
-	ID        string
-	Custodian string // of the outermost container
-	Parent    string // "" when it is in none, or its container was emptied
-}
-
-// Balance is what a partner holds of a class or lot.
-type Balance struct {
-	Partner  string `json:"partner"`
-	UOM      string `json:"uom,omitempty"`
-	Quantity string `json:"quantity,omitempty"` // "" when it cannot be told
-	Known    bool   `json:"known"`
 }
 
 // Trust is what an auditor pins: a header that several nodes confirmed.

@@ -81,3 +81,28 @@ func VoidEntry(prior, at Locator) Hash { return Sum(tagVoid, prior.Append(nil), 
 func AnchorEntry(height int64, block []byte) Hash {
 	return Sum(tagAnchor, be64(uint64(height)), block)
 }
+
+// TransactionInfo is who signed a transaction, with what.
+type TransactionInfo struct {
+	Partner string `json:"partner"`
+	KeyID   string `json:"key"`
+	Actor   string `json:"actor,omitempty"`
+	Expiry  int64  `json:"expiry"`
+	Atomic  bool   `json:"atomic"`
+}
+
+// ItemState is an item as the ledger has it, with what follows from containers.
+type ItemState struct {
+	Item
+	ID        string
+	Custodian string // of the outermost container
+	Parent    string // "" when it is in none, or its container was emptied
+}
+
+// Balance is what a partner holds of a class or lot.
+type Balance struct {
+	Partner  string `json:"partner"`
+	UOM      string `json:"uom,omitempty"`
+	Quantity string `json:"quantity,omitempty"` // "" when it cannot be told
+	Known    bool   `json:"known"`
+}
