@@ -1,0 +1,251 @@
+package proof
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+)
+
+// MaxCount bounds the entries of a log, so that no arithmetic over counts can
+// overflow whatever is decoded.
+const MaxCount = 1 << 62
+
+// Head commits to a log: all of its entries, in order, and how many they are.
+type Head struct {
+	Root  [32]byte
+	Count uint64
+}
+
+// Log is a log without its entries: what one needs to append to it. The zero
+// value is the empty log. A copy is independent of its original.
+type Log struct {
+	Count    uint64
+	frontier [][32]byte // perfect subtrees, largest first: never changed in place, copies share it
+}
+
+// entryHash is the leaf hash of RFC 6962, section 2.1.
+func entryHash(entry *[32]byte) [32]byte {
+	var buf [33]byte
+	buf[0] = leafPrefix
+	copy(buf[1:], entry[:])
+	return sha256.Sum256(buf[:])
+}
+
+// Append adds an entry.
+func (l *Log) Append(entry [32]byte) {
+	hash := entryHash(&entry)
+	// Every trailing one bit of the count is a perfect subtree that the new leaf
+	// completes to one of twice the size.
+	merged := bits.TrailingZeros64(^l.Count)
+	keep := len(l.frontier) - merged
+	for i := len(l.frontier) - 1; i >= keep; i-- {
+		hash = hashPair(nodePrefix, &l.frontier[i], &hash)
+	}
+	next := make([][32]byte, keep+1)
+	copy(next, l.frontier[:keep])
+	next[keep] = hash
+	l.Count++
+	l.frontier = next
+}
+
+// Root is the root of the log: for the empty log the SHA-256 of nothing.
+func (l Log) Root() [32]byte {
+	n := len(l.frontier)
+	if n == 0 {
+		return sha256.Sum256(nil)
+	}
+	hash := l.frontier[n-1]
+	for i := n - 2; i >= 0; i-- {
+		hash = hashPair(nodePrefix, &l.frontier[i], &hash)
+	}
+	return hash
+}
+
+// Head is the log's root and count.
+func (l Log) Head() Head { return Head{Root: l.Root(), Count: l.Count} }
+
+// Check reports whether the log is the one that h commits to.
+func (l Log) Check(h Head) error {
+	if l.Count != h.Count {
+		return fmt.Errorf("log of %d entries under a head of %d: %w", l.Count, h.Count, ErrMismatch)
+	}
+	if l.Root() != h.Root {
+		return fmt.Errorf("frontier of %d entries: %w", l.Count, ErrMismatch)
+	}
+	return nil
+}
+
+// AppendTo appends the log's encoding.
+func (l Log) AppendTo(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, l.Count)
+	for i := range l.frontier {
+		dst = append(dst, l.frontier[i][:]...)
+	}
+	return dst
+}
+
+// DecodeLog reads the encoding of a log: all of b. What it returns is a log of
+// that many entries; whether it is the right one, Check tells.
+func DecodeLog(b []byte) (Log, error) {
+	count, b, err := decodeCount(b)
+	if err != nil {
+		return Log{}, err
+	}
+	n := bits.OnesCount64(count)
+	if len(b) != 32*n {
+		return Log{}, fmt.Errorf("frontier of %d entries has %d bytes: %w", count, len(b), ErrMalformed)
+	}
+	if n == 0 {
+		return Log{}, nil
+	}
+	l := Log{Count: count, frontier: make([][32]byte, n)}
+	for i := range l.frontier {
+		l.frontier[i] = [32]byte(b[32*i:])
+	}
+	return l, nil
+}
+
+// Append appends the head's encoding.
+func (h Head) Append(dst []byte) []byte {
+	return append(binary.AppendUvarint(dst, h.Count), h.Root[:]...)
+}
+
+// DecodeHead reads the encoding of a head: all of b.
+func DecodeHead(b []byte) (Head, error) {
+	count, b, err := decodeCount(b)
+	if err != nil {
+		return Head{}, err
+	}
+	if len(b) != 32 {
+		return Head{}, fmt.Errorf("head's root has %d bytes: %w", len(b), ErrMalformed)
+	}
+	h := Head{Root: [32]byte(b), Count: count}
+	if count == 0 && h.Root != sha256.Sum256(nil) {
+		return Head{}, fmt.Errorf("head of an empty log: %w", ErrMalformed)
+	}
+	return h, nil
+}
+
+func decodeCount(b []byte) (count uint64, rest []byte, err error) {
+	count, n := binary.Uvarint(b)
+	if n <= 0 || count > MaxCount || n > 1 && b[n-1] == 0 {
+		return 0, nil, fmt.Errorf("log's count: %w", ErrMalformed)
+	}
+	return count, b[n:], nil
+}
+
+// RootOf is the root of the log of these entries.
+func RootOf(entries [][32]byte) [32]byte {
+	if len(entries) == 0 {
+		return sha256.Sum256(nil)
+	}
+	return subtree(entries)
+}
+
+// subtree is MTH of RFC 6962, section 2.1, of one entry or more.
+func subtree(entries [][32]byte) [32]byte {
+	if len(entries) == 1 {
+		return entryHash(&entries[0])
+	}
+	k := split(len(entries))
+	left, right := subtree(entries[:k]), subtree(entries[k:])
+	return hashPair(nodePrefix, &left, &right)
+}
+
+// split is the largest power of two below n, for n of 2 or more.
+func split(n int) int { return 1 << (bits.Len(uint(n-1)) - 1) }
+
+// Inclusion proves that the log of these entries has entries[index] there:
+// PATH of RFC 6962, section 2.1.1.
+func Inclusion(entries [][32]byte, index uint64) ([][32]byte, error) {
+	if index >= uint64(len(entries)) {
+		return nil, fmt.Errorf("inclusion of entry %d of %d: %w", index, len(entries), ErrMalformed)
+	}
+	return audit(entries, int(index)), nil
+}
+
+func audit(entries [][32]byte, index int) [][32]byte {
+	if len(entries) == 1 {
+		return nil
+	}
+	k := split(len(entries))
+	if index < k {
+		return append(audit(entries[:k], index), subtree(entries[k:]))
+	}
+	return append(audit(entries[k:], index-k), subtree(entries[:k]))
+}
+
+// VerifyInclusion checks a proof that the log of this head has the entry at the
+// index, counted from 0.
+func VerifyInclusion(h Head, index uint64, entry [32]byte, hashes [][32]byte) error {
+	if h.Count > MaxCount {
+		return fmt.Errorf("inclusion in a log of %d entries: %w", h.Count, ErrMalformed)
+	}
+	leaf := entryHash(&entry)
+	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, h.Count, leaf[:], slices(hashes), h.Root[:])
+	if err != nil {
+		return fmt.Errorf("inclusion of entry %d of %d: %w", index, h.Count, ErrMismatch)
+	}
+	return nil
+}
+
+// Consistency proves that the log of these entries began as the log of the first
+// count of them: PROOF of RFC 6962, section 2.1.2. For the empty and the whole
+// log there is nothing to prove, and the proof is empty.
+func Consistency(entries [][32]byte, count uint64) ([][32]byte, error) {
+	if count > uint64(len(entries)) {
+		return nil, fmt.Errorf("growth from %d to %d entries: %w", count, len(entries), ErrMalformed)
+	}
+	if count == 0 || count == uint64(len(entries)) {
+		return nil, nil
+	}
+	return growth(entries, int(count), true), nil
+}
+
+// growth is SUBPROOF: whole tells that the old log's root stands for these
+// entries, so that its verifier has it already.
+func growth(entries [][32]byte, count int, whole bool) [][32]byte {
+	if count == len(entries) {
+		if whole {
+			return nil
+		}
+		return [][32]byte{subtree(entries)}
+	}
+	k := split(len(entries))
+	if count <= k {
+		return append(growth(entries[:k], count, whole), subtree(entries[k:]))
+	}
+	return append(growth(entries[k:], count-k, false), subtree(entries[:k]))
+}
+
+// VerifyConsistency checks a proof that the log of the head now began as the log
+// of the head old.
+func VerifyConsistency(old, now Head, hashes [][32]byte) error {
+	if now.Count > MaxCount || old.Count > MaxCount {
+		return fmt.Errorf("growth from %d to %d entries: %w", old.Count, now.Count, ErrMalformed)
+	}
+	// RFC 6962 leaves growth from nothing open, and the library takes any root
+	// there: the heads of empty logs are ours to check.
+	for _, h := range []Head{old, now} {
+		if h.Count == 0 && h.Root != sha256.Sum256(nil) {
+			return fmt.Errorf("head of an empty log: %w", ErrMismatch)
+		}
+	}
+	err := proof.VerifyConsistency(rfc6962.DefaultHasher, old.Count, now.Count, slices(hashes), old.Root[:], now.Root[:])
+	if err != nil {
+		return fmt.Errorf("growth from %d to %d entries: %w", old.Count, now.Count, ErrMismatch)
+	}
+	return nil
+}
+
+func slices(hashes [][32]byte) [][]byte {
+	s := make([][]byte, len(hashes))
+	for i := range hashes {
+		s[i] = hashes[i][:]
+	}
+	return s
+}
