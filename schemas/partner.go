@@ -14,12 +14,12 @@ type Standing uint32
 
 // Standings of partners.
 const (
-	Member      Standing = 1 // votes and may validate
-	Participant Standing = 2 // submits, hosted on a member's node
-	Observer    Standing = 3 // reads
+	StandingMember      Standing = 1 // votes and may validate
+	StandingParticipant Standing = 2 // submits, hosted on a member's node
+	StandingObserver    Standing = 3 // reads
 )
 
-var standingNames = map[Standing]string{Member: "member", Participant: "participant", Observer: "observer"}
+var standingNames = map[Standing]string{StandingMember: "member", StandingParticipant: "participant", StandingObserver: "observer"}
 
 // String returns the standing's name.
 func (s Standing) String() string { return standingNames[s] }

@@ -18,6 +18,7 @@ const (
 	kindNonces      = 'N' // expiry height
 	kindPartner     = 'P' // partner
 	kindRegister    = 'R' // partner
+	kindChanged     = 'S' // last height that changed anything
 )
 
 func stateKey(kind byte, parts ...string) []byte {
@@ -34,6 +35,7 @@ func stateKey(kind byte, parts ...string) []byte {
 // Keys of the state tree. Parts are separated by a zero byte, which no
 // identifier and no name may hold.
 func AccumulatorKey() []byte                       { return stateKey(kindAccumulator) }
+func ChangedKey() []byte                           { return stateKey(kindChanged) }
 func ParametersKey() []byte                        { return stateKey(kindParameters) }
 func ItemKey(id string) []byte                     { return stateKey(kindItem, id) }
 func ClassKey(class string) []byte                 { return stateKey(kindClass, class) }
@@ -65,6 +67,7 @@ type Item struct {
 	Parent       string // the container it was put into, "" for none
 	ParentEpoch  uint64 // it is inside only while the container's epoch is this
 	Epoch        uint64 // of the item as a container: raised when it is emptied
+	Levels       uint64 // containers nested in it, at most: since it was last emptied
 	Disposition  string
 	Ended        bool // consumed, destroyed or decommissioned
 	Offer        *Offer
@@ -172,7 +175,7 @@ func (f *Fields) Head(n uint64, v []byte) (h Head) {
 
 // Append appends the leaf value of an item: 1 custodian, 2 parent, 3 parent
 // epoch, 4 epoch, 5 disposition, 6 ended, 7 offer, 8 waiting receipt
-// (repeated), 9 custody head, 10 observation head.
+// (repeated), 9 custody head, 10 observation head, 11 levels.
 func (it *Item) Append(dst []byte) []byte {
 	dst = AppendString(dst, 1, it.Custodian)
 	dst = AppendString(dst, 2, it.Parent)
@@ -189,7 +192,8 @@ func (it *Item) Append(dst []byte) []byte {
 		dst = AppendField(dst, 8, it.Receipts[i].append(nil))
 	}
 	dst = AppendHead(dst, 9, it.Custody)
-	return AppendHead(dst, 10, it.Observations)
+	dst = AppendHead(dst, 10, it.Observations)
+	return AppendUint(dst, 11, it.Levels)
 }
 
 // DecodeItem reads an item's leaf value.
@@ -224,6 +228,8 @@ func DecodeItem(b []byte) (it Item, err error) {
 			it.Custody = f.Head(n, v)
 		case 10:
 			it.Observations = f.Head(n, v)
+		case 11:
+			it.Levels = f.Uint(n, v)
 		default:
 			f.Fail(n, "unknown")
 		}
@@ -274,4 +280,52 @@ func DecodeSingleHead(b []byte) (h Head, err error) {
 		h = f.Head(n, v)
 	}
 	return h, f.Err()
+}
+
+// AppendRelease appends the leaf value of an emptied container's epoch: 1 who
+// held what it let go.
+func AppendRelease(dst []byte, custodian string) []byte { return AppendString(dst, 1, custodian) }
+
+// DecodeRelease reads such a leaf value.
+func DecodeRelease(b []byte) (custodian string, err error) {
+	f := ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		if n != 1 {
+			f.Fail(n, "unknown")
+			break
+		}
+		custodian = string(v)
+	}
+	return custodian, f.Err()
+}
+
+// LotBalance is what a partner holds of a class or lot: the leaf value at BalanceKey.
+type LotBalance struct {
+	Amount  string // canonical decimal
+	Unknown bool   // it cannot be told any more
+}
+
+// Append appends the leaf value of a balance: 1 amount, 2 unknown.
+func (l *LotBalance) Append(dst []byte) []byte {
+	dst = AppendString(dst, 1, l.Amount)
+	if l.Unknown {
+		dst = AppendUint(dst, 2, 1)
+	}
+	return dst
+}
+
+// DecodeLotBalance reads such a leaf value.
+func DecodeLotBalance(b []byte) (l LotBalance, err error) {
+	f := ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			l.Amount = string(v)
+		case 2:
+			l.Unknown = f.Uint(n, v) == 1
+		default:
+			f.Fail(n, "unknown")
+		}
+	}
+	return l, f.Err()
 }

@@ -50,7 +50,7 @@ type Transaction struct {
 // Message is one message of a transaction.
 type Message struct {
 	Kind         Kind
-	DuplicateKey []byte // 32 bytes or none
+	DuplicateKey []byte // 32 bytes, 64 of an error declaration, or none
 	Event        *Event
 	Skeleton     []byte // its encoding
 	BodyRoot     Hash
@@ -67,12 +67,18 @@ func Digest(chainID, partner string, kind Kind, skeleton []byte, bodyRoot Hash, 
 // TransactionID is the hash of a header's bytes; partners sign it.
 func TransactionID(header []byte) Hash { return Sum(tagHeader, header) }
 
-// DuplicateKey is the key under which a partner's gateway finds out that it
+// DuplicateKeyOf is the key under which a partner's gateway finds out that it
 // sent an event before: secret is the partner's own, so that others learn
-// nothing from equal keys.
-func DuplicateKey(secret []byte, e *Event) []byte {
-	h := MAC(secret, CanonicalEvent(e))
-	return h[:]
+// nothing from equal keys. An error declaration's has 64 bytes: its own key, and
+// behind it the key of the event that it declares void, which is how a rule that
+// never reads bodies finds out whether the two are the same event.
+func DuplicateKeyOf(secret []byte, e *Event) []byte {
+	own := MAC(secret, CanonicalEvent(e, "recordTime"))
+	if e.Skeleton.Declaration == nil {
+		return own[:]
+	}
+	prior := MAC(secret, CanonicalEvent(e, "recordTime", "errorDeclaration"))
+	return append(own[:], prior[:]...)
 }
 
 // ContentHash is what an error declaration must repeat of the event that it

@@ -1,0 +1,264 @@
+package app
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Config is what the state machine needs.
+type Config struct {
+	Store  *store.Store
+	Logger *slog.Logger
+	// Blocks gives headers and commits for the archive; nil leaves them out.
+	Blocks Blocks
+	// CacheBytes bounds what is remembered of decoded transactions, and again of
+	// archived ones; 0 is 64 MiB.
+	CacheBytes int
+}
+
+// Committed tells of a durable block.
+type Committed struct {
+	Height   int64
+	Time     time.Time
+	Changed  bool
+	Receipts []schemas.Receipt // of admitted transactions, in order
+}
+
+// App is the state machine as CometBFT's application. The engine calls its
+// consensus methods one at a time; CheckTx, queries and views run beside them.
+type App struct {
+	abci.BaseApplication
+	store    *store.Store
+	codec    *schemas.Codec
+	memo     *memo
+	shelf    *shelf
+	blocks   Blocks
+	logger   *slog.Logger
+	onCommit func(Committed)
+
+	genesis atomic.Pointer[genesis]
+
+	// What follows belongs to the consensus methods alone.
+	block    *store.Block // begun, and not yet committed
+	executed *executed
+}
+
+// genesis is what never changes after InitChain.
+type genesis struct {
+	chainID  string
+	partners []schemas.Partner
+	byGLN    map[string]string
+}
+
+var _ abci.Application = (*App)(nil)
+
+// New opens the state machine over a store.
+func New(cfg Config) (*App, error) {
+	codec, err := schemas.NewCodec()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = 64 << 20
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &App{store: cfg.Store, codec: codec, memo: newMemo(cfg.CacheBytes), shelf: newShelf(cfg.CacheBytes),
+		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}}
+	if height, _ := cfg.Store.Last(); height > 0 {
+		if err := a.loadGenesis(); err != nil {
+			return nil, fmt.Errorf("reading the ledger's partners: %w", err)
+		}
+	}
+	return a, nil
+}
+
+// SetBlocks says where headers and commits for the archive come from, before the
+// engine starts.
+func (a *App) SetBlocks(b Blocks) { a.blocks = b }
+
+// OnCommit sets what is called after each durable block, in order, before the
+// engine starts.
+func (a *App) OnCommit(f func(Committed)) { a.onCommit = f }
+
+func (a *App) chainID() string {
+	if g := a.genesis.Load(); g != nil {
+		return g.chainID
+	}
+	return ""
+}
+
+func (a *App) partnersByGLN() map[string]string {
+	if g := a.genesis.Load(); g != nil {
+		return g.byGLN
+	}
+	return nil
+}
+
+// Info tells the engine where the ledger stands.
+func (a *App) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
+	height, root := a.store.Last()
+	res := &abci.ResponseInfo{Data: "waybill", AppVersion: schemas.RulesVersion, LastBlockHeight: height}
+	if height > 0 {
+		res.LastBlockAppHash = root[:]
+	}
+	return res, nil
+}
+
+// InitChain writes the genesis state. It becomes durable with the first block.
+func (a *App) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.ResponseInitChain, error) {
+	g, err := schemas.DecodeGenesis(req.AppStateBytes)
+	if err != nil {
+		return nil, err
+	}
+	b := a.store.Begin(req.InitialHeight)
+	parameters := schemas.AppendString(nil, 1, req.ChainId)
+	parameters = schemas.AppendUint(parameters, 2, uint64(g.Rules))
+	b.Set(schemas.ParametersKey(), parameters, nil)
+	for _, p := range g.Partners {
+		b.Set(schemas.PartnerKey(p.ID), p.Append(nil), nil)
+		b.PutRow(rowKey(rowPartner, p.ID), present)
+	}
+	for _, k := range g.Keys {
+		b.Set(schemas.KeyKey(k.Partner, k.ID), k.Append(nil), nil)
+	}
+	root, err := b.Root()
+	if err != nil {
+		return nil, fmt.Errorf("hashing the genesis state: %w", err)
+	}
+	a.block = b
+	a.setGenesis(req.ChainId, g.Partners)
+	return &abci.ResponseInitChain{AppHash: root[:]}, nil
+}
+
+func (a *App) setGenesis(chainID string, partners []schemas.Partner) {
+	g := &genesis{chainID: chainID, partners: partners, byGLN: map[string]string{}}
+	for _, p := range partners {
+		g.byGLN[p.GLN] = p.ID
+	}
+	a.genesis.Store(g)
+}
+
+func (a *App) loadGenesis() error {
+	view := a.store.Latest()
+	value, _, err := view.Get(schemas.ParametersKey())
+	if err != nil {
+		return err
+	}
+	chain, ok := "", false
+	f := schemas.ReadFields(value)
+	if n, v, more := f.Next(); more && n == 1 {
+		chain, ok = string(v), true
+	}
+	if !ok {
+		return errors.New("the ledger has no parameters: run waybill check")
+	}
+	var partners []schemas.Partner
+	for key, _ := range view.Rows([]byte{rowPartner}, nil, false) {
+		id := strings.TrimSuffix(string(key[1:]), "\x00")
+		value, _, err := view.Get(schemas.PartnerKey(id))
+		if err != nil {
+			return err
+		}
+		p, err := schemas.DecodePartner(id, value)
+		if err != nil {
+			return err
+		}
+		partners = append(partners, p)
+	}
+	a.setGenesis(chain, partners)
+	return nil
+}
+
+// FinalizeBlock runs a decided block. Nothing is written before Commit. It
+// returns an error only when the disk fails, which ends the node.
+func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (res *abci.ResponseFinalizeBlock, err error) {
+	defer recovered(&err)
+	if last, _ := a.store.Last(); last > 0 || a.block == nil {
+		a.block = a.store.Begin(req.Height)
+	}
+	done, results, err := a.execute(a.block, req)
+	if err != nil {
+		return nil, fmt.Errorf("executing block %d: %w", req.Height, err)
+	}
+	root, err := a.block.Root()
+	if err != nil {
+		return nil, fmt.Errorf("hashing the state of block %d: %w", req.Height, err)
+	}
+	a.executed = done
+	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:]}, nil
+}
+
+// Commit makes the block durable: archive first, then everything else in one
+// synced batch.
+func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit, error) {
+	if err := a.block.Commit(); err != nil {
+		return nil, fmt.Errorf("committing block %d: %w", a.executed.height, err)
+	}
+	done := a.executed
+	a.block, a.executed = nil, nil
+	if len(done.receipts) > 0 {
+		view, err := a.View()
+		if err != nil {
+			return nil, fmt.Errorf("reading block %d back: %w", done.height, err)
+		}
+		for i := range done.receipts {
+			if err := view.completeReceipt(&done.receipts[i]); err != nil {
+				return nil, fmt.Errorf("reading block %d back: %w", done.height, err)
+			}
+		}
+	}
+	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Receipts: done.receipts})
+	return &abci.ResponseCommit{}, nil
+}
+
+// Query answers the engine's question whether a peer may connect: the node ids
+// of partners may. Everything else is asked of the gateway.
+func (a *App) Query(_ context.Context, req *abci.RequestQuery) (*abci.ResponseQuery, error) {
+	if strings.HasPrefix(req.Path, "/p2p/filter/addr/") {
+		return &abci.ResponseQuery{}, nil // addresses change; identities do not
+	}
+	if id, ok := strings.CutPrefix(req.Path, "/p2p/filter/id/"); ok {
+		if a.admitsPeer(id) {
+			return &abci.ResponseQuery{}, nil
+		}
+		return &abci.ResponseQuery{Code: uint32(schemas.Forbidden), Log: "no partner's node"}, nil
+	}
+	return &abci.ResponseQuery{Code: uint32(schemas.NotFound), Log: "ask the gateway"}, nil
+}
+
+// admitsPeer reports whether a node id is a partner's. Before InitChain nothing
+// is known, and the engine's own peer settings decide.
+func (a *App) admitsPeer(id string) bool {
+	g := a.genesis.Load()
+	if g == nil {
+		return true
+	}
+	for _, p := range g.partners {
+		if p.NodeID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// Latest height and root, as big-endian text for logs.
+func (a *App) position() (height int64, root schemas.Hash) {
+	h, r := a.store.Last()
+	return h, schemas.Hash(r)
+}
+
+func decodeUint64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }

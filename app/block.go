@@ -1,0 +1,181 @@
+package app
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// executed is a block between FinalizeBlock and Commit.
+type executed struct {
+	height   int64
+	time     time.Time
+	changed  bool // some transaction was admitted
+	receipts []schemas.Receipt
+}
+
+// execute runs a decided block over led. Its answer is the same on every node.
+func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock) (*executed, []*abci.ExecTxResult, error) {
+	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN()}
+	out := &executed{height: req.Height, time: b.time}
+	last := b.lastChanged()
+	if last > 0 && last == req.Height-1 {
+		// This block's header is the first that carries the app hash of the last change.
+		b.led.PutRow(anchorRow(), append(be64(req.Height), req.Hash...))
+	}
+	admitted := a.admission(led, req.Height)
+	results := make([]*abci.ExecTxResult, len(req.Txs))
+	recorded := make([]txRecord, len(req.Txs))
+	for i, raw := range req.Txs {
+		tx, err := admitted.admit(raw)
+		if err != nil {
+			code, known := faultCode(err)
+			if !known {
+				return nil, nil, err
+			}
+			results[i] = &abci.ExecTxResult{Code: uint32(code)}
+			continue
+		}
+		answers, ok := b.safely(tx, uint32(i))
+		if !ok {
+			results[i] = &abci.ExecTxResult{Code: uint32(schemas.RuleFailed)}
+			continue
+		}
+		results[i] = &abci.ExecTxResult{Data: schemas.AppendResults(nil, answers)}
+		recorded[i] = txRecord{tx: tx, results: answers}
+		out.changed = true
+	}
+	if out.changed {
+		b.anchor()
+		b.forgetNonces(last)
+		b.led.Set(schemas.ChangedKey(), schemas.AppendUint(nil, 1, uint64(req.Height)), nil)
+	}
+	if err := a.record(b, req, recorded, results, out); err != nil {
+		return nil, nil, err
+	}
+	return out, results, nil
+}
+
+// safely runs a transaction, and drops it whole if what frames its messages
+// breaks down: a block is never failed by what a transaction says.
+func (b *block) safely(tx *schemas.Transaction, position uint32) (results []schemas.Result, ok bool) {
+	mark := b.led.Mark()
+	defer func() {
+		if r := recover(); r != nil {
+			if failure, disk := r.(ioFailure); disk {
+				panic(failure)
+			}
+			b.led.Revert(mark)
+			results, ok = nil, false
+		}
+	}()
+	return b.transaction(tx, position), true
+}
+
+// transaction runs the messages of an admitted transaction: each by itself, or
+// all or none.
+func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.Result {
+	b.appendTo(schemas.NoncesKey(tx.Header.Expiry), tx.ID)
+	mark := b.led.Mark()
+	results := make([]schemas.Result, len(tx.Messages))
+	undo := false
+	for i := range tx.Messages {
+		if undo {
+			results[i] = schemas.Result{Code: schemas.Undone}
+			continue
+		}
+		results[i] = b.run(tx, i, position)
+		if tx.Header.Atomic && results[i].Code != schemas.OK {
+			undo = true
+			b.led.Revert(mark)
+			for j := range i {
+				results[j] = schemas.Result{Code: schemas.Undone}
+			}
+		}
+	}
+	b.appendActivity(tx, position, results)
+	return results
+}
+
+// appendActivity puts every message of a transaction, whatever came of it, into
+// its partner's trail.
+func (b *block) appendActivity(tx *schemas.Transaction, position uint32, results []schemas.Result) {
+	key := schemas.TrailKey{Kind: schemas.PartnerTrail, Subject: tx.Header.Partner}
+	r := b.registerOf(tx.Header.Partner)
+	for i := range tx.Messages {
+		m := &tx.Messages[i]
+		at := schemas.Locator{Height: b.height, Position: position, Index: uint32(i)}
+		b.led.PutRow(trailRow(key, r.trail.Count), trailValue(at, m.Event.Skeleton.EventTime))
+		r.trail.append(schemas.Entry(key, m.Digest, tx.ID, at, &results[i]))
+	}
+	b.writeRegister(tx.Header.Partner, r)
+}
+
+// lastChanged is the last height that changed anything, 0 before the first.
+func (b *block) lastChanged() int64 {
+	value, _ := b.get(schemas.ChangedKey())
+	f := schemas.ReadFields(value)
+	n, v, ok := f.Next()
+	if !ok {
+		return 0
+	}
+	return int64(f.Uint(n, v))
+}
+
+// anchor appends the header that carries the app hash of the last change to the
+// header accumulator, so that any later header proves that one.
+func (b *block) anchor() {
+	pending := b.row(anchorRow())
+	if len(pending) < 8 {
+		return
+	}
+	height := int64(binary.BigEndian.Uint64(pending))
+	_, aside := b.get(schemas.AccumulatorKey())
+	l := readLog(aside)
+	b.led.PutRow(accumulatorRow(l.Count), pending)
+	l.append(schemas.AnchorEntry(height, pending[8:]))
+	b.led.Set(schemas.AccumulatorKey(), schemas.SingleHead(l.head()), l.AppendTo(nil))
+	b.led.DeleteRow(anchorRow())
+}
+
+// forgetNonces drops what expired since the last change. Empty blocks drop
+// nothing, so that they change nothing.
+func (b *block) forgetNonces(last int64) {
+	until := min(b.height-1, last+schemas.MaxExpiry)
+	for expiry := last; expiry <= until; expiry++ {
+		key := schemas.NoncesKey(uint64(expiry))
+		if value, _ := b.get(key); value != nil {
+			b.led.Delete(key)
+		}
+	}
+}
+
+// receipt is what the caller of a transaction is told.
+func receiptOf(tx *schemas.Transaction, at schemas.Locator, t time.Time, results []schemas.Result) schemas.Receipt {
+	r := schemas.Receipt{Transaction: tx.ID, Height: at.Height, Position: at.Position, Time: t, Events: make([]schemas.EventReceipt, len(results))}
+	for i := range results {
+		m := &tx.Messages[i]
+		r.Events[i] = schemas.EventReceipt{EventID: m.EventIDOf(), Digest: m.Digest, Code: results[i].Code, Effect: results[i].Effect, Flags: flagsOf(results[i])}
+	}
+	return r
+}
+
+// flagsOf returns a result's flags, never nil: JSON shows an empty list.
+func flagsOf(r schemas.Result) []schemas.Code { return append([]schemas.Code{}, r.Flags...) }
+
+func be64(v int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(v)) }
+
+// recovered turns a fault of the disk, carried as a panic, into an error.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		failure, ok := r.(ioFailure)
+		if !ok {
+			panic(r)
+		}
+		*err = fmt.Errorf("executing: %w", failure.err)
+	}
+}

@@ -1,0 +1,303 @@
+package app
+
+import (
+	"strings"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// custodian is who holds an item: the custodian of the outermost container that
+// it is in.
+func (m *message) custodian(it *item) string {
+	for range maxDepth + 1 {
+		m.settle(it)
+		if it.Parent == "" {
+			break
+		}
+		it = m.item(it.Parent)
+	}
+	return it.Custodian
+}
+
+// changedInstances are the instances whose state the event would change: of an
+// unpacking the container alone, since its contents are held with it.
+func (m *message) changedInstances() []string {
+	if m.event.Type == schemas.AggregationEvent && m.event.Action == schemas.ActionDelete {
+		return []string{m.parent()}
+	}
+	return m.instances()
+}
+
+// touchesAnothers reports whether somebody else holds any of the items. All are
+// looked at, so that everybody concerned is told.
+func (m *message) touchesAnothers(ids []string) (others bool) {
+	for _, id := range ids {
+		if id == "" {
+			continue
+		}
+		if holder := m.custodian(m.item(id)); holder != "" && holder != m.partner {
+			m.concern(holder)
+			others = true
+		}
+	}
+	return others
+}
+
+// hold takes hold of an item that nobody else holds, to change it.
+func (m *message) hold(id string, commissioning bool) *item {
+	it := m.item(id)
+	m.settle(it)
+	if it.Custodian == "" && it.Parent == "" {
+		it.Custodian = m.partner
+		if !commissioning {
+			m.flag(schemas.ClaimedUnseen)
+		}
+	}
+	if it.Ended && !commissioning {
+		m.flag(schemas.EndedItem)
+	}
+	m.touch(it, changed)
+	return it
+}
+
+// end notes that an item is consumed, destroyed or decommissioned: it leaves its
+// container, and what is inside it is let go.
+func (m *message) end(it *item) {
+	it.Ended = true
+	it.Offer, it.Receipts = nil, nil
+	m.takeOut(it)
+	if it.Levels > 0 {
+		m.release(it)
+	}
+}
+
+// pass moves custody. Every offer and every waiting receipt lapses with it.
+func (m *message) pass(it *item, to string) {
+	it.Custodian = to
+	it.Offer, it.Receipts = nil, nil
+	m.touch(it, changed)
+	m.result.Effect = schemas.Applied
+}
+
+// handed are the instances that a shipping or receiving event hands over: the
+// parent where there is one, since its contents go with it.
+func (m *message) handed() []string {
+	switch m.event.Type {
+	case schemas.ObjectEvent:
+		return m.instances()
+	case schemas.AggregationEvent, schemas.TransactionEvent, schemas.AssociationEvent:
+		if p := m.parent(); p != "" {
+			return []string{p}
+		}
+		return m.event.EPCs
+	}
+	return nil
+}
+
+// handedLots are the classes and lots that it hands over: what is listed beside
+// a parent is inside it.
+func (m *message) handedLots() []schemas.Quantity {
+	if m.event.Type == schemas.TransformationEvent || m.parent() != "" {
+		return nil
+	}
+	return m.event.Quantities
+}
+
+// outermost returns the item, or flags and drops it when it is inside a
+// container: that container's hand-over decides. Contents listed beside their
+// own container need no flag.
+func (m *message) outermost(id string) *item {
+	it := m.item(id)
+	m.settle(it)
+	if it.Parent == "" {
+		return it
+	}
+	for _, other := range m.handed() {
+		if other == it.Parent {
+			return nil
+		}
+	}
+	m.flag(schemas.InsideContainer)
+	return nil
+}
+
+// receiver is the party that the event names as the new possessor: a partner's
+// id, or External and the party's GLN or identifier; "" where it names none.
+func (m *message) receiver() string {
+	for _, d := range m.event.Destinations {
+		if d.Type != possessing {
+			continue
+		}
+		id, err := schemas.ParseIdentifier(d.ID)
+		if err != nil {
+			return ""
+		}
+		gln, ok := id.GLN()
+		if !ok {
+			return schemas.External + d.ID
+		}
+		if partner, ok := m.byGLN[gln]; ok {
+			return partner
+		}
+		return schemas.External + gln
+	}
+	return ""
+}
+
+// makeOffers is the custodian's side of a hand-over: a shipping event that names
+// the new possessor offers, and void_shipping withdraws.
+func (m *message) makeOffers() {
+	if m.event.Action == schemas.ActionDelete {
+		return
+	}
+	if m.event.BizStep == voided {
+		m.cancelOffers()
+		return
+	}
+	to := m.receiver()
+	if m.event.BizStep != shipped || to == "" || to == m.partner {
+		return
+	}
+	ids := m.handed()
+	if m.touchesAnothers(ids) {
+		m.claim()
+		return
+	}
+	for _, id := range ids {
+		if it := m.outermost(id); it != nil {
+			m.offerItem(m.hold(id, false), to)
+			m.result.Effect = schemas.Applied
+		}
+	}
+	for _, q := range m.handedLots() {
+		m.offerLot(q, to)
+	}
+	if !strings.HasPrefix(to, schemas.External) {
+		m.concern(to)
+	}
+}
+
+func (m *message) offerItem(it *item, to string) {
+	if strings.HasPrefix(to, schemas.External) {
+		m.pass(it, to) // nobody there can answer: it applies at once
+		return
+	}
+	if it.Offer != nil {
+		m.flag(schemas.OfferReplaced)
+		m.concern(it.Offer.Party)
+	}
+	if i := m.waiting(it.Receipts, to, m.event.EventTime); i >= 0 {
+		m.flag(schemas.MatchedReceipt)
+		m.pass(it, to)
+		return
+	}
+	it.Offer = m.open(to)
+	m.touch(it, changed)
+}
+
+func (m *message) open(party string) *schemas.Offer {
+	return &schemas.Offer{Party: party, EventTime: m.event.EventTime, Time: m.now(), Locator: m.at}
+}
+
+// waiting finds the party's receipt that waits for an offer of this time: claimed
+// no earlier than the offer, and recorded within the last thirty days.
+func (m *message) waiting(receipts []schemas.Offer, party string, offered int64) int {
+	for i, r := range receipts {
+		if r.Party == party && r.EventTime >= offered && m.now()-r.Time <= maxWaiting {
+			return i
+		}
+	}
+	return -1
+}
+
+func (m *message) cancelOffers() {
+	for _, id := range m.handed() {
+		it := m.item(id)
+		if it.Offer == nil || m.custodian(it) != m.partner {
+			continue
+		}
+		m.concern(it.Offer.Party)
+		m.flag(schemas.OfferCancelled)
+		it.Offer = nil
+		m.touch(it, changed)
+		m.result.Effect = schemas.Applied
+	}
+	for _, q := range m.handedLots() {
+		m.cancelLot(q)
+	}
+}
+
+// answerOffers is the receiver's side of a hand-over: a receiving event accepts,
+// and an inspection that finds the goods non-conformant refuses.
+func (m *message) answerOffers() {
+	if m.event.Action == schemas.ActionDelete {
+		return
+	}
+	switch {
+	case m.event.BizStep == received:
+		for _, id := range m.handed() {
+			if it := m.outermost(id); it != nil {
+				m.receive(it)
+			}
+		}
+		for _, q := range m.handedLots() {
+			m.receiveLot(q)
+		}
+	case m.event.BizStep == inspected && m.event.Disposition == refused:
+		for _, id := range m.handed() {
+			if it := m.item(id); m.offered(it) {
+				m.concern(m.custodian(it))
+				m.flag(schemas.OfferRejected)
+				it.Offer = nil
+				m.touch(it, changed)
+				m.result.Effect = schemas.Applied
+			}
+		}
+		for _, q := range m.handedLots() {
+			m.rejectLot(q)
+		}
+	}
+}
+
+// offered reports whether the item is offered to the event's author, no later
+// than the event says that it happened.
+func (m *message) offered(it *item) bool {
+	return it.Offer != nil && it.Offer.Party == m.partner && it.Offer.EventTime <= m.event.EventTime
+}
+
+func (m *message) receive(it *item) {
+	holder := m.custodian(it)
+	switch {
+	case holder == m.partner:
+	case m.offered(it):
+		m.concern(holder)
+		m.pass(it, m.partner)
+	case strings.HasPrefix(holder, schemas.External):
+		m.flag(schemas.FromExternal)
+		m.pass(it, m.partner)
+	case m.event.Action == schemas.ActionAdd && holder == "":
+		// Brought into being here: the rule of its type claims it.
+	default:
+		m.concern(holder)
+		m.await(it)
+	}
+}
+
+// await keeps a receipt that came before its offer. One partner has one that
+// waits for an item; those that have waited too long make room.
+func (m *message) await(it *item) {
+	kept := it.Receipts[:0:0]
+	for _, r := range it.Receipts {
+		if r.Party != m.partner && m.now()-r.Time <= maxWaiting {
+			kept = append(kept, r)
+		}
+	}
+	m.touch(it, seen)
+	if len(kept) >= maxOpen {
+		m.flag(schemas.TooManyOpen)
+	} else {
+		kept = append(kept, *m.open(m.partner))
+		m.flag(schemas.AwaitingOffer)
+	}
+	it.Receipts = kept
+}

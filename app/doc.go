@@ -1,0 +1,23 @@
+// Package app is Waybill's state machine: (state, transaction, block) to
+// (state, result), and nothing else. It reads no clock, no randomness, no
+// environment and no network; time is the block's. CometBFT drives it as an
+// ABCI 2.0 application.
+//
+// The way of a block:
+//
+//	admit.go        class A: may this transaction be in a block at all
+//	proposal.go     PrepareProposal and ProcessProposal, which ask admit
+//	block.go        FinalizeBlock: admits again, then runs every message
+//	session.go      what one message reads and writes, undone as one
+//	rules.go        class B: duplicates, eventIDs, declarations, the five event types
+//	custody.go      who holds an item: claims, offers, receipts
+//	containment.go  what is inside what
+//	lots.go         how much of a class or lot a partner holds
+//	record.go       the archive's record of a transaction
+//	index.go        rows that queries read: unhashed, in the same batch
+//	view.go, query.go, trace.go   reading one committed height
+//
+// A rule never fails a block: it answers a code. A panic in a rule drops the
+// message's writes and answers rule_failed. Only a fault of the disk ends the
+// node, since to answer anything else would fork it from its peers.
+package app

@@ -1,0 +1,109 @@
+package app
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Kinds of rows: the first byte of every key outside the tree. Those that the
+// rules read (d, e, h, p) are committed through the register, the nonces and the
+// header; the others only answer queries and can be rebuilt from the archive.
+const (
+	rowDuplicate   = 'd' // partner, duplicate key: locator of the first
+	rowEvent       = 'e' // partner, eventID: prior
+	rowTransaction = 'h' // transaction id: height and position
+	rowAnchor      = 'p' // the pending anchor: height and block hash
+
+	rowAccumulator = 'a' // n-th anchor: height and block hash
+	rowBlock       = 'b' // height: the block's record
+	rowField       = 'F' // field, value, event time, locator
+	rowEventID     = 'i' // eventID, locator
+	rowPartner     = 'P' // partner id
+	rowTrail       = 'r' // trail key, n: locator and event time
+	rowTime        = 'T' // event time, locator
+	rowBodies      = 't' // height, position: where the archive has the transaction
+	rowVoid        = 'v' // locator: that of the declaration that voids it
+	rowException   = 'X' // partner, locator
+)
+
+// Fields with an index of their own.
+const (
+	fieldBizStep     = 's'
+	fieldBizLocation = 'l'
+	fieldReadPoint   = 'r'
+)
+
+var present = []byte{1} // the value of a row whose key says all
+
+// rowKey joins a kind and parts, each behind a zero byte, which none may hold.
+func rowKey(kind byte, parts ...string) []byte {
+	key := []byte{kind}
+	for _, p := range parts {
+		key = append(key, p...)
+		key = append(key, 0)
+	}
+	return key
+}
+
+func transactionRow(id schemas.Hash) []byte { return append([]byte{rowTransaction}, id[:]...) }
+func anchorRow() []byte                     { return []byte{rowAnchor} }
+func voidRow(at schemas.Locator) []byte     { return at.Append([]byte{rowVoid}) }
+func blockRow(height int64) []byte          { return append([]byte{rowBlock}, be64(height)...) }
+
+func accumulatorRow(n uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{rowAccumulator}, n)
+}
+
+func txRow(height int64, position uint32) []byte {
+	return binary.BigEndian.AppendUint32(append([]byte{rowBodies}, be64(height)...), position)
+}
+
+func trailPrefix(key schemas.TrailKey) []byte {
+	return append(key.Append([]byte{rowTrail}), 0)
+}
+
+func trailRow(key schemas.TrailKey, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(trailPrefix(key), n)
+}
+
+// trailValue is where a trail's record is, and when its event happened.
+func trailValue(at schemas.Locator, eventTime int64) []byte {
+	return append(at.Append(nil), sortable(eventTime)...)
+}
+
+// sortable encodes a time so that bytes sort as times do.
+func sortable(t int64) []byte { return be64(t ^ math.MinInt64) }
+
+func unsortable(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) ^ math.MinInt64 }
+
+func (m *message) putTrailRow(key schemas.TrailKey, n uint64) {
+	m.led.PutRow(trailRow(key, n), trailValue(m.at, m.event.EventTime))
+}
+
+// indexEvent writes the rows that find the event again.
+func (m *message) indexEvent() {
+	when := append(sortable(m.event.EventTime), m.at.Append(nil)...)
+	m.led.PutRow(append([]byte{rowTime}, when...), present)
+	m.led.PutRow(m.at.Append(rowKey(rowEventID, m.msg.EventIDOf())), present)
+	for _, f := range [...]struct {
+		field byte
+		value string
+	}{{fieldBizStep, m.event.BizStep}, {fieldBizLocation, m.msg.Event.BizLocation}, {fieldReadPoint, m.msg.Event.ReadPoint}} {
+		if f.value != "" {
+			m.led.PutRow(append(fieldPrefix(f.field, f.value), when...), present)
+		}
+	}
+	if len(m.result.Flags) == 0 {
+		return
+	}
+	m.led.PutRow(m.at.Append(rowKey(rowException, m.partner)), present)
+	for _, p := range m.parties {
+		m.led.PutRow(m.at.Append(rowKey(rowException, p)), present)
+	}
+}
+
+func fieldPrefix(field byte, value string) []byte {
+	return append(append([]byte{rowField, field}, value...), 0)
+}

@@ -1,0 +1,207 @@
+package app
+
+import (
+	"strings"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// A class or lot has no single custodian: every partner holds some of it. What a
+// partner holds is a quantity, or unknown once somebody left a quantity out or
+// took more than was there. What is packed is no longer loose, and does not
+// count until it is unpacked.
+
+// move credits or debits the author's balances.
+func (m *message) move(quantities []schemas.Quantity, credit bool) {
+	for _, q := range quantities {
+		m.touchClass(q.Class)
+		m.balance(m.partner, q, credit)
+	}
+}
+
+// balance changes what a partner holds of one class or lot.
+func (m *message) balance(partner string, q schemas.Quantity, credit bool) {
+	key := schemas.BalanceKey(q.Class, q.UOM, partner)
+	value, _ := m.get(key)
+	var held schemas.LotBalance
+	if value != nil {
+		held = must(schemas.DecodeLotBalance(value))
+	} else if !credit {
+		m.flag(schemas.ClaimedUnseen)
+	}
+	if !q.Known {
+		held.Unknown = true
+	}
+	if !held.Unknown {
+		var amount schemas.Decimal
+		if held.Amount != "" {
+			amount = must(schemas.ParseDecimal(held.Amount))
+		}
+		if credit {
+			amount = amount.Add(q.Amount)
+		} else {
+			amount = amount.Sub(q.Amount)
+		}
+		held.Amount = amount.String()
+		held.Unknown = amount.Sign() < 0
+	}
+	if held.Unknown {
+		held.Amount = ""
+		m.flag(schemas.UnknownQuantity)
+	}
+	m.led.Set(key, held.Append(nil), nil)
+}
+
+// Offers and waiting receipts of lots are lists by receiver: "o" those that are
+// open, "r" the receipts that came first.
+func offersKey(q schemas.Quantity, receiver string) []byte {
+	return schemas.LotOffersKey(q.Class, q.UOM, "o"+receiver)
+}
+
+func receiptsKey(q schemas.Quantity, receiver string) []byte {
+	return schemas.LotOffersKey(q.Class, q.UOM, "r"+receiver)
+}
+
+func (m *message) offers(key []byte) []schemas.Offer {
+	value, _ := m.get(key)
+	return must(schemas.DecodeOffers(value))
+}
+
+func (m *message) setOffers(key []byte, offers []schemas.Offer) {
+	m.led.Set(key, schemas.AppendOffers(nil, offers), nil)
+}
+
+func without(offers []schemas.Offer, i int) []schemas.Offer {
+	return append(offers[:i:i], offers[i+1:]...)
+}
+
+func amount(q schemas.Quantity) string {
+	if !q.Known {
+		return ""
+	}
+	return q.Amount.String()
+}
+
+// offerLot is the author's shipping of some of a lot.
+func (m *message) offerLot(q schemas.Quantity, to string) {
+	m.touchClass(q.Class)
+	m.result.Effect = schemas.Applied
+	if strings.HasPrefix(to, schemas.External) {
+		m.balance(m.partner, q, false)
+		return
+	}
+	receipts := m.offers(receiptsKey(q, to))
+	if i := m.waiting(receipts, to, m.event.EventTime); i >= 0 {
+		m.flag(schemas.MatchedReceipt)
+		m.setOffers(receiptsKey(q, to), without(receipts, i))
+		m.passLot(q, m.partner, to, receipts[i].Quantity)
+		return
+	}
+	open := m.offers(offersKey(q, to))
+	if len(open) >= maxLots {
+		m.flag(schemas.TooManyOpen)
+		return
+	}
+	o := m.open(to)
+	o.From, o.Quantity = m.partner, amount(q)
+	m.setOffers(offersKey(q, to), append(open, *o))
+}
+
+// passLot moves q from one partner to another, who may have received another
+// amount than was sent: each answers for its own.
+func (m *message) passLot(sent schemas.Quantity, from, to, got string) {
+	m.balance(from, sent, false)
+	arrived := sent
+	if got != "" {
+		arrived.Amount, arrived.Known = must(schemas.ParseDecimal(got)), true
+	}
+	if to != m.partner || m.event.Action != schemas.ActionAdd { // else the rule of ADD credits it
+		m.balance(to, arrived, true)
+	}
+	m.concern(from)
+	m.concern(to)
+	m.result.Effect = schemas.Applied
+}
+
+// match finds the open offer that the event answers: one of the same amount
+// before others, the oldest first.
+func (m *message) match(open []schemas.Offer, q schemas.Quantity) int {
+	found := -1
+	for i, o := range open {
+		if o.EventTime > m.event.EventTime {
+			continue
+		}
+		if o.Quantity == amount(q) {
+			return i
+		}
+		if found < 0 {
+			found = i
+		}
+	}
+	return found
+}
+
+// receiveLot is the author's receipt of some of a lot.
+func (m *message) receiveLot(q schemas.Quantity) {
+	m.touchClass(q.Class)
+	open := m.offers(offersKey(q, m.partner))
+	if i := m.match(open, q); i >= 0 {
+		m.setOffers(offersKey(q, m.partner), without(open, i))
+		sent := schemas.Quantity{Class: q.Class, UOM: q.UOM}
+		if open[i].Quantity != "" {
+			sent.Amount, sent.Known = must(schemas.ParseDecimal(open[i].Quantity)), true
+		}
+		m.passLot(sent, open[i].From, m.partner, amount(q))
+		return
+	}
+	if m.event.Action == schemas.ActionAdd {
+		return // brought into being here: the rule of its type credits it
+	}
+	key := receiptsKey(q, m.partner)
+	var kept []schemas.Offer
+	for _, r := range m.offers(key) {
+		if m.now()-r.Time <= maxWaiting {
+			kept = append(kept, r)
+		}
+	}
+	if len(kept) >= maxLots {
+		m.flag(schemas.TooManyOpen)
+	} else {
+		r := m.open(m.partner)
+		r.Quantity = amount(q)
+		kept = append(kept, *r)
+		m.flag(schemas.AwaitingOffer)
+	}
+	m.setOffers(key, kept)
+}
+
+// rejectLot refuses the open offer that the event answers.
+func (m *message) rejectLot(q schemas.Quantity) {
+	m.touchClass(q.Class)
+	open := m.offers(offersKey(q, m.partner))
+	i := m.match(open, q)
+	if i < 0 {
+		return
+	}
+	m.concern(open[i].From)
+	m.flag(schemas.OfferRejected)
+	m.setOffers(offersKey(q, m.partner), without(open, i))
+	m.result.Effect = schemas.Applied
+}
+
+// cancelLot withdraws the author's own open offer of a lot to the receiver that
+// the event names.
+func (m *message) cancelLot(q schemas.Quantity) {
+	m.touchClass(q.Class)
+	to := m.receiver()
+	open := m.offers(offersKey(q, to))
+	for i, o := range open {
+		if o.From == m.partner && o.Quantity == amount(q) {
+			m.flag(schemas.OfferCancelled)
+			m.setOffers(offersKey(q, to), without(open, i))
+			m.concern(to)
+			m.result.Effect = schemas.Applied
+			return
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// CheckTx says whether a transaction may enter the mempool. It is a courtesy: the
+// block is judged again.
+func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
+	view := a.store.Latest()
+	if _, err := a.admission(view, view.Height()+1).admit(req.Tx); err != nil {
+		code, known := faultCode(err)
+		if !known {
+			a.logger.Error("checking a transaction", "error", err)
+			return &abci.ResponseCheckTx{Code: uint32(schemas.Internal)}, nil
+		}
+		return &abci.ResponseCheckTx{Code: uint32(code), Log: err.Error()}, nil
+	}
+	return &abci.ResponseCheckTx{}, nil
+}
+
+// faultCode returns the code of a refusal, and false for a fault of the node.
+func faultCode(err error) (schemas.Code, bool) {
+	var f *schemas.Fault
+	if errors.As(err, &f) {
+		return f.Code, true
+	}
+	return schemas.Internal, false
+}
+
+// PrepareProposal offers what the mempool has, without what may not be in a
+// block. It never offers more bytes than it was asked for.
+func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
+	ad := a.admission(a.store.Latest(), req.Height)
+	out := make([][]byte, 0, len(req.Txs))
+	size := int64(0)
+	for _, raw := range req.Txs {
+		// CometBFT counts each transaction with its tag and length.
+		cost := int64(len(raw)) + 8
+		if size+cost > req.MaxTxBytes {
+			continue
+		}
+		if _, err := ad.admit(raw); err != nil {
+			continue
+		}
+		size += cost
+		out = append(out, raw)
+	}
+	return &abci.ResponsePrepareProposal{Txs: out}, nil
+}
+
+// ProcessProposal votes down a block that holds what class A refuses. Conflicts
+// between honest transactions are no such thing: the rules answer them by codes.
+func (a *App) ProcessProposal(_ context.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
+	ad := a.admission(a.store.Latest(), req.Height)
+	for i, raw := range req.Txs {
+		if _, err := ad.admit(raw); err != nil {
+			a.logger.Warn("a proposal is refused", "height", req.Height, "position", i, "error", err)
+			return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}, nil
+		}
+	}
+	return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_ACCEPT}, nil
+}

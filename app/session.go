@@ -1,0 +1,230 @@
+package app
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
+)
+
+// ledger is what rules read and write: a block under construction, or a scratch
+// copy for a dry run. State keys are committed by the tree, rows are not.
+type ledger interface {
+	Get(key []byte) (value, aside []byte, err error)
+	Set(key, value, aside []byte)
+	Row(key []byte) ([]byte, error)
+	PutRow(key, value []byte)
+	DeleteRow(key []byte)
+	Delete(key []byte)
+	Mark() int
+	Revert(mark int)
+}
+
+// ioFailure carries a fault of the disk through the rules, past every recover:
+// it must end the node, since its peers do not have it.
+type ioFailure struct{ err error }
+
+// block is the block that is being executed.
+type block struct {
+	led    ledger
+	chain  string
+	height int64
+	time   time.Time
+	byGLN  map[string]string // GLN to partner id, only ever looked up
+}
+
+func (b *block) now() int64 { return b.time.UnixNano() }
+
+func (b *block) get(key []byte) (value, aside []byte) {
+	value, aside, err := b.led.Get(key)
+	if err != nil {
+		panic(ioFailure{fmt.Errorf("reading state: %w", err)})
+	}
+	return value, aside
+}
+
+func (b *block) row(key []byte) []byte {
+	row, err := b.led.Row(key)
+	if err != nil {
+		panic(ioFailure{fmt.Errorf("reading a row: %w", err)})
+	}
+	return row
+}
+
+// must turns a state value that cannot be read into a failure of the node: its
+// database does not hold what it wrote.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(ioFailure{fmt.Errorf("state is damaged: run waybill check: %w", err)})
+	}
+	return v
+}
+
+// log is a trail's head with what is needed to append to it.
+type log struct{ proof.Log }
+
+func (l *log) append(entry schemas.Hash) { l.Log.Append([32]byte(entry)) }
+
+func (l *log) head() schemas.Head {
+	if l.Count == 0 {
+		return schemas.Head{}
+	}
+	return schemas.Head{Root: schemas.Hash(l.Root()), Count: l.Count}
+}
+
+func readLog(aside []byte) log {
+	if len(aside) == 0 {
+		return log{}
+	}
+	return log{must(proof.DecodeLog(aside))}
+}
+
+// appendTo appends an entry to a log whose leaf is its head alone.
+func (b *block) appendTo(key []byte, entry schemas.Hash) {
+	_, aside := b.get(key)
+	l := readLog(aside)
+	l.append(entry)
+	b.led.Set(key, schemas.SingleHead(l.head()), l.AppendTo(nil))
+}
+
+// item is an item's state while a message runs.
+type item struct {
+	schemas.Item
+	id           string
+	known        bool // there was a record before this message
+	custody      log
+	observations log
+	touched      trail
+}
+
+// trail says to which of an item's trails a message belongs. What changes the
+// state outranks what is merely seen.
+type trail uint8
+
+const (
+	none trail = iota
+	seen
+	changed
+)
+
+// message is the run of one message: all that it reads and writes. The session
+// keeps the order in which items were first touched, so that writes and trails
+// have one order on every node.
+type message struct {
+	*block
+	tx      *schemas.Transaction
+	msg     *schemas.Message
+	event   *schemas.Skeleton
+	partner string
+	at      schemas.Locator
+	result  schemas.Result
+
+	items   map[string]*item // by canonical identifier
+	order   []*item          // as first touched
+	classes []string         // classes and lots touched, in order
+	parties []string         // partners whom flags concern, in order
+}
+
+// item loads an item's state.
+func (m *message) item(id string) *item {
+	if it, ok := m.items[id]; ok {
+		return it
+	}
+	it := &item{id: id}
+	value, aside := m.get(schemas.ItemKey(id))
+	if value != nil {
+		it.known = true
+		it.Item = must(schemas.DecodeItem(value))
+		it.custody, it.observations = readItemLogs(aside)
+	}
+	m.items[id] = it
+	return it
+}
+
+func readItemLogs(aside []byte) (custody, observations log) {
+	f := schemas.ReadFields(aside)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			custody = readLog(v)
+		case 2:
+			observations = readLog(v)
+		}
+	}
+	if f.Err() != nil {
+		panic(ioFailure{fmt.Errorf("reading an item's trails: %w", f.Err())})
+	}
+	return custody, observations
+}
+
+// touch notes that the message belongs to one of the item's trails.
+func (m *message) touch(it *item, t trail) {
+	if it.touched == none {
+		m.order = append(m.order, it)
+	}
+	it.touched = max(it.touched, t)
+}
+
+// touchClass notes that the message belongs to a class's trail.
+func (m *message) touchClass(class string) { m.classes = addOnce(m.classes, class) }
+
+// concern notes that the message's flags concern a partner besides its author.
+func (m *message) concern(party string) {
+	if party != "" && party != m.partner {
+		m.parties = addOnce(m.parties, party)
+	}
+}
+
+func addOnce(list []string, s string) []string {
+	for _, have := range list {
+		if have == s {
+			return list
+		}
+	}
+	return append(list, s)
+}
+
+func (m *message) flag(c schemas.Code) { m.result.Flag(c) }
+
+// save appends the message to every trail that it belongs to and writes the
+// items that it touched.
+func (m *message) save() {
+	for _, it := range m.order {
+		if it.touched == changed {
+			key := schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: it.id}
+			m.putTrailRow(key, it.custody.Count)
+			it.custody.append(m.entry(key))
+			it.Custody = it.custody.head()
+		} else {
+			key := schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: it.id}
+			m.putTrailRow(key, it.observations.Count)
+			it.observations.append(m.entry(key))
+			it.Observations = it.observations.head()
+		}
+		m.write(it)
+	}
+	for _, class := range m.classes {
+		key := schemas.TrailKey{Kind: schemas.ClassTrail, Subject: class}
+		_, aside := m.get(schemas.ClassKey(class))
+		l := readLog(aside)
+		m.putTrailRow(key, l.Count)
+		l.append(m.entry(key))
+		m.led.Set(schemas.ClassKey(class), schemas.SingleHead(l.head()), l.AppendTo(nil))
+	}
+}
+
+func (m *message) write(it *item) {
+	var aside []byte
+	if it.custody.Count > 0 {
+		aside = schemas.AppendField(aside, 1, it.custody.AppendTo(nil))
+	}
+	if it.observations.Count > 0 {
+		aside = schemas.AppendField(aside, 2, it.observations.AppendTo(nil))
+	}
+	m.led.Set(schemas.ItemKey(it.id), it.Item.Append(nil), aside)
+}
+
+func (m *message) entry(key schemas.TrailKey) schemas.Hash {
+	return schemas.Entry(key, m.msg.Digest, m.tx.ID, m.at, &m.result)
+}
