@@ -2,45 +2,6 @@ package schemas
 
 // Signatures that are being implemented; this file goes when it is empty.
 
-// --- identifiers (identifier.go, digitallink.go)
-
-type Scheme uint8
-
-const (
-	PrivateURI Scheme = iota
-	SGTIN
-	SSCC
-	SGLN
-	PGLN
-	GRAI
-	GIAI
-	GTIN  // class: all instances of a trade item
-	LGTIN // class: a lot
-	OtherGS1
-)
-
-// Class reports whether the scheme names a class or lot rather than an instance.
-func (s Scheme) Class() bool { panic("pending") }
-
-type Identifier struct{}
-
-func ParseIdentifier(s string) (Identifier, error)                    { panic("pending") }
-func (id Identifier) Scheme() Scheme                                  { panic("pending") }
-func (id Identifier) String() string                                  { panic("pending") } // canonical
-func (id Identifier) URN() (string, bool)                             { panic("pending") }
-func (id Identifier) GLN() (string, bool)                             { panic("pending") } // 13 digits, of an SGLN or PGLN
-func Canonical(s string) (canonical string, scheme Scheme, err error) { panic("pending") }
-
-// --- decimals (decimal.go)
-
-type Decimal struct{}
-
-func ParseDecimal(s string) (Decimal, error) { panic("pending") }
-func (d Decimal) Add(e Decimal) Decimal      { panic("pending") }
-func (d Decimal) Sub(e Decimal) Decimal      { panic("pending") }
-func (d Decimal) Sign() int                  { panic("pending") }
-func (d Decimal) String() string             { panic("pending") } // canonical
-
 // --- transactions (transaction.go, bodies.go)
 
 type Size struct{ Declared, Messages int }
