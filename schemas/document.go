@@ -154,6 +154,9 @@ func (d *openDocument) document(query bool) *Fault {
 		if f := d.enter(n); f != nil {
 			return f
 		}
+		if q := d.t.lookup(0, "queryName"); name == "queryResults" && (q < 0 || d.t.tape[q].kind != jsonString) {
+			return &Fault{Code: BadDocument, Pointer: d.base + "/queryName", Detail: "query results need queryName"}
+		}
 	}
 	return d.each(0)
 }
@@ -176,7 +179,7 @@ func (d *openDocument) surroundings(query bool) *Fault {
 		}
 	}
 	if n = d.t.lookup(0, "@context"); n < 0 {
-		return nil
+		return &Fault{Code: BadDocument, Pointer: "/@context", Detail: "a document needs @context: what its names mean"}
 	}
 	context := tokenizer{text: d.t.raw(n), depth: documentDepth, keep: 4}
 	f := context.run()
