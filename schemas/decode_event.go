@@ -148,11 +148,11 @@ func (d *decoder) kind() *Fault {
 	if n == 0 {
 		return &Fault{Code: MissingField, Pointer: "/type", Detail: "an event needs a type"}
 	}
-	if d.t.tape[n].kind != jsonString {
-		return d.bad(n, "an event type")
+	ok := d.t.tape[n].kind == jsonString
+	if ok {
+		s.Type, ok = ParseEventType(d.t.str(n))
 	}
-	var ok bool
-	if s.Type, ok = ParseEventType(d.t.str(n)); !ok {
+	if !ok {
 		return d.bad(n, "one of the five event types, such as \"ObjectEvent\"")
 	}
 	allowed := fieldsOf(s.Type)
@@ -164,16 +164,12 @@ func (d *decoder) kind() *Fault {
 	if n = d.at[fieldAction]; n == 0 {
 		return nil
 	}
-	if d.t.tape[n].kind != jsonString {
-		return d.bad(n, "ADD, OBSERVE or DELETE")
+	if d.t.tape[n].kind == jsonString {
+		if s.Action, ok = ParseAction(d.t.str(n)); ok {
+			return nil
+		}
 	}
-	if s.Action, ok = ParseAction(d.t.str(n)); !ok {
-		return d.bad(n, "ADD, OBSERVE or DELETE")
-	}
-	if n := d.at[fieldILMD]; n != 0 && s.Type == ObjectEvent && s.Action != ActionAdd && !d.empty(fieldILMD) {
-		return d.t.fault(UnknownField, n, "only an ObjectEvent with action ADD, or a transformation, has ilmd")
-	}
-	return nil
+	return d.bad(n, "ADD, OBSERVE or DELETE")
 }
 
 // empty reports whether a member is absent, an empty list or an empty object.
@@ -204,6 +200,9 @@ func (d *decoder) required() *Fault {
 	without := func(a, b, c field) bool { return d.empty(a) && d.empty(b) && d.empty(c) }
 	switch s.Type {
 	case ObjectEvent:
+		if s.Action != ActionAdd && !d.empty(fieldILMD) {
+			return d.t.fault(UnknownField, d.at[fieldILMD], "only an ObjectEvent with action ADD, or a transformation, has ilmd")
+		}
 		if without(fieldEPCList, fieldQuantityList, fieldSensorElementList) {
 			return d.missing(fieldEPCList, "ObjectEvent needs epcList, quantityList or sensorElementList")
 		}
@@ -365,7 +364,7 @@ func (d *decoder) identifier(n int) (string, Scheme, *Fault) {
 	if len(s) > maxURI {
 		return "", 0, d.t.fault(BadIdentifier, n, fmt.Sprintf("an identifier of %d bytes, %d are allowed: %s", len(s), maxURI, quote(s)))
 	}
-	if len(d.p.list) > 0 && !strings.HasPrefix(s, "http") && !strings.HasPrefix(s, "urn:") {
+	if !strings.HasPrefix(s, "http") && !strings.HasPrefix(s, "urn:") {
 		s, _ = d.p.expand(s)
 	}
 	id, scheme, err := Canonical(s)
