@@ -197,31 +197,40 @@ func (d *decoder) required() *Fault {
 			return d.missing(k, s.Type.String()+" needs "+k.String())
 		}
 	}
-	without := func(a, b, c field) bool { return d.empty(a) && d.empty(b) && d.empty(c) }
 	switch s.Type {
 	case ObjectEvent:
 		if s.Action != ActionAdd && !d.empty(fieldILMD) {
 			return d.t.fault(UnknownField, d.at[fieldILMD], "only an ObjectEvent with action ADD, or a transformation, has ilmd")
 		}
-		if without(fieldEPCList, fieldQuantityList, fieldSensorElementList) {
+		if d.without(fieldEPCList, fieldQuantityList, fieldSensorElementList) {
 			return d.missing(fieldEPCList, "ObjectEvent needs epcList, quantityList or sensorElementList")
 		}
 	case AggregationEvent, AssociationEvent:
 		if s.Action != ActionObserve && d.empty(fieldParentID) {
 			return d.missing(fieldParentID, s.Type.String()+" with action "+s.Action.String()+" needs parentID")
 		}
-		if s.Action != ActionDelete && without(fieldChildEPCs, fieldChildQuantityList, fieldChildEPCs) {
+		if s.Action != ActionDelete && d.without(fieldChildEPCs, fieldChildQuantityList) {
 			return d.missing(fieldChildEPCs, s.Type.String()+" needs childEPCs or childQuantityList, but for DELETE, where none means all")
 		}
 	case TransformationEvent:
-		if without(fieldInputEPCList, fieldInputQuantityList, fieldTransformationID) {
+		if d.without(fieldInputEPCList, fieldInputQuantityList, fieldTransformationID) {
 			return d.missing(fieldInputEPCList, "TransformationEvent needs inputs or a transformationID")
 		}
-		if without(fieldOutputEPCList, fieldOutputQuantityList, fieldTransformationID) {
+		if d.without(fieldOutputEPCList, fieldOutputQuantityList, fieldTransformationID) {
 			return d.missing(fieldOutputEPCList, "TransformationEvent needs outputs or a transformationID")
 		}
 	}
 	return nil
+}
+
+// without reports whether none of the members is there.
+func (d *decoder) without(fields ...field) bool {
+	for _, k := range fields {
+		if !d.empty(k) {
+			return false
+		}
+	}
+	return true
 }
 
 func (d *decoder) missing(k field, detail string) *Fault {
