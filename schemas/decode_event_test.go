@@ -297,6 +297,14 @@ func TestBodyMustBeCompact(t *testing.T) {
 	}
 }
 
+// All that is missing is told at once.
+func TestMissingTogether(t *testing.T) {
+	_, err := schemas.DecodeEvent(patched(t, "object", `{"action":null,"eventTime":null}`))
+	if want := "missing_field at /eventTime: ObjectEvent needs eventTime and action"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestEventNames(t *testing.T) {
 	for k := schemas.ObjectEvent; k <= schemas.AssociationEvent; k++ {
 		if got, ok := schemas.ParseEventType(k.String()); !ok || got != k {
