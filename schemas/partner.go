@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"sort"
@@ -191,6 +192,9 @@ func DecodeGenesis(b []byte) (*Genesis, error) {
 	if err := d.Decode(g); err != nil {
 		return nil, fmt.Errorf("reading the genesis state: %w", err)
 	}
+	if d.More() {
+		return nil, errors.New("reading the genesis state: more follows behind it")
+	}
 	if err := g.check(); err != nil {
 		return nil, fmt.Errorf("checking the genesis state: %w", err)
 	}
@@ -233,7 +237,7 @@ func (g *Genesis) check() error {
 		if !seen["partner"+k.Partner] {
 			return fmt.Errorf("key %s: no partner %q", k.ID, k.Partner)
 		}
-		if len(k.Public) != ed25519.PublicKeySize || k.ID == "" || len(k.ID) > maxName || k.Held.String() == "" {
+		if len(k.Public) != ed25519.PublicKeySize || k.ID == "" || !plainName(k.ID) || k.Held.String() == "" {
 			return fmt.Errorf("key %q of %s: id, Ed25519 key or holding is missing", k.ID, k.Partner)
 		}
 		if err := unique("key ", k.Partner+"/"+k.ID); err != nil {
