@@ -218,7 +218,8 @@ func (g *Genesis) check() error {
 		if !partnerID.MatchString(p.ID) {
 			return fmt.Errorf("partner %q: names are 1 to 32 of a-z, 0-9 and inner hyphens", p.ID)
 		}
-		if id, err := ParseIdentifier("https://id.gs1.org/417/" + p.GLN); err != nil || id.Scheme() != PGLN {
+		id, err := ParseIdentifier("https://id.gs1.org/417/" + p.GLN)
+		if gln, ok := id.GLN(); err != nil || !ok || gln != p.GLN {
 			return fmt.Errorf("partner %s: %q is no GLN", p.ID, p.GLN)
 		}
 		if p.Standing.String() == "" {
