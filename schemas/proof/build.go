@@ -148,9 +148,6 @@ func (w *builder) containers(value []byte) error {
 		return fmt.Errorf("reading an item: %w", err)
 	}
 	for it.Parent != "" {
-		if len(w.b.Containers) > maxNesting {
-			return fmt.Errorf("nested deeper than %d", maxNesting)
-		}
 		l, err := w.leaf(schemas.ItemKey(it.Parent))
 		if err != nil {
 			return err
@@ -169,6 +166,8 @@ func (w *builder) containers(value []byte) error {
 				return fmt.Errorf("reading a release: %w", err)
 			}
 			parent = schemas.Item{Custodian: holder}
+		} else if len(w.b.Containers) > maxNesting {
+			return fmt.Errorf("nested deeper than %d", maxNesting)
 		}
 		it = parent
 	}
