@@ -146,7 +146,8 @@ func DecodeResult(b []byte) (r Result, err error) {
 			f.Fail(n, "unknown")
 		}
 	}
-	return r, f.Err()
+	var stack [valueSize]byte
+	return r, f.Exact(b, r.Append(stack[:0]))
 }
 
 // AppendResults appends a transaction's results, each as field 1.
@@ -171,7 +172,8 @@ func DecodeResults(b []byte) (out []Result, err error) {
 		}
 		out = append(out, r)
 	}
-	return out, f.Err()
+	var stack [valueSize]byte
+	return out, f.Exact(b, AppendResults(stack[:0], out))
 }
 
 // Receipt is what a caller gets for a transaction that was committed.
