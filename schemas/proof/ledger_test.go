@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
@@ -26,6 +24,7 @@ type ledger struct {
 	vals    []proof.Validator
 	signers []ed25519.PrivateKey // of the validators
 	nonce   byte
+	codec   *schemas.Codec
 }
 
 const testChain = "waybill-test"
@@ -41,6 +40,11 @@ const (
 func newLedger(t testing.TB) *ledger {
 	l := &ledger{t: t, chain: testChain, height: 1, start: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), state: map[string]string{},
 		records: map[schemas.TrailKey][]proof.Record{}, entries: map[schemas.TrailKey][][32]byte{}}
+	codec, err := schemas.NewCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.codec = codec
 	for i := range 4 {
 		l.signers = append(l.signers, keyOf(i))
 		l.vals = append(l.vals, proof.Validator{Public: keyOf(i).Public().(ed25519.PublicKey), Power: 10})
@@ -66,11 +70,10 @@ func (l *ledger) setKey(partner string, k schemas.Key) {
 
 // message is what a test reports, and in which trails it is recorded.
 type message struct {
-	body    string
-	trails  []schemas.TrailKey
-	result  schemas.Result
-	dup     []byte
-	unsaved bool // counted in the transaction, but in no trail
+	body   string
+	trails []schemas.TrailKey
+	result schemas.Result
+	dup    []byte
 }
 
 func custody(id string) schemas.TrailKey {
@@ -101,39 +104,35 @@ func (l *ledger) transact(partner string, messages ...message) {
 
 func (l *ledger) transactAt(partner string, position uint32, messages ...message) {
 	l.t.Helper()
-	secret := make([]byte, 32)
 	l.nonce++
-	secret[0] = l.nonce
-	tx := &proof.Transaction{}
-	records := make([]proof.Record, len(messages))
-	var digests [][]byte
-	for i, m := range messages {
+	draft := schemas.Draft{ChainID: l.chain, Partner: partner, KeyID: "k1", Actor: "erp", Expiry: uint64(l.height + 100),
+		Nonce: make([]byte, schemas.NonceSize), Secret: make([]byte, 32)}
+	draft.Nonce[0], draft.Secret[0] = l.nonce, l.nonce
+	for _, m := range messages {
 		event, err := schemas.DecodeEvent([]byte(m.body))
 		if err != nil {
 			l.t.Fatalf("%s: %v", m.body, err)
 		}
-		r := schemas.Record{Locator: schemas.Locator{Height: l.height, Position: position, Index: uint32(i)}, Partner: partner, KeyID: "k1",
-			Kind: schemas.KindEvent, Result: m.result, DuplicateKey: m.dup, Body: event.Body, Secret: schemas.EventSecret(secret, i)}
-		r.Digest = schemas.Digest(l.chain, partner, r.Kind, event.Skeleton.Append(nil), event.BodyRoot(r.Secret), m.dup)
-		records[i] = proof.Record{Record: r, Transaction: tx}
-		tx.Digests = append(tx.Digests, r.Digest)
-		digests = append(digests, r.Digest[:])
+		draft.Events, draft.DuplicateKeys = append(draft.Events, event), append(draft.DuplicateKeys, m.dup)
 	}
-	root := schemas.MerkleRoot(digests)
-	nonce := make([]byte, schemas.NonceSize)
-	nonce[0] = l.nonce
-	header, err := proto.MarshalOptions{Deterministic: true}.Marshal(&schemas.Header{ChainId: l.chain, Rules: schemas.RulesVersion, Partner: partner,
-		KeyId: "k1", Actor: "erp", Expiry: uint64(l.height + 100), Nonce: nonce, Count: uint32(len(messages)), Root: root[:]})
+	raw, _, err := l.codec.Sign(draft, secretOf(partner))
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	id := schemas.TransactionID(header)
-	tx.Header, tx.Signature = header, ed25519.Sign(secretOf(partner), id[:])
+	signed, err := l.codec.Decode(raw)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	tx := &proof.Transaction{Header: signed.Raw, Signature: signed.Signature}
+	for _, m := range signed.Messages {
+		tx.Digests = append(tx.Digests, m.Digest)
+	}
 	for i, m := range messages {
+		r := schemas.Record{Locator: schemas.Locator{Height: l.height, Position: position, Index: uint32(i)}, Partner: partner, KeyID: "k1",
+			Kind: schemas.KindEvent, Result: m.result, DuplicateKey: m.dup, Body: draft.Events[i].Body, Secret: schemas.EventSecret(draft.Secret, i)}
 		for _, key := range m.trails {
-			r := records[i]
-			l.records[key] = append(l.records[key], r)
-			l.entries[key] = append(l.entries[key], schemas.Entry(key, r.Digest, id, r.Locator, &r.Result))
+			l.records[key] = append(l.records[key], proof.Record{Record: r, Transaction: tx})
+			l.entries[key] = append(l.entries[key], schemas.Entry(key, tx.Digests[i], signed.ID, r.Locator, &r.Result))
 		}
 	}
 }
