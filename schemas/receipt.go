@@ -135,7 +135,11 @@ func DecodeResult(b []byte) (r Result, err error) {
 		case 2:
 			r.Effect = Effect(f.Uint(n, v))
 		case 3:
-			r.Flags = append(r.Flags, Code(f.Uint(n, v)))
+			flag := Code(f.Uint(n, v))
+			if k := len(r.Flags); k > 0 && r.Flags[k-1] >= flag {
+				f.Fail(n, "flags are not in ascending order")
+			}
+			r.Flags = append(r.Flags, flag)
 		case 4:
 			first, err := DecodeLocator(v)
 			if err != nil {
