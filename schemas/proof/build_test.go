@@ -86,7 +86,7 @@ func TestBuildRefuses(t *testing.T) {
 }
 
 func ExampleVerify() {
-	l := newStory(nil) // a ledger with real keys; a node gives its own to Build
+	l := newStory(new(testing.T)) // a ledger with real keys; a node gives its own to Build
 	bundle, err := proof.Build(l.material(proof.AnItem, unit))
 	if err != nil {
 		fmt.Println(err)

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ type ledger struct {
 	codec   *schemas.Codec
 }
 
+// newCodec gives all ledgers one codec: it is dear to make, and has no state.
+var newCodec = sync.OnceValues(schemas.NewCodec)
+
 const testChain = "waybill-test"
 
 // Identifiers of the tests, under GS1's demonstration prefix.
@@ -40,7 +44,7 @@ const (
 func newLedger(t testing.TB) *ledger {
 	l := &ledger{t: t, chain: testChain, height: 1, start: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), state: map[string]string{},
 		records: map[schemas.TrailKey][]proof.Record{}, entries: map[schemas.TrailKey][][32]byte{}}
-	codec, err := schemas.NewCodec()
+	codec, err := newCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
