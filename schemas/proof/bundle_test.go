@@ -157,6 +157,26 @@ func TestVerifyVoided(t *testing.T) {
 	}
 }
 
+// A class's report has its trail, and what each who reported on it holds.
+func TestVerifyClass(t *testing.T) {
+	l := newStory(t)
+	many := make([]message, 300)
+	for i := range many {
+		many[i] = message{body: lotJSON("ADD"), trails: []schemas.TrailKey{class(lot)}, result: applied}
+	}
+	l.transact("acme-farms", many...)
+	l.set(schemas.ClassKey(lot), schemas.SingleHead(l.head(class(lot))))
+	unknown := schemas.LotBalance{Unknown: true}
+	l.set(schemas.BalanceKey(lot, "", "acme-farms"), unknown.Append(nil))
+	r, err := proof.Verify(l.build(proof.AClass, lot).Encode(), l.trust())
+	if err != nil || len(r.Events) != 302 {
+		t.Fatalf("%v, %v", r, err)
+	}
+	if diff := cmp.Diff([]schemas.Balance{{Partner: "acme-farms"}, {Partner: "carrier", Quantity: "5", Known: true}}, r.Balances); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Two messages of one transaction that fall into two trails of one item.
 func TestVerifyTwoTrailsOfOneTransaction(t *testing.T) {
 	l := newLedger(t)
