@@ -198,9 +198,12 @@ func TestVerifyMutations(t *testing.T) {
 		message{body: eventJSON(other, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(other)}, result: applied},
 		message{body: eventJSON(unit, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(unit)}, result: applied})
 	l.put(unit, schemas.Item{Custodian: "acme-farms"})
+	l.transact("carrier", message{body: lotJSON("ADD"), trails: []schemas.TrailKey{class(lot)}, result: applied})
+	l.set(schemas.ClassKey(lot), schemas.SingleHead(l.head(class(lot))))
 	trust := l.trust()
 	for name, good := range map[string][]byte{
 		"item":    l.build(proof.AnItem, unit).Encode(),
+		"class":   l.build(proof.AClass, lot).Encode(),
 		"unknown": l.build(proof.AnItem, pallet).Encode(),
 	} {
 		if _, err := proof.Verify(good, trust); err != nil {
@@ -208,7 +211,7 @@ func TestVerifyMutations(t *testing.T) {
 		}
 		for i := range good {
 			bad := bytes.Clone(good)
-			for _, b := range []byte{good[i] ^ 1, good[i] ^ 0x80, good[i] + 1, 0, 0xff} {
+			for _, b := range []byte{good[i] ^ 1<<(i%8), good[i] + 1} {
 				if bad[i] = b; b == good[i] {
 					continue
 				}
