@@ -42,6 +42,11 @@ type Transaction struct {
 	Digests   []schemas.Hash // of all its messages
 }
 
+// ErrOtherSubject is Build's answer where the state has an item under the
+// identifier of what was asked for as a class, or a class for an item: of a
+// private identifier its form does not tell.
+var ErrOtherSubject = errors.New("the other kind of subject is there: ask for that")
+
 // Build makes a bundle. It checks what it needs to know, not everything: Verify
 // does that.
 func Build(m Material) (*Bundle, error) {
@@ -134,7 +139,7 @@ func (w *builder) absent() error {
 			return fmt.Errorf("reading state %q: %w", key, err)
 		}
 		if value != nil {
-			return errors.New("the other kind of subject is there: ask for that")
+			return ErrOtherSubject
 		}
 		w.b.Absent = append(w.b.Absent, path.Append(nil))
 	}

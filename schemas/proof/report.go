@@ -117,9 +117,9 @@ func (r *Report) Proven() []string {
 	if !r.Present {
 		return append(said, "The ledger then had neither an item nor a class or lot of this identifier.")
 	}
-	said = append(said, fmt.Sprintf("The %d records are all that the ledger then had of this %s, each as signed by its partner, in the order in which they were recorded.", len(r.Events), r.Subject))
+	said = append(said, fmt.Sprintf("All that the ledger then had of this %s is %s, each as signed by its partner, in the order in which they were recorded.", r.Subject, count(len(r.Events), "record")))
 	if r.Subject == AClass {
-		return append(said, fmt.Sprintf("The %d balances are those of all partners that ever reported on the %s.", len(r.Balances), r.Subject))
+		return append(said, fmt.Sprintf("All that partners then held of it is %s.", count(len(r.Balances), "balance")))
 	}
 	switch {
 	case r.Custodian == "":
@@ -130,9 +130,16 @@ func (r *Report) Proven() []string {
 		said = append(said, "The custodian of the item was then the partner "+r.Custodian+".")
 	}
 	if n := len(r.Containers); n > 0 {
-		said = append(said, fmt.Sprintf("The item was then inside %d containers, one in the other.", n))
+		said = append(said, fmt.Sprintf("The item was then inside %s.", count(n, "container")))
 	}
 	return said
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // NotProven tells in words what no bundle can prove.
