@@ -8,6 +8,8 @@ import (
 
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
+
+	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // MaxCount bounds the entries of a log, so that no arithmetic over counts can
@@ -15,10 +17,7 @@ import (
 const MaxCount = 1 << 62
 
 // Head commits to a log: all of its entries, in order, and how many they are.
-type Head struct {
-	Root  [32]byte
-	Count uint64
-}
+type Head = schemas.Head
 
 // Log is a log without its entries: what one needs to append to it. The zero
 // value is the empty log. A copy is independent of its original.
@@ -109,27 +108,6 @@ func DecodeLog(b []byte) (Log, error) {
 	return l, nil
 }
 
-// Append appends the head's encoding.
-func (h Head) Append(dst []byte) []byte {
-	return append(binary.AppendUvarint(dst, h.Count), h.Root[:]...)
-}
-
-// DecodeHead reads the encoding of a head: all of b.
-func DecodeHead(b []byte) (Head, error) {
-	count, b, err := decodeCount(b)
-	if err != nil {
-		return Head{}, err
-	}
-	if len(b) != 32 {
-		return Head{}, fmt.Errorf("head's root has %d bytes: %w", len(b), ErrMalformed)
-	}
-	h := Head{Root: [32]byte(b), Count: count}
-	if count == 0 && h.Root != sha256.Sum256(nil) {
-		return Head{}, fmt.Errorf("head of an empty log: %w", ErrMalformed)
-	}
-	return h, nil
-}
-
 func decodeCount(b []byte) (count uint64, rest []byte, err error) {
 	count, n := binary.Uvarint(b)
 	if n <= 0 || count > MaxCount || n > 1 && b[n-1] == 0 {
@@ -139,22 +117,7 @@ func decodeCount(b []byte) (count uint64, rest []byte, err error) {
 }
 
 // RootOf is the root of the log of these entries.
-func RootOf(entries [][32]byte) [32]byte {
-	if len(entries) == 0 {
-		return sha256.Sum256(nil)
-	}
-	return subtree(entries)
-}
-
-// subtree is MTH of RFC 6962, section 2.1, of one entry or more.
-func subtree(entries [][32]byte) [32]byte {
-	if len(entries) == 1 {
-		return entryHash(&entries[0])
-	}
-	k := split(len(entries))
-	left, right := subtree(entries[:k]), subtree(entries[k:])
-	return hashPair(nodePrefix, &left, &right)
-}
+func RootOf(entries [][32]byte) [32]byte { return schemas.MerkleRoot(bytesOf(entries)) }
 
 // split is the largest power of two below n, for n of 2 or more.
 func split(n int) int { return 1 << (bits.Len(uint(n-1)) - 1) }
@@ -162,21 +125,51 @@ func split(n int) int { return 1 << (bits.Len(uint(n-1)) - 1) }
 // Inclusion proves that the log of these entries has entries[index] there:
 // PATH of RFC 6962, section 2.1.1.
 func Inclusion(entries [][32]byte, index uint64) ([][32]byte, error) {
-	if index >= uint64(len(entries)) {
-		return nil, fmt.Errorf("inclusion of entry %d of %d: %w", index, len(entries), ErrMalformed)
-	}
-	return audit(entries, int(index)), nil
+	return newSubtrees(entries).inclusion(index)
 }
 
-func audit(entries [][32]byte, index int) [][32]byte {
-	if len(entries) == 1 {
+// subtrees answers many proofs over the same entries, hashing each subtree once.
+type subtrees struct {
+	entries [][32]byte
+	roots   map[[2]int][32]byte // by first and behind-last entry
+}
+
+func newSubtrees(entries [][32]byte) *subtrees {
+	return &subtrees{entries: entries, roots: make(map[[2]int][32]byte)}
+}
+
+// root is MTH of RFC 6962, section 2.1, of entries lo to hi, of which there is one
+// or more.
+func (s *subtrees) root(lo, hi int) [32]byte {
+	if hi-lo == 1 {
+		return entryHash(&s.entries[lo])
+	}
+	if root, ok := s.roots[[2]int{lo, hi}]; ok {
+		return root
+	}
+	k := lo + split(hi-lo)
+	left, right := s.root(lo, k), s.root(k, hi)
+	root := hashPair(nodePrefix, &left, &right)
+	s.roots[[2]int{lo, hi}] = root
+	return root
+}
+
+func (s *subtrees) inclusion(index uint64) ([][32]byte, error) {
+	if index >= uint64(len(s.entries)) {
+		return nil, fmt.Errorf("inclusion of entry %d of %d: %w", index, len(s.entries), ErrMalformed)
+	}
+	return s.audit(0, len(s.entries), int(index)), nil
+}
+
+func (s *subtrees) audit(lo, hi, index int) [][32]byte {
+	if hi-lo == 1 {
 		return nil
 	}
-	k := split(len(entries))
+	k := lo + split(hi-lo)
 	if index < k {
-		return append(audit(entries[:k], index), subtree(entries[k:]))
+		return append(s.audit(lo, k, index), s.root(k, hi))
 	}
-	return append(audit(entries[k:], index-k), subtree(entries[:k]))
+	return append(s.audit(k, hi, index), s.root(lo, k))
 }
 
 // VerifyInclusion checks a proof that the log of this head has the entry at the
@@ -186,7 +179,7 @@ func VerifyInclusion(h Head, index uint64, entry [32]byte, hashes [][32]byte) er
 		return fmt.Errorf("inclusion in a log of %d entries: %w", h.Count, ErrMalformed)
 	}
 	leaf := entryHash(&entry)
-	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, h.Count, leaf[:], slices(hashes), h.Root[:])
+	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, h.Count, leaf[:], bytesOf(hashes), h.Root[:])
 	if err != nil {
 		return fmt.Errorf("inclusion of entry %d of %d: %w", index, h.Count, ErrMismatch)
 	}
@@ -203,23 +196,23 @@ func Consistency(entries [][32]byte, count uint64) ([][32]byte, error) {
 	if count == 0 || count == uint64(len(entries)) {
 		return nil, nil
 	}
-	return growth(entries, int(count), true), nil
+	return newSubtrees(entries).growth(0, len(entries), int(count), true), nil
 }
 
-// growth is SUBPROOF: whole tells that the old log's root stands for these
-// entries, so that its verifier has it already.
-func growth(entries [][32]byte, count int, whole bool) [][32]byte {
-	if count == len(entries) {
+// growth is SUBPROOF: the old log ends at count, and whole tells that its root
+// stands for these entries, so that its verifier has it already.
+func (s *subtrees) growth(lo, hi, count int, whole bool) [][32]byte {
+	if count == hi {
 		if whole {
 			return nil
 		}
-		return [][32]byte{subtree(entries)}
+		return [][32]byte{s.root(lo, hi)}
 	}
-	k := split(len(entries))
+	k := lo + split(hi-lo)
 	if count <= k {
-		return append(growth(entries[:k], count, whole), subtree(entries[k:]))
+		return append(s.growth(lo, k, count, whole), s.root(k, hi))
 	}
-	return append(growth(entries[k:], count-k, false), subtree(entries[:k]))
+	return append(s.growth(k, hi, count, false), s.root(lo, k))
 }
 
 // VerifyConsistency checks a proof that the log of the head now began as the log
@@ -235,14 +228,14 @@ func VerifyConsistency(old, now Head, hashes [][32]byte) error {
 			return fmt.Errorf("head of an empty log: %w", ErrMismatch)
 		}
 	}
-	err := proof.VerifyConsistency(rfc6962.DefaultHasher, old.Count, now.Count, slices(hashes), old.Root[:], now.Root[:])
+	err := proof.VerifyConsistency(rfc6962.DefaultHasher, old.Count, now.Count, bytesOf(hashes), old.Root[:], now.Root[:])
 	if err != nil {
 		return fmt.Errorf("growth from %d to %d entries: %w", old.Count, now.Count, ErrMismatch)
 	}
 	return nil
 }
 
-func slices(hashes [][32]byte) [][]byte {
+func bytesOf(hashes [][32]byte) [][]byte {
 	s := make([][]byte, len(hashes))
 	for i := range hashes {
 		s[i] = hashes[i][:]
