@@ -42,7 +42,7 @@ type snapshot interface {
 // before it is written out.
 const (
 	writeBuffer = 16 << 20
-	blockCache  = 32 << 20
+	blockCache  = 16 << 20
 )
 
 func levelOptions() *opt.Options {
