@@ -155,34 +155,7 @@ func quote(s string) string {
 }
 
 // maxURI bounds every URI that an event holds in a place of the standard.
-const maxURI = 1024
+const maxURI = MaxIdentifier
 
-// isURI reports whether s has the form of a URI (RFC 3986) or IRI: a scheme, a
-// colon, and something of permitted characters behind it.
-func isURI(s string) bool {
-	if len(s) > maxURI {
-		return false
-	}
-	colon := strings.IndexByte(s, ':')
-	if colon <= 0 || colon == len(s)-1 {
-		return false
-	}
-	for i := range colon {
-		c := s[i]
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
-		if !letter && (i == 0 || !isDigit(c) && c != '+' && c != '-' && c != '.') {
-			return false
-		}
-	}
-	for i := colon + 1; i < len(s); i++ {
-		switch c := s[i]; c {
-		case '"', '<', '>', '\\', '^', '`', '{', '|', '}', 0x7f:
-			return false
-		default:
-			if c <= ' ' {
-				return false
-			}
-		}
-	}
-	return true
-}
+// isURI reports whether s has the form of a URI, or of an IRI.
+func isURI(s string) bool { return checkURI(s) == noFlaw }
