@@ -139,10 +139,10 @@ func (m *message) outermost(id string) *item {
 // receiver is the party that the event names as the new possessor, sender the one
 // that it names as the former: a partner's id, or External and the party's GLN or
 // identifier; "" where it names none.
-func (m *message) receiver() string { return m.possessor(m.event.Destinations) }
-func (m *message) sender() string   { return m.possessor(m.event.Sources) }
+func (m *message) receiver() string { return possessor(m.byGLN, m.event.Destinations) }
+func (m *message) sender() string   { return possessor(m.byGLN, m.event.Sources) }
 
-func (m *message) possessor(parties []schemas.Party) string {
+func possessor(byGLN map[string]string, parties []schemas.Party) string {
 	for _, d := range parties {
 		if d.Type != possessing {
 			continue
@@ -155,7 +155,7 @@ func (m *message) possessor(parties []schemas.Party) string {
 		if !ok {
 			return schemas.External + d.ID
 		}
-		if partner, ok := m.byGLN[gln]; ok {
+		if partner, ok := byGLN[gln]; ok {
 			return partner
 		}
 		return schemas.External + gln

@@ -30,8 +30,8 @@ func eventReceipt(eventID string, digest schemas.Hash, r *schemas.Result) schema
 func (v *View) completeReceipt(r *schemas.Receipt) error {
 	for i := range r.Events {
 		first := r.Events[i].First
-		if first == nil {
-			continue
+		if first == nil || first.Height > v.Height() {
+			continue // none, or one of a dry run, which the archive does not have
 		}
 		record, err := v.bare(first.Locator)
 		if err != nil {
