@@ -26,6 +26,7 @@ const (
 // the fifth that decompresses at once waits for one of four.
 type Codec struct {
 	enc     *zstd.Encoder
+	small   *zstd.Encoder // of what enc would write without its size
 	dec     *zstd.Decoder // of bodies
 	archive *zstd.Decoder // of what this node wrote
 }
@@ -33,6 +34,11 @@ type Codec struct {
 // NewCodec returns a Codec.
 func NewCodec() (*Codec, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(maxWindow),
+		zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false), zstd.WithZeroFrames(true))
+	if err != nil {
+		return nil, fmt.Errorf("making a zstd encoder: %w", err)
+	}
+	small, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(maxWindow), zstd.WithSingleSegment(true),
 		zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false), zstd.WithZeroFrames(true))
 	if err != nil {
 		return nil, fmt.Errorf("making a zstd encoder: %w", err)
@@ -47,11 +53,20 @@ func NewCodec() (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a zstd decoder: %w", err)
 	}
-	return &Codec{enc: enc, dec: dec, archive: archive}, nil
+	return &Codec{enc: enc, small: small, dec: dec, archive: archive}, nil
 }
 
-// Compress returns b as one zstd frame.
-func (c *Codec) Compress(b []byte) []byte { return c.enc.EncodeAll(b, nil) }
+// declaredFrom is the content size from which every frame can declare it (RFC 8878,
+// 3.1.1.1.4): below, only a frame of a single segment can.
+const declaredFrom = 256
+
+// Compress returns b as one zstd frame that declares its content's size.
+func (c *Codec) Compress(b []byte) []byte {
+	if len(b) < declaredFrom {
+		return c.small.EncodeAll(b, nil)
+	}
+	return c.enc.EncodeAll(b, nil)
+}
 
 // Decompress returns the content of one zstd frame of exactly size bytes. What
 // it allocates is bounded by size, which the caller bounds.
