@@ -46,6 +46,7 @@ type App struct {
 	blocks   Blocks
 	logger   *slog.Logger
 	onCommit func(Committed)
+	probe    func(*message) // set by tests
 
 	genesis atomic.Pointer[genesis]
 	founded atomic.Pointer[founding]

@@ -163,7 +163,7 @@ func (n notation) set(e map[string]any, key, value string, lists [2]string, now 
 	case "note":
 		e["ex:note"] = value
 	case "void":
-		e["errorDeclaration"] = map[string]string{"declarationTime": now.Format(time.RFC3339Nano), "reason": value}
+		e["errorDeclaration"] = map[string]any{"declarationTime": e["eventTime"], "reason": value}
 	default:
 		return false
 	}
