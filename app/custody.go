@@ -22,7 +22,7 @@ func (m *message) custodian(it *item) string {
 // changedInstances are the instances whose state the event would change: of an
 // unpacking the container alone, since its contents are held with it.
 func (m *message) changedInstances() []string {
-	if m.event.Type == schemas.AggregationEvent && m.event.Action == schemas.ActionDelete {
+	if m.event.Type == schemas.AggregationEvent && m.event.Action == schemas.ActionDelete && m.parent() != "" {
 		return []string{m.parent()}
 	}
 	return m.instances()
@@ -32,9 +32,6 @@ func (m *message) changedInstances() []string {
 // looked at, so that everybody concerned is told.
 func (m *message) touchesAnothers(ids []string) (others bool) {
 	for _, id := range ids {
-		if id == "" {
-			continue
-		}
 		if holder := m.custodian(m.item(id)); holder != "" && holder != m.partner {
 			m.concern(holder)
 			others = true
@@ -56,6 +53,7 @@ func (m *message) hold(id string, commissioning bool) *item {
 	if it.Ended && !commissioning {
 		m.flag(schemas.EndedItem)
 	}
+	it.own = true
 	m.touch(it, changed)
 	return it
 }
@@ -64,16 +62,27 @@ func (m *message) hold(id string, commissioning bool) *item {
 // container, and what is inside it is let go.
 func (m *message) end(it *item) {
 	it.Ended = true
-	it.Offer, it.Receipts = nil, nil
+	m.withdraw(it)
 	m.takeOut(it)
 	if it.Levels > 0 {
 		m.release(it)
 	}
 }
 
+// withdraw drops an item's open offer, of which both sides are told, and the
+// receipts that wait for one.
+func (m *message) withdraw(it *item) {
+	if it.Offer != nil {
+		m.flag(schemas.OfferCancelled)
+		m.concern(it.Offer.Party)
+	}
+	it.Offer, it.Receipts = nil, nil
+}
+
 // pass moves custody. Every offer and every waiting receipt lapses with it.
 func (m *message) pass(it *item, to string) {
 	it.Custodian = to
+	it.own = it.own || to == m.partner
 	it.Offer, it.Receipts = nil, nil
 	m.touch(it, changed)
 	m.result.Effect = schemas.Applied
@@ -94,6 +103,17 @@ func (m *message) handed() []string {
 	return nil
 }
 
+// isHanded reports whether the event hands over this very instance.
+func (m *message) isHanded(id string) bool {
+	if m.handedSet == nil {
+		m.handedSet = make(map[string]bool)
+		for _, h := range m.handed() {
+			m.handedSet[h] = true
+		}
+	}
+	return m.handedSet[id]
+}
+
 // handedLots are the classes and lots that it hands over: what is listed beside
 // a parent is inside it.
 func (m *message) handedLots() []schemas.Quantity {
@@ -112,19 +132,20 @@ func (m *message) outermost(id string) *item {
 	if it.Parent == "" {
 		return it
 	}
-	for _, other := range m.handed() {
-		if other == it.Parent {
-			return nil
-		}
+	if !m.isHanded(it.Parent) {
+		m.flag(schemas.InsideContainer)
 	}
-	m.flag(schemas.InsideContainer)
 	return nil
 }
 
-// receiver is the party that the event names as the new possessor: a partner's
-// id, or External and the party's GLN or identifier; "" where it names none.
-func (m *message) receiver() string {
-	for _, d := range m.event.Destinations {
+// receiver is the party that the event names as the new possessor, sender the one
+// that it names as the former: a partner's id, or External and the party's GLN or
+// identifier; "" where it names none.
+func (m *message) receiver() string { return possessor(m.byGLN, m.event.Destinations) }
+func (m *message) sender() string   { return possessor(m.byGLN, m.event.Sources) }
+
+func possessor(byGLN map[string]string, parties []schemas.Party) string {
+	for _, d := range parties {
 		if d.Type != possessing {
 			continue
 		}
@@ -136,7 +157,7 @@ func (m *message) receiver() string {
 		if !ok {
 			return schemas.External + d.ID
 		}
-		if partner, ok := m.byGLN[gln]; ok {
+		if partner, ok := byGLN[gln]; ok {
 			return partner
 		}
 		return schemas.External + gln
@@ -191,8 +212,19 @@ func (m *message) offerItem(it *item, to string) {
 		m.pass(it, to)
 		return
 	}
-	it.Offer = m.open(to)
+	it.Offer, it.Receipts = m.open(to), m.standing(it.Receipts)
 	m.touch(it, changed)
+}
+
+// standing are the receipts that have not waited too long.
+func (m *message) standing(receipts []schemas.Offer) []schemas.Offer {
+	var kept []schemas.Offer
+	for _, r := range receipts {
+		if m.now()-r.Time <= maxWaiting {
+			kept = append(kept, r)
+		}
+	}
+	return kept
 }
 
 func (m *message) open(party string) *schemas.Offer {
@@ -286,9 +318,9 @@ func (m *message) receive(it *item) {
 // await keeps a receipt that came before its offer. One partner has one that
 // waits for an item; those that have waited too long make room.
 func (m *message) await(it *item) {
-	kept := it.Receipts[:0:0]
-	for _, r := range it.Receipts {
-		if r.Party != m.partner && m.now()-r.Time <= maxWaiting {
+	var kept []schemas.Offer
+	for _, r := range m.standing(it.Receipts) {
+		if r.Party != m.partner {
 			kept = append(kept, r)
 		}
 	}

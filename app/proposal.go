@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	abci "github.com/cometbft/cometbft/abci/types"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -12,8 +13,8 @@ import (
 // CheckTx says whether a transaction may enter the mempool. It is a courtesy: the
 // block is judged again.
 func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
-	view := a.store.Latest()
-	if _, err := a.admission(view, view.Height()+1).admit(req.Tx); err != nil {
+	state, height := a.before()
+	if _, err := a.admission(state, height+1).admit(req.Tx); err != nil {
 		code, known := faultCode(err)
 		if !known {
 			a.logger.Error("checking a transaction", "error", err)
@@ -36,12 +37,13 @@ func faultCode(err error) (schemas.Code, bool) {
 // PrepareProposal offers what the mempool has, without what may not be in a
 // block. It never offers more bytes than it was asked for.
 func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
-	ad := a.admission(a.store.Latest(), req.Height)
+	state, _ := a.before()
+	ad := a.admission(state, req.Height)
 	out := make([][]byte, 0, len(req.Txs))
 	size := int64(0)
 	for _, raw := range req.Txs {
-		// CometBFT counts each transaction with its tag and length.
-		cost := int64(len(raw)) + 8
+		// CometBFT counts each transaction with its tag and length, as field 1.
+		cost := int64(protowire.SizeTag(1) + protowire.SizeBytes(len(raw)))
 		if size+cost > req.MaxTxBytes {
 			continue
 		}
@@ -57,7 +59,8 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 // ProcessProposal votes down a block that holds what class A refuses. Conflicts
 // between honest transactions are no such thing: the rules answer them by codes.
 func (a *App) ProcessProposal(_ context.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
-	ad := a.admission(a.store.Latest(), req.Height)
+	state, _ := a.before()
+	ad := a.admission(state, req.Height)
 	for i, raw := range req.Txs {
 		if _, err := ad.admit(raw); err != nil {
 			a.logger.Warn("a proposal is refused", "height", req.Height, "position", i, "error", err)
