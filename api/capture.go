@@ -204,7 +204,7 @@ func problemAnswer(p *Problem, epcis bool, request string) (*answer, error) {
 	return a, err
 }
 
-func jobPath(job string) string      { return "/epcis/v2/capture/" + job }
+func jobPath(job string) string       { return "/epcis/v2/capture/" + job }
 func eventPath(eventID string) string { return "/epcis/v2/events/" + url.PathEscape(eventID) }
 
 // clip shortens what a caller sent before it is told back.

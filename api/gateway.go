@@ -31,25 +31,25 @@ type Config struct {
 
 // Limits bound what the gateway takes upon itself.
 type Limits struct {
-	CaptureEvents   int           `validate:"min=1,max=5000"`               // events of one document
-	CaptureBytes    int64         `validate:"min=1024,max=67108864"`        // bytes of one document
-	EventBytes      int64         `validate:"min=1024,max=1048576"`         // bytes of one event
-	ChunkEvents     int           `validate:"min=1,max=5000"`               // events a transaction where a document may be split
-	ChunkBytes      int           `validate:"min=1024,max=8388608"`         // bytes of their bodies
-	Acknowledge     time.Duration `validate:"min=1ms,max=1m"`               // how long a write waits for its outcome
-	Outbox          int           `validate:"min=1"`                        // transactions that wait for the ledger
-	InFlight        int           `validate:"min=1"`                        // writes that are worked on
-	InFlightBytes   int64         `validate:"min=1048576"`                  // bytes of their bodies
-	Reads           int           `validate:"min=1"`                        // reads that are worked on
-	Rate            float64       `validate:"gt=0"`                         // requests a second and API key
-	Burst           float64       `validate:"gte=1"`                        // requests that may come at once
-	URI             int           `validate:"min=256,max=65536"`            // bytes of a request target
-	TraceEvents     int           `validate:"min=1,max=100000"`             // events of a trace
-	Retention       time.Duration `validate:"min=168h"`                     // of jobs and idempotency records
-	IdempotencyKeys int           `validate:"min=1"`                        // records held at most
-	Gather          int           `validate:"min=1,max=5000"`               // single events that share a signature; 1: none do
-	GatherTime      time.Duration `validate:"min=1us,max=1s"`               // how long the first waits for others
-	Retry           time.Duration `validate:"min=1ms,max=1m"`               // before an unavailable ledger is asked again
+	CaptureEvents   int           `validate:"min=1,max=5000"`                 // events of one document
+	CaptureBytes    int64         `validate:"min=1024,max=67108864"`          // bytes of one document
+	EventBytes      int64         `validate:"min=1024,max=1048576"`           // bytes of one event
+	ChunkEvents     int           `validate:"min=1,max=5000"`                 // events a transaction where a document may be split
+	ChunkBytes      int           `validate:"min=1024,max=8388608"`           // bytes of their bodies
+	Acknowledge     time.Duration `validate:"min=1ms,max=1m"`                 // how long a write waits for its outcome
+	Outbox          int           `validate:"min=1"`                          // transactions that wait for the ledger
+	InFlight        int           `validate:"min=1"`                          // writes that are worked on
+	InFlightBytes   int64         `validate:"min=1048576"`                    // bytes of their bodies
+	Reads           int           `validate:"min=1"`                          // reads that are worked on
+	Rate            float64       `validate:"gt=0"`                           // requests a second and API key
+	Burst           float64       `validate:"gte=1"`                          // requests that may come at once
+	URI             int           `validate:"min=256,max=65536"`              // bytes of a request target
+	TraceEvents     int           `validate:"min=1,max=100000"`               // events of a trace
+	Retention       time.Duration `validate:"min=168h"`                       // of jobs and idempotency records
+	IdempotencyKeys int           `validate:"min=1"`                          // records held at most
+	Gather          int           `validate:"min=1,max=5000"`                 // single events that share a signature; 1: none do
+	GatherTime      time.Duration `validate:"min=1us,max=1s"`                 // how long the first waits for others
+	Retry           time.Duration `validate:"min=1ms,max=1m"`                 // before an unavailable ledger is asked again
 	MaxRetry        time.Duration `validate:"min=1ms,max=10m,gtefield=Retry"` // and at most
 }
 

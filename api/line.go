@@ -141,4 +141,3 @@ func (l *line) waiting() int {
 	defer l.mu.Unlock()
 	return len(l.queue)
 }
-
