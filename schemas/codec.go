@@ -26,6 +26,7 @@ const (
 // the fifth that decompresses at once waits for one of four.
 type Codec struct {
 	enc     *zstd.Encoder
+	short   *zstd.Encoder // of what fits one window
 	dec     *zstd.Decoder // of bodies
 	archive *zstd.Decoder // of what this node wrote
 }
@@ -34,6 +35,12 @@ type Codec struct {
 func NewCodec() (*Codec, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(maxWindow),
 		zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false), zstd.WithZeroFrames(true))
+	if err != nil {
+		return nil, fmt.Errorf("making a zstd encoder: %w", err)
+	}
+	// Only a frame of a single segment declares a content of less than 256 bytes.
+	short, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(maxWindow),
+		zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
 	if err != nil {
 		return nil, fmt.Errorf("making a zstd encoder: %w", err)
 	}
@@ -47,11 +54,16 @@ func NewCodec() (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a zstd decoder: %w", err)
 	}
-	return &Codec{enc: enc, dec: dec, archive: archive}, nil
+	return &Codec{enc: enc, short: short, dec: dec, archive: archive}, nil
 }
 
 // Compress returns b as one zstd frame.
-func (c *Codec) Compress(b []byte) []byte { return c.enc.EncodeAll(b, nil) }
+func (c *Codec) Compress(b []byte) []byte {
+	if len(b) > 0 && len(b) < 1024 { // below, the encoder makes single segments only when told
+		return c.short.EncodeAll(b, nil)
+	}
+	return c.enc.EncodeAll(b, nil)
+}
 
 // Decompress returns the content of one zstd frame of exactly size bytes. What
 // it allocates is bounded by size, which the caller bounds.
