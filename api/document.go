@@ -46,11 +46,25 @@ type document struct {
 	events []*schemas.Event
 	places []int
 	errors []local.JobError
-	total  int
+	base   string // of their pointers
 }
 
-// pointerOf is the place of an event in a document.
-func pointerOf(place int) string { return "/epcisBody/eventList/" + strconv.Itoa(place) }
+// pointerOf is the place of an event in a document: in the list at base, or base
+// itself where the document has no list.
+func pointerOf(base string, place int) string {
+	if list, ok := strings.CutSuffix(base, "/"); ok {
+		return list + "/" + strconv.Itoa(place)
+	}
+	return base
+}
+
+// baseOf is what pointerOf needs, of a document whose first event has this pointer.
+func baseOf(first string) string {
+	if list, ok := strings.CutSuffix(first, "/0"); ok {
+		return list + "/"
+	}
+	return first
+}
 
 // readDocument decodes a document. With rollback one malformed event refuses it;
 // with proceed it does only when nothing would be left.
@@ -59,8 +73,11 @@ func (g *Gateway) readDocument(body []byte, behaviour string) (*document, error)
 	if err != nil {
 		return nil, err
 	}
-	d := &document{total: len(list)}
+	d := &document{}
 	for i, e := range list {
+		if i == 0 {
+			d.base = baseOf(e.Pointer)
+		}
 		if e.Fault != nil {
 			d.errors = append(d.errors, local.JobError{Pointer: e.Fault.Pointer, Code: e.Fault.Code, Detail: e.Fault.Detail})
 			continue
@@ -123,7 +140,7 @@ func (g *Gateway) capture(r *http.Request, body []byte, behaviour string, res *r
 	if err != nil {
 		return nil, err
 	}
-	job := &local.Job{ID: s.job, Behaviour: behaviour, Document: true}
+	job := &local.Job{ID: s.job, Behaviour: behaviour, Document: true, Base: d.base}
 	entries, err := g.signDocument(keyOf(r).ID, d, behaviour, job)
 	if err != nil {
 		return nil, err
@@ -198,7 +215,7 @@ func (g *Gateway) signDocument(actor string, d *document, behaviour string, job 
 				return nil, signing(err)
 			}
 			if to-from == 1 {
-				d.errors = append(d.errors, local.JobError{Pointer: pointerOf(d.places[from]), Code: f.Code, Detail: f.Detail})
+				d.errors = append(d.errors, local.JobError{Pointer: pointerOf(d.base, d.places[from]), Code: f.Code, Detail: f.Detail})
 				break
 			}
 			to = from + (to-from)/2

@@ -134,7 +134,7 @@ func finishedJob(s *submission) *local.Job {
 		j.Errors = []local.JobError{{Pointer: out.fault.Pointer, Code: out.fault.Code, Detail: out.fault.Detail}}
 	default:
 		j.Chunks = []local.Chunk{{Transaction: out.receipt.Transaction, Committed: true, Message: out.first, Count: out.count}}
-		j.Errors = refusals(&j.Chunks[0], out.receipt, false)
+		j.Errors = refusals(j, &j.Chunks[0], out.receipt)
 	}
 	return j
 }
@@ -152,10 +152,10 @@ func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (local.Change, e
 	c := &j.Chunks[e.chunk]
 	if out.receipt != nil {
 		c.Transaction, c.Committed = out.receipt.Transaction, true
-		j.Errors = append(j.Errors, refusals(c, out.receipt, true)...)
+		j.Errors = append(j.Errors, refusals(j, c, out.receipt)...)
 	} else {
 		for i := range c.Count {
-			j.Errors = append(j.Errors, local.JobError{Pointer: pointerOf(c.Event(i)), Code: out.fault.Code, Detail: out.fault.Detail})
+			j.Errors = append(j.Errors, local.JobError{Pointer: pointerOf(j.Base, c.Event(i)), Code: out.fault.Code, Detail: out.fault.Detail})
 		}
 	}
 	if last {
@@ -167,7 +167,7 @@ func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (local.Change, e
 
 // refusals are the errors that a receipt tells of a job's messages. Events that
 // were undone because of another are told by the receipt; the error is the other.
-func refusals(c *local.Chunk, r *schemas.Receipt, document bool) (out []local.JobError) {
+func refusals(j *local.Job, c *local.Chunk, r *schemas.Receipt) (out []local.JobError) {
 	if r.Code != schemas.OK {
 		out = append(out, local.JobError{Code: r.Code, Detail: "the transaction was refused"})
 	}
@@ -179,11 +179,7 @@ func refusals(c *local.Chunk, r *schemas.Receipt, document bool) (out []local.Jo
 		if code == schemas.OK || code == schemas.Undone {
 			continue
 		}
-		pointer := ""
-		if document {
-			pointer = pointerOf(c.Event(i))
-		}
-		out = append(out, local.JobError{Pointer: pointer, Code: code, Detail: "event " + r.Events[c.Message+i].EventID + " was refused"})
+		out = append(out, local.JobError{Pointer: pointerOf(j.Base, c.Event(i)), Code: code, Detail: "event " + r.Events[c.Message+i].EventID + " was refused"})
 	}
 	return out
 }
@@ -262,12 +258,12 @@ func (g *Gateway) receiptOf(j *local.Job) (*JobReceipt, error) {
 		if out == nil {
 			out = &JobReceipt{}
 		}
-		out.add(c, r, j.Document)
+		out.add(j, c, r)
 	}
 	return out, nil
 }
 
-func (jr *JobReceipt) add(c *local.Chunk, r *schemas.Receipt, document bool) {
+func (jr *JobReceipt) add(j *local.Job, c *local.Chunk, r *schemas.Receipt) {
 	jr.Transaction, jr.Height, jr.Position, jr.Time = r.Transaction, r.Height, r.Position, r.Time
 	if jr.Code == schemas.OK {
 		jr.Code = r.Code
@@ -277,11 +273,7 @@ func (jr *JobReceipt) add(c *local.Chunk, r *schemas.Receipt, document bool) {
 		if c.Message+i >= len(r.Events) {
 			break
 		}
-		e := JobEvent{EventReceipt: r.Events[c.Message+i], Transaction: r.Transaction, Height: r.Height}
-		if document {
-			e.Pointer = pointerOf(c.Event(i))
-		}
-		jr.Events = append(jr.Events, e)
+		jr.Events = append(jr.Events, JobEvent{EventReceipt: r.Events[c.Message+i], Pointer: pointerOf(j.Base, c.Event(i)), Transaction: r.Transaction, Height: r.Height})
 	}
 }
 
