@@ -69,8 +69,11 @@ func (h *harness) start() {
 	if err := h.g.Start(); err != nil {
 		h.t.Fatal(err)
 	}
-	h.server = httptest.NewServer(h.g)
+	serve(h, h.g)
 }
+
+// serve makes requests of the harness go to a handler.
+func serve(h *harness, handler http.Handler) { h.server = httptest.NewServer(handler) }
 
 // stop ends the gateway as a kill does to what it keeps: nothing else is written.
 func (h *harness) stop() {
