@@ -57,7 +57,7 @@ func Sorted(text, leaveOut string) string {
 	if f := t.run(); f != nil {
 		return f.Error()
 	}
-	return string(t.appendSorted(nil, 0, leaveOut))
+	return string(t.appendSorted(nil, 0, []string{leaveOut}))
 }
 
 // Tokens counts the tokens that are kept of a text.

@@ -98,7 +98,7 @@ func TestPointers(t *testing.T) {
 
 func TestSorted(t *testing.T) {
 	const text = `{"b":{"z":1.50,"recordTime":1,"y":"\u0041\/\u000a\u001F\ud83d\ude9a"},"recordTime":2,"a":[{"d":1,"c":[]}],"\u0061b":1e2}`
-	const want = `{"a":[{"c":[],"d":1}],"ab":1e2,"b":{"recordTime":1,"y":"A/\n\u001f🚚","z":1.50}}`
+	const want = `{"a":[{"c":[],"d":1}],"ab":100,"b":{"recordTime":1,"y":"A/\n\u001f🚚","z":1.5}}`
 	if got := schemas.Sorted(text, "recordTime"); got != want {
 		t.Errorf("got %s", got)
 	}

@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -188,46 +187,4 @@ func appendCompact(dst []byte, text string) []byte {
 		}
 	}
 	return dst
-}
-
-// appendSorted writes a value with the members of every object sorted by name
-// and strings in their normal form; numbers stay as written.
-func (t *tokenizer) appendSorted(dst []byte, n int, leaveOut string) []byte {
-	k := t.tape[n]
-	switch k.kind {
-	case jsonString:
-		return appendQuoted(dst, t.str(n))
-	case jsonArray:
-		dst = append(dst, '[')
-		for v := n + 1; v < int(k.next); v = int(t.tape[v].next) {
-			if v > n+1 {
-				dst = append(dst, ',')
-			}
-			dst = t.appendSorted(dst, v, "")
-		}
-		return append(dst, ']')
-	case jsonObject:
-		type member struct {
-			name  string
-			value int
-		}
-		var members []member
-		for m := n + 1; m < int(k.next); m = t.after(m) {
-			if name := t.str(m); leaveOut == "" || name != leaveOut {
-				members = append(members, member{name, m + 1})
-			}
-		}
-		slices.SortFunc(members, func(a, b member) int { return strings.Compare(a.name, b.name) })
-		dst = append(dst, '{')
-		for i, m := range members {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(appendQuoted(dst, m.name), ':')
-			dst = t.appendSorted(dst, m.value, "")
-		}
-		return append(dst, '}')
-	default:
-		return append(dst, t.raw(n)...)
-	}
 }
