@@ -118,8 +118,14 @@ type Draft struct {
 
 // Sign encodes a draft and signs it. The answer is what is broadcast.
 func (c *Codec) Sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, err error) {
+	raw, id, _, err = c.Seal(d, key)
+	return raw, id, err
+}
+
+// Seal is Sign for who also wants the events' digests, in order.
+func (c *Codec) Seal(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, events []Hash, err error) {
 	if len(d.Events) == 0 || len(d.Events) > MaxMessages {
-		return nil, id, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d events, 1 to %d fit one transaction", len(d.Events), MaxMessages)}
+		return nil, id, nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d events, 1 to %d fit one transaction", len(d.Events), MaxMessages)}
 	}
 	envelope := &Envelope{}
 	digests := make([][]byte, len(d.Events))
@@ -130,6 +136,7 @@ func (c *Codec) Sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, err 
 			p.DuplicateKey = d.DuplicateKeys[i]
 		}
 		digest := Digest(d.ChainID, d.Partner, KindEvent, e.Skeleton.Append(nil), bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
+		events = append(events, digest)
 		envelope.Payloads, digests[i], bodies[i] = append(envelope.Payloads, p), digest[:], e.Body
 	}
 	joined := joinBodies(bodies)
@@ -140,18 +147,18 @@ func (c *Codec) Sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, err 
 		Expiry: d.Expiry, Nonce: d.Nonce, Atomic: d.Atomic, Count: uint32(len(d.Events)), Root: root[:],
 	})
 	if err != nil {
-		return nil, id, fmt.Errorf("encoding the header: %w", err)
+		return nil, id, nil, fmt.Errorf("encoding the header: %w", err)
 	}
 	id = TransactionID(envelope.Header)
 	envelope.Signature = ed25519.Sign(key, id[:])
 	raw, err = proto.MarshalOptions{Deterministic: true}.Marshal(envelope)
 	if err != nil {
-		return nil, id, fmt.Errorf("encoding the transaction: %w", err)
+		return nil, id, nil, fmt.Errorf("encoding the transaction: %w", err)
 	}
 	if len(raw) > MaxTransaction || len(joined) > MaxDeclared {
-		return nil, id, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d bytes, of which bodies %d before compression", len(raw), len(joined))}
+		return nil, id, nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d bytes, of which bodies %d before compression", len(raw), len(joined))}
 	}
-	return raw, id, nil
+	return raw, id, events, nil
 }
 
 // Decode reads a transaction and checks all that needs no state: encoding,
