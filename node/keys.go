@@ -32,8 +32,11 @@ type Keys struct {
 
 // KeyID is the partner's key as the ledger names it.
 func (k *Keys) KeyID() string {
-	return schemas.KeyID(k.Partner.Public().(ed25519.PublicKey))
+	return schemas.KeyID(k.Public())
 }
+
+// Public is the partner's public key.
+func (k *Keys) Public() ed25519.PublicKey { return k.Partner.Public().(ed25519.PublicKey) }
 
 // partnerKeyFile is keys/partner.json.
 type partnerKeyFile struct {
