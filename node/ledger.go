@@ -46,7 +46,7 @@ func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.S
 	for i, e := range events {
 		draft.DuplicateKeys[i] = schemas.DuplicateKeyOf(l.keys.Duplicates, e)
 	}
-	raw, id, digests, err := l.codec.Seal(draft, l.keys.Partner)
+	raw, id, digests, err := l.codec.SignDigests(draft, l.keys.Partner)
 	if err != nil {
 		return api.Signed{}, err
 	}

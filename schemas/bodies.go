@@ -1,96 +1,43 @@
 package schemas
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
+	"strings"
 
-	"github.com/klauspost/compress/zstd"
+	"google.golang.org/protobuf/proto"
 )
 
-const maxWindow = 1 << 20 // bytes of history that a frame may refer to
-
-// Codec compresses and decompresses bodies. It may be used by many goroutines.
-type Codec struct {
-	enc *zstd.Encoder
-	dec *zstd.Decoder
+// EncodeBodies returns the one encoding of b: what the archive holds of a
+// transaction's bodies, apart from the rest, so that they can be erased.
+func EncodeBodies(b *Bodies) []byte {
+	out, err := proto.MarshalOptions{Deterministic: true}.Marshal(b)
+	if err != nil {
+		panic(err) // a message of bytes and numbers has nothing that can fail
+	}
+	return out
 }
 
-// NewCodec returns a Codec.
-func NewCodec() (*Codec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(maxWindow), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false))
-	if err != nil {
-		return nil, fmt.Errorf("making a zstd encoder: %w", err)
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(MaxDeclared), zstd.IgnoreChecksum(false))
-	if err != nil {
-		return nil, fmt.Errorf("making a zstd decoder: %w", err)
-	}
-	return &Codec{enc: enc, dec: dec}, nil
-}
-
-// Compress returns b as one zstd frame.
-func (c *Codec) Compress(b []byte) []byte { return c.enc.EncodeAll(b, nil) }
-
-// Decompress returns the content of one zstd frame of exactly size bytes. What
-// it allocates is bounded by size, which the caller bounds.
-func (c *Codec) Decompress(frame []byte, size int) ([]byte, error) {
-	if err := checkFrame(frame, size); err != nil {
+// DecodeBodies reads what EncodeBodies wrote. Errors are Faults.
+func DecodeBodies(b []byte) (*Bodies, error) {
+	out := &Bodies{}
+	if err := unmarshal(b, out); err != nil {
 		return nil, err
 	}
-	out, err := c.dec.DecodeAll(frame, make([]byte, 0, size))
-	if err != nil {
-		return nil, fmt.Errorf("decompressing: %w", err)
-	}
-	if len(out) != size {
-		return nil, fmt.Errorf("%d bytes where %d were declared", len(out), size)
+	if err := checkBodies(out); err != nil {
+		return nil, err
 	}
 	return out, nil
 }
 
-// checkFrame walks the frame's headers (RFC 8878, 3.1.1) before anything is
-// decompressed: one frame and no more, its content size given and as declared,
-// no dictionary, window within bounds.
-func checkFrame(frame []byte, size int) error {
-	var h zstd.Header
-	if err := h.Decode(frame); err != nil {
-		return fmt.Errorf("reading the frame header: %w", err)
-	}
+func checkBodies(b *Bodies) error {
 	switch {
-	case h.Skippable:
-		return errors.New("a skippable frame")
-	case h.DictionaryID != 0:
-		return errors.New("a dictionary is used")
-	case !h.HasFCS || h.FrameContentSize != uint64(size):
-		return fmt.Errorf("the frame does not declare %d bytes of content", size)
-	case h.WindowSize > maxWindow:
-		return fmt.Errorf("a window of %d bytes, %d are allowed", h.WindowSize, maxWindow)
-	}
-	rest := frame[h.HeaderSize:]
-	for last := false; !last; {
-		if len(rest) < 3 {
-			return errors.New("a block is cut short")
-		}
-		head := uint32(rest[0]) | uint32(rest[1])<<8 | uint32(rest[2])<<16
-		n := int(head >> 3)
-		if head>>1&3 == 1 { // a repeated byte takes one byte whatever its length
-			n = 1
-		}
-		if rest = rest[3:]; len(rest) < n {
-			return errors.New("a block is cut short")
-		}
-		rest, last = rest[n:], head&1 == 1
-	}
-	if h.HasCheckSum {
-		if len(rest) < 4 {
-			return errors.New("the checksum is cut short")
-		}
-		rest = rest[4:]
-	}
-	if len(rest) != 0 {
-		return errors.New("bytes follow the frame")
+	case b == nil || len(b.Secret) != len(Hash{}):
+		return &Fault{Code: BadEncoding, Detail: "no bodies, or no secret of 32 bytes"}
+	case b.Size > MaxDeclared:
+		return &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("bodies of %d bytes, %d are allowed", b.Size, MaxDeclared)}
 	}
 	return nil
 }
@@ -150,17 +97,18 @@ func BodyRoot(leaves [][]byte) Hash {
 // SortMembers returns members in the order in which a body root takes them.
 func SortMembers(members []Member) []Member {
 	out := append([]Member(nil), members...)
-	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	slices.SortFunc(out, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
 // bodyRoot is the body root of an event under its secret.
 func bodyRoot(secret Hash, members []Member) Hash {
 	sorted := SortMembers(members)
+	hashes := make([]Hash, len(sorted))
 	leaves := make([][]byte, len(sorted))
 	for i, m := range sorted {
-		leaf := MemberLeaf(MemberSalt(secret, m.Name), m.Name, m.Value)
-		leaves[i] = bytes.Clone(leaf[:])
+		hashes[i] = MemberLeaf(MemberSalt(secret, m.Name), m.Name, m.Value)
+		leaves[i] = hashes[i][:]
 	}
 	return BodyRoot(leaves)
 }

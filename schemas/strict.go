@@ -71,3 +71,40 @@ func checkValue(b []byte, typ protowire.Type, fd protoreflect.FieldDescriptor) (
 	}
 	return 0, fmt.Errorf("kind %s is not used in this format", fd.Kind())
 }
+
+// Field numbers that are read before a message is unmarshalled.
+const (
+	envelopePayloads protowire.Number = 3
+	envelopeBodies   protowire.Number = 4
+	bodiesSize       protowire.Number = 2
+)
+
+// eachField calls f with every field of a message: bytes of those that have a
+// length, a number of varints. Nothing is allocated.
+func eachField(b []byte, f func(n protowire.Number, v []byte, u uint64) error) error {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return fmt.Errorf("no tag")
+		}
+		b = b[n:]
+		var v []byte
+		var u uint64
+		switch typ {
+		case protowire.BytesType:
+			v, n = protowire.ConsumeBytes(b)
+		case protowire.VarintType:
+			u, n = protowire.ConsumeVarint(b)
+		default:
+			return fmt.Errorf("field %d has a wire type that this format does not use", num)
+		}
+		if n < 0 {
+			return fmt.Errorf("field %d is cut short", num)
+		}
+		b = b[n:]
+		if err := f(num, v, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -3,8 +3,13 @@ package schemas
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
+	"unicode/utf8"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -23,7 +28,8 @@ const (
 
 	MaxExpiry = 10000 // heights that a transaction's expiry may lie ahead
 	NonceSize = 16    // bytes of a nonce
-	maxName   = 64    // bytes of a partner's, key's or actor's name
+	maxName   = 64    // bytes of a chain's, partner's, key's or actor's name
+	maxHeader = 1024  // bytes of an encoded header, more than its fields can fill
 )
 
 // Kind says what a message is.
@@ -116,66 +122,147 @@ type Draft struct {
 	DuplicateKeys [][]byte
 }
 
-// Sign encodes a draft and signs it. The answer is what is broadcast.
+// Sign encodes a draft and signs it. The answer is what is broadcast. Errors of
+// the draft are Faults: what Sign returns, Decode accepts.
 func (c *Codec) Sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, err error) {
-	raw, id, _, err = c.Seal(d, key)
+	raw, id, _, err = c.SignDigests(d, key)
 	return raw, id, err
 }
 
-// Seal is Sign for who also wants the events' digests, in order.
-func (c *Codec) Seal(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, events []Hash, err error) {
+// SignDigests is Sign for who also wants the events' digests, in order.
+func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, events []Hash, err error) {
 	if len(d.Events) == 0 || len(d.Events) > MaxMessages {
 		return nil, id, nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d events, 1 to %d fit one transaction", len(d.Events), MaxMessages)}
+	}
+	if n := len(d.DuplicateKeys); n != 0 && n != len(d.Events) {
+		return nil, id, nil, &Fault{Code: BadEncoding, Detail: fmt.Sprintf("%d duplicate keys for %d events", n, len(d.Events))}
 	}
 	envelope := &Envelope{}
 	digests := make([][]byte, len(d.Events))
 	bodies := make([][]byte, len(d.Events))
+	size := 0
 	for i, e := range d.Events {
 		p := &Payload{Kind: uint32(KindEvent)}
 		if len(d.DuplicateKeys) > 0 {
 			p.DuplicateKey = d.DuplicateKeys[i]
 		}
+		if err := checkDuplicateKey(i, p.DuplicateKey, &e.Skeleton); err != nil {
+			return nil, id, nil, err
+		}
 		digest := Digest(d.ChainID, d.Partner, KindEvent, e.Skeleton.Append(nil), bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
 		events = append(events, digest)
 		envelope.Payloads, digests[i], bodies[i] = append(envelope.Payloads, p), digest[:], e.Body
+		size += len(e.Body) + binary.MaxVarintLen32
+	}
+	if size > MaxDeclared+len(d.Events)*binary.MaxVarintLen32 {
+		return nil, id, nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("bodies of about %d bytes, %d are allowed", size, MaxDeclared)}
 	}
 	joined := joinBodies(bodies)
 	envelope.Bodies = &Bodies{Secret: d.Secret, Size: uint32(len(joined)), Frame: c.Compress(joined)}
 	root := MerkleRoot(digests)
-	envelope.Header, err = proto.MarshalOptions{Deterministic: true}.Marshal(&Header{
+	header := &Header{
 		ChainId: d.ChainID, Rules: RulesVersion, Partner: d.Partner, KeyId: d.KeyID, Actor: d.Actor,
 		Expiry: d.Expiry, Nonce: d.Nonce, Atomic: d.Atomic, Count: uint32(len(d.Events)), Root: root[:],
-	})
-	if err != nil {
-		return nil, id, nil, fmt.Errorf("encoding the header: %w", err)
+	}
+	if err := checkHeader(header); err != nil {
+		return nil, id, nil, err
+	}
+	raw, id, err = seal(envelope, header, key)
+	return raw, id, events, err
+}
+
+// seal signs a header into its envelope.
+func seal(envelope *Envelope, header *Header, key ed25519.PrivateKey) (raw []byte, id Hash, err error) {
+	options := proto.MarshalOptions{Deterministic: true}
+	if envelope.Header, err = options.Marshal(header); err != nil {
+		return nil, id, fmt.Errorf("encoding the header: %w", err)
 	}
 	id = TransactionID(envelope.Header)
 	envelope.Signature = ed25519.Sign(key, id[:])
-	raw, err = proto.MarshalOptions{Deterministic: true}.Marshal(envelope)
-	if err != nil {
-		return nil, id, nil, fmt.Errorf("encoding the transaction: %w", err)
+	if err := checkEnvelope(envelope, header); err != nil {
+		return nil, id, err
 	}
-	if len(raw) > MaxTransaction || len(joined) > MaxDeclared {
-		return nil, id, nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d bytes, of which bodies %d before compression", len(raw), len(joined))}
+	if raw, err = options.Marshal(envelope); err != nil {
+		return nil, id, fmt.Errorf("encoding the transaction: %w", err)
 	}
-	return raw, id, events, nil
+	if len(raw) > MaxTransaction {
+		return nil, id, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d bytes, %d are allowed", len(raw), MaxTransaction)}
+	}
+	return raw, id, nil
+}
+
+// Size is what a transaction claims for itself against the caps of a block.
+type Size struct {
+	Declared int // bytes of its bodies, decompressed
+	Messages int
+}
+
+// Measure reads how large a transaction's bodies and how many its messages are,
+// before anything is decompressed or allocated for them. A transaction that
+// Decode accepts has exactly this size; of one that it refuses the size may be
+// anything within the caps of one transaction. Errors are Faults.
+func Measure(raw []byte) (Size, error) {
+	var size Size
+	if len(raw) > MaxTransaction {
+		return size, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d bytes, %d are allowed", len(raw), MaxTransaction)}
+	}
+	err := eachField(raw, func(n protowire.Number, v []byte, _ uint64) error {
+		switch n {
+		case envelopePayloads:
+			size.Messages++
+		case envelopeBodies:
+			return eachField(v, func(n protowire.Number, _ []byte, v uint64) error {
+				if n == bodiesSize {
+					size.Declared = int(min(v, math.MaxUint32))
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return Size{}, &Fault{Code: BadEncoding, Detail: err.Error()}
+	case size.Messages > MaxMessages:
+		return Size{}, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d messages, 1 to %d fit one transaction", size.Messages, MaxMessages)}
+	case size.Declared > MaxDeclared:
+		return Size{}, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("bodies of %d bytes, %d are allowed", size.Declared, MaxDeclared)}
+	}
+	return size, nil
+}
+
+// DecodeHeader reads a header's bytes, as they are signed and archived. Errors
+// are Faults.
+func DecodeHeader(b []byte) (*Header, error) {
+	if len(b) > maxHeader {
+		return nil, &Fault{Code: BadEncoding, Detail: fmt.Sprintf("a header of %d bytes", len(b))}
+	}
+	h := &Header{}
+	if err := unmarshal(b, h); err != nil {
+		return nil, err
+	}
+	if err := checkHeader(h); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
 // Decode reads a transaction and checks all that needs no state: encoding,
 // caps, compression, events, digests and root. Errors are Faults.
 func (c *Codec) Decode(raw []byte) (*Transaction, error) {
-	if len(raw) > MaxTransaction {
-		return nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d bytes, %d are allowed", len(raw), MaxTransaction)}
+	// Counted first: a payload of two bytes becomes a message of a hundred.
+	if _, err := Measure(raw); err != nil {
+		return nil, err
 	}
 	envelope := &Envelope{}
 	if err := unmarshal(raw, envelope); err != nil {
 		return nil, err
 	}
-	header := &Header{}
-	if err := unmarshal(envelope.Header, header); err != nil {
+	header, err := DecodeHeader(envelope.Header)
+	if err != nil {
 		return nil, err
 	}
-	if err := checkHeader(header, envelope); err != nil {
+	if err := checkEnvelope(envelope, header); err != nil {
 		return nil, err
 	}
 	t := &Transaction{ID: TransactionID(envelope.Header), Header: header, Raw: envelope.Header,
@@ -204,23 +291,47 @@ func unmarshal(b []byte, m proto.Message) error {
 	return nil
 }
 
-func checkHeader(h *Header, e *Envelope) error {
+func checkHeader(h *Header) error {
 	bad := func(detail string) error { return &Fault{Code: BadEncoding, Detail: detail} }
 	switch {
 	case h.Count == 0 || h.Count > MaxMessages:
 		return &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d messages, 1 to %d fit one transaction", h.Count, MaxMessages)}
-	case int(h.Count) != len(e.Payloads):
-		return bad("the header counts other messages than there are")
-	case h.ChainId == "" || len(h.ChainId) > maxName || h.Partner == "" || len(h.Partner) > maxName || h.KeyId == "" || len(h.KeyId) > maxName || len(h.Actor) > maxName:
-		return bad("chain id, partner or key id is missing or too long")
-	case len(h.Nonce) != NonceSize || len(h.Root) != len(Hash{}) || len(e.Signature) != ed25519.SignatureSize:
-		return bad("nonce, root or signature has the wrong length")
+	case h.ChainId == "" || h.Partner == "" || h.KeyId == "":
+		return bad("chain id, partner or key id is missing")
+	case len(h.Nonce) != NonceSize || len(h.Root) != len(Hash{}):
+		return bad("nonce or root has the wrong length")
 	case h.Expiry == 0 || h.Expiry > 1<<62:
 		return bad("no expiry height")
-	case e.Bodies == nil || len(e.Bodies.Secret) != len(Hash{}):
-		return bad("no bodies, or no secret of 32 bytes")
-	case e.Bodies.Size > MaxDeclared:
-		return &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("bodies of %d bytes, %d are allowed", e.Bodies.Size, MaxDeclared)}
+	}
+	for _, name := range []string{h.ChainId, h.Partner, h.KeyId, h.Actor} {
+		if !plainName(name) {
+			return bad("a name in the header is longer than 64 bytes, not UTF-8, or holds a control character")
+		}
+	}
+	return nil
+}
+
+// plainName reports whether a name may stand in keys and logs: the parts of a
+// state key are separated by a zero byte, so none may hold one.
+func plainName(s string) bool {
+	if len(s) > maxName || !utf8.ValidString(s) {
+		return false
+	}
+	for _, r := range s {
+		if r < ' ' || 0x7f <= r && r < 0xa0 || r == 0x2028 || r == 0x2029 {
+			return false
+		}
+	}
+	return true
+}
+
+func checkEnvelope(e *Envelope, h *Header) error {
+	bad := func(detail string) error { return &Fault{Code: BadEncoding, Detail: detail} }
+	switch {
+	case int(h.Count) != len(e.Payloads):
+		return bad("the header counts other messages than there are")
+	case len(e.Signature) != ed25519.SignatureSize:
+		return bad("the signature has the wrong length")
 	}
 	for i, p := range e.Payloads {
 		switch {
@@ -228,9 +339,20 @@ func checkHeader(h *Header, e *Envelope) error {
 			return &Fault{Code: Unsupported, Detail: fmt.Sprintf("message %d has an author signature or a detached body", i)}
 		case Kind(p.Kind) != KindEvent:
 			return &Fault{Code: Unsupported, Detail: fmt.Sprintf("message %d is of kind %d", i, p.Kind)}
-		case len(p.DuplicateKey) != 0 && len(p.DuplicateKey) != len(Hash{}):
-			return bad(fmt.Sprintf("message %d has a duplicate key of %d bytes", i, len(p.DuplicateKey)))
 		}
+	}
+	return checkBodies(e.Bodies)
+}
+
+// checkDuplicateKey checks a duplicate key's length: the second half is there
+// exactly for an error declaration, whose prior event it names.
+func checkDuplicateKey(i int, key []byte, s *Skeleton) error {
+	want := len(Hash{})
+	if s.Declaration != nil {
+		want *= 2
+	}
+	if len(key) != 0 && len(key) != want {
+		return &Fault{Code: BadEncoding, Detail: fmt.Sprintf("message %d has a duplicate key of %d bytes, where %d or none are expected", i, len(key), want)}
 	}
 	return nil
 }
@@ -248,13 +370,25 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope) error {
 	for i, body := range bodies {
 		event, err := DecodeEvent(body)
 		if err != nil {
-			return fmt.Errorf("message %d: %w", i, err)
+			return inMessage(i, err)
 		}
 		m := &t.Messages[i]
 		m.Kind, m.DuplicateKey, m.Event = KindEvent, e.Payloads[i].DuplicateKey, event
+		if err := checkDuplicateKey(i, m.DuplicateKey, &event.Skeleton); err != nil {
+			return err
+		}
 		m.Skeleton = event.Skeleton.Append(nil)
 		m.BodyRoot = bodyRoot(EventSecret(e.Bodies.Secret, i), event.Members)
 		m.Digest = Digest(t.Header.ChainId, t.Header.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
 	}
 	return nil
+}
+
+// inMessage says in which message a fault is.
+func inMessage(i int, err error) error {
+	var f *Fault
+	if !errors.As(err, &f) {
+		f = &Fault{Code: BadValue, Detail: err.Error()}
+	}
+	return &Fault{Code: f.Code, Pointer: f.Pointer, Detail: fmt.Sprintf("message %d: %s", i, f.Detail)}
 }

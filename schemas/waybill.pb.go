@@ -215,7 +215,7 @@ func (x *Header) GetRoot() []byte {
 type Payload struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Kind            uint32                 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"`                                             // 1: event
-	DuplicateKey    []byte                 `protobuf:"bytes,2,opt,name=duplicate_key,json=duplicateKey,proto3" json:"duplicate_key,omitempty"`          // 32 bytes or none
+	DuplicateKey    []byte                 `protobuf:"bytes,2,opt,name=duplicate_key,json=duplicateKey,proto3" json:"duplicate_key,omitempty"`          // none, 32 bytes, of an error declaration 64
 	Author          uint32                 `protobuf:"varint,3,opt,name=author,proto3" json:"author,omitempty"`                                         // reserved: refused
 	AuthorSignature []byte                 `protobuf:"bytes,4,opt,name=author_signature,json=authorSignature,proto3" json:"author_signature,omitempty"` // reserved: refused
 	Skeleton        []byte                 `protobuf:"bytes,5,opt,name=skeleton,proto3" json:"skeleton,omitempty"`                                      // detached body: reserved, refused
