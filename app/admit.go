@@ -36,7 +36,7 @@ func (a *App) admission(state reader, height int64) *admission {
 // admit decodes and checks one transaction. The error is a *schemas.Fault, or a
 // fault of the disk.
 func (ad *admission) admit(raw []byte) (*schemas.Transaction, error) {
-	size, err := schemas.Measure(raw)
+	size, err := measure(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +53,15 @@ func (ad *admission) admit(raw []byte) (*schemas.Transaction, error) {
 	ad.bytes, ad.declared, ad.messages = ad.bytes+len(raw), ad.declared+size.Declared, ad.messages+size.Messages
 	ad.seen[d.tx.ID] = true
 	return d.tx, nil
+}
+
+func measure(raw []byte) (size schemas.Size, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &schemas.Fault{Code: schemas.BadEncoding, Detail: fmt.Sprint("measuring broke down: ", r)}
+		}
+	}()
+	return schemas.Measure(raw)
 }
 
 func (ad *admission) check(d *decoded) error {
@@ -160,13 +169,24 @@ func (c *memo) decode(codec *schemas.Codec, raw []byte) (*decoded, error) {
 	if d := c.find(key); d != nil {
 		return d, nil
 	}
-	tx, err := codec.Decode(raw)
+	tx, err := decode(codec, raw)
 	if err != nil {
 		return nil, err
 	}
 	d := &decoded{tx: tx}
 	c.keep(key, d)
 	return d, nil
+}
+
+// decode refuses bytes on which the decoder breaks down: it is pure, so that it
+// breaks down on every node alike.
+func decode(codec *schemas.Codec, raw []byte) (tx *schemas.Transaction, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			tx, err = nil, &schemas.Fault{Code: schemas.BadEncoding, Detail: fmt.Sprint("decoding broke down: ", r)}
+		}
+	}()
+	return codec.Decode(raw)
 }
 
 func (c *memo) find(key [32]byte) *decoded {

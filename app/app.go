@@ -2,12 +2,10 @@ package app
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +41,8 @@ type App struct {
 	store    *store.Store
 	codec    *schemas.Codec
 	memo     *memo
-	shelf    *shelf
+	shelf    *shelf[*archived]
+	bodies   *shelf[*bodies]
 	blocks   Blocks
 	logger   *slog.Logger
 	onCommit func(Committed)
@@ -51,7 +50,8 @@ type App struct {
 	genesis atomic.Pointer[genesis]
 
 	// What follows belongs to the consensus methods alone.
-	block    *store.Block // begun, and not yet committed
+	initial  func(height int64) *store.Block // begins the first block, with the genesis state
+	block    *store.Block                    // begun, and not yet committed
 	executed *executed
 }
 
@@ -76,7 +76,8 @@ func New(cfg Config) (*App, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{store: cfg.Store, codec: codec, memo: newMemo(cfg.CacheBytes), shelf: newShelf(cfg.CacheBytes),
+	a := &App{store: cfg.Store, codec: codec, memo: newMemo(cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes),
+		bodies: newShelf[*bodies](cfg.CacheBytes),
 		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}}
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.loadGenesis(); err != nil {
@@ -124,8 +125,18 @@ func (a *App) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.Re
 	if err != nil {
 		return nil, err
 	}
-	b := a.store.Begin(req.InitialHeight)
-	parameters := schemas.AppendString(nil, 1, req.ChainId)
+	a.initial = func(height int64) *store.Block { return writeGenesis(a.store.Begin(height), req.ChainId, g) }
+	a.block = a.initial(req.InitialHeight)
+	root, err := a.block.Root()
+	if err != nil {
+		return nil, fmt.Errorf("hashing the genesis state: %w", err)
+	}
+	a.setGenesis(req.ChainId, g.Partners)
+	return &abci.ResponseInitChain{AppHash: root[:]}, nil
+}
+
+func writeGenesis(b *store.Block, chainID string, g *schemas.Genesis) *store.Block {
+	parameters := schemas.AppendString(nil, 1, chainID)
 	parameters = schemas.AppendUint(parameters, 2, uint64(g.Rules))
 	b.Set(schemas.ParametersKey(), parameters, nil)
 	for _, p := range g.Partners {
@@ -135,13 +146,7 @@ func (a *App) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.Re
 	for _, k := range g.Keys {
 		b.Set(schemas.KeyKey(k.Partner, k.ID), k.Append(nil), nil)
 	}
-	root, err := b.Root()
-	if err != nil {
-		return nil, fmt.Errorf("hashing the genesis state: %w", err)
-	}
-	a.block = b
-	a.setGenesis(req.ChainId, g.Partners)
-	return &abci.ResponseInitChain{AppHash: root[:]}, nil
+	return b
 }
 
 func (a *App) setGenesis(chainID string, partners []schemas.Partner) {
@@ -167,8 +172,11 @@ func (a *App) loadGenesis() error {
 		return errors.New("the ledger has no parameters: run waybill check")
 	}
 	var partners []schemas.Partner
-	for key, _ := range view.Rows([]byte{rowPartner}, nil, false) {
-		id := strings.TrimSuffix(string(key[1:]), "\x00")
+	for row, err := range view.Rows([]byte{rowPartner}, nil, false) {
+		if err != nil {
+			return err
+		}
+		id := strings.TrimSuffix(string(row.Key[1:]), "\x00")
 		value, _, err := view.Get(schemas.PartnerKey(id))
 		if err != nil {
 			return err
@@ -187,8 +195,14 @@ func (a *App) loadGenesis() error {
 // returns an error only when the disk fails, which ends the node.
 func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (res *abci.ResponseFinalizeBlock, err error) {
 	defer recovered(&err)
-	if last, _ := a.store.Last(); last > 0 || a.block == nil {
+	// A block may come again, after a crash: what was executed before is dropped.
+	switch last, _ := a.store.Last(); {
+	case last > 0:
 		a.block = a.store.Begin(req.Height)
+	case a.initial != nil:
+		a.block = a.initial(req.Height)
+	default:
+		return nil, errors.New("the ledger has no genesis state: begin with InitChain")
 	}
 	done, results, err := a.execute(a.block, req)
 	if err != nil {
@@ -205,6 +219,9 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 // Commit makes the block durable: archive first, then everything else in one
 // synced batch.
 func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit, error) {
+	if a.executed == nil {
+		return nil, errors.New("committing: no block was executed")
+	}
 	if err := a.block.Commit(); err != nil {
 		return nil, fmt.Errorf("committing block %d: %w", a.executed.height, err)
 	}
@@ -254,11 +271,3 @@ func (a *App) admitsPeer(id string) bool {
 	}
 	return false
 }
-
-// Latest height and root, as big-endian text for logs.
-func (a *App) position() (height int64, root schemas.Hash) {
-	h, r := a.store.Last()
-	return h, schemas.Hash(r)
-}
-
-func decodeUint64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }

@@ -22,6 +22,7 @@ type executed struct {
 func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock) (*executed, []*abci.ExecTxResult, error) {
 	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN()}
 	out := &executed{height: req.Height, time: b.time}
+	b.led.PutRow([]byte{rowNow}, be64(b.now()))
 	last := b.lastChanged()
 	if last > 0 && last == req.Height-1 {
 		// This block's header is the first that carries the app hash of the last change.
@@ -80,6 +81,7 @@ func (b *block) safely(tx *schemas.Transaction, position uint32) (results []sche
 // all or none.
 func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.Result {
 	b.appendTo(schemas.NoncesKey(tx.Header.Expiry), tx.ID)
+	b.registered = b.registered[:0]
 	mark := b.led.Mark()
 	results := make([]schemas.Result, len(tx.Messages))
 	undo := false
@@ -91,7 +93,7 @@ func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.
 		results[i] = b.run(tx, i, position)
 		if tx.Header.Atomic && results[i].Code != schemas.OK {
 			undo = true
-			b.led.Revert(mark)
+			b.undo(mark, 0)
 			for j := range i {
 				results[j] = schemas.Result{Code: schemas.Undone}
 			}
@@ -102,7 +104,7 @@ func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.
 }
 
 // appendActivity puts every message of a transaction, whatever came of it, into
-// its partner's trail.
+// its partner's trail, and those that were recorded into its register.
 func (b *block) appendActivity(tx *schemas.Transaction, position uint32, results []schemas.Result) {
 	key := schemas.TrailKey{Kind: schemas.PartnerTrail, Subject: tx.Header.Partner}
 	r := b.registerOf(tx.Header.Partner)
@@ -111,6 +113,9 @@ func (b *block) appendActivity(tx *schemas.Transaction, position uint32, results
 		at := schemas.Locator{Height: b.height, Position: position, Index: uint32(i)}
 		b.led.PutRow(trailRow(key, r.trail.Count), trailValue(at, m.Event.Skeleton.EventTime))
 		r.trail.append(schemas.Entry(key, m.Digest, tx.ID, at, &results[i]))
+	}
+	for _, entry := range b.registered {
+		r.events.append(entry)
 	}
 	b.writeRegister(tx.Header.Partner, r)
 }
@@ -153,19 +158,6 @@ func (b *block) forgetNonces(last int64) {
 		}
 	}
 }
-
-// receipt is what the caller of a transaction is told.
-func receiptOf(tx *schemas.Transaction, at schemas.Locator, t time.Time, results []schemas.Result) schemas.Receipt {
-	r := schemas.Receipt{Transaction: tx.ID, Height: at.Height, Position: at.Position, Time: t, Events: make([]schemas.EventReceipt, len(results))}
-	for i := range results {
-		m := &tx.Messages[i]
-		r.Events[i] = schemas.EventReceipt{EventID: m.EventIDOf(), Digest: m.Digest, Code: results[i].Code, Effect: results[i].Effect, Flags: flagsOf(results[i])}
-	}
-	return r
-}
-
-// flagsOf returns a result's flags, never nil: JSON shows an empty list.
-func flagsOf(r schemas.Result) []schemas.Code { return append([]schemas.Code{}, r.Flags...) }
 
 func be64(v int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(v)) }
 

@@ -35,6 +35,10 @@ func (m *message) takeOut(it *item) {
 }
 
 func (m *message) aggregate() {
+	if m.parent() == "" {
+		m.changeAll() // at a place, or in something that has no single instance
+		return
+	}
 	parent := m.hold(m.parent(), false)
 	switch {
 	case m.event.Action == schemas.ActionAdd:
@@ -87,6 +91,8 @@ func (m *message) putIn(child, parent *item) {
 		m.flag(schemas.ContainmentTooDeep)
 		return
 	}
+	// Its container's hand-over decides from now on: what was open for it alone lapses.
+	m.withdraw(child)
 	child.Parent, child.ParentEpoch = parent.id, parent.Epoch
 	m.nest(parent, child.Levels+1)
 }
@@ -95,6 +101,7 @@ func (m *message) putIn(child, parent *item) {
 func (m *message) nest(it *item, levels uint64) {
 	for ; it.Levels < levels; levels++ {
 		it.Levels = levels
+		m.settle(it)
 		if it.touched == none {
 			m.write(it) // not part of its trail: nothing happened to it
 		}

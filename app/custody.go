@@ -22,7 +22,7 @@ func (m *message) custodian(it *item) string {
 // changedInstances are the instances whose state the event would change: of an
 // unpacking the container alone, since its contents are held with it.
 func (m *message) changedInstances() []string {
-	if m.event.Type == schemas.AggregationEvent && m.event.Action == schemas.ActionDelete {
+	if m.event.Type == schemas.AggregationEvent && m.event.Action == schemas.ActionDelete && m.parent() != "" {
 		return []string{m.parent()}
 	}
 	return m.instances()
@@ -32,9 +32,6 @@ func (m *message) changedInstances() []string {
 // looked at, so that everybody concerned is told.
 func (m *message) touchesAnothers(ids []string) (others bool) {
 	for _, id := range ids {
-		if id == "" {
-			continue
-		}
 		if holder := m.custodian(m.item(id)); holder != "" && holder != m.partner {
 			m.concern(holder)
 			others = true
@@ -64,11 +61,21 @@ func (m *message) hold(id string, commissioning bool) *item {
 // container, and what is inside it is let go.
 func (m *message) end(it *item) {
 	it.Ended = true
-	it.Offer, it.Receipts = nil, nil
+	m.withdraw(it)
 	m.takeOut(it)
 	if it.Levels > 0 {
 		m.release(it)
 	}
+}
+
+// withdraw drops an item's open offer, of which both sides are told, and the
+// receipts that wait for one.
+func (m *message) withdraw(it *item) {
+	if it.Offer != nil {
+		m.flag(schemas.OfferCancelled)
+		m.concern(it.Offer.Party)
+	}
+	it.Offer, it.Receipts = nil, nil
 }
 
 // pass moves custody. Every offer and every waiting receipt lapses with it.
@@ -94,6 +101,17 @@ func (m *message) handed() []string {
 	return nil
 }
 
+// isHanded reports whether the event hands over this very instance.
+func (m *message) isHanded(id string) bool {
+	if m.handedSet == nil {
+		m.handedSet = make(map[string]bool)
+		for _, h := range m.handed() {
+			m.handedSet[h] = true
+		}
+	}
+	return m.handedSet[id]
+}
+
 // handedLots are the classes and lots that it hands over: what is listed beside
 // a parent is inside it.
 func (m *message) handedLots() []schemas.Quantity {
@@ -112,19 +130,20 @@ func (m *message) outermost(id string) *item {
 	if it.Parent == "" {
 		return it
 	}
-	for _, other := range m.handed() {
-		if other == it.Parent {
-			return nil
-		}
+	if !m.isHanded(it.Parent) {
+		m.flag(schemas.InsideContainer)
 	}
-	m.flag(schemas.InsideContainer)
 	return nil
 }
 
-// receiver is the party that the event names as the new possessor: a partner's
-// id, or External and the party's GLN or identifier; "" where it names none.
-func (m *message) receiver() string {
-	for _, d := range m.event.Destinations {
+// receiver is the party that the event names as the new possessor, sender the one
+// that it names as the former: a partner's id, or External and the party's GLN or
+// identifier; "" where it names none.
+func (m *message) receiver() string { return m.possessor(m.event.Destinations) }
+func (m *message) sender() string   { return m.possessor(m.event.Sources) }
+
+func (m *message) possessor(parties []schemas.Party) string {
+	for _, d := range parties {
 		if d.Type != possessing {
 			continue
 		}

@@ -12,27 +12,32 @@ import (
 // header; the others only answer queries and can be rebuilt from the archive.
 const (
 	rowDuplicate   = 'd' // partner, duplicate key: locator of the first
-	rowEvent       = 'e' // partner, eventID: prior
+	rowEvent       = 'e' // eventID, partner: prior
 	rowTransaction = 'h' // transaction id: height and position
 	rowAnchor      = 'p' // the pending anchor: height and block hash
 
 	rowAccumulator = 'a' // n-th anchor: height and block hash
-	rowBlock       = 'b' // height: the block's record
-	rowField       = 'F' // field, value, event time, locator
-	rowEventID     = 'i' // eventID, locator
+	rowBlock       = 'b' // height: time, and where the archive has the block's record
+	rowDeclared    = 'D' // eventID, locator of an error declaration
+	rowException   = 'X' // partner, locator
+	rowField       = 'F' // field, value, event time, locator: sketch
+	rowBalance     = 'q' // class, unit, partner
+	rowNow         = 'n' // time of the last block
 	rowPartner     = 'P' // partner id
+	rowTime        = 'T' // event time, locator: sketch
 	rowTrail       = 'r' // trail key, n: locator and event time
-	rowTime        = 'T' // event time, locator
 	rowBodies      = 't' // height, position: where the archive has the transaction
 	rowVoid        = 'v' // locator: that of the declaration that voids it
-	rowException   = 'X' // partner, locator
 )
 
 // Fields with an index of their own.
 const (
-	fieldBizStep     = 's'
-	fieldBizLocation = 'l'
-	fieldReadPoint   = 'r'
+	fieldBizLocation    = 'l'
+	fieldBizStep        = 's'
+	fieldClass          = 'c' // of quantityList and childQuantityList
+	fieldDisposition    = 'd'
+	fieldReadPoint      = 'r'
+	fieldTransformation = 'x'
 )
 
 var present = []byte{1} // the value of a row whose key says all
@@ -82,24 +87,59 @@ func (m *message) putTrailRow(key schemas.TrailKey, n uint64) {
 	m.led.PutRow(trailRow(key, n), trailValue(m.at, m.event.EventTime))
 }
 
+// sketch is what the index keeps of an event beside its place, so that most
+// records that do not match are passed over unread: type and action in one byte,
+// then two bytes of a hash of each of bizStep, disposition, bizLocation and
+// readPoint. What it lets pass is checked against the record.
+type sketch [9]byte
+
+func sketchOf(e *schemas.Skeleton, bizLocation, readPoint string) (s sketch) {
+	s[0] = byte(e.Type)<<4 | byte(e.Action)
+	for i, value := range [...]string{e.BizStep, e.Disposition, bizLocation, readPoint} {
+		binary.BigEndian.PutUint16(s[1+2*i:], brief(value))
+	}
+	return s
+}
+
+// brief is FNV-1a, folded to sixteen bits.
+func brief(value string) uint16 {
+	h := uint32(2166136261)
+	for i := range len(value) {
+		h = (h ^ uint32(value[i])) * 16777619
+	}
+	return uint16(h>>16 ^ h)
+}
+
 // indexEvent writes the rows that find the event again.
 func (m *message) indexEvent() {
-	when := append(sortable(m.event.EventTime), m.at.Append(nil)...)
-	m.led.PutRow(append([]byte{rowTime}, when...), present)
-	m.led.PutRow(m.at.Append(rowKey(rowEventID, m.msg.EventIDOf())), present)
+	e := m.event
+	when := append(sortable(e.EventTime), m.at.Append(nil)...)
+	s := sketchOf(e, m.msg.Event.BizLocation, m.msg.Event.ReadPoint)
+	m.led.PutRow(append([]byte{rowTime}, when...), s[:])
 	for _, f := range [...]struct {
 		field byte
 		value string
-	}{{fieldBizStep, m.event.BizStep}, {fieldBizLocation, m.msg.Event.BizLocation}, {fieldReadPoint, m.msg.Event.ReadPoint}} {
+	}{
+		{fieldBizStep, e.BizStep}, {fieldDisposition, e.Disposition}, {fieldTransformation, e.TransformationID},
+		{fieldBizLocation, m.msg.Event.BizLocation}, {fieldReadPoint, m.msg.Event.ReadPoint},
+	} {
 		if f.value != "" {
-			m.led.PutRow(append(fieldPrefix(f.field, f.value), when...), present)
+			m.led.PutRow(append(fieldPrefix(f.field, f.value), when...), s[:])
 		}
+	}
+	if e.Type != schemas.TransformationEvent {
+		for _, q := range e.Quantities {
+			m.led.PutRow(append(fieldPrefix(fieldClass, q.Class), when...), s[:])
+		}
+	}
+	if e.Declaration != nil {
+		m.led.PutRow(m.at.Append(rowKey(rowDeclared, m.msg.EventIDOf())), present)
 	}
 	if len(m.result.Flags) == 0 {
 		return
 	}
 	m.led.PutRow(m.at.Append(rowKey(rowException, m.partner)), present)
-	for _, p := range m.parties {
+	for _, p := range m.parties.list {
 		m.led.PutRow(m.at.Append(rowKey(rowException, p)), present)
 	}
 }

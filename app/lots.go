@@ -43,11 +43,16 @@ func (m *message) balance(partner string, q schemas.Quantity, credit bool) {
 			amount = amount.Sub(q.Amount)
 		}
 		held.Amount = amount.String()
-		held.Unknown = amount.Sign() < 0
+		// A sum may be larger than what a quantity can say.
+		_, err := schemas.ParseDecimal(held.Amount)
+		held.Unknown = amount.Sign() < 0 || err != nil
 	}
 	if held.Unknown {
 		held.Amount = ""
 		m.flag(schemas.UnknownQuantity)
+	}
+	if value == nil {
+		m.led.PutRow(rowKey(rowBalance, q.Class, q.UOM, partner), present)
 	}
 	m.led.Set(key, held.Append(nil), nil)
 }
@@ -68,6 +73,10 @@ func (m *message) offers(key []byte) []schemas.Offer {
 }
 
 func (m *message) setOffers(key []byte, offers []schemas.Offer) {
+	if len(offers) == 0 {
+		m.led.Delete(key)
+		return
+	}
 	m.led.Set(key, schemas.AppendOffers(nil, offers), nil)
 }
 
@@ -91,7 +100,7 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 		return
 	}
 	receipts := m.offers(receiptsKey(q, to))
-	if i := m.waiting(receipts, to, m.event.EventTime); i >= 0 {
+	if i := m.waitingLot(receipts, q); i >= 0 {
 		m.flag(schemas.MatchedReceipt)
 		m.setOffers(receiptsKey(q, to), without(receipts, i))
 		m.passLot(q, m.partner, to, receipts[i].Quantity)
@@ -105,6 +114,24 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 	o := m.open(to)
 	o.From, o.Quantity = m.partner, amount(q)
 	m.setOffers(offersKey(q, to), append(open, *o))
+}
+
+// waitingLot finds the receipt that waits for the author's offer: one that names
+// another sender waits on. The same amount goes before others, the oldest first.
+func (m *message) waitingLot(receipts []schemas.Offer, q schemas.Quantity) int {
+	found := -1
+	for i, r := range receipts {
+		if r.EventTime < m.event.EventTime || m.now()-r.Time > maxWaiting || r.From != "" && r.From != m.partner {
+			continue
+		}
+		if r.Quantity == amount(q) {
+			return i
+		}
+		if found < 0 {
+			found = i
+		}
+	}
+	return found
 }
 
 // passLot moves q from one partner to another, who may have received another
@@ -123,12 +150,12 @@ func (m *message) passLot(sent schemas.Quantity, from, to, got string) {
 	m.result.Effect = schemas.Applied
 }
 
-// match finds the open offer that the event answers: one of the same amount
-// before others, the oldest first.
+// match finds the open offer that the event answers: of the sender that it names,
+// if it names one; one of the same amount before others, the oldest first.
 func (m *message) match(open []schemas.Offer, q schemas.Quantity) int {
-	found := -1
+	found, from := -1, m.sender()
 	for i, o := range open {
-		if o.EventTime > m.event.EventTime {
+		if o.EventTime > m.event.EventTime || from != "" && from != o.From {
 			continue
 		}
 		if o.Quantity == amount(q) {
@@ -157,6 +184,12 @@ func (m *message) receiveLot(q schemas.Quantity) {
 	if m.event.Action == schemas.ActionAdd {
 		return // brought into being here: the rule of its type credits it
 	}
+	if from := m.sender(); strings.HasPrefix(from, schemas.External) {
+		m.flag(schemas.FromExternal) // nobody there can offer: it applies at once
+		m.balance(m.partner, q, true)
+		m.result.Effect = schemas.Applied
+		return
+	}
 	key := receiptsKey(q, m.partner)
 	var kept []schemas.Offer
 	for _, r := range m.offers(key) {
@@ -168,7 +201,7 @@ func (m *message) receiveLot(q schemas.Quantity) {
 		m.flag(schemas.TooManyOpen)
 	} else {
 		r := m.open(m.partner)
-		r.Quantity = amount(q)
+		r.From, r.Quantity = m.sender(), amount(q)
 		kept = append(kept, *r)
 		m.flag(schemas.AwaitingOffer)
 	}

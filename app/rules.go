@@ -1,8 +1,6 @@
 package app
 
 import (
-	"fmt"
-
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -26,21 +24,28 @@ func (b *block) run(tx *schemas.Transaction, i int, position uint32) (result sch
 	m := &message{block: b, tx: tx, msg: &tx.Messages[i], event: &tx.Messages[i].Event.Skeleton, partner: tx.Header.Partner,
 		at: schemas.Locator{Height: b.height, Position: position, Index: uint32(i)}, items: map[string]*item{}}
 	mark := b.led.Mark()
+	registered := len(b.registered)
 	defer func() {
 		if r := recover(); r != nil {
 			if failure, ok := r.(ioFailure); ok {
 				panic(failure)
 			}
-			b.led.Revert(mark)
+			b.undo(mark, registered)
 			result = schemas.Result{Code: schemas.RuleFailed}
 		}
 	}()
 	m.execute()
 	if m.result.Code != schemas.OK {
-		b.led.Revert(mark)
+		b.undo(mark, registered)
 		return schemas.Result{Code: m.result.Code}
 	}
 	return m.result
+}
+
+// undo drops what was written since a mark.
+func (b *block) undo(mark, registered int) {
+	b.led.Revert(mark)
+	b.registered = b.registered[:registered]
 }
 
 // execute judges the message: first whether it was recorded before, then what
@@ -64,7 +69,7 @@ func (m *message) execute() {
 		m.apply()
 	}
 	m.save()
-	m.register(known)
+	m.register()
 	m.indexEvent()
 }
 
@@ -97,37 +102,45 @@ func (m *message) apply() {
 	m.dispose()
 }
 
-// instances are all instances that the event names, each once, in order.
+// instances are all instances that the event names, each once, the parent first.
 func (m *message) instances() []string {
+	if m.named == nil {
+		m.named = m.sortOut()
+	}
+	return m.named
+}
+
+func (m *message) sortOut() []string {
 	e := m.event
+	parent := m.parent()
+	if parent == "" && len(e.OutputEPCs) == 0 && len(e.EPCs) == 1 {
+		return e.EPCs
+	}
 	all := make([]string, 0, len(e.EPCs)+len(e.OutputEPCs)+1)
 	seen := make(map[string]bool, len(e.EPCs)+len(e.OutputEPCs)+1)
-	add := func(id string) {
-		if id != "" && !seen[id] {
-			seen[id] = true
-			all = append(all, id)
+	for _, list := range [][]string{{parent}, e.EPCs, e.OutputEPCs} {
+		for _, id := range list {
+			if id != "" && !seen[id] {
+				seen[id] = true
+				all = append(all, id)
+			}
 		}
-	}
-	add(m.parent())
-	for _, id := range e.EPCs {
-		add(id)
-	}
-	for _, id := range e.OutputEPCs {
-		add(id)
 	}
 	return all
 }
 
 // parent is the event's parent where that is a thing that can be held: a
-// location that things are associated with is none.
+// location that things are associated with is none, nor is a class.
 func (m *message) parent() string {
-	if m.event.ParentID == "" {
-		return ""
+	if m.event.ParentID == "" || m.parentKnown {
+		return m.parentID
 	}
-	if _, scheme, err := schemas.Canonical(m.event.ParentID); err != nil || scheme == schemas.SGLN {
-		return ""
+	m.parentKnown = true
+	_, scheme, err := schemas.Canonical(m.event.ParentID)
+	if err == nil && scheme != schemas.SGLN && scheme != schemas.PGLN && !scheme.Class() {
+		m.parentID = m.event.ParentID
 	}
-	return m.event.ParentID
+	return m.parentID
 }
 
 func (m *message) object() {
@@ -199,140 +212,9 @@ func (m *message) dispose() {
 		if m.event.Type == schemas.TransformationEvent && it.Ended {
 			continue // an input: the disposition is of what came out
 		}
-		if it.touched == changed || m.custodian(it) == m.partner {
+		if it.Disposition != m.event.Disposition && (it.touched == changed || m.custodian(it) == m.partner) {
 			it.Disposition = m.event.Disposition
+			m.touch(it, changed)
 		}
 	}
-}
-
-// Rows of a partner's register: what duplicates, repeated eventIDs and error
-// declarations are judged by. They are no leaves of their own; the register's
-// log commits to them.
-func duplicateRow(partner string, key []byte) []byte {
-	return append(rowKey(rowDuplicate, partner), key...)
-}
-
-func eventRow(partner, eventID string) []byte { return rowKey(rowEvent, partner, eventID) }
-
-// duplicate looks for an earlier message with the same duplicate key.
-func (m *message) duplicate() (first schemas.Locator, ok bool) {
-	if len(m.msg.DuplicateKey) == 0 {
-		return first, false
-	}
-	row := m.row(duplicateRow(m.partner, m.msg.DuplicateKey))
-	if row == nil {
-		return first, false
-	}
-	return must(schemas.DecodeLocator(row)), true
-}
-
-// prior is what the register keeps of a recorded event: where it is, what a
-// declaration must repeat, and whether one did.
-type prior struct {
-	at      schemas.Locator
-	content schemas.Hash
-	void    bool
-}
-
-func (p prior) encode() []byte {
-	b := schemas.AppendField(nil, 1, p.at.Append(nil))
-	b = schemas.AppendField(b, 2, p.content[:])
-	if p.void {
-		b = schemas.AppendUint(b, 3, 1)
-	}
-	return b
-}
-
-func decodePrior(b []byte) (p prior, err error) {
-	f := schemas.ReadFields(b)
-	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
-		switch n {
-		case 1:
-			p.at, err = schemas.DecodeLocator(v)
-		case 2:
-			p.content = f.Hash(n, v)
-		case 3:
-			p.void = f.Uint(n, v) == 1
-		default:
-			err = fmt.Errorf("unknown field %d", n)
-		}
-		if err != nil {
-			return p, err
-		}
-	}
-	return p, f.Err()
-}
-
-// priorEvent looks for an earlier event of the same partner and eventID.
-func (m *message) priorEvent() (p prior, ok bool) {
-	if m.event.EventID == "" {
-		return p, false
-	}
-	row := m.row(eventRow(m.partner, m.event.EventID))
-	if row == nil {
-		return p, false
-	}
-	return must(decodePrior(row)), true
-}
-
-// declare judges an error declaration. It voids the identical event that its own
-// partner recorded under the same eventID; custody never moves back.
-func (m *message) declare(p prior, known bool) {
-	m.result.Effect = schemas.Observation
-	m.observe()
-	if !known || p.content != schemas.ContentHash(m.event) {
-		m.flag(schemas.UnmatchedDeclaration)
-		return
-	}
-	if p.void {
-		return
-	}
-	p.void = true
-	m.led.PutRow(eventRow(m.partner, m.event.EventID), p.encode())
-	m.led.PutRow(voidRow(p.at), m.at.Append(nil))
-	m.appendRegister(schemas.VoidEntry(p.at, m.at))
-	m.result.Effect = schemas.Applied
-}
-
-// register adds the event to its partner's register.
-func (m *message) register(known bool) {
-	content := schemas.ContentHash(m.event)
-	id := m.msg.EventIDOf()
-	if m.event.Declaration != nil {
-		id = "" // a declaration reserves no eventID: the event itself may yet come
-	} else if !known {
-		m.led.PutRow(eventRow(m.partner, id), prior{at: m.at, content: content}.encode())
-	}
-	if len(m.msg.DuplicateKey) > 0 {
-		m.led.PutRow(duplicateRow(m.partner, m.msg.DuplicateKey), m.at.Append(nil))
-	}
-	m.appendRegister(schemas.RegisterEntry(id, m.msg.DuplicateKey, content, m.at))
-}
-
-func (m *message) appendRegister(entry schemas.Hash) {
-	r := m.registerOf(m.partner)
-	r.events.append(entry)
-	m.writeRegister(m.partner, r)
-}
-
-// register is a partner's register: its trail and its log of events.
-type register struct{ trail, events log }
-
-func (b *block) registerOf(partner string) register {
-	_, aside := b.get(schemas.RegisterKey(partner))
-	var r register
-	r.trail, r.events = readItemLogs(aside)
-	return r
-}
-
-func (b *block) writeRegister(partner string, r register) {
-	leaf := schemas.Register{Trail: r.trail.head(), Events: r.events.head()}
-	var aside []byte
-	if r.trail.Count > 0 {
-		aside = schemas.AppendField(aside, 1, r.trail.AppendTo(nil))
-	}
-	if r.events.Count > 0 {
-		aside = schemas.AppendField(aside, 2, r.events.AppendTo(nil))
-	}
-	b.led.Set(schemas.RegisterKey(partner), leaf.Append(nil), aside)
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -32,6 +33,10 @@ type block struct {
 	height int64
 	time   time.Time
 	byGLN  map[string]string // GLN to partner id, only ever looked up
+
+	// registered are the entries for the register of the partner whose
+	// transaction runs; they are appended at its end, all at once.
+	registered []schemas.Hash
 }
 
 func (b *block) now() int64 { return b.time.UnixNano() }
@@ -120,10 +125,15 @@ type message struct {
 	at      schemas.Locator
 	result  schemas.Result
 
+	named       []string // what instances answers, once asked
+	parentID    string   // what parent answers, once parentKnown
+	parentKnown bool
+	handedSet   map[string]bool // only ever looked up
+
 	items   map[string]*item // by canonical identifier
 	order   []*item          // as first touched
-	classes []string         // classes and lots touched, in order
-	parties []string         // partners whom flags concern, in order
+	classes once             // classes and lots touched, in order
+	parties once             // partners whom flags concern, in order
 }
 
 // item loads an item's state.
@@ -167,22 +177,49 @@ func (m *message) touch(it *item, t trail) {
 }
 
 // touchClass notes that the message belongs to a class's trail.
-func (m *message) touchClass(class string) { m.classes = addOnce(m.classes, class) }
+func (m *message) touchClass(class string) { m.classes.add(class) }
 
 // concern notes that the message's flags concern a partner besides its author.
 func (m *message) concern(party string) {
-	if party != "" && party != m.partner {
-		m.parties = addOnce(m.parties, party)
+	if party != "" && party != m.partner && !strings.HasPrefix(party, schemas.External) {
+		m.parties.add(party)
 	}
 }
 
-func addOnce(list []string, s string) []string {
-	for _, have := range list {
-		if have == s {
-			return list
+// once is a list that holds each string once, in the order of coming. An event
+// may name thousands, so beyond a few a set tells what is there.
+type once struct {
+	list []string
+	set  map[string]bool // only ever looked up
+}
+
+const fewStrings = 8
+
+func (o *once) add(s string) {
+	if o.has(s) {
+		return
+	}
+	o.list = append(o.list, s)
+	if o.set != nil {
+		o.set[s] = true
+	} else if len(o.list) > fewStrings {
+		o.set = make(map[string]bool, 4*fewStrings)
+		for _, have := range o.list {
+			o.set[have] = true
 		}
 	}
-	return append(list, s)
+}
+
+func (o *once) has(s string) bool {
+	if o.set != nil {
+		return o.set[s]
+	}
+	for _, have := range o.list {
+		if have == s {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *message) flag(c schemas.Code) { m.result.Flag(c) }
@@ -204,7 +241,7 @@ func (m *message) save() {
 		}
 		m.write(it)
 	}
-	for _, class := range m.classes {
+	for _, class := range m.classes.list {
 		key := schemas.TrailKey{Kind: schemas.ClassTrail, Subject: class}
 		_, aside := m.get(schemas.ClassKey(class))
 		l := readLog(aside)

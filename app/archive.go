@@ -1,0 +1,263 @@
+package app
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// place is a transaction's place in the ledger: height and position.
+type place [12]byte
+
+func placeOf(at schemas.Locator) place { return place(at.Append(nil)[:12]) }
+
+// archived is a transaction as read back from the archive. Its messages are
+// decoded when they are asked for: most questions want one of hundreds.
+type archived struct {
+	header   *schemas.Header
+	id       schemas.Hash
+	time     time.Time // of the block
+	messages [][]byte
+	results  []schemas.Result
+	records  []atomic.Pointer[schemas.Record] // those decoded so far, without body
+}
+
+func (a *archived) weight() int {
+	n := 1024
+	for _, m := range a.messages {
+		n += 1024 + 4*len(m)
+	}
+	return n
+}
+
+// bodies are a transaction's bodies, and the secret that salts them.
+type bodies struct {
+	secret []byte
+	list   [][]byte
+}
+
+func (b *bodies) weight() int {
+	n := 256
+	for _, body := range b.list {
+		n += 32 + len(body)
+	}
+	return n
+}
+
+// transaction reads the transaction at a place; nil where there is none.
+func (v *View) transaction(p place) (*archived, error) {
+	if t, ok := v.app.shelf.find(p); ok {
+		return t, nil
+	}
+	refs, err := v.refs(p)
+	if refs == nil || err != nil {
+		return nil, err
+	}
+	frame, err := v.read(store.Records, refs[:store.RefSize])
+	if err != nil {
+		return nil, err
+	}
+	block, err := v.row(append([]byte{rowBlock}, p[:8]...))
+	if err != nil {
+		return nil, err
+	}
+	if len(block) < 8 {
+		return nil, fmt.Errorf("block %d has no time: run waybill check", placeHeight(p))
+	}
+	t, err := v.app.decodeArchived(frame)
+	if err != nil {
+		return nil, fmt.Errorf("reading the transaction at %d/%d: %w", placeHeight(p), placePosition(p), err)
+	}
+	t.time = time.Unix(0, int64(decodeUint64(block))).UTC()
+	v.app.shelf.keep(p, t)
+	return t, nil
+}
+
+// refs are where the archive has the transaction: its record, then its bodies.
+func (v *View) refs(p place) ([]byte, error) {
+	refs, err := v.row(append([]byte{rowBodies}, p[:]...))
+	if err == nil && refs != nil && len(refs) != 2*store.RefSize {
+		err = fmt.Errorf("the place of transaction %d/%d is damaged: run waybill check", placeHeight(p), placePosition(p))
+	}
+	return refs, err
+}
+
+func (v *View) read(stream store.Stream, encoded []byte) ([]byte, error) {
+	ref, err := store.DecodeRef(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("reading the archive: %w", err)
+	}
+	data, err := v.app.store.Read(stream, ref)
+	if err != nil {
+		return nil, fmt.Errorf("reading the archive: %w", err)
+	}
+	return data, nil
+}
+
+// bodies reads the bodies of the transaction at a place.
+func (v *View) bodies(p place, count int) (*bodies, error) {
+	if b, ok := v.app.bodies.find(p); ok {
+		return b, nil
+	}
+	refs, err := v.refs(p)
+	if refs == nil || err != nil {
+		return nil, err
+	}
+	encoded, err := v.read(store.Bodies, refs[store.RefSize:])
+	if err != nil {
+		return nil, err
+	}
+	b, err := v.app.decodeBodies(encoded, count)
+	if err != nil {
+		return nil, fmt.Errorf("reading the bodies at %d/%d: %w", placeHeight(p), placePosition(p), err)
+	}
+	v.app.bodies.keep(p, b)
+	return b, nil
+}
+
+func (a *App) decodeBodies(encoded []byte, count int) (*bodies, error) {
+	b, err := schemas.DecodeBodies(encoded)
+	if err != nil {
+		return nil, err
+	}
+	joined, err := a.codec.Decompress(b.Frame, int(b.Size))
+	if err != nil {
+		return nil, err
+	}
+	list, err := schemas.SplitBodies(joined, count)
+	if err != nil {
+		return nil, err
+	}
+	return &bodies{secret: b.Secret, list: list}, nil
+}
+
+// decodeArchived reads what txRecord.encode wrote.
+func (a *App) decodeArchived(frame []byte) (*archived, error) {
+	encoded, err := a.codec.Expand(frame)
+	if err != nil {
+		return nil, err
+	}
+	t := &archived{}
+	f := schemas.ReadFields(encoded)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			t.id = schemas.TransactionID(v)
+			t.header, err = schemas.DecodeHeader(v)
+		case 2: // the signature: proofs of it are a later matter
+		case 3:
+			t.messages = append(t.messages, v)
+		case 4:
+			t.results, err = schemas.DecodeResults(v)
+		default:
+			f.Fail(n, "unknown")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("field %d: %w", n, err)
+		}
+	}
+	if err := f.Err(); err != nil {
+		return nil, err
+	}
+	if t.header == nil || len(t.results) != len(t.messages) {
+		return nil, fmt.Errorf("a header and %d results for %d messages", len(t.results), len(t.messages))
+	}
+	t.records = make([]atomic.Pointer[schemas.Record], len(t.messages))
+	return t, nil
+}
+
+// record returns a message without its body, as it stands whoever asks: what
+// later heights said of it is not in it.
+func (t *archived) record(at schemas.Locator) (*schemas.Record, error) {
+	if int(at.Index) >= len(t.messages) {
+		return nil, fmt.Errorf("the transaction at %d/%d has no message %d", at.Height, at.Position, at.Index)
+	}
+	slot := &t.records[at.Index]
+	if r := slot.Load(); r != nil {
+		return r, nil
+	}
+	r, err := decodeMessageRecord(t.messages[at.Index])
+	if err != nil {
+		return nil, fmt.Errorf("reading message %d of %d/%d: %w", at.Index, at.Height, at.Position, err)
+	}
+	r.Locator, r.Time, r.Transaction, r.Result = at, t.time, t.id, t.results[at.Index]
+	r.Partner, r.KeyID, r.Actor = t.header.Partner, t.header.KeyId, t.header.Actor
+	r.Digest = schemas.Digest(t.header.ChainId, r.Partner, r.Kind, r.SkeletonBytes, r.BodyRoot, r.DuplicateKey)
+	if r.EventID = r.Skeleton.EventID; r.EventID == "" {
+		r.EventID = schemas.DerivedEventID(r.Digest)
+	}
+	slot.Store(&r)
+	return &r, nil
+}
+
+func decodeMessageRecord(b []byte) (r schemas.Record, err error) {
+	f := schemas.ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			r.Kind = schemas.Kind(f.Uint(n, v))
+		case 2:
+			r.DuplicateKey = v
+		case 3:
+			r.SkeletonBytes = v
+			if r.Skeleton, err = schemas.DecodeSkeleton(v); err != nil {
+				return r, err
+			}
+		case 4:
+			r.BodyRoot = f.Hash(n, v)
+		default:
+			f.Fail(n, "unknown")
+		}
+	}
+	if f.Err() == nil && r.Skeleton == nil {
+		f.Fail(3, "no skeleton")
+	}
+	return r, f.Err()
+}
+
+// weighed is what a shelf keeps: it knows about how many bytes it takes.
+type weighed interface{ weight() int }
+
+// shelf keeps what was read last, in two generations like memo. What it keeps
+// never changes, so that it changes no answer.
+type shelf[T weighed] struct {
+	mu       sync.Mutex // guards what follows
+	young    map[place]T
+	old      map[place]T
+	size     int
+	capacity int
+}
+
+func newShelf[T weighed](capacity int) *shelf[T] {
+	return &shelf[T]{young: map[place]T{}, capacity: capacity / 2}
+}
+
+func (s *shelf[T]) find(p place) (t T, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, ok = s.young[p]; ok {
+		return t, true
+	}
+	if t, ok = s.old[p]; ok {
+		s.put(p, t)
+	}
+	return t, ok
+}
+
+func (s *shelf[T]) keep(p place, t T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(p, t)
+}
+
+func (s *shelf[T]) put(p place, t T) {
+	if s.size > s.capacity {
+		s.old, s.young, s.size = s.young, map[place]T{}, 0
+	}
+	s.young[p] = t
+	s.size += t.weight()
+}

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"fmt"
+
+	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
+)
+
+// What proofs are made of: paths and values of the state tree, the entries of
+// trails, and the header accumulator.
+
+// Root is the state root at the view's height: the app hash that the next header
+// carries.
+func (v *View) Root() schemas.Hash { return schemas.Hash(v.at.Root()) }
+
+// Path proves a state key, present or absent, under Root.
+func (v *View) Path(key []byte) (proof.Path, error) {
+	p, err := v.at.Path(key)
+	if err != nil {
+		return proof.Path{}, v.answered(fmt.Errorf("proving a key: %w", err))
+	}
+	return p, nil
+}
+
+// StateValue is the value under a state key, nil where there is none.
+func (v *View) StateValue(key []byte) ([]byte, error) {
+	value, _, err := v.get(key)
+	return value, err
+}
+
+// TrailEntry is a trail's record with its link.
+type TrailEntry struct {
+	Hash   schemas.Hash
+	Record schemas.Record
+}
+
+// TrailEntries returns a whole trail in order: its links hash to its head.
+func (v *View) TrailEntries(key schemas.TrailKey) ([]TrailEntry, error) {
+	head, err := v.TrailHead(key)
+	if err != nil {
+		return nil, err
+	}
+	records, err := v.Trail(key, 0, int(head.Count))
+	if err != nil {
+		return nil, err
+	}
+	if uint64(len(records)) != head.Count {
+		return nil, fmt.Errorf("a trail of %d entries has %d rows: run waybill check", head.Count, len(records))
+	}
+	out := make([]TrailEntry, len(records))
+	for i := range records {
+		r := &records[i]
+		out[i] = TrailEntry{Hash: schemas.Entry(key, r.Digest, r.Transaction, r.Locator, &r.Result), Record: *r}
+	}
+	return out, nil
+}
+
+// Anchor is a header in the accumulator: one that carries the app hash of a
+// block that changed something.
+type Anchor struct {
+	Height int64
+	Block  []byte // the block's hash
+}
+
+// AnchorHead is the accumulator's head, the zero head before the first.
+func (v *View) AnchorHead() (schemas.Head, error) {
+	value, _, err := v.get(schemas.AccumulatorKey())
+	if value == nil || err != nil {
+		return schemas.Head{}, err
+	}
+	return schemas.DecodeSingleHead(value)
+}
+
+// Anchors returns entries of the accumulator from the n-th, counted from 0, at
+// most limit.
+func (v *View) Anchors(from uint64, limit int) ([]Anchor, error) {
+	var out []Anchor
+	for row, err := range v.at.Rows([]byte{rowAccumulator}, accumulatorRow(from), false) {
+		if err != nil {
+			return nil, v.answered(fmt.Errorf("reading the accumulator: %w", err))
+		}
+		if len(out) >= limit {
+			break
+		}
+		a, err := decodeAnchor(row.Value)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// PendingAnchor is the header that the accumulator will hold next, nil where
+// there is none.
+func (v *View) PendingAnchor() (*Anchor, error) {
+	row, err := v.row(anchorRow())
+	if row == nil || err != nil {
+		return nil, err
+	}
+	a, err := decodeAnchor(row)
+	return &a, err
+}
+
+func decodeAnchor(b []byte) (Anchor, error) {
+	if len(b) < 8 {
+		return Anchor{}, fmt.Errorf("an anchor of %d bytes: run waybill check", len(b))
+	}
+	return Anchor{Height: int64(decodeUint64(b)), Block: b[8:]}, nil
+}

@@ -1,0 +1,80 @@
+package app
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// receiptOf is what the caller of a transaction is told; what it says of
+// duplicates is completed by a view.
+func receiptOf(tx *schemas.Transaction, at schemas.Locator, t time.Time, results []schemas.Result) schemas.Receipt {
+	r := schemas.Receipt{Transaction: tx.ID, Height: at.Height, Position: at.Position, Time: t, Events: make([]schemas.EventReceipt, len(results))}
+	for i := range results {
+		m := &tx.Messages[i]
+		r.Events[i] = eventReceipt(m.EventIDOf(), m.Digest, &results[i])
+		if first := results[i].First; first != nil {
+			r.Events[i].First = &schemas.FirstReceipt{Locator: *first}
+		}
+	}
+	return r
+}
+
+// eventReceipt has a list of flags even where there is none: JSON shows it empty.
+func eventReceipt(eventID string, digest schemas.Hash, r *schemas.Result) schemas.EventReceipt {
+	return schemas.EventReceipt{EventID: eventID, Digest: digest, Code: r.Code, Effect: r.Effect, Flags: append([]schemas.Code{}, r.Flags...)}
+}
+
+// completeReceipt fills in the first receipts of duplicates.
+func (v *View) completeReceipt(r *schemas.Receipt) error {
+	for i := range r.Events {
+		first := r.Events[i].First
+		if first == nil {
+			continue
+		}
+		record, err := v.bare(first.Locator)
+		if err != nil {
+			return err
+		}
+		first.Transaction, first.Time = record.Transaction, record.Time
+		first.EventReceipt = eventReceipt(record.EventID, record.Digest, &record.Result)
+	}
+	return nil
+}
+
+// Transaction returns the receipt of a committed transaction and who signed it,
+// nil where there is none.
+func (v *View) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.TransactionInfo, error) {
+	row, err := v.row(transactionRow(id))
+	if row == nil || err != nil {
+		return nil, nil, err
+	}
+	if len(row) != len(place{}) {
+		return nil, nil, fmt.Errorf("the place of transaction %s is damaged: run waybill check", id)
+	}
+	p := place(row)
+	t, err := v.transaction(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if t == nil {
+		return nil, nil, fmt.Errorf("transaction %s is not in the archive: run waybill check", id)
+	}
+	r := &schemas.Receipt{Transaction: id, Height: placeHeight(p), Position: placePosition(p), Time: t.time, Events: make([]schemas.EventReceipt, len(t.messages))}
+	for i := range t.messages {
+		record, err := t.record(schemas.Locator{Height: r.Height, Position: r.Position, Index: uint32(i)})
+		if err != nil {
+			return nil, nil, err
+		}
+		r.Events[i] = eventReceipt(record.EventID, record.Digest, &record.Result)
+		if first := record.Result.First; first != nil {
+			r.Events[i].First = &schemas.FirstReceipt{Locator: *first}
+		}
+	}
+	if err := v.completeReceipt(r); err != nil {
+		return nil, nil, err
+	}
+	h := t.header
+	return r, &schemas.TransactionInfo{Partner: h.Partner, KeyID: h.KeyId, Actor: h.Actor, Expiry: int64(h.Expiry), Atomic: h.Atomic}, nil
+}

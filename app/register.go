@@ -1,0 +1,152 @@
+package app
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Rows of a partner's register: what duplicates, repeated eventIDs and error
+// declarations are judged by. They are no leaves of their own; the register's
+// log commits to them.
+func duplicateRow(partner string, key []byte) []byte {
+	return append(rowKey(rowDuplicate, partner), key...)
+}
+
+func eventRow(partner, eventID string) []byte { return rowKey(rowEvent, eventID, partner) }
+
+// ownKey is the key under which the message itself is found again, and priorKey
+// that of the event which it declares void, nil where it names none.
+func ownKey(key []byte) []byte { return key[:min(len(key), len(schemas.Hash{}))] }
+
+func priorKey(key []byte) []byte { return key[len(ownKey(key)):] }
+
+// duplicate looks for an earlier message with the same duplicate key.
+func (m *message) duplicate() (first schemas.Locator, ok bool) {
+	if len(m.msg.DuplicateKey) == 0 {
+		return first, false
+	}
+	row := m.row(duplicateRow(m.partner, ownKey(m.msg.DuplicateKey)))
+	if row == nil {
+		return first, false
+	}
+	return must(schemas.DecodeLocator(row)), true
+}
+
+// prior is what the register keeps of a recorded event: where it is, what a
+// declaration must repeat, and whether one did.
+type prior struct {
+	at      schemas.Locator
+	content schemas.Hash
+	void    bool
+	key     []byte // its duplicate key, where it had one
+}
+
+func (p prior) encode() []byte {
+	b := schemas.AppendField(nil, 1, p.at.Append(nil))
+	b = schemas.AppendField(b, 2, p.content[:])
+	if p.void {
+		b = schemas.AppendUint(b, 3, 1)
+	}
+	return schemas.AppendField(b, 4, p.key)
+}
+
+func decodePrior(b []byte) (p prior, err error) {
+	f := schemas.ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			p.at, err = schemas.DecodeLocator(v)
+		case 2:
+			p.content = f.Hash(n, v)
+		case 3:
+			p.void = f.Uint(n, v) == 1
+		case 4:
+			p.key = v
+		default:
+			err = fmt.Errorf("unknown field %d", n)
+		}
+		if err != nil {
+			return p, err
+		}
+	}
+	return p, f.Err()
+}
+
+// repeats reports whether a declaration says the same as the prior event: to
+// its skeleton, and, where both came with keys, to every byte of its body.
+func (p prior) repeats(content schemas.Hash, declared []byte) bool {
+	if p.content != content {
+		return false
+	}
+	return len(p.key) == 0 || len(declared) == 0 || bytes.Equal(p.key, declared)
+}
+
+// priorEvent looks for an earlier event of the same partner and eventID.
+func (m *message) priorEvent() (p prior, ok bool) {
+	if m.event.EventID == "" {
+		return p, false
+	}
+	row := m.row(eventRow(m.partner, m.event.EventID))
+	if row == nil {
+		return p, false
+	}
+	return must(decodePrior(row)), true
+}
+
+// declare judges an error declaration. It voids the identical event that its own
+// partner recorded under the same eventID; custody never moves back.
+func (m *message) declare(p prior, known bool) {
+	m.result.Effect = schemas.Observation
+	m.observe()
+	if !known || !p.repeats(schemas.ContentHash(m.event), priorKey(m.msg.DuplicateKey)) {
+		m.flag(schemas.UnmatchedDeclaration)
+		return
+	}
+	if p.void {
+		return
+	}
+	p.void = true
+	m.led.PutRow(eventRow(m.partner, m.event.EventID), p.encode())
+	m.led.PutRow(voidRow(p.at), m.at.Append(nil))
+	m.registered = append(m.registered, schemas.VoidEntry(p.at, m.at))
+	m.result.Effect = schemas.Applied
+}
+
+// register adds the event to its partner's register.
+func (m *message) register() {
+	content := schemas.ContentHash(m.event)
+	id := m.msg.EventIDOf()
+	if m.event.Declaration != nil {
+		id = "" // a declaration reserves no eventID: the event itself may yet come
+	} else {
+		m.led.PutRow(eventRow(m.partner, id), prior{at: m.at, content: content, key: m.msg.DuplicateKey}.encode())
+	}
+	if len(m.msg.DuplicateKey) > 0 {
+		m.led.PutRow(duplicateRow(m.partner, ownKey(m.msg.DuplicateKey)), m.at.Append(nil))
+	}
+	m.registered = append(m.registered, schemas.RegisterEntry(id, m.msg.DuplicateKey, content, m.at))
+}
+
+// register is a partner's register: its trail and its log of events.
+type register struct{ trail, events log }
+
+func (b *block) registerOf(partner string) register {
+	_, aside := b.get(schemas.RegisterKey(partner))
+	var r register
+	r.trail, r.events = readItemLogs(aside)
+	return r
+}
+
+func (b *block) writeRegister(partner string, r register) {
+	leaf := schemas.Register{Trail: r.trail.head(), Events: r.events.head()}
+	var aside []byte
+	if r.trail.Count > 0 {
+		aside = schemas.AppendField(aside, 1, r.trail.AppendTo(nil))
+	}
+	if r.events.Count > 0 {
+		aside = schemas.AppendField(aside, 2, r.events.AppendTo(nil))
+	}
+	b.led.Set(schemas.RegisterKey(partner), leaf.Append(nil), aside)
+}

@@ -1,0 +1,386 @@
+package app
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// View reads one committed height. Its methods may be called by many goroutines;
+// once the height is no longer held they answer a *schemas.Fault view_expired.
+type View struct {
+	app  *App
+	at   *store.View
+	time time.Time
+}
+
+// View returns the last committed state.
+func (a *App) View() (*View, error) { return a.viewOf(a.store.Latest()) }
+
+// ViewAt returns the state of one of the last few heights.
+func (a *App) ViewAt(height int64) (*View, error) {
+	at, ok := a.store.At(height)
+	if !ok {
+		return nil, &schemas.Fault{Code: schemas.ViewExpired, Detail: fmt.Sprintf("height %d is not held any more", height)}
+	}
+	return a.viewOf(at)
+}
+
+func (a *App) viewOf(at *store.View) (*View, error) {
+	v := &View{app: a, at: at}
+	now, err := v.row([]byte{rowNow})
+	if err != nil {
+		return nil, err
+	}
+	if len(now) == 8 {
+		v.time = time.Unix(0, int64(decodeUint64(now))).UTC()
+	}
+	return v, nil
+}
+
+// Height is the view's.
+func (v *View) Height() int64 { return v.at.Height() }
+
+// Time is the time of the view's block.
+func (v *View) Time() time.Time { return v.time }
+
+// answered turns the store's expiry into the fault that callers know.
+func (v *View) answered(err error) error {
+	if errors.Is(err, store.ErrExpired) {
+		return &schemas.Fault{Code: schemas.ViewExpired, Detail: fmt.Sprintf("height %d is not held any more", v.Height())}
+	}
+	return err
+}
+
+func (v *View) get(key []byte) (value, aside []byte, err error) {
+	value, aside, err = v.at.Get(key)
+	if err != nil {
+		return nil, nil, v.answered(fmt.Errorf("reading state: %w", err))
+	}
+	return value, aside, nil
+}
+
+func (v *View) row(key []byte) ([]byte, error) {
+	row, err := v.at.Row(key)
+	if err != nil {
+		return nil, v.answered(fmt.Errorf("reading a row: %w", err))
+	}
+	return row, nil
+}
+
+// leaf reads an item's leaf as it stands, nil where there is none.
+func (v *View) leaf(id string) (*schemas.Item, error) {
+	value, _, err := v.get(schemas.ItemKey(id))
+	if value == nil || err != nil {
+		return nil, err
+	}
+	it, err := schemas.DecodeItem(value)
+	if err != nil {
+		return nil, fmt.Errorf("reading item %q: %w", id, err)
+	}
+	return &it, nil
+}
+
+// Item returns an item's state with what follows from its containers, nil where
+// the ledger has no record.
+func (v *View) Item(id string) (*schemas.ItemState, error) {
+	it, err := v.leaf(id)
+	if it == nil || err != nil {
+		return nil, err
+	}
+	state := &schemas.ItemState{Item: *it, ID: id}
+	for depth := 0; depth <= maxDepth; depth++ {
+		parent, custodian, err := v.placed(it)
+		if err != nil {
+			return nil, err
+		}
+		state.Custodian = custodian
+		if depth == 0 && parent != nil {
+			state.Parent = it.Parent
+		}
+		if parent == nil {
+			break
+		}
+		it = parent
+	}
+	return state, nil
+}
+
+// placed returns the container that an item is in, or, where it is in none, who
+// holds it.
+func (v *View) placed(it *schemas.Item) (parent *schemas.Item, custodian string, err error) {
+	if it.Parent == "" {
+		return nil, it.Custodian, nil
+	}
+	parent, err = v.leaf(it.Parent)
+	if err != nil {
+		return nil, "", err
+	}
+	if parent != nil && parent.Epoch == it.ParentEpoch {
+		return parent, "", nil
+	}
+	value, _, err := v.get(schemas.ReleaseKey(it.Parent, it.ParentEpoch))
+	if err != nil {
+		return nil, "", err
+	}
+	custodian, err = schemas.DecodeRelease(value)
+	return nil, custodian, err
+}
+
+// TrailHead returns a trail's head; of a trail without entries the zero head.
+func (v *View) TrailHead(key schemas.TrailKey) (schemas.Head, error) {
+	none := schemas.Head{}
+	value, _, err := v.get(trailLeaf(key))
+	if value == nil || err != nil {
+		return none, err
+	}
+	switch key.Kind {
+	case schemas.CustodyTrail, schemas.ObservationTrail:
+		it, err := schemas.DecodeItem(value)
+		if key.Kind == schemas.CustodyTrail {
+			return it.Custody, err
+		}
+		return it.Observations, err
+	case schemas.PartnerTrail:
+		r, err := schemas.DecodeRegister(value)
+		return r.Trail, err
+	}
+	return schemas.DecodeSingleHead(value)
+}
+
+// trailLeaf is the key of the leaf that holds a trail's head.
+func trailLeaf(key schemas.TrailKey) []byte {
+	switch key.Kind {
+	case schemas.ClassTrail:
+		return schemas.ClassKey(key.Subject)
+	case schemas.PartnerTrail:
+		return schemas.RegisterKey(key.Subject)
+	}
+	return schemas.ItemKey(key.Subject)
+}
+
+// Trail returns records of a trail from the n-th, counted from 0, at most limit.
+func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Record, error) {
+	var out []schemas.Record
+	for row, err := range v.at.Rows(trailPrefix(key), trailRow(key, from), false) {
+		if err != nil {
+			return nil, v.answered(fmt.Errorf("reading a trail: %w", err))
+		}
+		if len(out) >= limit {
+			break
+		}
+		at, _, err := decodeTrailValue(row.Value)
+		if err != nil {
+			return nil, err
+		}
+		r, err := v.Record(at)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// decodeTrailValue reads what trailValue wrote.
+func decodeTrailValue(b []byte) (at schemas.Locator, eventTime int64, err error) {
+	if len(b) != schemas.LocatorSize+8 {
+		return at, 0, errors.New("a trail's row is damaged: run waybill check")
+	}
+	at, err = schemas.DecodeLocator(b[:schemas.LocatorSize])
+	return at, unsortable(b[schemas.LocatorSize:]), err
+}
+
+// Record returns the message at a place, with its body where that is held.
+func (v *View) Record(at schemas.Locator) (schemas.Record, error) {
+	r, err := v.bare(at)
+	if err != nil {
+		return schemas.Record{}, err
+	}
+	return v.dressed(r)
+}
+
+// bare returns the message at a place without its body, shared: it must not be
+// changed.
+func (v *View) bare(at schemas.Locator) (*schemas.Record, error) {
+	t, err := v.transaction(placeOf(at))
+	if err != nil {
+		return nil, err
+	}
+	if t == nil {
+		return nil, fmt.Errorf("no transaction at %d/%d", at.Height, at.Position)
+	}
+	return t.record(at)
+}
+
+// dressed returns a copy of a message with its body, and with what the ledger
+// says of it at the view's height.
+func (v *View) dressed(r *schemas.Record) (schemas.Record, error) {
+	full := *r
+	var err error
+	if full.VoidedBy, err = v.voidedBy(r.Locator); err != nil {
+		return full, err
+	}
+	p := placeOf(r.Locator)
+	t, err := v.transaction(p)
+	if err != nil {
+		return full, err
+	}
+	b, err := v.bodies(p, len(t.messages))
+	if b == nil || err != nil {
+		return full, err
+	}
+	full.Body, full.Secret = b.list[r.Index], schemas.EventSecret(b.secret, int(r.Index))
+	return full, nil
+}
+
+// voidedBy is the place of the declaration that voids the message, nil where it
+// stands.
+func (v *View) voidedBy(at schemas.Locator) (*schemas.Locator, error) {
+	row, err := v.row(voidRow(at))
+	if row == nil || err != nil {
+		return nil, err
+	}
+	by, err := schemas.DecodeLocator(row)
+	if err != nil {
+		return nil, err
+	}
+	return &by, nil
+}
+
+// Balances returns what partners hold of a class or lot.
+func (v *View) Balances(class string) ([]schemas.Balance, error) {
+	var out []schemas.Balance
+	for row, err := range v.at.Rows(rowKey(rowBalance, class), nil, false) {
+		if err != nil {
+			return nil, v.answered(fmt.Errorf("reading balances: %w", err))
+		}
+		parts := strings.Split(string(row.Key[1:]), "\x00")
+		if len(parts) != 4 {
+			return nil, fmt.Errorf("a balance's row %q is damaged: run waybill check", row.Key)
+		}
+		uom, partner := parts[1], parts[2]
+		value, _, err := v.get(schemas.BalanceKey(class, uom, partner))
+		if err != nil {
+			return nil, err
+		}
+		held, err := schemas.DecodeLotBalance(value)
+		if err != nil {
+			return nil, fmt.Errorf("reading a balance of %q: %w", class, err)
+		}
+		out = append(out, schemas.Balance{Partner: partner, UOM: uom, Quantity: held.Amount, Known: !held.Unknown})
+	}
+	return out, nil
+}
+
+// EventsByID returns every partner's events of this eventID, oldest first.
+func (v *View) EventsByID(eventID string) ([]schemas.Record, error) {
+	places, err := v.placesByID(eventID)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]schemas.Record, 0, len(places))
+	for _, at := range places {
+		r, err := v.Record(at)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// placesByID are the places of events and error declarations of one eventID.
+func (v *View) placesByID(eventID string) ([]schemas.Locator, error) {
+	var places []schemas.Locator
+	if strings.Contains(eventID, "\x00") {
+		return nil, nil // no event has one
+	}
+	for row, err := range v.at.Rows(rowKey(rowEvent, eventID), nil, false) {
+		if err != nil {
+			return nil, v.answered(fmt.Errorf("reading events of an eventID: %w", err))
+		}
+		p, err := decodePrior(row.Value)
+		if err != nil {
+			return nil, fmt.Errorf("reading events of an eventID: %w", err)
+		}
+		places = append(places, p.at)
+	}
+	prefix := rowKey(rowDeclared, eventID)
+	for row, err := range v.at.Rows(prefix, nil, false) {
+		if err != nil {
+			return nil, v.answered(fmt.Errorf("reading error declarations: %w", err))
+		}
+		at, err := schemas.DecodeLocator(row.Key[len(prefix):])
+		if err != nil {
+			return nil, fmt.Errorf("reading error declarations: %w", err)
+		}
+		places = append(places, at)
+	}
+	slices.SortFunc(places, schemas.Locator.Compare)
+	return places, nil
+}
+
+// Exceptions returns flagged records that concern a partner, newest first: those
+// before a place, where one is given. more tells whether others follow.
+func (v *View) Exceptions(partner string, before *schemas.Locator, limit int) (records []schemas.Record, more bool, err error) {
+	prefix := rowKey(rowException, partner)
+	var from []byte
+	if before != nil {
+		from = before.Append(slices.Clip(prefix))
+	}
+	for row, err := range v.at.Rows(prefix, from, true) {
+		if err != nil {
+			return nil, false, v.answered(fmt.Errorf("reading exceptions: %w", err))
+		}
+		at, err := schemas.DecodeLocator(row.Key[len(prefix):])
+		if err != nil {
+			return nil, false, fmt.Errorf("reading exceptions: %w", err)
+		}
+		if before != nil && at.Compare(*before) >= 0 {
+			continue
+		}
+		if len(records) >= limit {
+			return records, true, nil
+		}
+		r, err := v.Record(at)
+		if err != nil {
+			return nil, false, err
+		}
+		records = append(records, r)
+	}
+	return records, false, nil
+}
+
+// Partners returns the partners, by id.
+func (v *View) Partners() ([]schemas.Partner, error) {
+	var out []schemas.Partner
+	for row, err := range v.at.Rows([]byte{rowPartner}, nil, false) {
+		if err != nil {
+			return nil, v.answered(fmt.Errorf("reading partners: %w", err))
+		}
+		id := strings.TrimSuffix(string(row.Key[1:]), "\x00")
+		value, _, err := v.get(schemas.PartnerKey(id))
+		if err != nil {
+			return nil, err
+		}
+		p, err := schemas.DecodePartner(id, value)
+		if err != nil {
+			return nil, fmt.Errorf("reading partner %q: %w", id, err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func decodeUint64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
+
+func placeHeight(p place) int64 { return int64(binary.BigEndian.Uint64(p[:8])) }
+
+func placePosition(p place) uint32 { return binary.BigEndian.Uint32(p[8:]) }
