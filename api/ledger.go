@@ -2,9 +2,19 @@ package api
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// What a Ledger answers that is no refusal.
+var (
+	// ErrUnavailable says that the node cannot take the request now, and may later.
+	ErrUnavailable = errors.New("the node cannot take this now")
+	// ErrExpired says that a transaction was not committed up to its expiry height,
+	// and never will be.
+	ErrExpired = errors.New("the transaction expired without being committed")
 )
 
 // Ledger is the one thing that the gateway needs of its node: submit, read,
