@@ -94,6 +94,9 @@ func BodyRoot(leaves [][]byte) Hash {
 	return Sum(tagBody, be32(uint32(len(leaves))), root[:])
 }
 
+// BodyRoot is the body root of the event under its secret.
+func (e *Event) BodyRoot(secret Hash) Hash { return bodyRoot(secret, e.Members) }
+
 // SortMembers returns members in the order in which a body root takes them.
 func SortMembers(members []Member) []Member {
 	out := append([]Member(nil), members...)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
+
+	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // MaxCount bounds the entries of a log, so that no arithmetic over counts can
@@ -15,10 +17,7 @@ import (
 const MaxCount = 1 << 62
 
 // Head commits to a log: all of its entries, in order, and how many they are.
-type Head struct {
-	Root  [32]byte
-	Count uint64
-}
+type Head = schemas.Head
 
 // Log is a log without its entries: what one needs to append to it. The zero
 // value is the empty log. A copy is independent of its original.
@@ -109,27 +108,6 @@ func DecodeLog(b []byte) (Log, error) {
 	return l, nil
 }
 
-// Append appends the head's encoding.
-func (h Head) Append(dst []byte) []byte {
-	return append(binary.AppendUvarint(dst, h.Count), h.Root[:]...)
-}
-
-// DecodeHead reads the encoding of a head: all of b.
-func DecodeHead(b []byte) (Head, error) {
-	count, b, err := decodeCount(b)
-	if err != nil {
-		return Head{}, err
-	}
-	if len(b) != 32 {
-		return Head{}, fmt.Errorf("head's root has %d bytes: %w", len(b), ErrMalformed)
-	}
-	h := Head{Root: [32]byte(b), Count: count}
-	if count == 0 && h.Root != sha256.Sum256(nil) {
-		return Head{}, fmt.Errorf("head of an empty log: %w", ErrMalformed)
-	}
-	return h, nil
-}
-
 func decodeCount(b []byte) (count uint64, rest []byte, err error) {
 	count, n := binary.Uvarint(b)
 	if n <= 0 || count > MaxCount || n > 1 && b[n-1] == 0 {
@@ -139,22 +117,7 @@ func decodeCount(b []byte) (count uint64, rest []byte, err error) {
 }
 
 // RootOf is the root of the log of these entries.
-func RootOf(entries [][32]byte) [32]byte {
-	if len(entries) == 0 {
-		return sha256.Sum256(nil)
-	}
-	return subtree(entries)
-}
-
-// subtree is MTH of RFC 6962, section 2.1, of one entry or more.
-func subtree(entries [][32]byte) [32]byte {
-	if len(entries) == 1 {
-		return entryHash(&entries[0])
-	}
-	k := split(len(entries))
-	left, right := subtree(entries[:k]), subtree(entries[k:])
-	return hashPair(nodePrefix, &left, &right)
-}
+func RootOf(entries [][32]byte) [32]byte { return schemas.MerkleRoot(slices(entries)) }
 
 // split is the largest power of two below n, for n of 2 or more.
 func split(n int) int { return 1 << (bits.Len(uint(n-1)) - 1) }
@@ -174,9 +137,9 @@ func audit(entries [][32]byte, index int) [][32]byte {
 	}
 	k := split(len(entries))
 	if index < k {
-		return append(audit(entries[:k], index), subtree(entries[k:]))
+		return append(audit(entries[:k], index), RootOf(entries[k:]))
 	}
-	return append(audit(entries[k:], index-k), subtree(entries[:k]))
+	return append(audit(entries[k:], index-k), RootOf(entries[:k]))
 }
 
 // VerifyInclusion checks a proof that the log of this head has the entry at the
@@ -213,13 +176,13 @@ func growth(entries [][32]byte, count int, whole bool) [][32]byte {
 		if whole {
 			return nil
 		}
-		return [][32]byte{subtree(entries)}
+		return [][32]byte{RootOf(entries)}
 	}
 	k := split(len(entries))
 	if count <= k {
-		return append(growth(entries[:k], count, whole), subtree(entries[k:]))
+		return append(growth(entries[:k], count, whole), RootOf(entries[k:]))
 	}
-	return append(growth(entries[k:], count-k, false), subtree(entries[:k]))
+	return append(growth(entries[k:], count-k, false), RootOf(entries[:k]))
 }
 
 // VerifyConsistency checks a proof that the log of the head now began as the log

@@ -65,9 +65,6 @@ func TestLog(t *testing.T) {
 		if err := decoded.Check(l.Head()); err != nil {
 			t.Fatal(err)
 		}
-		if head, err := proof.DecodeHead(l.Head().Append(nil)); err != nil || head != l.Head() {
-			t.Fatalf("%v, %v", head, err)
-		}
 		if err := decoded.Check(fork.Head()); len(entries) > 0 && !errors.Is(err, proof.ErrMismatch) {
 			t.Fatalf("another log's head: %v", err)
 		}
@@ -139,12 +136,6 @@ func TestDecodeLogRefuses(t *testing.T) {
 		if _, err := proof.DecodeLog(b); !errors.Is(err, proof.ErrMalformed) {
 			t.Errorf("log of %s: %v", name, err)
 		}
-		if name == "short frontier" {
-			continue
-		}
-		if _, err := proof.DecodeHead(b); !errors.Is(err, proof.ErrMalformed) {
-			t.Errorf("head of %s: %v", name, err)
-		}
 	}
 }
 
@@ -154,7 +145,6 @@ func FuzzDecodeLog(f *testing.F) {
 	for _, e := range entriesOf(11) {
 		l.Append(e)
 		f.Add(l.AppendTo(nil))
-		f.Add(l.Head().Append(nil))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if l, err := proof.DecodeLog(b); err == nil {
@@ -163,11 +153,6 @@ func FuzzDecodeLog(f *testing.F) {
 			}
 			l.Append([32]byte{1})
 			l.Root()
-		}
-		if h, err := proof.DecodeHead(b); err == nil {
-			if again := h.Append(nil); !bytes.Equal(again, b) {
-				t.Fatalf("two encodings: %x and %x", b, again)
-			}
 		}
 	})
 }
