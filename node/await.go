@@ -92,6 +92,16 @@ func (w *waits) last() (height int64, at, arrived time.Time) {
 	return w.height, w.time, w.arrived
 }
 
+// waiting is how many callers wait for a transaction.
+func (w *waits) waiting() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, list := range w.receipts {
+		n += len(list)
+	}
+	return n
+}
+
 // add begins a wait. expired says that the expiry has passed already, so that
 // only what is committed can still be an answer.
 func (w *waits) add(id schemas.Hash, expiry int64) (waiting *wait, expired bool) {

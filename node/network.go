@@ -31,8 +31,8 @@ func (l *ledger) Network(context.Context) (*api.Network, error) {
 	n := &api.Network{ChainID: l.chainID, Rules: schemas.RulesVersion, Partner: l.settings.Partner,
 		Height: view.Height(), Time: view.Time(), CatchingUp: l.engine.catchingUp(), Halted: l.failed(),
 		Peers: l.engine.Switch().Peers().Size(), Version: l.version}
-	if _, root := l.app.Position(); n.Height > 0 {
-		n.AppHash = root.String()
+	if n.Height > 0 {
+		n.AppHash = view.Root().String()
 	}
 	if meta := l.meta(n.Height); meta != nil {
 		n.BlockHash = strings.ToLower(hex.EncodeToString(meta.BlockID.Hash))
