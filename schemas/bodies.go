@@ -54,7 +54,7 @@ func joinBodies(bodies [][]byte) []byte {
 
 // SplitBodies reads count bodies that were joined.
 func SplitBodies(b []byte, count int) ([][]byte, error) {
-	if count > len(b) {
+	if count < 0 || count > len(b) {
 		return nil, fmt.Errorf("%d bodies in %d bytes", count, len(b))
 	}
 	out := make([][]byte, 0, count)

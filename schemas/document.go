@@ -11,9 +11,9 @@ import (
 const (
 	maxContexts = 64 // entries of a merged @context
 
-	// documentDepth is how much deeper than an event a document nests: a query
-	// document's events lie six levels down.
-	documentDepth = MaxDepth + 6
+	// documentDepth is deeper than a document's own levels and an event's, so
+	// that what nests too deep is in most cases the fault of one event alone.
+	documentDepth = 2 * MaxDepth
 )
 
 const byteOrderMark = "\uFEFF"
@@ -162,7 +162,7 @@ func (d *openDocument) document(query bool) *Fault {
 func (d *openDocument) surroundings(query bool) *Fault {
 	n := d.t.lookup(0, "schemaVersion")
 	if n >= 0 || !query {
-		if n < 0 || d.t.tape[n].kind != jsonString || !strings.HasPrefix(d.t.str(n), "2.") {
+		if n < 0 || d.t.tape[n].kind != jsonString || !version2(d.t.str(n)) {
 			return &Fault{Code: BadDocument, Pointer: "/schemaVersion", Detail: "schemaVersion must be \"2.0\""}
 		}
 	}
@@ -190,6 +190,12 @@ func (d *openDocument) surroundings(query bool) *Fault {
 		f.Pointer = "/@context" + f.Pointer
 	}
 	return f
+}
+
+// version2 reports whether a schemaVersion is 2.0 or a later one that reads alike.
+func version2(s string) bool {
+	minor, ok := strings.CutPrefix(s, "2.")
+	return ok && minor != "" && strings.Trim(minor, ".0123456789") == "" && isDigit(minor[0])
 }
 
 // each lists the events of an array.

@@ -1,7 +1,9 @@
 package schemas
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -44,8 +46,9 @@ func appendAlways(dst []byte, n uint64, v []byte) []byte {
 	return append(dst, v...)
 }
 
-// Fields reads what the Append functions wrote, strictly: it refuses what they
-// would not have written, but for which numbers may repeat, which its user knows.
+// Fields reads what the Append functions wrote. By itself it refuses numbers that
+// descend and varints that are not minimal; Exact refuses the rest of what they
+// would not have written.
 type Fields struct {
 	rest []byte
 	last uint64
@@ -81,6 +84,17 @@ func (f *Fields) Fail(n uint64, what string) {
 	if f.err == nil {
 		f.err = fmt.Errorf("field %d: %s", n, what)
 	}
+}
+
+// Exact ends a strict decoding: what was read must append to the bytes that it
+// was read from. That catches all that the fields' own forms do not: a field
+// that is repeated, an empty text, a number beyond its type, a flag that is
+// neither set nor left out.
+func (f *Fields) Exact(from, again []byte) error {
+	if f.err == nil && !bytes.Equal(from, again) {
+		f.err = errors.New("not the one encoding of what it says")
+	}
+	return f.err
 }
 
 // Err returns why reading ended before the end, if it did.

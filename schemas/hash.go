@@ -61,11 +61,28 @@ func Sum(tag string, parts ...[]byte) Hash {
 	return sha256.Sum256(b)
 }
 
-// MAC is HMAC-SHA-256 under key.
+// MAC is HMAC-SHA-256 under key (RFC 2104).
 func MAC(key, message []byte) Hash {
-	m := hmac.New(sha256.New, key)
-	m.Write(message)
-	return Hash(m.Sum(nil))
+	const room = 256
+	if len(key) > sha256.BlockSize || len(message) > room {
+		m := hmac.New(sha256.New, key)
+		m.Write(message)
+		return Hash(m.Sum(nil))
+	}
+	// Each member of each event has its salt, so the short case does without
+	// the hash objects that crypto/hmac allocates.
+	var inner [sha256.BlockSize + room]byte
+	var outer [sha256.BlockSize + sha256.Size]byte
+	copy(inner[:], key)
+	copy(outer[:], key)
+	for i := range sha256.BlockSize {
+		inner[i] ^= 0x36
+		outer[i] ^= 0x5c
+	}
+	n := copy(inner[sha256.BlockSize:], message)
+	digest := sha256.Sum256(inner[:sha256.BlockSize+n])
+	copy(outer[sha256.BlockSize:], digest[:])
+	return sha256.Sum256(outer[:])
 }
 
 var ranges = compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}

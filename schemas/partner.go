@@ -113,7 +113,8 @@ func DecodePartner(id string, b []byte) (Partner, error) {
 			f.Fail(n, "unknown")
 		}
 	}
-	return p, f.Err()
+	var stack [valueSize]byte
+	return p, f.Exact(b, p.Append(stack[:0]))
 }
 
 // Key is a partner's signing key.
@@ -165,10 +166,11 @@ func DecodeKey(partner, id string, b []byte) (Key, error) {
 			f.Fail(n, "unknown")
 		}
 	}
-	if f.Err() == nil && len(k.Public) != ed25519.PublicKeySize {
+	if len(k.Public) != ed25519.PublicKeySize {
 		f.Fail(1, "no Ed25519 key")
 	}
-	return k, f.Err()
+	var stack [valueSize]byte
+	return k, f.Exact(b, k.Append(stack[:0]))
 }
 
 // Genesis is the ledger's first state: the application state of CometBFT's

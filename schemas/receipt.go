@@ -135,7 +135,11 @@ func DecodeResult(b []byte) (r Result, err error) {
 		case 2:
 			r.Effect = Effect(f.Uint(n, v))
 		case 3:
-			r.Flags = append(r.Flags, Code(f.Uint(n, v)))
+			flag := Code(f.Uint(n, v))
+			if k := len(r.Flags); k > 0 && r.Flags[k-1] >= flag {
+				f.Fail(n, "flags are not in ascending order")
+			}
+			r.Flags = append(r.Flags, flag)
 		case 4:
 			first, err := DecodeLocator(v)
 			if err != nil {
@@ -146,7 +150,8 @@ func DecodeResult(b []byte) (r Result, err error) {
 			f.Fail(n, "unknown")
 		}
 	}
-	return r, f.Err()
+	var stack [valueSize]byte
+	return r, f.Exact(b, r.Append(stack[:0]))
 }
 
 // AppendResults appends a transaction's results, each as field 1.
@@ -171,7 +176,8 @@ func DecodeResults(b []byte) (out []Result, err error) {
 		}
 		out = append(out, r)
 	}
-	return out, f.Err()
+	var stack [valueSize]byte
+	return out, f.Exact(b, AppendResults(stack[:0], out))
 }
 
 // Receipt is what a caller gets for a transaction that was committed.

@@ -57,6 +57,9 @@ func ReleaseKey(container string, epoch uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(stateKey(kindRelease, container), 0), epoch)
 }
 
+// valueSize is room for most values, so that checking one allocates nothing.
+const valueSize = 512
+
 // External is the custodian of what a partner handed to somebody outside the
 // network: the prefix before that party's PGLN.
 const External = "external:"
@@ -124,7 +127,8 @@ func decodeOffer(b []byte) (o Offer, err error) {
 			f.Fail(n, "unknown")
 		}
 	}
-	return o, f.Err()
+	var stack [valueSize]byte
+	return o, f.Exact(b, o.append(stack[:0]))
 }
 
 // AppendOffers appends a list of offers, each as field 1.
@@ -149,7 +153,8 @@ func DecodeOffers(b []byte) (out []Offer, err error) {
 		}
 		out = append(out, o)
 	}
-	return out, f.Err()
+	var stack [valueSize]byte
+	return out, f.Exact(b, AppendOffers(stack[:0], out))
 }
 
 // AppendHead appends a head: its root, then its count.
@@ -234,7 +239,8 @@ func DecodeItem(b []byte) (it Item, err error) {
 			f.Fail(n, "unknown")
 		}
 	}
-	return it, f.Err()
+	var stack [valueSize]byte
+	return it, f.Exact(b, it.Append(stack[:0]))
 }
 
 // Register is the leaf value of a partner's register: its trail, and the log
@@ -262,7 +268,8 @@ func DecodeRegister(b []byte) (r Register, err error) {
 			f.Fail(n, "unknown")
 		}
 	}
-	return r, f.Err()
+	var stack [valueSize]byte
+	return r, f.Exact(b, r.Append(stack[:0]))
 }
 
 // SingleHead appends the leaf value that is one head alone: of a class, of the
@@ -279,7 +286,8 @@ func DecodeSingleHead(b []byte) (h Head, err error) {
 		}
 		h = f.Head(n, v)
 	}
-	return h, f.Err()
+	var stack [valueSize]byte
+	return h, f.Exact(b, AppendHead(stack[:0], 1, h))
 }
 
 // AppendRelease appends the leaf value of an emptied container's epoch: 1 who
@@ -296,7 +304,8 @@ func DecodeRelease(b []byte) (custodian string, err error) {
 		}
 		custodian = string(v)
 	}
-	return custodian, f.Err()
+	var stack [valueSize]byte
+	return custodian, f.Exact(b, AppendRelease(stack[:0], custodian))
 }
 
 // LotBalance is what a partner holds of a class or lot: the leaf value at BalanceKey.
@@ -327,5 +336,6 @@ func DecodeLotBalance(b []byte) (l LotBalance, err error) {
 			f.Fail(n, "unknown")
 		}
 	}
-	return l, f.Err()
+	var stack [valueSize]byte
+	return l, f.Exact(b, l.Append(stack[:0]))
 }

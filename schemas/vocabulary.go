@@ -37,18 +37,18 @@ var (
 		bol cert desadv inv pedigree po poc prodorder recadv rma testprd testres upevt`)}
 	errorReasons = vocabulary{"error reason", "er:", "ER-", words(`did_not_occur incorrect_data`)}
 	components   = vocabulary{"component", "comp:", "Comp-", words(`
-		altitude axial_distance azimuth easting elevation_angle geocoordinate height latitude longitude northing
+		altitude axial_distance azimuth easting elevation_angle height latitude longitude northing
 		polar_angle spherical_radius x y z`)}
 	alerts       = vocabulary{"sensor alert", "", "SensorAlertType-", words(`ALARM_CONDITION ERROR_CONDITION`)}
 	measurements = vocabulary{"measurement type", "", "MeasurementType-", words(`
-		AbsoluteHumidity AbsorbedDose AbsorbedDoseRate Acceleration Activity Altitude AmountOfSubstance
+		AbsoluteHumidity AbsorbedDose AbsorbedDoseRate Acceleration Altitude AmountOfSubstance
 		AmountOfSubstancePerUnitVolume Angle AngularAcceleration AngularMomentum AngularVelocity Area Capacitance
 		Conductance Conductivity Count Density Dimensionless DoseEquivalent DoseEquivalentRate DynamicViscosity
 		EffectiveDose EffectiveDoseRate ElectricCharge ElectricCurrent ElectricCurrentDensity ElectricFieldStrength Energy
 		Exposure Force Frequency Illuminance Inductance Irradiance KinematicViscosity Length LinearMomentum Luminance
 		LuminousFlux LuminousIntensity MagneticFlux MagneticFluxDensity MagneticVectorPotential Mass MassConcentration
 		MassFlowRate MassPerAreaTime MemoryCapacity MolalityOfSolute MolarEnergy MolarMass MolarVolume Power Pressure
-		RadiantFlux RadiantIntensity RelativeHumidity Resistance Resistivity SolidAngle SpecificVolume Speed
+		RadiantFlux RadiantIntensity Radioactivity RelativeHumidity Resistance Resistivity SolidAngle SpecificVolume Speed
 		SurfaceDensity SurfaceTension Temperature Time Torque Voltage Volume VolumeFlowRate VolumeFraction VolumetricFlux
 		Wavenumber`)}
 )

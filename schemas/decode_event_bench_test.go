@@ -1,0 +1,33 @@
+package schemas_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// BenchmarkDecodeEvent decodes events of about 800 bytes, one after the other.
+func BenchmarkDecodeEvent(b *testing.B) {
+	for _, name := range []string{"shipping", "sensor", "transformation"} {
+		b.Run(name, func(b *testing.B) {
+			body, err := os.ReadFile("testdata/events/" + name + ".json")
+			if err != nil {
+				b.Fatal(err)
+			}
+			if body, err = schemas.Compact(nil, body); err != nil {
+				b.Fatal(err)
+			}
+			var skeleton []byte
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				e, err := schemas.DecodeEvent(body)
+				if err != nil {
+					b.Fatal(err)
+				}
+				skeleton = e.Skeleton.Append(skeleton[:0])
+			}
+		})
+	}
+}
