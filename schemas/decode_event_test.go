@@ -270,6 +270,7 @@ func TestEventBounds(t *testing.T) {
 		{"step too long", `{"bizStep":"urn:x:` + strings.Repeat("y", 1100) + `"}`, "bad_value /bizStep"},
 		{"body too large", `{"rdfs:comment":"` + strings.Repeat("y", schemas.MaxBody) + `"}`, "too_large -"},
 		{"too deep", `{"rdfs:comment":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, "too_deep /rdfs:comment" + strings.Repeat("/0", 31)},
+		{"name too long", `{"` + strings.Repeat("é", 1000) + `":1}`, "unknown_field /" + strings.Repeat("é", 100) + "..."},
 		{"deep", `{"rdfs:comment":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`, ""},
 	} {
 		_, err := schemas.DecodeEvent(patched(t, "object", c.patch))
