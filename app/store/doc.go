@@ -1,0 +1,2 @@
+// Package store keeps the ledger's state and archive on disk.
+package store

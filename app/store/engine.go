@@ -1,0 +1,155 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"syscall"
+
+	dbm "github.com/cosmos/cosmos-db"
+	"github.com/syndtr/goleveldb/leveldb"
+	"github.com/syndtr/goleveldb/leveldb/filter"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+	"github.com/syndtr/goleveldb/leveldb/storage"
+	"github.com/syndtr/goleveldb/leveldb/util"
+)
+
+// engine is the ordered database below the store. Its batches are atomic, and
+// durable when WriteSync returns; its snapshots never change.
+type engine interface {
+	newBatch(size int) batch
+	snapshot() (snapshot, error)
+	close() error
+}
+
+type batch interface {
+	Set(key, value []byte) error
+	Delete(key []byte) error
+	WriteSync() error
+	Close() error
+}
+
+// snapshot is one state of the database, for any number of goroutines. What it
+// returns is the caller's.
+type snapshot interface {
+	get(key []byte) ([]byte, error) // nil where there is none
+	// scan yields start (inclusive) to end (exclusive, nil: to the last key).
+	scan(start, end []byte, backwards bool) iter.Seq2[Row, error]
+	release()
+}
+
+// Memory that a goleveldb database may take: one buffer is filled while the one
+// before it is written out.
+const (
+	writeBuffer = 16 << 20
+	blockCache  = 32 << 20
+)
+
+func levelOptions() *opt.Options {
+	return &opt.Options{
+		Filter:             filter.NewBloomFilter(10),
+		WriteBuffer:        writeBuffer,
+		BlockCacheCapacity: blockCache,
+		// Hashes do not compress, and what is large is compressed before it comes here.
+		Compression: opt.NoCompression,
+	}
+}
+
+func openEngine(dir, backend string) (engine, error) {
+	if dir == "" {
+		db, err := leveldb.Open(storage.NewMemStorage(), &opt.Options{Compression: opt.NoCompression, BlockCacheCapacity: 1 << 20})
+		if err != nil {
+			return nil, fmt.Errorf("opening a database in memory: %w", err)
+		}
+		return levelEngine{db}, nil
+	}
+	var e engine
+	var err error
+	switch backend {
+	case "", string(dbm.GoLevelDBBackend):
+		var db *dbm.GoLevelDB
+		if db, err = dbm.NewGoLevelDBWithOpts("state", dir, levelOptions()); err == nil {
+			e = levelEngine{db.DB()}
+		}
+	case string(dbm.PebbleDBBackend):
+		e, err = openPebble(dir)
+	default:
+		return nil, fmt.Errorf("no database backend %q: choose %s or %s", backend, dbm.GoLevelDBBackend, dbm.PebbleDBBackend)
+	}
+	switch {
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, storage.ErrLocked):
+		return nil, fmt.Errorf("%s is open in another process: stop that one first: %w", dir, err)
+	case err != nil:
+		return nil, fmt.Errorf("opening the database in %s: %w", dir, err)
+	}
+	return e, nil
+}
+
+type levelEngine struct{ db *leveldb.DB }
+
+func (e levelEngine) close() error { return e.db.Close() }
+
+func (e levelEngine) newBatch(size int) batch {
+	return &levelBatch{db: e.db, Batch: leveldb.MakeBatch(size)}
+}
+
+func (e levelEngine) snapshot() (snapshot, error) {
+	s, err := e.db.GetSnapshot()
+	if err != nil {
+		return nil, err
+	}
+	return levelSnapshot{s}, nil
+}
+
+type levelBatch struct {
+	*leveldb.Batch
+	db *leveldb.DB
+}
+
+func (b *levelBatch) Set(key, value []byte) error { b.Put(key, value); return nil }
+func (b *levelBatch) Delete(key []byte) error     { b.Batch.Delete(key); return nil }
+func (b *levelBatch) WriteSync() error            { return b.db.Write(b.Batch, &opt.WriteOptions{Sync: true}) }
+func (b *levelBatch) Close() error                { b.Reset(); return nil }
+
+type levelSnapshot struct{ s *leveldb.Snapshot }
+
+func (s levelSnapshot) release() { s.s.Release() }
+
+func (s levelSnapshot) get(key []byte) ([]byte, error) {
+	v, err := s.s.Get(key, nil)
+	if errors.Is(err, leveldb.ErrNotFound) {
+		return nil, nil
+	}
+	return v, err
+}
+
+func (s levelSnapshot) scan(start, end []byte, backwards bool) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		it := s.s.NewIterator(&util.Range{Start: start, Limit: end}, nil)
+		defer it.Release()
+		step := it.Next
+		if backwards {
+			step = it.Prev
+			if !it.Last() {
+				step = func() bool { return false }
+			} else if !yield(copyRow(it.Key(), it.Value()), nil) {
+				return
+			}
+		}
+		for step() {
+			if !yield(copyRow(it.Key(), it.Value()), nil) {
+				return
+			}
+		}
+		if err := it.Error(); err != nil {
+			yield(Row{}, err)
+		}
+	}
+}
+
+// copyRow copies key and value into one piece of memory.
+func copyRow(key, value []byte) Row {
+	b := make([]byte, 0, len(key)+len(value))
+	b = append(append(b, key...), value...)
+	return Row{Key: b[:len(key):len(key)], Value: b[len(key):]}
+}

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"errors"
+	"iter"
+
+	"github.com/cockroachdb/pebble"
+	dbm "github.com/cosmos/cosmos-db"
+)
+
+func openPebble(dir string) (engine, error) {
+	db, err := dbm.NewPebbleDB("state", dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	return pebbleEngine{db.(*dbm.PebbleDB)}, nil
+}
+
+type pebbleEngine struct{ db *dbm.PebbleDB }
+
+func (e pebbleEngine) close() error       { return e.db.DB().Close() }
+func (e pebbleEngine) newBatch(int) batch { return e.db.NewBatch() }
+func (e pebbleEngine) snapshot() (snapshot, error) {
+	return pebbleSnapshot{e.db.DB().NewSnapshot()}, nil
+}
+
+type pebbleSnapshot struct{ s *pebble.Snapshot }
+
+func (s pebbleSnapshot) release() {
+	// It returns an error only when closed twice, which the reference count rules out.
+	_ = s.s.Close()
+}
+
+func (s pebbleSnapshot) get(key []byte) ([]byte, error) {
+	v, closer, err := s.s.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	v = append([]byte{}, v...)
+	return v, closer.Close()
+}
+
+func (s pebbleSnapshot) scan(start, end []byte, backwards bool) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		it, err := s.s.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
+		if err != nil {
+			yield(Row{}, err)
+			return
+		}
+		more, step := it.First, it.Next
+		if backwards {
+			more, step = it.Last, it.Prev
+		}
+		for ok := more(); ok; ok = step() {
+			if !yield(copyRow(it.Key(), it.Value()), nil) {
+				_ = it.Close() // the range ended before an error could matter
+				return
+			}
+		}
+		if err := it.Close(); err != nil {
+			yield(Row{}, err)
+		}
+	}
+}
