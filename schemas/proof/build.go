@@ -148,9 +148,6 @@ func (w *builder) containers(value []byte) error {
 		return fmt.Errorf("reading an item: %w", err)
 	}
 	for it.Parent != "" {
-		if len(w.b.Containers) > maxNesting {
-			return fmt.Errorf("nested deeper than %d", maxNesting)
-		}
 		l, err := w.leaf(schemas.ItemKey(it.Parent))
 		if err != nil {
 			return err
@@ -169,6 +166,8 @@ func (w *builder) containers(value []byte) error {
 				return fmt.Errorf("reading a release: %w", err)
 			}
 			parent = schemas.Item{Custodian: holder}
+		} else if len(w.b.Containers) > maxNesting {
+			return fmt.Errorf("nested deeper than %d", maxNesting)
 		}
 		it = parent
 	}
@@ -189,8 +188,9 @@ func (w *builder) records() error {
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Locator.Compare(all[j].Locator) < 0 })
+	trees := make(map[*Transaction]*subtrees) // a transaction is hashed once, however many of its messages are taken
 	for _, r := range all {
-		message, err := messageOf(r.Record, r.trail)
+		message, err := messageOf(r.Record, r.trail, trees)
 		if err != nil {
 			return fmt.Errorf("record at %d/%d/%d: %w", r.Height, r.Position, r.Index, err)
 		}
@@ -214,7 +214,7 @@ func (w *builder) sign(partner, key string) {
 	w.signers[partner][key] = true
 }
 
-func messageOf(r *Record, trail schemas.TrailKind) (MessagePart, error) {
+func messageOf(r *Record, trail schemas.TrailKind, trees map[*Transaction]*subtrees) (MessagePart, error) {
 	m := MessagePart{Index: r.Index, Trail: trail, Kind: r.Kind, DuplicateKey: r.DuplicateKey, Result: r.Result, Secret: r.Secret}
 	if r.Transaction == nil {
 		return m, errors.New("it comes without its transaction")
@@ -227,11 +227,16 @@ func messageOf(r *Record, trail schemas.TrailKind) (MessagePart, error) {
 		return m, fmt.Errorf("reading its body: %w", err)
 	}
 	m.Members = schemas.SortMembers(event.Members)
-	digests := make([][32]byte, len(r.Transaction.Digests))
-	for i, d := range r.Transaction.Digests {
-		digests[i] = d
+	tree, ok := trees[r.Transaction]
+	if !ok {
+		digests := make([][32]byte, len(r.Transaction.Digests))
+		for i, d := range r.Transaction.Digests {
+			digests[i] = d
+		}
+		tree = newSubtrees(digests)
+		trees[r.Transaction] = tree
 	}
-	if m.Inclusion, err = Inclusion(digests, uint64(r.Index)); err != nil {
+	if m.Inclusion, err = tree.inclusion(uint64(r.Index)); err != nil {
 		return m, err
 	}
 	return m, nil

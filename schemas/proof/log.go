@@ -125,21 +125,51 @@ func split(n int) int { return 1 << (bits.Len(uint(n-1)) - 1) }
 // Inclusion proves that the log of these entries has entries[index] there:
 // PATH of RFC 6962, section 2.1.1.
 func Inclusion(entries [][32]byte, index uint64) ([][32]byte, error) {
-	if index >= uint64(len(entries)) {
-		return nil, fmt.Errorf("inclusion of entry %d of %d: %w", index, len(entries), ErrMalformed)
-	}
-	return audit(entries, int(index)), nil
+	return newSubtrees(entries).inclusion(index)
 }
 
-func audit(entries [][32]byte, index int) [][32]byte {
-	if len(entries) == 1 {
+// subtrees answers many proofs over the same entries, hashing each subtree once.
+type subtrees struct {
+	entries [][32]byte
+	roots   map[[2]int][32]byte // by first and behind-last entry
+}
+
+func newSubtrees(entries [][32]byte) *subtrees {
+	return &subtrees{entries: entries, roots: make(map[[2]int][32]byte)}
+}
+
+// root is MTH of RFC 6962, section 2.1, of entries lo to hi, of which there is one
+// or more.
+func (s *subtrees) root(lo, hi int) [32]byte {
+	if hi-lo == 1 {
+		return entryHash(&s.entries[lo])
+	}
+	if root, ok := s.roots[[2]int{lo, hi}]; ok {
+		return root
+	}
+	k := lo + split(hi-lo)
+	left, right := s.root(lo, k), s.root(k, hi)
+	root := hashPair(nodePrefix, &left, &right)
+	s.roots[[2]int{lo, hi}] = root
+	return root
+}
+
+func (s *subtrees) inclusion(index uint64) ([][32]byte, error) {
+	if index >= uint64(len(s.entries)) {
+		return nil, fmt.Errorf("inclusion of entry %d of %d: %w", index, len(s.entries), ErrMalformed)
+	}
+	return s.audit(0, len(s.entries), int(index)), nil
+}
+
+func (s *subtrees) audit(lo, hi, index int) [][32]byte {
+	if hi-lo == 1 {
 		return nil
 	}
-	k := split(len(entries))
+	k := lo + split(hi-lo)
 	if index < k {
-		return append(audit(entries[:k], index), RootOf(entries[k:]))
+		return append(s.audit(lo, k, index), s.root(k, hi))
 	}
-	return append(audit(entries[k:], index-k), RootOf(entries[:k]))
+	return append(s.audit(k, hi, index), s.root(lo, k))
 }
 
 // VerifyInclusion checks a proof that the log of this head has the entry at the
@@ -166,23 +196,23 @@ func Consistency(entries [][32]byte, count uint64) ([][32]byte, error) {
 	if count == 0 || count == uint64(len(entries)) {
 		return nil, nil
 	}
-	return growth(entries, int(count), true), nil
+	return newSubtrees(entries).growth(0, len(entries), int(count), true), nil
 }
 
-// growth is SUBPROOF: whole tells that the old log's root stands for these
-// entries, so that its verifier has it already.
-func growth(entries [][32]byte, count int, whole bool) [][32]byte {
-	if count == len(entries) {
+// growth is SUBPROOF: the old log ends at count, and whole tells that its root
+// stands for these entries, so that its verifier has it already.
+func (s *subtrees) growth(lo, hi, count int, whole bool) [][32]byte {
+	if count == hi {
 		if whole {
 			return nil
 		}
-		return [][32]byte{RootOf(entries)}
+		return [][32]byte{s.root(lo, hi)}
 	}
-	k := split(len(entries))
+	k := lo + split(hi-lo)
 	if count <= k {
-		return append(growth(entries[:k], count, whole), RootOf(entries[k:]))
+		return append(s.growth(lo, k, count, whole), s.root(k, hi))
 	}
-	return append(growth(entries[k:], count-k, false), RootOf(entries[:k]))
+	return append(s.growth(k, hi, count, false), s.root(lo, k))
 }
 
 // VerifyConsistency checks a proof that the log of the head now began as the log

@@ -100,6 +100,7 @@ func (r *Report) Proven() []string {
 func (r *Report) NotProven() []string {
 	said := []string{
 		fmt.Sprintf("What happened after block %d: the bundle is as fresh as that height.", r.Height),
+		"That the trusted validators are still those of the network: an old root of trust is to be renewed.",
 	}
 	if !r.Present {
 		return append(said, "That nothing happened to the thing: only that nobody had reported it.")

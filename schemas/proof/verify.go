@@ -209,6 +209,9 @@ func (v *verification) custodian(it schemas.Item) (string, error) {
 			it, release = schemas.Item{Custodian: holder}, nil
 			break
 		}
+		if len(v.report.Containers) == maxNesting {
+			return "", fmt.Errorf("%s: nested deeper than %d", where, maxNesting)
+		}
 		v.report.Containers = append(v.report.Containers, it.Parent)
 		it = parent
 	}
@@ -403,7 +406,8 @@ func bodyOf(members []schemas.Member) []byte {
 	return append(body, '}')
 }
 
-// appendName writes a member's name with no more escapes than JSON asks for.
+// appendName writes a member's name in its shortest form, so that the body is
+// never longer than it was as submitted.
 func appendName(dst []byte, name string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
@@ -411,6 +415,8 @@ func appendName(dst []byte, name string) []byte {
 		switch c := name[i]; {
 		case c == '"' || c == '\\':
 			dst = append(dst, '\\', c)
+		case strings.IndexByte("\b\f\n\r\t", c) >= 0:
+			dst = append(dst, '\\', "bfnrt"[strings.IndexByte("\b\f\n\r\t", c)])
 		case c < 0x20:
 			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		default:

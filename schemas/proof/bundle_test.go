@@ -1,0 +1,271 @@
+package proof_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
+)
+
+func TestBundleRoundTrip(t *testing.T) {
+	l := newStory(t)
+	for _, of := range []struct {
+		subject proof.Subject
+		id      string
+	}{{proof.AnItem, unit}, {proof.AnItem, pallet}, {proof.AClass, lot}, {proof.AnItem, "https://id.gs1.org/01/09521234543213/21/none"}} {
+		b := l.build(of.subject, of.id)
+		encoded := b.Encode()
+		decoded, err := proof.DecodeBundle(encoded)
+		if err != nil {
+			t.Fatalf("%s: %v", of.id, err)
+		}
+		if diff := cmp.Diff(encoded, decoded.Encode()); diff != "" {
+			t.Error(diff)
+		}
+		r, err := proof.Verify(encoded, l.trust())
+		if err != nil {
+			t.Fatalf("%s: %v", of.id, err)
+		}
+		if r.ID != of.id || r.Height != l.height || r.Signed != 40 || len(r.Proven()) < 2 || len(r.NotProven()) < 2 {
+			t.Errorf("%s: %s", of.id, report(t, r))
+		}
+	}
+}
+
+func TestVerifyReport(t *testing.T) {
+	l := newStory(t)
+	r, err := proof.Verify(l.build(proof.AnItem, unit).Encode(), l.trust())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Present || r.Custodian != "carrier" || !cmp.Equal(r.Containers, []string{pallet}) || r.Disposition != "in_transit" {
+		t.Errorf("state: %s", report(t, r))
+	}
+	got := make([]string, len(r.Events))
+	for i, e := range r.Events {
+		got[i] = fmt.Sprintf("%d/%d/%d %s: %s %s by %s (%s %s): %s %v", e.Height, e.Position, e.Index, e.Trail, e.Action, e.BizStep, e.PartnerName, e.Key, e.Held, e.Effect, e.Flags)
+	}
+	want := []string{
+		"2/0/0 custody trail: ADD commissioning by The acme-farms (k1 gateway): applied []",
+		"3/0/1 observation trail: OBSERVE inspecting by The borg-foods (k1 gateway): observation [future_time]",
+		"3/0/2 observation trail: OBSERVE storing by The borg-foods (k1 gateway): observation [future_time]",
+		"4/0/0 custody trail: OBSERVE packing by The acme-farms (k1 gateway): applied []",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if e := r.Events[0]; e.EventID != "urn:uuid:1" || !bytes.Contains(e.Body, []byte(`"bizStep":"commissioning"`)) {
+		t.Errorf("first event: %+v", e)
+	}
+	if e := r.Events[1]; e.EventID != schemas.DerivedEventID(e.Digest) {
+		t.Errorf("event without id: %s", e.EventID)
+	}
+	if !strings.Contains(strings.Join(r.Proven(), "\n"), "custodian of the item was then the partner carrier") {
+		t.Errorf("%q", r.Proven())
+	}
+}
+
+// A container that was emptied no longer holds the item: who emptied it got it.
+func TestVerifyReleased(t *testing.T) {
+	l := newStory(t)
+	l.put(pallet, schemas.Item{Custodian: "carrier", Epoch: 3})
+	l.put(unit, schemas.Item{Custodian: "acme-farms", Parent: pallet, ParentEpoch: 2})
+	l.set(schemas.ReleaseKey(pallet, 2), schemas.AppendRelease(nil, "borg-foods"))
+	b := l.build(proof.AnItem, unit)
+	r, err := proof.Verify(b.Encode(), l.trust())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Custodian != "borg-foods" || len(r.Containers) != 0 {
+		t.Errorf("custodian %s in %v", r.Custodian, r.Containers)
+	}
+	b.Release = nil
+	if _, err := proof.Verify(b.Encode(), l.trust()); err == nil || !strings.Contains(err.Error(), "emptied") {
+		t.Errorf("without the release: %v", err)
+	}
+}
+
+// Containers nest sixteen deep, and no deeper bundle is read.
+func TestVerifyNested(t *testing.T) {
+	for _, c := range []struct {
+		depth   int
+		refused string
+	}{{1, ""}, {16, ""}, {17, "deeper"}, {40, "deeper"}} {
+		l := newStory(t)
+		l.put(unit, schemas.Item{Parent: box(1)})
+		for i := 1; i <= c.depth; i++ {
+			it := schemas.Item{Custodian: "borg-foods"}
+			if i < c.depth {
+				it = schemas.Item{Parent: box(i + 1)}
+			}
+			l.put(box(i), it)
+		}
+		b, err := proof.Build(l.material(proof.AnItem, unit))
+		if c.refused != "" {
+			if err == nil || !strings.Contains(err.Error(), c.refused) {
+				t.Errorf("depth %d: %v", c.depth, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("depth %d: %v", c.depth, err)
+		}
+		r, err := proof.Verify(b.Encode(), l.trust())
+		if err != nil || r.Custodian != "borg-foods" || len(r.Containers) != c.depth {
+			t.Errorf("depth %d: %v, %v", c.depth, r, err)
+		}
+	}
+}
+
+func box(n int) string { return fmt.Sprintf("https://id.gs1.org/01/09521234543213/21/box%d", n) }
+
+// Whoever holds the item outside the network has no leaf to show.
+func TestVerifyExternal(t *testing.T) {
+	l := newStory(t)
+	l.put(pallet, schemas.Item{Custodian: schemas.External + "9521234000099"})
+	r, err := proof.Verify(l.build(proof.AnItem, unit).Encode(), l.trust())
+	if err != nil || r.Custodian != "external:9521234000099" {
+		t.Errorf("%v, %v", r, err)
+	}
+}
+
+// A declaration of the recorder voids its own identical event, and nothing else.
+func TestVerifyVoided(t *testing.T) {
+	l := newLedger(t)
+	declaration := `,"eventID":"urn:uuid:1","errorDeclaration":{"declarationTime":"2026-03-02T09:00:00.000Z","reason":"incorrect_data"}`
+	first := eventJSON(unit, "ADD", "commissioning", `,"eventID":"urn:uuid:1"`)
+	l.transact("acme-farms", message{body: first, trails: []schemas.TrailKey{custody(unit)}, result: applied})
+	l.transact("borg-foods", message{body: first, trails: []schemas.TrailKey{observations(unit)}, result: schemas.Result{Effect: schemas.Claim}})
+	l.transact("borg-foods", message{body: eventJSON(unit, "ADD", "packing", declaration), trails: []schemas.TrailKey{observations(unit)},
+		result: schemas.Result{Effect: schemas.Observation, Flags: []schemas.Code{schemas.UnmatchedDeclaration}}})
+	l.transact("acme-farms", message{body: eventJSON(unit, "ADD", "commissioning", declaration), trails: []schemas.TrailKey{observations(unit)}, result: applied})
+	l.put(unit, schemas.Item{Custodian: "acme-farms"})
+	r, err := proof.Verify(l.build(proof.AnItem, unit).Encode(), l.trust())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []*schemas.Locator{{Height: 5}, nil, nil, nil} {
+		if diff := cmp.Diff(want, r.Events[i].VoidedBy); diff != "" {
+			t.Errorf("event %d: %s", i, diff)
+		}
+	}
+}
+
+// Two messages of one transaction that fall into two trails of one item.
+func TestVerifyTwoTrailsOfOneTransaction(t *testing.T) {
+	l := newLedger(t)
+	l.transact("acme-farms",
+		message{body: eventJSON(unit, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(unit)}, result: applied},
+		message{body: eventJSON(unit, "OBSERVE", "storing", ""), trails: []schemas.TrailKey{observations(unit)}, result: schemas.Result{Effect: schemas.Observation}})
+	l.transactAt("borg-foods", 1, message{body: eventJSON(unit, "OBSERVE", "storing", ""), trails: []schemas.TrailKey{observations(unit)}, result: schemas.Result{Effect: schemas.Observation}})
+	l.put(unit, schemas.Item{Custodian: "acme-farms"})
+	r, err := proof.Verify(l.build(proof.AnItem, unit).Encode(), l.trust())
+	if err != nil || len(r.Events) != 3 {
+		t.Fatalf("%v, %v", r, err)
+	}
+}
+
+// Whatever byte is altered, the bundle is refused, or says the same.
+func TestVerifyMutations(t *testing.T) {
+	l := newLedger(t)
+	l.transact("acme-farms",
+		message{body: eventJSON(other, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(other)}, result: applied},
+		message{body: eventJSON(unit, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(unit)}, result: applied})
+	l.put(unit, schemas.Item{Custodian: "acme-farms"})
+	trust := l.trust()
+	for name, good := range map[string][]byte{
+		"item":    l.build(proof.AnItem, unit).Encode(),
+		"unknown": l.build(proof.AnItem, pallet).Encode(),
+	} {
+		if _, err := proof.Verify(good, trust); err != nil {
+			t.Fatal(err)
+		}
+		for i := range good {
+			bad := bytes.Clone(good)
+			for _, b := range []byte{good[i] ^ 1, good[i] ^ 0x80, good[i] + 1, 0, 0xff} {
+				if bad[i] = b; b == good[i] {
+					continue
+				}
+				if _, err := proof.Verify(bad, trust); err == nil {
+					t.Fatalf("%s: byte %d made %#x passes", name, i, b)
+				}
+			}
+			if _, err := proof.Verify(good[:i], trust); err == nil {
+				t.Fatalf("%s: cut to %d bytes it passes", name, i)
+			}
+		}
+		if _, err := proof.Verify(append(bytes.Clone(good), 0), trust); !errors.Is(err, proof.ErrMalformed) {
+			t.Errorf("%s with a byte behind it: %v", name, err)
+		}
+	}
+}
+
+func FuzzDecodeBundle(f *testing.F) {
+	l := newStory(f)
+	trust := l.trust()
+	f.Add(l.build(proof.AnItem, unit).Encode())
+	f.Add(l.build(proof.AClass, lot).Encode())
+	f.Add(l.build(proof.AnItem, "https://id.gs1.org/01/09521234543213/21/none").Encode())
+	good := map[string]bool{}
+	for _, id := range []string{unit, other, pallet} {
+		encoded := l.build(proof.AnItem, id).Encode()
+		r, err := proof.Verify(encoded, trust)
+		if err != nil {
+			f.Fatal(err)
+		}
+		good[report(f, r)] = true
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		b, err := proof.DecodeBundle(raw)
+		if err != nil {
+			return
+		}
+		if again := b.Encode(); !bytes.Equal(again, raw) {
+			t.Fatalf("two encodings: %x and %x", raw, again)
+		}
+		r, err := proof.Verify(raw, trust)
+		if err == nil && r.Subject == proof.AnItem && r.Signed == r.Power && !good[report(t, r)] {
+			t.Fatalf("a bundle that nobody made: %s", report(t, r))
+		}
+	})
+}
+
+// newCrowd is a ledger of a thousand leaves, so that paths are as long as those
+// of a small network.
+func newCrowd(t testing.TB) *ledger {
+	l := newLedger(t)
+	for i := range 1000 {
+		l.set(schemas.ItemKey(box(i)), []byte{1, 1, 'x'})
+	}
+	l.transact("acme-farms", message{body: eventJSON(unit, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(unit)}, result: applied})
+	l.put(unit, schemas.Item{Custodian: "acme-farms"})
+	return l
+}
+
+func TestBundleSize(t *testing.T) {
+	l := newCrowd(t)
+	encoded := l.build(proof.AnItem, unit).Encode()
+	body := len(l.records[custody(unit)][0].Body)
+	t.Logf("%d bytes, of which the event %d", len(encoded), body)
+	if over := len(encoded) - body; over > 2560 {
+		t.Errorf("%d bytes beside the event", over)
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	l := newCrowd(b)
+	encoded, trust := l.build(proof.AnItem, unit).Encode(), l.trust()
+	b.ReportMetric(float64(len(encoded)), "bytes")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := proof.Verify(encoded, trust); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package proof_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
+)
+
+// raw appends a field whatever it holds, as no encoder of ours would.
+func raw(dst []byte, n uint64, v []byte) []byte {
+	dst = binary.AppendUvarint(dst, n)
+	return append(binary.AppendUvarint(dst, uint64(len(v))), v...)
+}
+
+// Whatever the decoder reads has one encoding; these are others of the same, or
+// of nothing.
+func TestDecodeBundleRefuses(t *testing.T) {
+	l := newStory(t)
+	b := l.build(proof.AnItem, unit)
+	good := b.Encode()
+	version := schemas.AppendUint(nil, 1, 1)
+	vote := make([]byte, 74)
+	leaf := schemas.AppendString(schemas.AppendString(nil, 1, "v"), 2, "p")
+	for name, c := range map[string]struct {
+		encoded []byte
+		refuse  string
+	}{
+		"nothing":                    {nil, "empty"},
+		"no version":                 {good[3:], "begin with its version"},
+		"a later version":            {append([]byte{1, 1, 2}, good[3:]...), "version 2"},
+		"a version twice":            {append(bytes.Clone(version), good...), "encoding"},
+		"a reserved field":           {schemas.AppendString(bytes.Clone(good), 14, "x"), "field 14: unknown"},
+		"fields out of order":        {schemas.AppendString(bytes.Clone(good), 3, unit), "field 3 after"},
+		"an identifier twice":        {raw(raw(bytes.Clone(version), 3, []byte(unit)), 3, []byte(unit)), "encoding"},
+		"an empty identifier":        {raw(bytes.Clone(version), 3, nil), "encoding"},
+		"an empty header":            {raw(bytes.Clone(version), 4, nil), "encoding"},
+		"a header's unknown field":   {raw(bytes.Clone(version), 4, raw(nil, 17, vote)), "field 17: unknown"},
+		"a header's field 0":         {raw(bytes.Clone(version), 4, raw(nil, 0, vote)), "field 0"},
+		"a header's huge field":      {raw(bytes.Clone(version), 4, raw(nil, 1<<63, vote)), "unknown"},
+		"a header's huge height":     {raw(bytes.Clone(version), 4, schemas.AppendUint(nil, 4, 1<<63)), "no height"},
+		"a header's short time":      {raw(bytes.Clone(version), 4, raw(nil, 5, vote[:7])), "8 bytes"},
+		"a header's many parts":      {raw(bytes.Clone(version), 4, schemas.AppendUint(nil, 7, 1<<32)), "32 bits"},
+		"a short vote":               {raw(bytes.Clone(version), 5, raw(nil, 4, vote[:73])), "no vote"},
+		"a huge round":               {raw(bytes.Clone(version), 5, schemas.AppendUint(nil, 1, 1<<31)), "no round"},
+		"a short validator":          {raw(bytes.Clone(version), 6, vote[:39]), "no validator"},
+		"too many validators":        {append(bytes.Clone(version), bytes.Repeat(raw(nil, 6, vote[:40]), 1001)...), "too many"},
+		"a leaf without path":        {raw(bytes.Clone(version), 7, leaf[:3]), "without value or path"},
+		"a leaf of more":             {raw(bytes.Clone(version), 7, raw(bytes.Clone(leaf), 3, vote)), "field 3: unknown"},
+		"too many containers":        {append(bytes.Clone(version), bytes.Repeat(raw(nil, 8, leaf), 18)...), "too many"},
+		"three absences":             {append(bytes.Clone(version), bytes.Repeat(raw(nil, 10, vote), 3)...), "two paths"},
+		"a partner without leaf":     {raw(bytes.Clone(version), 11, schemas.AppendString(nil, 1, "p")), "no leaf"},
+		"a transaction without all":  {raw(bytes.Clone(version), 12, schemas.AppendUint(nil, 1, 1)), "without height"},
+		"a message without all":      {raw(bytes.Clone(version), 12, raw(nil, 5, schemas.AppendUint(nil, 1, 1))), "without trail"},
+		"a message's author":         {raw(bytes.Clone(version), 12, raw(nil, 5, raw(nil, 11, vote))), "unknown"},
+		"a message's cut path":       {raw(bytes.Clone(version), 12, raw(nil, 5, raw(nil, 6, vote[:33]))), "no path"},
+		"a message's endless path":   {raw(bytes.Clone(version), 12, raw(nil, 5, raw(nil, 6, make([]byte, 33*32)))), "no path"},
+		"a message's member cut":     {raw(bytes.Clone(version), 12, raw(nil, 5, raw(nil, 8, []byte{9, 'a'}))), "no member"},
+		"a message's member of none": {raw(bytes.Clone(version), 12, raw(nil, 5, raw(nil, 8, []byte{1, 'a'}))), "no member"},
+		"a member's huge name":       {raw(bytes.Clone(version), 12, raw(nil, 5, raw(nil, 8, binary.AppendUvarint(nil, 1<<63)))), "no member"},
+		"an absurd length":           {binary.AppendUvarint(append(bytes.Clone(version), 12), 1<<62), "cut short"},
+		"too long":                   {make([]byte, proof.MaxBundle+1), "are read"},
+	} {
+		_, err := proof.DecodeBundle(c.encoded)
+		if !errors.Is(err, proof.ErrMalformed) || !strings.Contains(err.Error(), c.refuse) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What small fields repeat must not be read into much more than it is.
+func TestDecodeBundleBounded(t *testing.T) {
+	version := schemas.AppendUint(nil, 1, 1)
+	const size = 1 << 20
+	for name, unit := range map[string][]byte{
+		"empty transactions": raw(nil, 12, nil),
+		"empty partners":     raw(nil, 11, nil),
+		"empty leaves":       raw(nil, 8, nil),
+		"empty absences":     raw(nil, 10, nil),
+		"empty validators":   raw(nil, 6, nil),
+		"small members":      raw(nil, 12, raw(nil, 5, bytes.Repeat(raw(nil, 8, []byte{0, '1'}), size/5))),
+		"small keys":         raw(nil, 11, bytes.Repeat(raw(nil, 3, nil), size/3)),
+	} {
+		encoded := append(bytes.Clone(version), bytes.Repeat(unit, 1+size/(len(unit)+1))...)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := proof.DecodeBundle(encoded); err == nil {
+			t.Errorf("%s: decoded", name)
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 100*size {
+			t.Errorf("%s: %d bytes were allocated for %d", name, took, len(encoded))
+		}
+	}
+}

@@ -1,0 +1,260 @@
+package proof_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
+)
+
+// forgery is what somebody does who has the whole ledger, and every bundle of
+// it, but no key of others: it alters a bundle of the unit, or the trust.
+type forgery struct {
+	name   string
+	forge  func(l *ledger, b *proof.Bundle, trust *proof.Trust)
+	refuse string // what the error must say
+}
+
+func TestForgeries(t *testing.T) {
+	for _, list := range [][]forgery{forgedHeaders, forgedState, forgedRecords} {
+		for _, f := range list {
+			l := newStory(t)
+			b, trust := l.build(proof.AnItem, unit), l.trust()
+			if _, err := proof.Verify(b.Encode(), trust); err != nil {
+				t.Fatal(err)
+			}
+			f.forge(l, b, trust)
+			r, err := proof.Verify(b.Encode(), trust)
+			switch {
+			case err == nil:
+				t.Errorf("%s: verified: %s", f.name, report(t, r))
+			case !strings.Contains(err.Error(), f.refuse):
+				t.Errorf("%s: refused with %q, not for %q", f.name, err, f.refuse)
+			}
+		}
+	}
+}
+
+var forgedHeaders = []forgery{
+	{"another chain", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.ChainID = "other" }, "of the chain"},
+	{"trust of another chain", func(l *ledger, b *proof.Bundle, trust *proof.Trust) { trust.ChainID = "other" }, "of the chain"},
+	{"validators of the forger's own", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		for i := range l.vals {
+			l.signers[i] = keyOf(100 + i)
+			l.vals[i].Public = l.signers[i].Public().(ed25519.PublicKey)
+		}
+		*b = *l.build(proof.AnItem, unit)
+	}, "validators: their set"},
+	{"one validator more", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Validators = append(slices.Clone(b.Validators), proof.Validator{Public: keyOf(9).Public().(ed25519.PublicKey), Power: 1})
+	}, "validators: their set"},
+	{"one validator weightier", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Validators = slices.Clone(b.Validators)
+		b.Validators[0].Power = 1000
+	}, "validators: their set"},
+	{"half of the votes", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Commit.Votes = b.Commit.Votes[:2] }, "more than two thirds"},
+	{"no vote", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Commit.Votes = nil }, "more than two thirds"},
+	{"one vote thrice", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Commit.Votes[1], b.Commit.Votes[2] = b.Commit.Votes[0], b.Commit.Votes[0]
+	}, "behind that of"},
+	{"a vote of no validator", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Commit.Votes[3].Index = 4 }, "vote of validator 4"},
+	{"a false vote beyond two thirds", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Commit.Votes[3].Signature = bytes.Clone(b.Commit.Votes[2].Signature)
+	}, "signature of validator 3"},
+	{"votes of another round", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Commit.Round++ }, "signature of validator 0"},
+	{"another app hash", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.App = bytes.Repeat([]byte{1}, 32) }, "signature of validator 0"},
+	{"a later height", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.Height++ }, "signature of validator 0"},
+	{"a later time", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.Time = b.Header.Time.Add(time.Hour) }, "signature of validator 0"},
+	{"no app hash", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.App = nil }, "carries no state"},
+	{"height zero", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.Height = 0 }, "carries no state"},
+	{"another header at the trusted height", func(l *ledger, b *proof.Bundle, trust *proof.Trust) { trust.Height = b.Header.Height }, "at the trusted height"},
+	{"a time that the trusted header has not", func(l *ledger, b *proof.Bundle, trust *proof.Trust) {
+		trust.Height, trust.HeaderHash = b.Header.Height, b.Header.Hash(trust.ValidatorSetHash)
+	}, "not that of its header"},
+	{"an older height of a later time", func(l *ledger, b *proof.Bundle, trust *proof.Trust) { trust.Height = 1000 }, "contradict"},
+	{"header and commit of an earlier height", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		early := newLedger(l.t).build(proof.AnItem, unit)
+		b.Header, b.Commit = early.Header, early.Commit
+	}, "item " + unit + ": path of a member"},
+}
+
+var forgedState = []forgery{
+	{"another item's identifier", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.ID = other }, "item " + other + ": path"},
+	{"another item's leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Leaf = l.build(proof.AnItem, other).Leaf }, "item " + unit + ": path"},
+	{"an identifier in another form", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.ID = "urn:epc:id:sgtin:9521234.054321.1001" }, "not in canonical form"},
+	{"an item called a class", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subject = proof.AClass }, "class " + unit + ": path"},
+	{"an item called unknown", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subject = proof.Unknown }, "or both are there"},
+	{"an absence beside the leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Absent = [][]byte{b.Leaf.Path} }, "or both are there"},
+	{"an item denied by its own path", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		*b = proof.Bundle{Subject: proof.Unknown, ID: unit, Header: b.Header, Commit: b.Commit, Validators: b.Validators, Absent: [][]byte{b.Leaf.Path, b.Leaf.Path}}
+	}, "absence of " + unit + " as item"},
+	{"an item denied as class only", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		_, path, _ := l.material(proof.AnItem, unit).State(schemas.ClassKey(unit))
+		*b = proof.Bundle{Subject: proof.Unknown, ID: unit, Header: b.Header, Commit: b.Commit, Validators: b.Validators, Absent: [][]byte{path.Append(nil)}}
+	}, "1 paths where two"},
+	{"records of an unknown item", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		absent := l.build(proof.AnItem, "https://id.gs1.org/01/09521234543213/21/none")
+		absent.Partners, absent.Transactions = b.Partners, b.Transactions
+		*b = *absent
+	}, "which unknown"},
+	{"another custodian", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		it := schemas.Item{Custodian: "borg-foods", Custody: l.head(custody(unit)), Observations: l.head(observations(unit))}
+		b.Leaf.Value, b.Containers = it.Append(nil), nil
+	}, "item " + unit + ": path"},
+	{"no container", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Containers = nil }, "its leaf is missing"},
+	{"another container", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Containers = []proof.StateLeaf{*l.build(proof.AnItem, other).Leaf}
+	}, "container " + pallet + ": path"},
+	{"a container too many", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Containers = append(b.Containers, b.Containers[0]) }, "more than lead outwards"},
+	{"a release that is none", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Release = b.Leaf }, "more than lead outwards"},
+	{"a path of a malformed kind", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Leaf.Path = []byte{2, 0, 0} }, "malformed"},
+	{"no custodian's leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Partners = b.Partners[:2] }, "custodian \"carrier\""},
+	{"a partner too many", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		l.put(unit, schemas.Item{Custodian: "acme-farms"})
+		with := l.material(proof.AnItem, unit)
+		*b = *l.build(proof.AnItem, unit)
+		value, path, _ := with.State(schemas.PartnerKey("carrier"))
+		b.Partners = append(b.Partners, proof.PartnerPart{ID: "carrier", Leaf: proof.StateLeaf{Value: value, Path: path.Append(nil)}})
+	}, "no record and no item needs it"},
+	{"a key too many", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		value, path, _ := l.material(proof.AnItem, unit).State(schemas.KeyKey("carrier", "k1"))
+		b.Partners[2].Keys = []proof.KeyPart{{ID: "k1", Leaf: proof.StateLeaf{Value: value, Path: path.Append(nil)}}}
+	}, "no record needs it"},
+	{"partners out of order", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Partners[0], b.Partners[1] = b.Partners[1], b.Partners[0]
+	}, "ids ascend"},
+	{"a partner under another's name", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Partners[0].ID = "acme" }, "partner \"acme\": path"},
+	{"another key's leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Partners[0].Keys[0].Leaf = b.Partners[1].Keys[0].Leaf
+	}, "key \"k1\" of partner \"acme-farms\": path"},
+	{"a key held otherwise", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		k := schemas.Key{Public: secretOf("acme-farms").Public().(ed25519.PublicKey), Roles: schemas.RoleCapture, Held: schemas.HeldInHardware, From: 1}
+		b.Partners[0].Keys[0].Leaf.Value = k.Append(nil)
+	}, "key \"k1\" of partner \"acme-farms\": path"},
+	{"a key that begins later", keyWas(schemas.Key{Roles: schemas.RoleCapture, Held: schemas.HeldByClient, From: 3}), "not valid for events at this height"},
+	{"a key that ended before", keyWas(schemas.Key{Roles: schemas.RoleCapture, Held: schemas.HeldByClient, From: 1, Until: 3}), "not valid for events at this height"},
+	{"a key of another role", keyWas(schemas.Key{Roles: schemas.RoleAdmin, Held: schemas.HeldByClient, From: 1}), "not valid for events at this height"},
+}
+
+// keyWas is a ledger that recorded what this key must not sign.
+func keyWas(k schemas.Key) func(l *ledger, b *proof.Bundle, trust *proof.Trust) {
+	return func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		l.setKey("acme-farms", k)
+		*b = *l.build(proof.AnItem, unit)
+	}
+}
+
+var forgedRecords = []forgery{
+	{"the last record left out", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions = b.Transactions[:2] }, "custody trail of " + unit + ": it has 2 records, the bundle 1"},
+	{"an observation left out", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[1].Messages = b.Transactions[1].Messages[:1]
+	}, "observation trail of " + unit + ": it has 2 records, the bundle 1"},
+	{"a record left out and the count lowered", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		it, _ := schemas.DecodeItem(b.Leaf.Value)
+		it.Custody = schemas.Head{Root: proof.RootOf(l.entries[custody(unit)][:1]), Count: 1}
+		b.Leaf.Value, b.Transactions = it.Append(nil), b.Transactions[:2]
+	}, "item " + unit + ": path"},
+	{"an observation called custody, and the reverse", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0].Messages[0].Trail, b.Transactions[1].Messages[0].Trail = schemas.ObservationTrail, schemas.CustodyTrail
+	}, "not those that the ledger has"},
+	{"a record of a class's trail", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0].Messages[0].Trail = schemas.ClassTrail
+	}, "does not have"},
+	{"a record twice", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions = append(b.Transactions, b.Transactions[2])
+	}, "or twice"},
+	{"a message twice", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		m := &b.Transactions[1].Messages
+		*m = append((*m)[:1:1], (*m)[0])
+	}, "stands behind"},
+	{"records out of order", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0], b.Transactions[1] = b.Transactions[1], b.Transactions[0]
+	}, "behind a later one"},
+	{"records at each other's places", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0].Height, b.Transactions[2].Height = b.Transactions[2].Height, b.Transactions[0].Height
+		b.Transactions[0], b.Transactions[2] = b.Transactions[2], b.Transactions[0]
+	}, "not those that the ledger has"},
+	{"a record at another height", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Height-- }, "not those that the ledger has"},
+	{"a record later than the state", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[2].Height = 6 }, "later than the state"},
+	{"a record at another position", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Position = 7 }, "not those that the ledger has"},
+	{"a neighbour's index", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[1].Messages[0].Index = 0 }, "not in the signed header"},
+	{"an index beyond the transaction", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[1].Messages[1].Index = 9 }, "not in the signed header"},
+	{"another item's record of the same transaction", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		theirs := l.build(proof.AnItem, other).Transactions[0].Messages
+		b.Transactions[1].Messages = append(theirs, b.Transactions[1].Messages...)
+	}, "it has 2 records, the bundle 3"},
+	{"another item's record instead", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		theirs := l.build(proof.AnItem, other).Transactions[0].Messages
+		b.Transactions[1].Messages = append(theirs, b.Transactions[1].Messages[0])
+	}, "not those that the ledger has"},
+	{"another effect", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0].Messages[0].Result.Effect = schemas.Claim
+	}, "not those that the ledger has"},
+	{"a flag dropped", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[1].Messages[0].Result.Flags = nil }, "not those that the ledger has"},
+	{"a flag added", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0].Messages[0].Result.Flags = []schemas.Code{schemas.NotCustodian}
+	}, "not those that the ledger has"},
+	{"a refused message", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0].Messages[0].Result.Code = schemas.Undone
+	}, "none that a trail has"},
+	{"a first that nothing commits to", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0].Messages[0].Result.First = &schemas.Locator{Height: 1}
+	}, "none that a trail has"},
+	{"another kind", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].Kind = 2 }, "of kind 2"},
+	{"another secret", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].Secret[0] ^= 1 }, "not in the signed header"},
+	{"another duplicate key", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0].Messages[0].DuplicateKey = make([]byte, 32)
+	}, "not in the signed header"},
+	{"no duplicate key", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].DuplicateKey = nil }, "not in the signed header"},
+	{"a body of another place and the same skeleton", withMember(`"readPoint"`, `{"id":"https://id.gs1.org/414/9521234000006"}`), "not in the signed header"},
+	{"a body of another step", withMember("bizStep", `"shipping"`), "not in the signed header"},
+	{"a member smuggled in", withMember("bizStep", `"commissioning","disposition":"active"`), "not those that it was made of"},
+	{"a member that is no JSON", withMember("bizStep", `"commissioning`), "body:"},
+	{"a member with blanks", withMember("bizStep", ` "commissioning"`), "body:"},
+	{"a member that is not text", withMember("\xff", `1`), "body:"},
+	{"members out of order", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		m := b.Transactions[0].Messages[0].Members
+		m[0], m[1] = m[1], m[0]
+	}, "stands behind"},
+	{"a member twice", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		m := &b.Transactions[0].Messages[0]
+		m.Members = append(m.Members, m.Members[len(m.Members)-1])
+	}, "body:"},
+	{"a longer path", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		m := &b.Transactions[0].Messages[0]
+		m.Inclusion = append(m.Inclusion, [32]byte{1})
+	}, "not in the signed header"},
+	{"another's signature", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0].Signature = b.Transactions[2].Signature
+	}, "signature by key"},
+	{"another's header", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0].Header, b.Transactions[0].Signature = b.Transactions[2].Header, b.Transactions[2].Signature
+	}, "not in the signed header"},
+	{"a header with a byte behind it", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0].Header = append(bytes.Clone(b.Transactions[0].Header), 0)
+	}, "header:"},
+	{"a transaction of another chain", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		far := newLedger(l.t)
+		far.chain = "other"
+		far.transact("acme-farms", message{body: eventJSON(unit, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(unit)}, result: applied})
+		l.records[custody(unit)][0], l.entries[custody(unit)][0] = far.records[custody(unit)][0], far.entries[custody(unit)][0]
+		l.put(unit, schemas.Item{Custodian: "acme-farms"})
+		*b = *l.build(proof.AnItem, unit)
+	}, "signed for the chain"},
+}
+
+// withMember gives the first event another member, in its place.
+func withMember(name, value string) func(l *ledger, b *proof.Bundle, trust *proof.Trust) {
+	name = strings.Trim(name, `"`)
+	return func(_ *ledger, b *proof.Bundle, _ *proof.Trust) {
+		m := &b.Transactions[0].Messages[0]
+		m.Members = slices.DeleteFunc(slices.Clone(m.Members), func(m schemas.Member) bool { return m.Name == name })
+		m.Members = append(m.Members, schemas.Member{Name: name, Value: []byte(value)})
+		slices.SortFunc(m.Members, func(a, b schemas.Member) int { return strings.Compare(a.Name, b.Name) })
+	}
+}
