@@ -62,7 +62,7 @@ func DecodeDocument(text []byte, maxEvents int) ([]DocumentEvent, error) {
 		if errors.As(err, &fault) {
 			fault.Pointer = doc.pointer(i, n) + fault.Pointer
 		}
-		out[i] = DocumentEvent{Event: e, Fault: fault}
+		out[i] = DocumentEvent{Event: e, Fault: fault, Pointer: doc.pointer(i, n)}
 	}
 	return out, nil
 }

@@ -84,6 +84,7 @@ type Event struct {
 // DocumentEvent is one event of a document: decoded, or refused with the reason,
 // whose pointer is into the document.
 type DocumentEvent struct {
-	Event *Event
-	Fault *Fault
+	Event   *Event
+	Fault   *Fault
+	Pointer string // where the event stands in the document
 }

@@ -14,7 +14,8 @@ import (
 type Job struct {
 	ID        string     `json:"-"`
 	Behaviour string     `json:"behaviour"` // rollback or proceed
-	Document  bool       `json:"document"`  // pointers of errors are into a document
+	Document  bool       `json:"document"`  // of POST /capture
+	Base      string     `json:"base"`      // of pointers to its events: see pointers of documents
 	Finished  *time.Time `json:"finished,omitempty"`
 	Errors    []JobError `json:"errors,omitempty"`
 	Chunks    []Chunk    `json:"chunks,omitempty"` // transactions, in order

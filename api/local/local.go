@@ -45,7 +45,6 @@ type Store struct {
 	once   sync.Once
 
 	mu      sync.Mutex // guards what follows
-	failed  error      // of a write nobody waited for
 	answers int        // idempotency records held
 	keys    map[[32]byte]Key
 }
@@ -187,24 +186,22 @@ func (s *Store) write(w *write) {
 		}
 	}
 	err := s.flush(group)
-	s.mu.Lock()
 	if err == nil {
-		err = s.failed // a lost deletion is harmless, but tells that the disk fails
-		s.failed = nil
+		s.count(group)
 	}
-	for _, w := range group {
-		if err == nil {
-			for _, c := range w.changes {
-				s.answers += c.records
-			}
-		} else if w.done == nil {
-			s.failed = err
-		}
-	}
-	s.mu.Unlock()
 	for _, w := range group {
 		if w.done != nil {
 			w.done <- err
+		}
+	}
+}
+
+func (s *Store) count(group []*write) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range group {
+		for _, c := range w.changes {
+			s.answers += c.records
 		}
 	}
 }

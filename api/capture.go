@@ -1,0 +1,217 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Behaviours of a capture when one of its events is refused (EPCIS 2.0, 12.7).
+const (
+	errorBehaviour = "GS1-Capture-Error-Behaviour"
+	rollback       = "rollback"
+	proceed        = "proceed"
+)
+
+// postEvent captures one event and waits for its commit.
+func (g *Gateway) postEvent(w http.ResponseWriter, r *http.Request) {
+	g.write(w, r, g.limits.EventBytes, func(body []byte, dry bool) (*answer, error) {
+		if dry {
+			event, err := schemas.DecodeSingle(body)
+			if err != nil {
+				return nil, err
+			}
+			return g.dryRun(r, false, []*schemas.Event{event})
+		}
+		return g.once(r, body, func(res *reservation) (*answer, error) {
+			event, err := schemas.DecodeSingle(body)
+			if err != nil {
+				return nil, err
+			}
+			s := newSubmission(res, time.Now())
+			g.gather.add(keyOf(r).ID, event, s)
+			return g.await(r, s)
+		})
+	})
+}
+
+// write reads a write's body, within the room that there is, and answers what
+// work answers.
+func (g *Gateway) write(w http.ResponseWriter, r *http.Request, limit int64, work func(body []byte, dry bool) (*answer, error)) {
+	dry, err := dryRunOf(r)
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	leave, err := g.writes.enter(bodySize(r, limit))
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	defer leave()
+	body, err := readBody(w, r, limit)
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	a, err := work(body, dry)
+	switch {
+	case err == nil:
+		a.write(w)
+	case r.Context().Err() != nil && errors.Is(err, r.Context().Err()):
+		// The client went away; what it sent goes on.
+	default:
+		g.fail(w, r, err)
+	}
+}
+
+// dryRunOf reads the only parameter that writes have.
+func dryRunOf(r *http.Request) (bool, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return false, fault(schemas.BadParameter, "the query string cannot be read")
+	}
+	for name, values := range q {
+		if name != "dryRun" {
+			return false, fault(schemas.BadParameter, "no such parameter: "+clip(name))
+		}
+		if len(values) != 1 || values[0] != "true" && values[0] != "false" {
+			return false, fault(schemas.BadParameter, "dryRun is true or false, once")
+		}
+	}
+	return q.Get("dryRun") == "true", nil
+}
+
+// dryRun answers the receipt that events would get now.
+func (g *Gateway) dryRun(r *http.Request, atomic bool, events []*schemas.Event) (*answer, error) {
+	receipt, err := g.ledger.DryRun(r.Context(), keyOf(r).ID, atomic, events)
+	if err != nil {
+		return nil, err
+	}
+	return jsonAnswer(http.StatusOK, "", receipt)
+}
+
+func jsonAnswer(status int, location string, v any) (*answer, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{status: status, location: location, mediaType: "application/json", body: body}, nil
+}
+
+// await waits for a submission's outcome. When it takes too long the asker gets
+// its job, which tells the outcome later; but nobody is told that a write was
+// accepted before the disk has it.
+func (g *Gateway) await(r *http.Request, s *submission) (*answer, error) {
+	patience := time.NewTimer(g.limits.Acknowledge)
+	defer patience.Stop()
+	select {
+	case <-s.accepted:
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	if s.refused != nil {
+		return nil, s.refused
+	}
+	select {
+	case <-s.done:
+		return finalAnswer(s, requestID(r))
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	case <-g.outbox.ctx.Done():
+	case <-patience.C:
+	}
+	a, err := acceptedAnswer(s.job)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := g.outbox.show(s, a)
+	if err != nil {
+		return nil, err
+	}
+	if !shown { // its outcome is being written at this moment
+		select {
+		case <-s.done:
+			return finalAnswer(s, requestID(r))
+		case <-g.outbox.ctx.Done():
+		}
+	}
+	return a, nil
+}
+
+func acceptedAnswer(job string) (*answer, error) {
+	location := jobPath(job)
+	a, err := jsonAnswer(http.StatusAccepted, location, Job{CaptureID: job, Running: true, Behaviour: proceed, Location: location})
+	if err == nil {
+		a.retryAfter = 1
+	}
+	return a, err
+}
+
+// finalAnswer is what a single event, or a client's own transaction, is answered
+// when its outcome is known.
+func finalAnswer(s *submission, request string) (*answer, error) {
+	out := s.outcome
+	if out.fault != nil {
+		return problemAnswer(&Problem{Code: out.fault.Code, Detail: out.fault.Detail, Pointer: out.fault.Pointer}, !s.client, request)
+	}
+	receipt := out.part()
+	if receipt.Code != schemas.OK {
+		return problemAnswer(&Problem{Code: receipt.Code, Detail: "the transaction was refused", Receipt: receipt}, !s.client, request)
+	}
+	if s.client {
+		status := http.StatusCreated
+		if out.known {
+			status = http.StatusOK
+		}
+		return jsonAnswer(status, "/api/v1/transactions/"+receipt.Transaction.String(), receipt)
+	}
+	event := receipt.Events[0]
+	switch {
+	case event.Code != schemas.OK:
+		return problemAnswer(&Problem{Code: event.Code, Detail: "the event was refused", Receipt: receipt}, true, request)
+	case event.Effect == schemas.Duplicate:
+		return jsonAnswer(http.StatusOK, eventPath(event.EventID), receipt)
+	default:
+		return jsonAnswer(http.StatusCreated, eventPath(event.EventID), receipt)
+	}
+}
+
+// part is the receipt without the messages of others.
+func (o *outcome) part() *schemas.Receipt {
+	r := *o.receipt
+	if end := o.first + o.count; end <= len(r.Events) {
+		r.Events = r.Events[o.first:end:end]
+	} else {
+		r.Events = nil
+	}
+	if r.Code == schemas.OK && len(r.Events) == 0 {
+		r.Code = schemas.Internal // a ledger that keeps its contract never gets here
+	}
+	return &r
+}
+
+func problemAnswer(p *Problem, epcis bool, request string) (*answer, error) {
+	p = p.in(epcis, http.MethodPost, request)
+	a, err := jsonAnswer(p.Status, "", p)
+	if err == nil {
+		a.mediaType = "application/problem+json"
+	}
+	return a, err
+}
+
+func jobPath(job string) string       { return "/epcis/v2/capture/" + job }
+func eventPath(eventID string) string { return "/epcis/v2/events/" + url.PathEscape(eventID) }
+
+// clip shortens what a caller sent before it is told back.
+func clip(s string) string {
+	const most = 100
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
+}

@@ -1,0 +1,207 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-playground/validator/v10"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-ledger/waybill/api/local"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Config is what a gateway needs. Zero numbers and times mean the default.
+type Config struct {
+	Ledger  Ledger       `validate:"required"`
+	Local   *local.Store `validate:"required"`
+	Logger  *slog.Logger
+	Partner string `validate:"required"` // whose gateway this is
+	Version string // of the program
+	// Metrics is where the gateway registers its own and what /metrics shows;
+	// nil makes one.
+	Metrics *prometheus.Registry
+	Limits  Limits
+}
+
+// Limits bound what the gateway takes upon itself.
+type Limits struct {
+	CaptureEvents   int           `validate:"min=1,max=5000"`                 // events of one document
+	CaptureBytes    int64         `validate:"min=1024,max=67108864"`          // bytes of one document
+	EventBytes      int64         `validate:"min=1024,max=1048576"`           // bytes of one event
+	ChunkEvents     int           `validate:"min=1,max=5000"`                 // events a transaction where a document may be split
+	ChunkBytes      int           `validate:"min=1024,max=8388608"`           // bytes of their bodies
+	Acknowledge     time.Duration `validate:"min=1ms,max=1m"`                 // how long a write waits for its outcome
+	Outbox          int           `validate:"min=1"`                          // transactions that wait for the ledger
+	InFlight        int           `validate:"min=1"`                          // writes that are worked on
+	InFlightBytes   int64         `validate:"min=1048576"`                    // bytes of their bodies
+	Reads           int           `validate:"min=1"`                          // reads that are worked on
+	Rate            float64       `validate:"gt=0"`                           // requests a second and API key
+	Burst           float64       `validate:"gte=1"`                          // requests that may come at once
+	URI             int           `validate:"min=256,max=65536"`              // bytes of a request target
+	TraceEvents     int           `validate:"min=1,max=100000"`               // events of a trace
+	Retention       time.Duration `validate:"min=168h"`                       // of jobs and idempotency records
+	IdempotencyKeys int           `validate:"min=1"`                          // records held at most
+	Gather          int           `validate:"min=1,max=5000"`                 // single events that share a signature; 1: none do
+	GatherTime      time.Duration `validate:"min=1us,max=1s"`                 // how long the first waits for others
+	Retry           time.Duration `validate:"min=1ms,max=1m"`                 // before an unavailable ledger is asked again
+	MaxRetry        time.Duration `validate:"min=1ms,max=10m,gtefield=Retry"` // and at most
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, d := range []struct {
+		field *int
+		value int
+	}{{&l.CaptureEvents, schemas.MaxMessages}, {&l.ChunkEvents, 500}, {&l.ChunkBytes, 1 << 20}, {&l.Outbox, 20000}, {&l.InFlight, 4096},
+		{&l.Reads, 256}, {&l.URI, 8192}, {&l.TraceEvents, 5000}, {&l.IdempotencyKeys, 2000000}, {&l.Gather, 100}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	for _, d := range []struct {
+		field *int64
+		value int64
+	}{{&l.CaptureBytes, 8 << 20}, {&l.EventBytes, 1 << 20}, {&l.InFlightBytes, 128 << 20}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{{&l.Acknowledge, 10 * time.Second}, {&l.Retention, 7 * 24 * time.Hour}, {&l.GatherTime, 5 * time.Millisecond},
+		{&l.Retry, 250 * time.Millisecond}, {&l.MaxRetry, 5 * time.Second}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	for _, d := range []struct {
+		field *float64
+		value float64
+	}{{&l.Rate, 5000}, {&l.Burst, 10000}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return l
+}
+
+// Gateway answers REST requests over one node.
+type Gateway struct {
+	cfg     Config
+	ledger  Ledger
+	local   *local.Store
+	log     *slog.Logger
+	limits  Limits
+	check   *validator.Validate
+	metrics *metrics
+	outbox  *outbox
+	gather  *gatherer
+	flights *flights
+	rates   *rates
+	writes  *room
+	reads   *room
+	handler http.Handler
+
+	stop context.CancelFunc
+	work sync.WaitGroup
+}
+
+// New makes a gateway. It answers reads at once, and writes after Start.
+func New(cfg Config) (*Gateway, error) {
+	cfg.Limits = cfg.Limits.withDefaults()
+	check := validator.New(validator.WithRequiredStructEnabled())
+	if err := check.Struct(cfg); err != nil {
+		return nil, fmt.Errorf("checking the gateway's settings: %w", err)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = prometheus.NewRegistry()
+	}
+	codec, err := schemas.NewCodec()
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{cfg: cfg, ledger: cfg.Ledger, local: cfg.Local, log: cfg.Logger, limits: cfg.Limits, check: check,
+		flights: newFlights(), rates: newRates(cfg.Limits.Rate, cfg.Limits.Burst),
+		writes: newRoom(cfg.Limits.InFlight, cfg.Limits.InFlightBytes), reads: newRoom(cfg.Limits.Reads, 1<<62)}
+	g.outbox = newOutbox(cfg.Ledger, cfg.Local, codec, cfg.Logger, cfg.Limits)
+	g.gather = newGatherer(g.outbox, cfg.Limits)
+	if g.metrics, err = newMetrics(cfg.Metrics, g); err != nil {
+		return nil, fmt.Errorf("registering the gateway's metrics: %w", err)
+	}
+	if g.handler, err = g.routes(); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// ServeHTTP answers a request.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+
+// Start begins the background work: the outbox of an earlier run goes on.
+func (g *Gateway) Start() error {
+	if g.stop != nil {
+		return errors.New("the gateway was started before")
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	g.stop = stop
+	if err := g.outbox.start(ctx); err != nil {
+		stop()
+		return err
+	}
+	g.work.Go(func() { g.prune(ctx) })
+	return nil
+}
+
+// Close ends the background work and returns when it has ended. What is not on
+// the ledger yet stays in the outbox. The local store and the ledger stay open.
+func (g *Gateway) Close() error {
+	if g.stop == nil {
+		return nil
+	}
+	g.stop()
+	g.work.Wait()
+	g.outbox.close()
+	return nil
+}
+
+// prune forgets jobs and idempotency records that are older than the retention.
+func (g *Gateway) prune(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		n, err := g.local.Prune(time.Now().Add(-g.limits.Retention))
+		if err != nil {
+			g.log.Error("pruning records of the gateway", slog.Any("error", err))
+		} else if n > 0 {
+			g.log.Info("pruned records of the gateway", slog.Int("records", n))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Server returns an HTTP server with the limits on time and headers that protect
+// a gateway from slow and from large requests. The caller listens and shuts down.
+func Server(handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    96 << 10, // beyond the longest target, so that its own limit answers
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+}

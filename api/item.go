@@ -1,0 +1,149 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Item is an instance as the ledger has it.
+type Item struct {
+	ID           string      `json:"id"`  // canonical
+	URN          string      `json:"urn"` // "" where the form asked for does not tell it
+	Custodian    string      `json:"custodian"`
+	Parent       string      `json:"parent"`
+	Disposition  string      `json:"disposition"`
+	Ended        bool        `json:"ended"`
+	Offer        *ItemOffer  `json:"offer,omitempty"`
+	Waiting      []ItemOffer `json:"waiting,omitempty"` // receipts that wait for their offer
+	Events       uint64      `json:"events"`            // that changed its state
+	Observations uint64      `json:"observations"`      // seen or claimed by others
+	Head         string      `json:"head"`              // of the trail of events
+	ObservedHead string      `json:"observations_head"` // of the trail of observations
+	Height       int64       `json:"height"`
+	Time         time.Time   `json:"time"`
+}
+
+// ItemOffer is an open offer to hand over, or a receipt that waits for one.
+type ItemOffer struct {
+	Party     string    `json:"party"`
+	EventTime time.Time `json:"event_time"`
+	Time      time.Time `json:"time"` // of the block
+	schemas.Locator
+}
+
+// Class is a class or lot as the ledger has it.
+type Class struct {
+	ID       string            `json:"id"`
+	Class    bool              `json:"class"` // true
+	Balances []schemas.Balance `json:"balances"`
+	Events   uint64            `json:"events"`
+	Head     string            `json:"head"`
+	Height   int64             `json:"height"`
+	Time     time.Time         `json:"time"`
+}
+
+// subject reads the identifier in a path, in any of its forms.
+func subject(r *http.Request) (id string, class bool, err error) {
+	text, err := segment(r, "id")
+	if err != nil {
+		return "", false, err
+	}
+	canonical, scheme, err := schemas.Canonical(text)
+	if err != nil {
+		return "", false, fault(schemas.BadIdentifier, clip(text)+": "+faultOf(err).Detail)
+	}
+	return canonical, scheme.Class(), nil
+}
+
+// getItem answers an item's state, or a class's balances.
+func (g *Gateway) getItem(w http.ResponseWriter, r *http.Request) {
+	_, err := parameters(r)
+	var id string
+	var class bool
+	if err == nil {
+		id, class, err = subject(r)
+	}
+	var out any
+	if err == nil {
+		err = g.read(func(view View) error {
+			if class {
+				out, err = classOf(view, id)
+			} else {
+				out, err = itemOf(view, id)
+			}
+			return err
+		})
+	}
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	g.writeJSON(w, r, http.StatusOK, out)
+}
+
+func itemOf(view View, id string) (*Item, error) {
+	s, err := view.Item(id)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return nil, fault(schemas.NotFound, "the ledger has no record of "+clip(id))
+	}
+	out := &Item{ID: id, Custodian: s.Custodian, Parent: s.Parent, Disposition: s.Disposition, Ended: s.Ended,
+		Events: s.Custody.Count, Observations: s.Observations.Count, Head: s.Custody.Root.String(), ObservedHead: s.Observations.Root.String(),
+		Height: view.Height(), Time: view.Time()}
+	if parsed, err := schemas.ParseIdentifier(id); err == nil {
+		out.URN, _ = parsed.URN()
+	}
+	if s.Offer != nil {
+		o := offerOf(s.Offer)
+		out.Offer = &o
+	}
+	for i := range s.Receipts {
+		out.Waiting = append(out.Waiting, offerOf(&s.Receipts[i]))
+	}
+	return out, nil
+}
+
+func offerOf(o *schemas.Offer) ItemOffer {
+	return ItemOffer{Party: o.Party, EventTime: time.Unix(0, o.EventTime).UTC(), Time: time.Unix(0, o.Time).UTC(), Locator: o.Locator}
+}
+
+func classOf(view View, id string) (*Class, error) {
+	head, err := view.TrailHead(schemas.TrailKey{Kind: schemas.ClassTrail, Subject: id})
+	if err != nil {
+		return nil, err
+	}
+	balances, err := view.Balances(id)
+	if err != nil {
+		return nil, err
+	}
+	if head.Count == 0 && len(balances) == 0 {
+		return nil, fault(schemas.NotFound, "the ledger has no record of "+clip(id))
+	}
+	if balances == nil {
+		balances = []schemas.Balance{}
+	}
+	return &Class{ID: id, Class: true, Balances: balances, Events: head.Count, Head: head.Root.String(), Height: view.Height(), Time: view.Time()}, nil
+}
+
+// getBundle answers the proof of an item's trails, or of its absence.
+func (g *Gateway) getBundle(w http.ResponseWriter, r *http.Request) {
+	_, err := parameters(r)
+	var id string
+	if err == nil {
+		id, _, err = subject(r)
+	}
+	var bundle []byte
+	if err == nil {
+		bundle, err = g.ledger.Bundle(r.Context(), id)
+	}
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Disposition", `attachment; filename="item.bundle"`)
+	writeBody(w, http.StatusOK, typeBundle, bundle)
+}

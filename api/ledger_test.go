@@ -1,0 +1,518 @@
+package api_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// fakeLedger is a ledger of one node in memory. It signs for real, and decides as
+// the rules do on what a gateway can see: duplicates, repeated eventIDs, atomic
+// transactions, expiry. What it does with a transaction the test chooses.
+type fakeLedger struct {
+	t     *testing.T
+	codec *schemas.Codec
+	key   ed25519.PrivateKey
+
+	mu         sync.Mutex // guards what follows
+	changed    chan struct{}
+	height     int64
+	now        time.Time
+	quorum     bool  // commit what is broadcast at once
+	down       error // what Broadcast answers instead
+	refuse     func(*schemas.Transaction) *schemas.Fault
+	lose       bool  // take what is broadcast, and lose it
+	signErr    error // what Sign answers instead
+	life       int64 // heights until expiry
+	viewFaults int   // how many views expire before one can be read
+	pool       [][]byte
+	network    api.Network
+
+	broadcasts int
+	signed     int
+	commits    map[schemas.Hash]*commit
+	order      []*commit
+	records    []schemas.Record
+	duplicates map[string]int // record
+	eventIDs   map[string]int
+}
+
+type commit struct {
+	tx      *schemas.Transaction
+	receipt schemas.Receipt
+}
+
+func newLedger(t *testing.T) *fakeLedger {
+	codec, err := schemas.NewCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := sha256.Sum256([]byte("acme-farms"))
+	return &fakeLedger{t: t, codec: codec, key: ed25519.NewKeyFromSeed(seed[:]), changed: make(chan struct{}), height: 1, quorum: true, life: 100,
+		now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), commits: map[schemas.Hash]*commit{}, duplicates: map[string]int{}, eventIDs: map[string]int{},
+		network: api.Network{ChainID: "test", Rules: 1, Partner: "acme-farms", Quorum: true}}
+}
+
+// set changes the ledger, and wakes who waits.
+func (l *fakeLedger) set(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
+	l.wake()
+}
+
+func (l *fakeLedger) wake() {
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// restore brings the quorum back and commits what waits.
+func (l *fakeLedger) restore() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.quorum, l.down, l.lose, l.refuse = true, nil, false, nil
+	pool := l.pool
+	l.pool = nil
+	for _, raw := range pool {
+		l.commit(raw)
+	}
+	l.wake()
+}
+
+// pass lets empty blocks pass.
+func (l *fakeLedger) pass(heights int64) { l.set(func() { l.height += heights; l.pool = nil }) }
+
+func (l *fakeLedger) Sign(actor string, atomic bool, events []*schemas.Event) (api.Signed, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.signErr != nil {
+		return api.Signed{}, l.signErr
+	}
+	l.signed++
+	d := schemas.Draft{ChainID: "test", Partner: "acme-farms", KeyID: "gateway", Actor: actor, Atomic: atomic, Events: events,
+		Expiry: uint64(l.height + l.life), Nonce: random(schemas.NonceSize), Secret: random(32)}
+	for _, e := range events {
+		d.DuplicateKeys = append(d.DuplicateKeys, schemas.DuplicateKeyOf([]byte("secret"), e))
+	}
+	raw, id, err := l.codec.Sign(d, l.key)
+	if err != nil {
+		return api.Signed{}, err
+	}
+	tx, err := l.codec.Decode(raw)
+	if err != nil {
+		return api.Signed{}, err
+	}
+	out := api.Signed{Raw: raw, ID: id, Expiry: int64(d.Expiry)}
+	for i := range tx.Messages {
+		out.Digests, out.IDs = append(out.Digests, tx.Messages[i].Digest), append(out.IDs, tx.Messages[i].EventIDOf())
+	}
+	return out, nil
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
+
+func (l *fakeLedger) Broadcast(_ context.Context, raw []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.wake()
+	l.broadcasts++
+	if l.down != nil {
+		return l.down
+	}
+	tx, err := l.codec.Decode(raw)
+	if err != nil {
+		return err
+	}
+	if l.refuse != nil {
+		if f := l.refuse(tx); f != nil {
+			return f
+		}
+	}
+	switch {
+	case int64(tx.Header.Expiry) <= l.height: // first, as admission does
+		return &schemas.Fault{Code: schemas.Expired, Detail: "expired"}
+	case l.commits[tx.ID] != nil:
+		return &schemas.Fault{Code: schemas.Replayed, Detail: "admitted before"}
+	case l.lose:
+	case l.quorum:
+		l.commit(raw)
+	case !slices.ContainsFunc(l.pool, func(other []byte) bool { return slices.Equal(other, raw) }):
+		l.pool = append(l.pool, raw)
+	}
+	return nil
+}
+
+// commit makes a block of one transaction; l.mu is held.
+func (l *fakeLedger) commit(raw []byte) {
+	tx, err := l.codec.Decode(raw)
+	if err != nil {
+		l.t.Errorf("an undecodable transaction was broadcast: %v", err)
+		return
+	}
+	if l.commits[tx.ID] != nil || int64(tx.Header.Expiry) <= l.height {
+		return
+	}
+	l.height++
+	l.now = l.now.Add(time.Second)
+	r := l.execute(tx, true)
+	l.commits[tx.ID] = &commit{tx: tx, receipt: r}
+	l.order = append(l.order, l.commits[tx.ID])
+}
+
+func (l *fakeLedger) execute(tx *schemas.Transaction, keep bool) schemas.Receipt {
+	r := schemas.Receipt{Transaction: tx.ID, Height: l.height, Time: l.now, Events: []schemas.EventReceipt{}}
+	mark := len(l.records)
+	undo := func() {
+		for k, n := range l.duplicates {
+			if n >= mark {
+				delete(l.duplicates, k)
+			}
+		}
+		for k, n := range l.eventIDs {
+			if n >= mark {
+				delete(l.eventIDs, k)
+			}
+		}
+		l.records = l.records[:mark]
+	}
+	refused := -1
+	for i := range tx.Messages {
+		e := l.message(tx, i)
+		if e.Code != schemas.OK && refused < 0 {
+			refused = i
+		}
+		r.Events = append(r.Events, e)
+	}
+	if tx.Header.Atomic && refused >= 0 {
+		undo()
+		for i := range r.Events {
+			if i != refused {
+				r.Events[i].Code, r.Events[i].Effect = schemas.Undone, schemas.NoEffect
+			}
+		}
+	}
+	if !keep {
+		undo()
+	}
+	return r
+}
+
+func (l *fakeLedger) message(tx *schemas.Transaction, i int) schemas.EventReceipt {
+	m := &tx.Messages[i]
+	e := schemas.EventReceipt{EventID: m.EventIDOf(), Digest: m.Digest, Effect: schemas.Observation, Flags: []schemas.Code{}}
+	if n, ok := l.duplicates[string(m.DuplicateKey)]; ok && len(m.DuplicateKey) > 0 {
+		first := l.records[n]
+		e.EventID, e.Effect = first.EventID, schemas.Duplicate
+		e.First = &schemas.FirstReceipt{Transaction: first.Transaction, Time: first.Time, Locator: first.Locator,
+			EventReceipt: schemas.EventReceipt{EventID: first.EventID, Digest: first.Digest, Effect: first.Result.Effect}}
+		return e
+	}
+	if _, ok := l.eventIDs[e.EventID]; ok && m.Event.Skeleton.Declaration == nil {
+		e.Code, e.Effect = schemas.EventIDConflict, schemas.NoEffect
+		return e
+	}
+	if m.Event.Skeleton.Action != schemas.ActionObserve {
+		e.Effect = schemas.Applied
+	}
+	l.duplicates[string(m.DuplicateKey)], l.eventIDs[e.EventID] = len(l.records), len(l.records)
+	l.records = append(l.records, schemas.Record{Locator: schemas.Locator{Height: l.height, Index: uint32(i)}, Time: l.now, Partner: tx.Header.Partner,
+		KeyID: tx.Header.KeyId, Actor: tx.Header.Actor, Transaction: tx.ID, Kind: m.Kind, EventID: e.EventID, Digest: m.Digest,
+		Result: schemas.Result{Effect: e.Effect}, Skeleton: &m.Event.Skeleton, Body: m.Event.Body})
+	return e
+}
+
+func (l *fakeLedger) Await(ctx context.Context, id schemas.Hash, expiry int64) (*schemas.Receipt, error) {
+	for {
+		l.mu.Lock()
+		c, height, changed := l.commits[id], l.height, l.changed
+		l.mu.Unlock()
+		switch {
+		case c != nil:
+			r := c.receipt
+			return &r, nil
+		case height >= expiry:
+			return nil, api.ErrExpired
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (l *fakeLedger) DryRun(_ context.Context, actor string, atomic bool, events []*schemas.Event) (*schemas.Receipt, error) {
+	signed, err := l.Sign(actor, atomic, events)
+	if err != nil {
+		return nil, err
+	}
+	tx, err := l.codec.Decode(signed.Raw)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.execute(tx, false)
+	return &r, nil
+}
+
+func (l *fakeLedger) Bundle(_ context.Context, id string) ([]byte, error) {
+	return append([]byte("bundle\x00"), id...), nil
+}
+
+func (l *fakeLedger) Trust(context.Context) (*api.Trust, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return &api.Trust{ChainID: "test", Height: l.height, Time: l.now, HeaderHash: "00", ValidatorSetHash: "01"}, nil
+}
+
+func (l *fakeLedger) Network(context.Context) (*api.Network, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.network
+	n.Height, n.Time = l.height, l.now
+	return &n, nil
+}
+
+func (l *fakeLedger) Watch(height int64) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.height > height {
+		done := make(chan struct{})
+		close(done)
+		return done
+	}
+	return l.changed
+}
+
+// committed are the transactions on the ledger, in order.
+func (l *fakeLedger) committed() []*commit {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.order)
+}
+
+// count tells how many events are recorded.
+func (l *fakeLedger) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.records)
+}
+
+func (l *fakeLedger) sent() (signed, broadcasts int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.signed, l.broadcasts
+}
+
+func (l *fakeLedger) View() (api.View, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.viewFaults > 0 {
+		l.viewFaults--
+		return &fakeView{height: -1}, nil
+	}
+	commits := map[schemas.Hash]*commit{}
+	for id, c := range l.commits {
+		commits[id] = c
+	}
+	return &fakeView{height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits}, nil
+}
+
+func (l *fakeLedger) ViewAt(int64) (api.View, error) {
+	return nil, &schemas.Fault{Code: schemas.ViewExpired}
+}
+
+// fakeView answers by looking at every record. A view of height -1 has expired.
+type fakeView struct {
+	height  int64
+	now     time.Time
+	records []schemas.Record
+	commits map[schemas.Hash]*commit
+}
+
+var _ api.View = (*fakeView)(nil)
+
+func (v *fakeView) expired() error {
+	if v.height < 0 {
+		return &schemas.Fault{Code: schemas.ViewExpired, Detail: "too old"}
+	}
+	return nil
+}
+
+func (v *fakeView) Height() int64   { return v.height }
+func (v *fakeView) Time() time.Time { return v.now }
+
+func names(r *schemas.Record, id string, anywhere bool) bool {
+	s := r.Skeleton
+	all := s.EPCs
+	if anywhere {
+		all = append(append([]string{s.ParentID}, s.EPCs...), s.OutputEPCs...)
+	}
+	return slices.Contains(all, id)
+}
+
+func (v *fakeView) trail(key schemas.TrailKey) (out []schemas.Record) {
+	for _, r := range v.records {
+		switch key.Kind {
+		case schemas.CustodyTrail:
+			if names(&r, key.Subject, true) && r.Result.Effect == schemas.Applied {
+				out = append(out, r)
+			}
+		case schemas.ObservationTrail:
+			if names(&r, key.Subject, true) && r.Result.Effect != schemas.Applied {
+				out = append(out, r)
+			}
+		case schemas.ClassTrail:
+			if slices.ContainsFunc(r.Skeleton.Quantities, func(q schemas.Quantity) bool { return q.Class == key.Subject }) {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+func (v *fakeView) Item(id string) (*schemas.ItemState, error) {
+	if err := v.expired(); err != nil {
+		return nil, err
+	}
+	s := &schemas.ItemState{ID: id, Custodian: "acme-farms"}
+	s.Custody, _ = v.TrailHead(schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: id})
+	s.Observations, _ = v.TrailHead(schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: id})
+	if s.Custody.Count+s.Observations.Count == 0 {
+		return nil, nil
+	}
+	s.Disposition = "active"
+	return s, nil
+}
+
+func (v *fakeView) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Record, error) {
+	all := v.trail(key)
+	if from > uint64(len(all)) {
+		return nil, v.expired()
+	}
+	all = all[from:]
+	return all[:min(limit, len(all))], v.expired()
+}
+
+func (v *fakeView) TrailHead(key schemas.TrailKey) (schemas.Head, error) {
+	n := len(v.trail(key))
+	if n == 0 {
+		return schemas.Head{}, v.expired()
+	}
+	return schemas.Head{Root: schemas.Sum("fake", binary.AppendUvarint(nil, uint64(n))), Count: uint64(n)}, v.expired()
+}
+
+func (v *fakeView) Balances(class string) ([]schemas.Balance, error) {
+	if len(v.trail(schemas.TrailKey{Kind: schemas.ClassTrail, Subject: class})) == 0 {
+		return nil, v.expired()
+	}
+	return []schemas.Balance{{Partner: "acme-farms", UOM: "KGM", Quantity: "12.5", Known: true}}, v.expired()
+}
+
+func (v *fakeView) Events(_ context.Context, q schemas.EventQuery) (out []schemas.Record, more bool, err error) {
+	if err := v.expired(); err != nil {
+		return nil, false, err
+	}
+	var all []schemas.Record
+	for _, r := range v.records {
+		if matches(&r, &q) {
+			all = append(all, r)
+		}
+	}
+	compare := func(a, b schemas.Record) int {
+		c := a.Locator.Compare(b.Locator)
+		if q.OrderBy == schemas.ByEventTime && a.Skeleton.EventTime != b.Skeleton.EventTime {
+			c = 1
+			if a.Skeleton.EventTime < b.Skeleton.EventTime {
+				c = -1
+			}
+		}
+		if !q.Ascending {
+			c = -c
+		}
+		return c
+	}
+	slices.SortFunc(all, compare)
+	if q.After != nil {
+		last := schemas.Record{Locator: *q.After, Skeleton: &schemas.Skeleton{EventTime: q.AfterTime}}
+		all = slices.DeleteFunc(all, func(r schemas.Record) bool { return compare(r, last) <= 0 })
+	}
+	if len(all) > q.Limit {
+		return all[:q.Limit], true, nil
+	}
+	return all, false, nil
+}
+
+func matches(r *schemas.Record, q *schemas.EventQuery) bool {
+	s := r.Skeleton
+	in := func(list []string, s string) bool { return len(list) == 0 || slices.Contains(list, s) }
+	some := func(list []string, anywhere bool) bool {
+		return len(list) == 0 || slices.ContainsFunc(list, func(id string) bool { return names(r, id, anywhere) })
+	}
+	eventTime := time.Unix(0, s.EventTime)
+	return r.Height <= q.MaxHeight && in(q.BizSteps, s.BizStep) && in(q.Dispositions, s.Disposition) && in(q.EventIDs, r.EventID) &&
+		(len(q.EventTypes) == 0 || slices.Contains(q.EventTypes, s.Type)) && (len(q.Actions) == 0 || slices.Contains(q.Actions, s.Action)) &&
+		some(q.MatchEPC, false) && some(q.MatchAnyEPC, true) &&
+		(q.GEEventTime == nil || !eventTime.Before(*q.GEEventTime)) && (q.LTEventTime == nil || eventTime.Before(*q.LTEventTime)) &&
+		(q.GERecordTime == nil || !r.Time.Before(*q.GERecordTime)) && (q.LTRecordTime == nil || r.Time.Before(*q.LTRecordTime))
+}
+
+func (v *fakeView) EventsByID(eventID string) (out []schemas.Record, err error) {
+	for _, r := range v.records {
+		if r.EventID == eventID {
+			out = append(out, r)
+		}
+	}
+	return out, v.expired()
+}
+
+func (v *fakeView) Trace(_ context.Context, q schemas.TraceQuery) (*schemas.Trace, error) {
+	t := &schemas.Trace{ID: q.ID, Height: v.height, Items: []schemas.TraceItem{{ID: q.ID, Direction: fmt.Sprint(q.Direction, q.MaxDepth)}}, Edges: []schemas.TraceEdge{}, Gaps: []schemas.TraceGap{}}
+	for _, r := range v.records {
+		if names(&r, q.ID, true) {
+			t.Events = append(t.Events, r)
+		}
+	}
+	return t, v.expired()
+}
+
+func (v *fakeView) Exceptions(partner string, before *schemas.Locator, limit int) (out []schemas.Record, more bool, err error) {
+	for i := len(v.records) - 1; i >= 0; i-- {
+		r := v.records[i]
+		if r.Partner == partner && (before == nil || r.Locator.Compare(*before) < 0) {
+			out = append(out, r)
+		}
+	}
+	if len(out) > limit {
+		return out[:limit], true, v.expired()
+	}
+	return out, false, v.expired()
+}
+
+func (v *fakeView) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.TransactionInfo, error) {
+	c := v.commits[id]
+	if c == nil {
+		return nil, nil, v.expired()
+	}
+	r, h := c.receipt, c.tx.Header
+	return &r, &schemas.TransactionInfo{Partner: h.Partner, KeyID: h.KeyId, Actor: h.Actor, Expiry: int64(h.Expiry), Atomic: h.Atomic}, v.expired()
+}
+
+func (v *fakeView) Partners() ([]schemas.Partner, error) {
+	return []schemas.Partner{{ID: "acme-farms", Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}}, v.expired()
+}

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// response notes what was answered, for the log and the metrics.
+type response struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *response) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// observe gives each request an id, logs and counts it, and turns a panic into an
+// answer without internals.
+func (g *Gateway) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var id [8]byte
+		rand.Read(id[:]) // never fails: crypto/rand ends the program instead
+		state := &requestState{id: hex.EncodeToString(id[:])}
+		r = withState(r, state)
+		out := &response{ResponseWriter: w}
+		out.Header().Set("X-Request-Id", state.id)
+		out.Header().Set("X-Content-Type-Options", "nosniff")
+		began := time.Now()
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				g.metrics.panics.Inc()
+				g.log.Error("panic while answering", slog.String("request", state.id), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+				if out.status == 0 {
+					writeProblem(out, problemOf(r, fault(schemas.Internal, "the node met a fault of its own")))
+				}
+			}
+			took := time.Since(began)
+			route := routeOf(r)
+			g.metrics.observe(r.Method, route, out.status, took)
+			g.log.Debug("request", slog.String("request", state.id), slog.String("method", r.Method), slog.String("route", route),
+				slog.Int("status", out.status), slog.Int64("bytes", out.bytes), slog.Duration("took", took), slog.String("key", state.key.ID))
+		}()
+		next.ServeHTTP(out, r)
+	})
+}
+
+// routeOf is the pattern that a request matched: a bounded set, unlike paths.
+func routeOf(r *http.Request) string {
+	if c := chi.RouteContext(r.Context()); c != nil {
+		if p := c.RoutePattern(); p != "" {
+			return p
+		}
+	}
+	return "none"
+}
+
+// target checks the request target's length, and makes the router match it
+// before percent-decoding: identifiers hold slashes, as %2F.
+func (g *Gateway) target(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.RequestURI) > g.limits.URI || len(r.URL.Path) > g.limits.URI {
+			g.fail(w, r, fault(schemas.URITooLong, fmt.Sprintf("the request target is longer than %d bytes", g.limits.URI)))
+			return
+		}
+		r.URL.RawPath = r.URL.EscapedPath()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// reading bounds how many reads are worked on.
+func (g *Gateway) reading(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		leave, err := g.reads.enter(0)
+		if err != nil {
+			g.fail(w, r, err)
+			return
+		}
+		defer leave()
+		next.ServeHTTP(w, r)
+	})
+}

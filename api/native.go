@@ -1,0 +1,183 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/waybill-ledger/waybill/api/local"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Exceptions is a page of flagged records that concern a partner, newest first.
+type Exceptions struct {
+	Partner       string   `json:"partner"`
+	Height        int64    `json:"height"`
+	Records       []Record `json:"records"`
+	NextPageToken string   `json:"nextPageToken,omitempty"`
+}
+
+// getExceptions lists what somebody should look at.
+func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
+	q, err := parameters(r, "partner", "perPage", "nextPageToken")
+	out := Exceptions{Partner: g.cfg.Partner}
+	if p, ok := q["partner"]; ok {
+		out.Partner = p
+	}
+	var limit int
+	if err == nil {
+		limit, err = perPage(q)
+	}
+	var before *schemas.Locator
+	if text, ok := q["nextPageToken"]; err == nil && ok {
+		before, err = parseLocatorToken(text)
+	}
+	if err == nil {
+		err = g.read(func(view View) error {
+			records, more, err := view.Exceptions(out.Partner, before, limit)
+			if err != nil {
+				return err
+			}
+			out.Height, out.NextPageToken = view.Height(), ""
+			if more && len(records) > 0 {
+				out.NextPageToken = locatorToken(records[len(records)-1].Locator)
+			}
+			out.Records, err = recordsOf(records)
+			return err
+		})
+	}
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	if out.NextPageToken != "" {
+		linkNext(w, r, out.NextPageToken)
+	}
+	g.writeJSON(w, r, http.StatusOK, out)
+}
+
+// Transaction is a committed transaction: its receipt, and who signed it.
+type Transaction struct {
+	*schemas.Receipt
+	*schemas.TransactionInfo
+}
+
+// getTransaction answers a transaction's receipt.
+func (g *Gateway) getTransaction(w http.ResponseWriter, r *http.Request) {
+	_, err := parameters(r)
+	var hash schemas.Hash
+	if err == nil {
+		var text string
+		if text, err = segment(r, "hash"); err == nil {
+			err = hash.UnmarshalText([]byte(text))
+		}
+	}
+	var out Transaction
+	if err == nil {
+		err = g.read(func(view View) error {
+			out.Receipt, out.TransactionInfo, err = view.Transaction(hash)
+			if err == nil && out.Receipt == nil {
+				err = fault(schemas.NotFound, "no such transaction is on the ledger")
+			}
+			return err
+		})
+	}
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	g.writeJSON(w, r, http.StatusOK, out)
+}
+
+// postTransaction broadcasts a transaction that its client signed, and waits for
+// its commit. Nobody here can sign it again: what expires is refused for good.
+func (g *Gateway) postTransaction(w http.ResponseWriter, r *http.Request) {
+	g.write(w, r, schemas.MaxTransaction, func(body []byte, dry bool) (*answer, error) {
+		if dry {
+			return g.dryTransaction(r, body)
+		}
+		return g.once(r, body, func(res *reservation) (*answer, error) {
+			tx, err := g.outbox.codec.Decode(body)
+			if err != nil {
+				return nil, err
+			}
+			s := newSubmission(res, time.Now())
+			s.client = true
+			e := newEntry(s.job, tx.Header.Actor, tx.Header.Atomic, Signed{Raw: body, ID: tx.ID, Expiry: int64(tx.Header.Expiry)})
+			e.Client, e.waits = true, []*submission{s}
+			e.Parts = []local.Part{{Job: s.job, Messages: len(tx.Messages), Answer: s.answer}}
+			if err := g.outbox.accept([]*entry{e}); err != nil {
+				return nil, err
+			}
+			return g.await(r, s)
+		})
+	})
+}
+
+// dryTransaction answers what a client's transaction would get. Only the node's
+// own partner's can be told.
+func (g *Gateway) dryTransaction(r *http.Request, body []byte) (*answer, error) {
+	tx, err := g.outbox.codec.Decode(body)
+	if err != nil {
+		return nil, err
+	}
+	if tx.Header.Partner != g.cfg.Partner {
+		return nil, fault(schemas.Unsupported, "a dry run of another partner's transaction")
+	}
+	events := make([]*schemas.Event, len(tx.Messages))
+	for i := range tx.Messages {
+		events[i] = tx.Messages[i].Event
+	}
+	return g.dryRun(r, tx.Header.Atomic, events)
+}
+
+// getNetwork tells the node's view of the network.
+func (g *Gateway) getNetwork(w http.ResponseWriter, r *http.Request) {
+	_, err := parameters(r)
+	var network *Network
+	if err == nil {
+		network, err = g.ledger.Network(r.Context())
+	}
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	g.writeJSON(w, r, http.StatusOK, network)
+}
+
+// getTrust answers an auditor's root of trust.
+func (g *Gateway) getTrust(w http.ResponseWriter, r *http.Request) {
+	_, err := parameters(r)
+	var trust *Trust
+	if err == nil {
+		trust, err = g.ledger.Trust(r.Context())
+	}
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	g.writeJSON(w, r, http.StatusOK, trust)
+}
+
+// Partners are the organisations on the ledger.
+type Partners struct {
+	Height   int64             `json:"height"`
+	Partners []schemas.Partner `json:"partners"`
+}
+
+// getPartners lists the partners.
+func (g *Gateway) getPartners(w http.ResponseWriter, r *http.Request) {
+	_, err := parameters(r)
+	out := Partners{}
+	if err == nil {
+		err = g.read(func(view View) error {
+			out.Height = view.Height()
+			out.Partners, err = view.Partners()
+			return err
+		})
+	}
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	g.writeJSON(w, r, http.StatusOK, out)
+}

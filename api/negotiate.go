@@ -1,0 +1,213 @@
+package api
+
+import (
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Media types.
+const (
+	typeJSON        = "application/json"
+	typeLD          = "application/ld+json"
+	typeProblem     = "application/problem+json"
+	typeBundle      = "application/vnd.waybill.bundle"
+	typeTransaction = "application/vnd.waybill.transaction"
+	typeBinary      = "application/octet-stream"
+)
+
+// Versions of the standard that are spoken here.
+const (
+	epcisVersion = "2.0.0"
+	cbvVersion   = "2.0.0"
+)
+
+// accepting answers 406 unless one of the types may be given, and gives the first
+// that may.
+func (g *Gateway) accepting(types ...string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			accept := strings.Join(r.Header.Values("Accept"), ",")
+			chosen := choose(accept, types)
+			if chosen == "" {
+				g.fail(w, r, fault(schemas.NotAcceptable, "this can be given as "+strings.Join(types, ", ")))
+				return
+			}
+			if chosen != types[0] {
+				w.Header().Set("Content-Type", chosen)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// choose picks the offered type that an Accept header likes best, the first of
+// equals; "" when it takes none (RFC 9110, 12.5.1).
+func choose(accept string, offered []string) string {
+	if strings.TrimSpace(accept) == "" {
+		return offered[0]
+	}
+	best, bestQ := "", 0.0
+	for _, o := range offered {
+		if q := quality(accept, o); q > bestQ {
+			best, bestQ = o, q
+		}
+	}
+	return best
+}
+
+// quality is the weight that the most specific matching range gives a type.
+func quality(accept, offered string) float64 {
+	group, _, _ := strings.Cut(offered, "/")
+	q, specific := 0.0, 0
+	for part := range strings.SplitSeq(accept, ",") {
+		name, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		s := 0
+		switch name {
+		case offered:
+			s = 3
+		case group + "/*":
+			s = 2
+		case "*/*":
+			s = 1
+		}
+		if s < specific || s == 0 {
+			continue
+		}
+		weight := 1.0
+		if text, ok := params["q"]; ok {
+			if weight, err = strconv.ParseFloat(text, 64); err != nil || weight < 0 || weight > 1 {
+				continue
+			}
+		}
+		q, specific = weight, s
+	}
+	return q
+}
+
+// sending answers 415 unless the body has one of the types. A body without a type
+// is taken as the first.
+func (g *Gateway) sending(types ...string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !readable(r.Header, types) {
+				g.fail(w, r, fault(schemas.UnsupportedMediaType, "this is read as "+strings.Join(types, ", ")+", as UTF-8, without a content encoding"))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func readable(h http.Header, types []string) bool {
+	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return false
+	}
+	text := h.Get("Content-Type")
+	if text == "" {
+		return true
+	}
+	name, params, err := mime.ParseMediaType(text)
+	if err != nil {
+		return false
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return false
+	}
+	for _, t := range types {
+		if name == t {
+			return true
+		}
+	}
+	return false
+}
+
+// standard announces and checks the versions of EPCIS and CBV (EPCIS 2.0, 12.6).
+func (g *Gateway) standard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("GS1-EPCIS-Version", epcisVersion)
+		h.Set("GS1-EPCIS-Min", epcisVersion)
+		h.Set("GS1-EPCIS-Max", epcisVersion)
+		h.Set("GS1-CBV-Version", cbvVersion)
+		h.Set("GS1-CBV-Min", cbvVersion)
+		h.Set("GS1-CBV-Max", cbvVersion)
+		h.Set("GS1-EPC-Format", "Never_Translates")
+		h.Set("GS1-Vendor-Version", g.vendorVersion())
+		h.Set("GS1-EPCIS-Capture-Limit", strconv.Itoa(g.limits.CaptureEvents))
+		h.Set("GS1-EPCIS-Capture-File-Size-Limit", strconv.FormatInt(g.limits.CaptureBytes, 10))
+		if err := checkVersions(r.Header); err != nil {
+			g.fail(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (g *Gateway) vendorVersion() string {
+	if g.cfg.Version == "" {
+		return "waybill"
+	}
+	return "waybill/" + g.cfg.Version
+}
+
+// checkVersions refuses what asks for another version, or for answers in another
+// form of identifiers than events were submitted in.
+func checkVersions(h http.Header) error {
+	refuse := func(name, value string) error {
+		return fault(schemas.NotAcceptable, name+": "+clip(value)+" is not spoken here")
+	}
+	for _, name := range []string{"GS1-EPCIS-Version", "GS1-CBV-Version"} {
+		if v := h.Get(name); v != "" && version(v) != 20 {
+			return refuse(name, v)
+		}
+	}
+	for _, name := range []string{"GS1-EPCIS-Min", "GS1-CBV-Min"} {
+		if v := h.Get(name); v != "" && (version(v) < 0 || version(v) > 20) {
+			return refuse(name, v)
+		}
+	}
+	for _, name := range []string{"GS1-EPCIS-Max", "GS1-CBV-Max"} {
+		if v := h.Get(name); v != "" && version(v) < 20 {
+			return refuse(name, v)
+		}
+	}
+	if v := h.Get("GS1-EPC-Format"); v != "" && v != "Never_Translates" {
+		return refuse("GS1-EPC-Format", v)
+	}
+	return nil
+}
+
+// version reads "2", "2.0" and "2.0.0" as 20; -1 is none.
+func version(s string) int {
+	parts := strings.Split(s, ".")
+	if len(parts) > 3 {
+		return -1
+	}
+	out := 0
+	for i := range 2 {
+		n := 0
+		if i < len(parts) {
+			var err error
+			if n, err = strconv.Atoi(parts[i]); err != nil || n < 0 || n > 9 {
+				return -1
+			}
+		}
+		out = 10*out + n
+	}
+	return out
+}
+
+// discover answers OPTIONS with what a resource does.
+func (g *Gateway) discover(allow string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", allow)
+		w.WriteHeader(http.StatusNoContent)
+	}
+}

@@ -1,0 +1,273 @@
+package api_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	dbm "github.com/cosmos/cosmos-db"
+
+	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// hasty is limits whose requests are answered 202 soon.
+func hasty() api.Limits {
+	l := defaults()
+	l.Acknowledge = 30 * time.Millisecond
+	return l
+}
+
+// TestAcceptedWithoutQuorum: what was accepted while nothing can be committed is
+// committed once, when it can be again, whether or not the gateway was killed in
+// between, and however it came.
+func TestAcceptedWithoutQuorum(t *testing.T) {
+	for _, gather := range []int{1, 100} {
+		for _, kill := range []bool{false, true} {
+			for _, down := range []error{nil, api.ErrUnavailable} {
+				t.Run(fmt.Sprintf("gather %d, kill %t, down %v", gather, kill, down), func(t *testing.T) {
+					limits := hasty()
+					limits.Gather = gather
+					h := newHarness(t, limits)
+					h.ledger.set(func() { h.ledger.quorum, h.ledger.down = false, down })
+					single := h.do("POST", "/epcis/v2/events", event(1)).want(t, 202).header.Get("Location")
+					whole := h.do("POST", "/epcis/v2/capture", document(event(2), event(3))).want(t, 202).header.Get("Location")
+					if j := into[api.Job](t, h.do("GET", single, "").want(t, 200)); !j.Running || j.Success {
+						t.Fatalf("a job without quorum: %+v", j)
+					}
+					if kill {
+						h.stop()
+						h.start()
+						if j := into[api.Job](t, h.do("GET", single, "").want(t, 200)); !j.Running {
+							t.Fatalf("after the kill: %+v", j)
+						}
+					}
+					h.ledger.restore()
+					for location, events := range map[string]int{single: 1, whole: 2} {
+						j := h.job(location)
+						if !j.Success || j.Receipt == nil || len(j.Receipt.Events) != events {
+							t.Fatalf("job %s: %+v", location, j)
+						}
+					}
+					if n := h.ledger.count(); n != 3 {
+						t.Fatalf("%d events recorded, 3 were accepted", n)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestSignedAgain: what expired without being committed is signed again under the
+// same job, and recorded once.
+func TestSignedAgain(t *testing.T) {
+	h := newHarness(t, hasty())
+	h.ledger.set(func() { h.ledger.quorum, h.ledger.lose = false, true })
+	single := h.do("POST", "/epcis/v2/events", event(1)).want(t, 202).header.Get("Location")
+	whole := h.do("POST", "/epcis/v2/capture", document(event(2), event(3)), "GS1-Capture-Error-Behaviour", "proceed").want(t, 202).header.Get("Location")
+	before, _ := h.ledger.sent()
+	h.ledger.pass(h.ledger.life + 1)
+	eventually(t, "both are signed again", func() bool { n, _ := h.ledger.sent(); return n >= before+2 })
+	h.ledger.restore()
+	for _, location := range []string{single, whole} {
+		if j := h.job(location); !j.Success {
+			t.Fatalf("job %s: %+v", location, j)
+		}
+	}
+	if n := h.ledger.count(); n != 3 {
+		t.Fatalf("%d events recorded", n)
+	}
+}
+
+// TestNeverAFalseFailure: bytes that the network may have are not refused because
+// a later broadcast is: they may still be committed.
+func TestNeverAFalseFailure(t *testing.T) {
+	h := newHarness(t, hasty())
+	h.ledger.set(func() { h.ledger.quorum = false })
+	location := h.do("POST", "/epcis/v2/events", event(1)).want(t, 202).header.Get("Location")
+	h.stop()
+	h.ledger.set(func() {
+		h.ledger.refuse = func(*schemas.Transaction) *schemas.Fault {
+			return &schemas.Fault{Code: schemas.KeyNotValid, Detail: "rotated"}
+		}
+	})
+	_, before := h.ledger.sent()
+	h.start()
+	eventually(t, "it is broadcast again", func() bool { _, n := h.ledger.sent(); return n > before })
+	if j := into[api.Job](t, h.do("GET", location, "").want(t, 200)); !j.Running || len(j.Errors) != 0 {
+		t.Fatalf("refused too early: %+v", j)
+	}
+	h.ledger.restore()
+	if j := h.job(location); !j.Success || h.ledger.count() != 1 {
+		t.Fatalf("job: %+v", j)
+	}
+}
+
+// TestRefusedFinally: a refusal of bytes that nobody has is told at once; after
+// expiry what is signed again is refused, and the job tells it.
+func TestRefusedFinally(t *testing.T) {
+	h := newHarness(t, hasty())
+	refuse := func(*schemas.Transaction) *schemas.Fault {
+		return &schemas.Fault{Code: schemas.KeyNotValid, Detail: "rotated"}
+	}
+	h.ledger.set(func() { h.ledger.refuse = refuse })
+	h.do("POST", "/epcis/v2/events", event(1)).problem(t, 400, "key_not_valid")
+	j := h.job(h.do("POST", "/epcis/v2/capture", document(event(2))).want(t, 202).header.Get("Location"))
+	if j.Success || len(j.Errors) != 1 || j.Errors[0].Code != schemas.KeyNotValid || j.Errors[0].Pointer != "/epcisBody/eventList/0" {
+		t.Fatalf("job: %+v", j)
+	}
+
+	h.ledger.set(func() { h.ledger.refuse, h.ledger.quorum, h.ledger.lose = nil, false, true })
+	location := h.do("POST", "/epcis/v2/events", event(3)).want(t, 202).header.Get("Location")
+	h.ledger.set(func() { h.ledger.refuse, h.ledger.height = refuse, h.ledger.height+h.ledger.life+1 })
+	if j := h.job(location); j.Success || len(j.Errors) != 1 || j.Errors[0].Code != schemas.KeyNotValid {
+		t.Fatalf("job: %+v", j)
+	}
+	if n := h.ledger.count(); n != 0 {
+		t.Fatalf("%d events recorded", n)
+	}
+}
+
+// TestOneFaultRefusesNobodyElse: events that share a signature share no fate.
+func TestOneFaultRefusesNobodyElse(t *testing.T) {
+	limits := defaults()
+	limits.GatherTime, limits.Gather = 50*time.Millisecond, 8
+	h := newHarness(t, limits)
+	h.ledger.set(func() {
+		h.ledger.refuse = func(tx *schemas.Transaction) *schemas.Fault {
+			for _, m := range tx.Messages {
+				if strings.Contains(string(m.Event.Body), "9521234.054321.3\"") {
+					return &schemas.Fault{Code: schemas.BadEncoding, Detail: "poison"}
+				}
+			}
+			return nil
+		}
+	})
+	statuses := h.parallel(8, func(i int) (reply, error) { return h.try("POST", "/epcis/v2/events", event(i)) })
+	for i, r := range statuses {
+		if want := map[bool]int{true: 400, false: 201}[i == 3]; r.status != want {
+			t.Errorf("event %d: %d %s", i, r.status, r.body)
+		}
+	}
+	if n := h.ledger.count(); n != 7 {
+		t.Fatalf("%d events recorded", n)
+	}
+}
+
+// parallel makes n requests at once.
+func (h *harness) parallel(n int, do func(int) (reply, error)) []reply {
+	h.t.Helper()
+	out := make([]reply, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			var err error
+			if out[i], err = do(i); err != nil {
+				h.t.Errorf("request %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// TestGathered: events that come together share signatures, and each answer has
+// its own event alone.
+func TestGathered(t *testing.T) {
+	limits := defaults()
+	limits.GatherTime, limits.Gather = 20*time.Millisecond, 20
+	h := newHarness(t, limits)
+	for i, r := range h.parallel(60, func(i int) (reply, error) { return h.try("POST", "/epcis/v2/events", event(i)) }) {
+		r.want(t, 201)
+		receipt := into[schemas.Receipt](t, r)
+		if len(receipt.Events) != 1 {
+			t.Fatalf("event %d: %s", i, r.body)
+		}
+		got := h.do("GET", r.header.Get("Location"), "").want(t, 200)
+		if !strings.Contains(string(got.body), fmt.Sprintf("9521234.054321.%d\"", i)) {
+			t.Fatalf("event %d got another's receipt: %s", i, got.body)
+		}
+	}
+	if signed, _ := h.ledger.sent(); signed > 30 {
+		t.Fatalf("%d signatures for 60 events", signed)
+	}
+	if n := h.ledger.count(); n != 60 {
+		t.Fatalf("%d events recorded", n)
+	}
+}
+
+// failing is a database whose synced writes fail when told to.
+type failing struct {
+	dbm.DB
+	mu   sync.Mutex
+	fail error
+}
+
+func (f *failing) set(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = err
+}
+
+func (f *failing) NewBatch() dbm.Batch { return &failingBatch{f.DB.NewBatch(), f} }
+
+type failingBatch struct {
+	dbm.Batch
+	db *failing
+}
+
+func (b *failingBatch) WriteSync() error {
+	b.db.mu.Lock()
+	err := b.db.fail
+	b.db.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return b.Batch.WriteSync()
+}
+
+// TestNothingIsSentBeforeItIsSynced: when the disk refuses the outbox, nothing is
+// broadcast and nobody is told that it was accepted.
+func TestNothingIsSentBeforeItIsSynced(t *testing.T) {
+	h := newHarness(t, defaults())
+	h.stop()
+	broken := &failing{DB: h.db.DB}
+	h.db.DB = broken
+	h.start()
+	broken.set(errors.New("disk full"))
+	h.do("POST", "/epcis/v2/events", event(1), "Idempotency-Key", "a").problem(t, 500, "internal")
+	h.do("POST", "/epcis/v2/capture", document(event(2))).problem(t, 500, "internal")
+	if _, n := h.ledger.sent(); n != 0 {
+		t.Fatalf("%d broadcasts of what is not on the disk", n)
+	}
+	broken.set(nil)
+	h.do("POST", "/epcis/v2/events", event(1), "Idempotency-Key", "a").want(t, 201)
+}
+
+// TestOutboxIsBounded: beyond its bound captures are told to come back, and
+// nothing of them is kept.
+func TestOutboxIsBounded(t *testing.T) {
+	limits := hasty()
+	limits.Outbox, limits.Gather = 3, 1
+	h := newHarness(t, limits)
+	h.ledger.set(func() { h.ledger.quorum = false })
+	for i := range 3 {
+		h.do("POST", "/epcis/v2/events", event(i)).want(t, 202)
+	}
+	r := h.do("POST", "/epcis/v2/events", event(4))
+	r.problem(t, 503, "overloaded")
+	if r.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	h.ledger.restore()
+	eventually(t, "there is room again", func() bool {
+		return h.do("POST", "/epcis/v2/events", event(4)).status == http.StatusCreated
+	})
+	if n := h.ledger.count(); n != 4 {
+		t.Fatalf("%d events recorded", n)
+	}
+}

@@ -1,0 +1,180 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Problem is an RFC 9457 problem document: what every error is answered with.
+type Problem struct {
+	Type     string       `json:"type"` // epcisException:NAME under /epcis/v2
+	Title    string       `json:"title"`
+	Status   int          `json:"status"`
+	Code     schemas.Code `json:"code"`
+	Detail   string       `json:"detail,omitempty"`
+	Pointer  string       `json:"pointer,omitempty"` // RFC 6901, into what was sent
+	Hint     string       `json:"hint,omitempty"`
+	Instance string       `json:"instance,omitempty"` // the request, as logs name it
+	// Errors are all that is wrong, where there is more than one thing.
+	Errors []Problem `json:"errors,omitempty"`
+	// Receipt is that of a refused event: the refusal itself is on the ledger.
+	Receipt *schemas.Receipt `json:"receipt,omitempty"`
+	// RetryAfter is in seconds; it is sent as a header.
+	RetryAfter int `json:"-"`
+}
+
+// Error returns the code, the place and the detail in one line.
+func (p *Problem) Error() string {
+	f := schemas.Fault{Code: p.Code, Pointer: p.Pointer, Detail: p.Detail}
+	return f.Error()
+}
+
+// fault makes an error that the gateway answers with.
+func fault(code schemas.Code, detail string) *schemas.Fault {
+	return &schemas.Fault{Code: code, Detail: detail}
+}
+
+// problemOf turns any error into a problem document. What is no fault of the
+// request is told as such; internals go to the log only.
+func problemOf(r *http.Request, err error) *Problem {
+	var p *Problem
+	if errors.As(err, &p) {
+		return p.of(r)
+	}
+	f := faultOf(err)
+	p = &Problem{Code: f.Code, Detail: f.Detail, Pointer: f.Pointer}
+	switch f.Code {
+	case schemas.Unavailable, schemas.Overloaded, schemas.RateLimited, schemas.InProgress:
+		p.RetryAfter = 1
+	}
+	return p.of(r)
+}
+
+// faultOf finds the fault in an error.
+func faultOf(err error) *schemas.Fault {
+	var f *schemas.Fault
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, ErrUnavailable):
+		return fault(schemas.Unavailable, "the node cannot take this now")
+	default:
+		return fault(schemas.Internal, "the node met a fault of its own")
+	}
+}
+
+// of fills in what follows from the code and the request.
+func (p *Problem) of(r *http.Request) *Problem {
+	return p.in(isEPCIS(r), r.Method, requestID(r))
+}
+
+// in fills in what follows from the code, the kind of interface and the request.
+func (p *Problem) in(epcis bool, method, request string) *Problem {
+	q := *p
+	if q.Status == 0 {
+		q.Status = q.Code.Status()
+	}
+	if q.Status < http.StatusBadRequest { // a code that is a flag, never alone an answer
+		q.Status = http.StatusInternalServerError
+	}
+	q.Title = strings.ReplaceAll(q.Code.String(), "_", " ")
+	q.Hint = q.Code.Hint()
+	q.Type = "urn:waybill:code:" + q.Code.String()
+	if epcis {
+		q.Type = "epcisException:" + exception(q.Code, method)
+	}
+	if request != "" {
+		q.Instance = "urn:waybill:request:" + request
+	}
+	q.Errors = nil
+	for i := range p.Errors {
+		q.Errors = append(q.Errors, *p.Errors[i].in(epcis, method, ""))
+	}
+	return &q
+}
+
+func isEPCIS(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/epcis/") }
+
+// exception is the exception of EPCIS 2.0 (12.6) that a code is told as.
+func exception(code schemas.Code, method string) string {
+	switch code {
+	case schemas.Unauthorized, schemas.Forbidden:
+		return "SecurityException"
+	case schemas.NotFound:
+		return "NoSuchResourceException"
+	case schemas.NotAcceptable:
+		return "NotAcceptableException"
+	case schemas.UnsupportedMediaType:
+		return "UnsupportedMediaTypeException"
+	case schemas.EventIDConflict, schemas.IdempotencyConflict, schemas.Replayed:
+		return "ResourceAlreadyExistsException"
+	case schemas.TooLarge, schemas.TransactionTooLarge:
+		if method == http.MethodGet {
+			return "QueryTooLargeException"
+		}
+		return "CaptureLimitExceededException"
+	case schemas.URITooLong:
+		return "URITooLongException"
+	case schemas.BadParameter, schemas.ViewExpired:
+		if method == http.MethodGet {
+			return "QueryParameterException"
+		}
+		return "ValidationException"
+	}
+	if status := code.Status(); status == http.StatusBadRequest || status == http.StatusConflict {
+		return "ValidationException"
+	}
+	return "ImplementationException"
+}
+
+// fail answers a request with an error.
+func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemOf(r, err)
+	if p.Status >= http.StatusInternalServerError && p.Code != schemas.Unavailable && p.Code != schemas.Overloaded {
+		g.log.Error("request failed", slog.String("request", requestID(r)), slog.String("route", routeOf(r)), slog.Any("error", err))
+	}
+	writeProblem(w, p)
+}
+
+func writeProblem(w http.ResponseWriter, p *Problem) {
+	body, err := json.Marshal(p)
+	if err != nil { // cannot be: a problem holds nothing that JSON lacks
+		body = []byte(`{"title":"internal","status":500,"code":"internal"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
+	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="waybill"`)
+	}
+	w.WriteHeader(p.Status)
+	w.Write(body) // an error here is the client's connection
+}
+
+// writeJSON answers with a JSON document.
+func (g *Gateway) writeJSON(w http.ResponseWriter, r *http.Request, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	writeBody(w, status, "application/json", body)
+}
+
+func writeBody(w http.ResponseWriter, status int, mediaType string, body []byte) {
+	h := w.Header()
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", mediaType)
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	w.Write(body) // an error here is the client's connection
+}

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/waybill-ledger/waybill/api/local"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// routes is everything that the gateway answers.
+func (g *Gateway) routes() (http.Handler, error) {
+	m := chi.NewRouter()
+	m.Use(g.observe, g.target, middleware.GetHead)
+	m.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		g.fail(w, r, fault(schemas.NotFound, "no such resource: "+clip(r.URL.Path)))
+	})
+	m.MethodNotAllowed(g.methodNotAllowed(m))
+	m.Group(func(open chi.Router) {
+		open.Get("/livez", g.getLive)
+		open.Get("/readyz", g.getReady)
+		open.Get("/openapi.json", g.getOpenAPI)
+		open.Get("/", g.getIndex)
+		open.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(g.cfg.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	})
+	m.Route("/epcis/v2", g.epcisRoutes)
+	m.Route("/api/v1", g.nativeRoutes)
+	return m, nil
+}
+
+func (g *Gateway) epcisRoutes(m chi.Router) {
+	m.Use(g.standard)
+	m.Options("/", g.discover("GET, OPTIONS"))
+	m.Options("/events", g.discover("GET, HEAD, POST, OPTIONS"))
+	m.Options("/events/{eventID}", g.discover("GET, HEAD, OPTIONS"))
+	m.Options("/capture", g.discover("GET, HEAD, POST, OPTIONS"))
+	m.Options("/capture/{captureID}", g.discover("GET, HEAD, OPTIONS"))
+	m.Group(func(m chi.Router) {
+		m.Use(g.allow(local.Capture), g.accepting(typeJSON, typeLD), g.sending(typeJSON, typeLD))
+		m.Post("/events", g.postEvent)
+		m.Post("/capture", g.postCapture)
+	})
+	m.Group(func(m chi.Router) {
+		m.Use(g.allow(local.Capture), g.accepting(typeJSON, typeLD), g.reading)
+		m.Get("/capture", g.listJobs)
+		m.Get("/capture/{captureID}", g.getJob)
+	})
+	m.Group(func(m chi.Router) {
+		m.Use(g.allow(local.Query), g.accepting(typeJSON, typeLD), g.reading)
+		m.Get("/events", g.getEvents)
+		m.Get("/events/{eventID}", g.getEvent)
+	})
+}
+
+func (g *Gateway) nativeRoutes(m chi.Router) {
+	m.Group(func(m chi.Router) {
+		m.Use(g.allow(local.Query), g.accepting(typeJSON), g.reading)
+		m.Get("/items/{id}", g.getItem)
+		m.Get("/items/{id}/trail", g.getTrail)
+		m.Get("/items/{id}/trace", g.getTrace)
+		m.Get("/exceptions", g.getExceptions)
+		m.Get("/transactions/{hash}", g.getTransaction)
+		m.Get("/network", g.getNetwork)
+		m.Get("/partners", g.getPartners)
+		m.Get("/trust", g.getTrust)
+	})
+	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary), g.reading).Get("/items/{id}/bundle", g.getBundle)
+	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)
+}
+
+// methodNotAllowed answers with the methods that the resource has.
+func (g *Gateway) methodNotAllowed(m chi.Router) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
+			if m.Match(chi.NewRouteContext(), method, r.URL.RawPath) {
+				w.Header().Add("Allow", method)
+			}
+		}
+		g.fail(w, r, fault(schemas.MethodNotAllowed, fmt.Sprintf("%s is not done here", clip(r.Method))))
+	}
+}
