@@ -46,8 +46,10 @@ type App struct {
 	blocks   Blocks
 	logger   *slog.Logger
 	onCommit func(Committed)
+	probe    func(*message) // set by tests
 
 	genesis atomic.Pointer[genesis]
+	founded atomic.Pointer[founding]
 
 	// What follows belongs to the consensus methods alone.
 	initial  func(height int64) *store.Block // begins the first block, with the genesis state
@@ -132,6 +134,7 @@ func (a *App) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.Re
 		return nil, fmt.Errorf("hashing the genesis state: %w", err)
 	}
 	a.setGenesis(req.ChainId, g.Partners)
+	a.founded.Store(newFounding(g))
 	return &abci.ResponseInitChain{AppHash: root[:]}, nil
 }
 
@@ -147,6 +150,38 @@ func writeGenesis(b *store.Block, chainID string, g *schemas.Genesis) *store.Blo
 		b.Set(schemas.KeyKey(k.Partner, k.ID), k.Append(nil), nil)
 	}
 	return b
+}
+
+// founding is the state before the first block as admission reads it: partners
+// and keys, and no transactions.
+type founding struct{ values map[string][]byte }
+
+func newFounding(g *schemas.Genesis) *founding {
+	f := &founding{values: map[string][]byte{}}
+	for _, p := range g.Partners {
+		f.values[string(schemas.PartnerKey(p.ID))] = p.Append(nil)
+	}
+	for _, k := range g.Keys {
+		f.values[string(schemas.KeyKey(k.Partner, k.ID))] = k.Append(nil)
+	}
+	return f
+}
+
+// Get returns a value of the genesis state.
+func (f *founding) Get(key []byte) (value, aside []byte, err error) {
+	return f.values[string(key)], nil, nil
+}
+
+// Row returns nothing: no block has written a row.
+func (f *founding) Row([]byte) ([]byte, error) { return nil, nil }
+
+// before is the state before the next block.
+func (a *App) before() (state reader, height int64) {
+	view := a.store.Latest()
+	if f := a.founded.Load(); f != nil && view.Height() == 0 {
+		return f, 0
+	}
+	return view, view.Height()
 }
 
 func (a *App) setGenesis(chainID string, partners []schemas.Partner) {

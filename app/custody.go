@@ -53,6 +53,7 @@ func (m *message) hold(id string, commissioning bool) *item {
 	if it.Ended && !commissioning {
 		m.flag(schemas.EndedItem)
 	}
+	it.own = true
 	m.touch(it, changed)
 	return it
 }
@@ -81,6 +82,7 @@ func (m *message) withdraw(it *item) {
 // pass moves custody. Every offer and every waiting receipt lapses with it.
 func (m *message) pass(it *item, to string) {
 	it.Custodian = to
+	it.own = it.own || to == m.partner
 	it.Offer, it.Receipts = nil, nil
 	m.touch(it, changed)
 	m.result.Effect = schemas.Applied
@@ -139,10 +141,10 @@ func (m *message) outermost(id string) *item {
 // receiver is the party that the event names as the new possessor, sender the one
 // that it names as the former: a partner's id, or External and the party's GLN or
 // identifier; "" where it names none.
-func (m *message) receiver() string { return m.possessor(m.event.Destinations) }
-func (m *message) sender() string   { return m.possessor(m.event.Sources) }
+func (m *message) receiver() string { return possessor(m.byGLN, m.event.Destinations) }
+func (m *message) sender() string   { return possessor(m.byGLN, m.event.Sources) }
 
-func (m *message) possessor(parties []schemas.Party) string {
+func possessor(byGLN map[string]string, parties []schemas.Party) string {
 	for _, d := range parties {
 		if d.Type != possessing {
 			continue
@@ -155,7 +157,7 @@ func (m *message) possessor(parties []schemas.Party) string {
 		if !ok {
 			return schemas.External + d.ID
 		}
-		if partner, ok := m.byGLN[gln]; ok {
+		if partner, ok := byGLN[gln]; ok {
 			return partner
 		}
 		return schemas.External + gln
@@ -210,8 +212,19 @@ func (m *message) offerItem(it *item, to string) {
 		m.pass(it, to)
 		return
 	}
-	it.Offer = m.open(to)
+	it.Offer, it.Receipts = m.open(to), m.standing(it.Receipts)
 	m.touch(it, changed)
+}
+
+// standing are the receipts that have not waited too long.
+func (m *message) standing(receipts []schemas.Offer) []schemas.Offer {
+	var kept []schemas.Offer
+	for _, r := range receipts {
+		if m.now()-r.Time <= maxWaiting {
+			kept = append(kept, r)
+		}
+	}
+	return kept
 }
 
 func (m *message) open(party string) *schemas.Offer {
@@ -305,9 +318,9 @@ func (m *message) receive(it *item) {
 // await keeps a receipt that came before its offer. One partner has one that
 // waits for an item; those that have waited too long make room.
 func (m *message) await(it *item) {
-	kept := it.Receipts[:0:0]
-	for _, r := range it.Receipts {
-		if r.Party != m.partner && m.now()-r.Time <= maxWaiting {
+	var kept []schemas.Offer
+	for _, r := range m.standing(it.Receipts) {
+		if r.Party != m.partner {
 			kept = append(kept, r)
 		}
 	}

@@ -36,6 +36,7 @@ const (
 	fieldBizStep        = 's'
 	fieldClass          = 'c' // of quantityList and childQuantityList
 	fieldDisposition    = 'd'
+	fieldParent         = 'p' // that is no item and so has no trail
 	fieldReadPoint      = 'r'
 	fieldTransformation = 'x'
 )
@@ -116,10 +117,15 @@ func (m *message) indexEvent() {
 	when := append(sortable(e.EventTime), m.at.Append(nil)...)
 	s := sketchOf(e, m.msg.Event.BizLocation, m.msg.Event.ReadPoint)
 	m.led.PutRow(append([]byte{rowTime}, when...), s[:])
+	parent := e.ParentID
+	if m.parent() != "" {
+		parent = ""
+	}
 	for _, f := range [...]struct {
 		field byte
 		value string
 	}{
+		{fieldParent, parent},
 		{fieldBizStep, e.BizStep}, {fieldDisposition, e.Disposition}, {fieldTransformation, e.TransformationID},
 		{fieldBizLocation, m.msg.Event.BizLocation}, {fieldReadPoint, m.msg.Event.ReadPoint},
 	} {

@@ -191,12 +191,7 @@ func (m *message) receiveLot(q schemas.Quantity) {
 		return
 	}
 	key := receiptsKey(q, m.partner)
-	var kept []schemas.Offer
-	for _, r := range m.offers(key) {
-		if m.now()-r.Time <= maxWaiting {
-			kept = append(kept, r)
-		}
-	}
+	kept := m.standing(m.offers(key))
 	if len(kept) >= maxLots {
 		m.flag(schemas.TooManyOpen)
 	} else {

@@ -12,8 +12,8 @@ import (
 // CheckTx says whether a transaction may enter the mempool. It is a courtesy: the
 // block is judged again.
 func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
-	view := a.store.Latest()
-	if _, err := a.admission(view, view.Height()+1).admit(req.Tx); err != nil {
+	state, height := a.before()
+	if _, err := a.admission(state, height+1).admit(req.Tx); err != nil {
 		code, known := faultCode(err)
 		if !known {
 			a.logger.Error("checking a transaction", "error", err)
@@ -36,7 +36,8 @@ func faultCode(err error) (schemas.Code, bool) {
 // PrepareProposal offers what the mempool has, without what may not be in a
 // block. It never offers more bytes than it was asked for.
 func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
-	ad := a.admission(a.store.Latest(), req.Height)
+	state, _ := a.before()
+	ad := a.admission(state, req.Height)
 	out := make([][]byte, 0, len(req.Txs))
 	size := int64(0)
 	for _, raw := range req.Txs {
@@ -57,7 +58,8 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 // ProcessProposal votes down a block that holds what class A refuses. Conflicts
 // between honest transactions are no such thing: the rules answer them by codes.
 func (a *App) ProcessProposal(_ context.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
-	ad := a.admission(a.store.Latest(), req.Height)
+	state, _ := a.before()
+	ad := a.admission(state, req.Height)
 	for i, raw := range req.Txs {
 		if _, err := ad.admit(raw); err != nil {
 			a.logger.Warn("a proposal is refused", "height", req.Height, "position", i, "error", err)

@@ -26,12 +26,13 @@ func eventReceipt(eventID string, digest schemas.Hash, r *schemas.Result) schema
 	return schemas.EventReceipt{EventID: eventID, Digest: digest, Code: r.Code, Effect: r.Effect, Flags: append([]schemas.Code{}, r.Flags...)}
 }
 
-// completeReceipt fills in the first receipts of duplicates.
+// completeReceipt fills in the first receipts of duplicates. An event without an
+// eventID of its own has the one that was derived when it was recorded.
 func (v *View) completeReceipt(r *schemas.Receipt) error {
 	for i := range r.Events {
 		first := r.Events[i].First
-		if first == nil {
-			continue
+		if first == nil || first.Height > v.Height() {
+			continue // none, or one of a dry run, which the archive does not have
 		}
 		record, err := v.bare(first.Locator)
 		if err != nil {
@@ -39,6 +40,7 @@ func (v *View) completeReceipt(r *schemas.Receipt) error {
 		}
 		first.Transaction, first.Time = record.Transaction, record.Time
 		first.EventReceipt = eventReceipt(record.EventID, record.Digest, &record.Result)
+		r.Events[i].EventID = record.EventID
 	}
 	return nil
 }

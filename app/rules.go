@@ -71,6 +71,9 @@ func (m *message) execute() {
 	m.save()
 	m.register()
 	m.indexEvent()
+	if m.probe != nil {
+		m.probe(m)
+	}
 }
 
 // apply runs the rule of the event's type.
@@ -212,7 +215,7 @@ func (m *message) dispose() {
 		if m.event.Type == schemas.TransformationEvent && it.Ended {
 			continue // an input: the disposition is of what came out
 		}
-		if it.Disposition != m.event.Disposition && (it.touched == changed || m.custodian(it) == m.partner) {
+		if it.Disposition != m.event.Disposition && (it.own || m.custodian(it) == m.partner) {
 			it.Disposition = m.event.Disposition
 			m.touch(it, changed)
 		}

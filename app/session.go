@@ -33,6 +33,7 @@ type block struct {
 	height int64
 	time   time.Time
 	byGLN  map[string]string // GLN to partner id, only ever looked up
+	probe  func(*message)    // tests look in here; nil in a node
 
 	// registered are the entries for the register of the partner whose
 	// transaction runs; they are appended at its end, all at once.
@@ -101,6 +102,7 @@ type item struct {
 	custody      log
 	observations log
 	touched      trail
+	own          bool // the author holds it, or did until this message
 }
 
 // trail says to which of an item's trails a message belongs. What changes the

@@ -1,0 +1,10 @@
+package app
+
+// TestingOnlyProbe calls f with the eventID of every event when the rules are done
+// with it and all its writes are made. What f panics with, a rule panicked with.
+func (a *App) TestingOnlyProbe(f func(eventID string)) {
+	a.probe = func(m *message) { f(m.event.EventID) }
+}
+
+// TestingOnlyForget drops what the application remembers of transactions.
+func (a *App) TestingOnlyForget() { a.memo = newMemo(1 << 10) }

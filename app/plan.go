@@ -1,0 +1,315 @@
+package app
+
+import (
+	"errors"
+	"iter"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// probed is how many rows of a range are counted to find the shortest.
+const probed = 256
+
+// maxSorted is how many rows are sorted in memory rather than read in the order
+// that a query asks for.
+const maxSorted = 1 << 14
+
+// choice is a range of rows that holds every record that a query asks for.
+type choice struct {
+	size  int // rows; of a range by time no more than probed are counted
+	items []string
+	ids   []string
+	field byte
+	of    []string // values of the field
+}
+
+// source returns the candidates of the shortest range, in the query's order,
+// behind the page before.
+func (c *query) source() (iter.Seq2[candidate, error], error) {
+	best := choice{size: -1}
+	consider := func(o choice, err error) error {
+		if err == nil && (best.size < 0 || o.size < best.size) {
+			best = o
+		}
+		return err
+	}
+	if len(c.EventIDs) > 0 {
+		best = choice{size: len(c.EventIDs), ids: c.EventIDs}
+	}
+	for _, items := range [][]string{c.MatchEPC, c.MatchAnyEPC} {
+		if len(items) > 0 {
+			if err := consider(c.sizeOfItems(items)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, f := range [...]choice{
+		{field: fieldClass, of: c.MatchEPCClass}, {field: fieldBizLocation, of: c.BizLocations}, {field: fieldReadPoint, of: c.ReadPoints},
+		{field: fieldDisposition, of: c.Dispositions}, {field: fieldBizStep, of: c.BizSteps},
+	} {
+		if len(f.of) > 0 {
+			if err := consider(c.sizeOfField(f)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	switch {
+	case best.ids != nil:
+		return c.byID(best.ids)
+	case best.items != nil:
+		return c.byItems(best.items)
+	}
+	return c.byRange(best)
+}
+
+// byRange reads rows that are ordered by event time, or the ledger itself.
+func (c *query) byRange(best choice) (iter.Seq2[candidate, error], error) {
+	prefixes := [][]byte{{rowTime}}
+	if best.field != 0 {
+		prefixes = prefixes[:0]
+		for _, value := range best.of {
+			prefixes = append(prefixes, fieldPrefix(best.field, value))
+		}
+	}
+	if c.OrderBy == schemas.ByEventTime {
+		return c.merged(prefixes), nil
+	}
+	if best.field == 0 {
+		return c.ledger(), nil
+	}
+	// The ledger's order is asked of a range in another: a short one is sorted.
+	var list []candidate
+	for _, prefix := range prefixes {
+		for cand, err := range c.rows(prefix, false) {
+			if err != nil {
+				return nil, c.view.answered(err)
+			}
+			if list = append(list, cand); len(list) > maxSorted {
+				return c.ledger(), nil
+			}
+		}
+	}
+	return c.listed(list), nil
+}
+
+func (c *query) sizeOfItems(items []string) (choice, error) {
+	o := choice{items: items}
+	for _, id := range items {
+		it, err := c.view.leaf(id)
+		if err != nil {
+			return o, err
+		}
+		if it != nil {
+			o.size += int(it.Custody.Count + it.Observations.Count)
+		}
+	}
+	return o, nil
+}
+
+func (c *query) sizeOfField(o choice) (choice, error) {
+	for _, value := range o.of {
+		n := 0
+		for _, err := range c.rows(fieldPrefix(o.field, value), true) {
+			if err != nil {
+				return o, c.view.answered(err)
+			}
+			if n++; n >= probed {
+				break
+			}
+		}
+		o.size += n
+	}
+	return o, nil
+}
+
+func (c *query) byID(ids []string) (iter.Seq2[candidate, error], error) {
+	var list []candidate
+	for _, id := range ids {
+		places, err := c.view.placesByID(id)
+		if err != nil {
+			return nil, err
+		}
+		for _, at := range places {
+			r, err := c.view.bare(at)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, candidate{time: r.Skeleton.EventTime, at: at})
+		}
+	}
+	return c.listed(list), nil
+}
+
+func (c *query) byItems(items []string) (iter.Seq2[candidate, error], error) {
+	var list []candidate
+	for _, id := range items {
+		for _, kind := range [...]schemas.TrailKind{schemas.CustodyTrail, schemas.ObservationTrail} {
+			for row, err := range c.view.at.Rows(trailPrefix(schemas.TrailKey{Kind: kind, Subject: id}), nil, false) {
+				if err != nil {
+					return nil, c.view.answered(err)
+				}
+				at, t, err := decodeTrailValue(row.Value)
+				if err != nil {
+					return nil, err
+				}
+				list = append(list, candidate{time: t, at: at})
+			}
+		}
+		// Parents that are no items, such as locations, have no trail.
+		for cand, err := range c.rows(fieldPrefix(fieldParent, id), false) {
+			if err != nil {
+				return nil, c.view.answered(err)
+			}
+			list = append(list, cand)
+		}
+	}
+	return c.listed(list), nil
+}
+
+// rows yields the rows behind a prefix that lie within the query's event times,
+// behind the page before where paged is set.
+func (c *query) rows(prefix []byte, paged bool) iter.Seq2[candidate, error] {
+	backwards := !c.Ascending && c.OrderBy == schemas.ByEventTime
+	var from []byte
+	switch {
+	case !backwards && c.GEEventTime != nil:
+		from = append(append([]byte{}, prefix...), sortable(c.GEEventTime.UnixNano())...)
+	case backwards && c.LTEventTime != nil:
+		from = append(append([]byte{}, prefix...), sortable(c.LTEventTime.UnixNano())...)
+	}
+	paged = paged && c.After != nil && c.OrderBy == schemas.ByEventTime
+	if paged && c.inTime(c.AfterTime) {
+		from = c.After.Append(append(append([]byte{}, prefix...), sortable(c.AfterTime)...))
+	}
+	return func(yield func(candidate, error) bool) {
+		for row, err := range c.view.at.Rows(prefix, from, backwards) {
+			var cand candidate
+			if err == nil {
+				cand, err = decodeTimed(row.Key[len(prefix):], row.Value)
+			}
+			if err != nil {
+				yield(cand, err)
+				return
+			}
+			if !c.inTime(cand.time) {
+				return // beyond the other end: the range begins inside
+			}
+			if paged && !c.behind(cand) {
+				continue
+			}
+			if !yield(cand, nil) {
+				return
+			}
+		}
+	}
+}
+
+// merged yields several ranges as one, in the order of event times.
+func (c *query) merged(prefixes [][]byte) iter.Seq2[candidate, error] {
+	if len(prefixes) == 1 {
+		return c.rows(prefixes[0], true)
+	}
+	return func(yield func(candidate, error) bool) {
+		heads := make([]candidate, 0, len(prefixes))
+		nexts := make([]func() (candidate, error, bool), 0, len(prefixes))
+		for _, prefix := range prefixes {
+			next, stop := iter.Pull2(c.rows(prefix, true))
+			defer stop()
+			if cand, err, ok := next(); err != nil {
+				yield(cand, err)
+				return
+			} else if ok {
+				heads, nexts = append(heads, cand), append(nexts, next)
+			}
+		}
+		var last *candidate
+		for len(heads) > 0 {
+			first := 0
+			for i := range heads {
+				if c.compare(heads[i], heads[first]) < 0 {
+					first = i
+				}
+			}
+			cand := heads[first]
+			if (last == nil || last.at != cand.at) && !yield(cand, nil) {
+				return
+			}
+			last = &cand
+			next, err, ok := nexts[first]()
+			if err != nil {
+				yield(next, err)
+				return
+			}
+			if heads[first] = next; !ok {
+				heads = append(heads[:first], heads[first+1:]...)
+				nexts = append(nexts[:first], nexts[first+1:]...)
+			}
+		}
+	}
+}
+
+// ledger yields every recorded event in the ledger's order.
+func (c *query) ledger() iter.Seq2[candidate, error] {
+	return func(yield func(candidate, error) bool) {
+		from := append([]byte{rowBodies}, be64(c.minHeight)...)
+		if !c.Ascending {
+			from = append([]byte{rowBodies}, be64(c.maxHeight+1)...)
+		}
+		if c.After != nil {
+			p := placeOf(*c.After)
+			from = append([]byte{rowBodies}, p[:]...)
+		}
+		for row, err := range c.view.at.Rows([]byte{rowBodies}, from, !c.Ascending) {
+			if err != nil {
+				yield(candidate{}, err)
+				return
+			}
+			switch h := int64(decodeUint64(row.Key[1:])); {
+			case c.Ascending && h > c.maxHeight, !c.Ascending && h < c.minHeight:
+				return
+			case h < c.minHeight, h > c.maxHeight:
+				continue // the page before ended outside
+			}
+			if !c.transactionsEvents(place(row.Key[1:]), yield) {
+				return
+			}
+		}
+	}
+}
+
+// transactionsEvents yields the events of one transaction, those that were
+// recorded.
+func (c *query) transactionsEvents(p place, yield func(candidate, error) bool) bool {
+	t, err := c.view.transaction(p)
+	if err != nil || t == nil {
+		return yield(candidate{}, err)
+	}
+	for n := range t.messages {
+		i := n
+		if !c.Ascending {
+			i = len(t.messages) - 1 - n
+		}
+		if r := &t.results[i]; r.Code != schemas.OK || r.Effect == schemas.Duplicate {
+			continue
+		}
+		at := schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)}
+		r, err := t.record(at)
+		if err != nil {
+			return yield(candidate{}, err)
+		}
+		cand := candidate{time: r.Skeleton.EventTime, at: at}
+		if c.behind(cand) && !yield(cand, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// decodeTimed reads the end of a key of the index: event time, then place.
+func decodeTimed(key, value []byte) (candidate, error) {
+	if len(key) != 8+schemas.LocatorSize {
+		return candidate{}, errors.New("a row of the index is damaged: run waybill check")
+	}
+	at, err := schemas.DecodeLocator(key[8:])
+	return candidate{time: unsortable(key), at: at, sketch: value}, err
+}

@@ -1,0 +1,382 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// A trace follows the history of an item: what happened to it and to what it was
+// inside of, as far up as that goes and never down to what was inside beside it;
+// upstream to the inputs of what made it; downstream to the outputs of what used
+// it. Containers that a transformation used or made stand for what was in them
+// then. Each step is remembered by item, interval and direction, so that it ends.
+
+// step is a part of the way: an item over an interval.
+type step struct {
+	id       string
+	span     span
+	up, down bool   // whether transformations are followed
+	contents span   // when what is inside goes the same way; empty for never
+	depth    int    // edges from the item asked for
+	branch   string // self, upstream or downstream
+}
+
+// tracer is a trace under way.
+type tracer struct {
+	histories
+	query  schemas.TraceQuery
+	out    *schemas.Trace
+	queue  []step
+	done   map[string][]step // steps taken, by item
+	items  map[string]bool
+	events map[schemas.Locator]*schemas.Record
+	edges  map[schemas.TraceEdge]bool // End left out
+	gaps   map[schemas.TraceGap]bool  // Detail left out
+}
+
+// looks is how many records a trace looks at, and links how many edges it may
+// have, for each event that it may answer: one event may name thousands of items.
+const (
+	looks = 16
+	links = 8
+	slack = 1024 // of either, however few events are asked for
+)
+
+// Trace follows an item's history.
+func (v *View) Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace, error) {
+	q.MaxDepth, q.MaxEvents = max(q.MaxDepth, 1), max(q.MaxEvents, 1)
+	t := &tracer{
+		histories: histories{view: v, ctx: ctx, limit: slack + looks*q.MaxEvents, events: map[string][]*schemas.Record{}, nodes: map[string][]*schemas.Record{}, stays: map[string][]*stay{}},
+		query:     q, out: &schemas.Trace{ID: q.ID, Height: v.Height(), Items: []schemas.TraceItem{}, Edges: []schemas.TraceEdge{}, Gaps: []schemas.TraceGap{}},
+		done: map[string][]step{}, items: map[string]bool{}, events: map[schemas.Locator]*schemas.Record{},
+		edges: map[schemas.TraceEdge]bool{}, gaps: map[schemas.TraceGap]bool{},
+	}
+	t.clash = func(id string, second *schemas.Record) {
+		t.gap("containment_conflict", id, second, "put into "+second.Skeleton.ParentID+" while it was inside another")
+	}
+	t.queue = []step{{id: q.ID, span: always, up: q.Direction&schemas.Upstream != 0, down: q.Direction&schemas.Downstream != 0, contents: always, branch: "self"}}
+	for len(t.queue) > 0 {
+		s := t.queue[0]
+		t.queue = t.queue[1:]
+		err := t.walk(s)
+		if errors.Is(err, errEnough) {
+			t.out.Truncated = true
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return t.out, t.finish()
+}
+
+// finish puts the events in order, with their bodies.
+func (t *tracer) finish() error {
+	found := make([]*schemas.Record, 0, len(t.events))
+	for _, r := range t.events { // in any order: sorted below
+		found = append(found, r)
+	}
+	slices.SortFunc(found, happened)
+	t.out.Events = make([]schemas.Record, len(found))
+	for i, r := range found {
+		if i%64 == 63 && t.ctx.Err() != nil {
+			return t.ctx.Err()
+		}
+		var err error
+		if t.out.Events[i], err = t.view.dressed(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// covered reports whether steps taken before make this one needless.
+func (t *tracer) covered(s step) bool {
+	for _, d := range t.done[s.id] {
+		if s.span.within(d.span) && (d.up || !s.up) && (d.down || !s.down) && (s.contents.empty() || s.contents.within(d.contents)) {
+			return true
+		}
+	}
+	return false
+}
+
+// walk takes one step.
+func (t *tracer) walk(s step) error {
+	if t.covered(s) {
+		return nil
+	}
+	if s.depth > t.query.MaxDepth {
+		t.out.Truncated = true
+		return nil
+	}
+	t.done[s.id] = append(t.done[s.id], s)
+	events, err := t.of(s.id)
+	if err != nil {
+		return err
+	}
+	class := t.meet(s)
+	for _, r := range events {
+		if !s.span.has(r.Skeleton.EventTime) {
+			continue
+		}
+		if err := t.keep(r); err != nil {
+			return err
+		}
+		t.missing(s.id, r)
+	}
+	for _, follow := range [...]func(step) error{t.containers, t.contained, t.made, t.used, t.unreceived} {
+		if err := follow(s); err != nil {
+			return err
+		}
+	}
+	if class && len(events) > 0 {
+		t.gap("lot_approximation", s.id, events[0], "what happened to any part of it is shown: which part is not told")
+	}
+	return nil
+}
+
+// enough ends a trace that has too many edges.
+func (t *tracer) enough() error {
+	if len(t.out.Edges) > slack+links*t.query.MaxEvents {
+		return errEnough
+	}
+	return t.ctx.Err()
+}
+
+// meet notes an item of the answer.
+func (t *tracer) meet(s step) (class bool) {
+	_, scheme, err := schemas.Canonical(s.id)
+	class = err == nil && scheme.Class()
+	if !t.items[s.id] {
+		t.items[s.id] = true
+		t.out.Items = append(t.out.Items, schemas.TraceItem{ID: s.id, Class: class, Depth: s.depth, Direction: s.branch})
+	}
+	return class
+}
+
+// keep adds an event to the answer.
+func (t *tracer) keep(r *schemas.Record) error {
+	if t.events[r.Locator] != nil {
+		return nil
+	}
+	if len(t.events) >= t.query.MaxEvents {
+		return errEnough
+	}
+	t.events[r.Locator] = r
+	return nil
+}
+
+// missing notes what an event itself leaves out.
+func (t *tracer) missing(id string, r *schemas.Record) {
+	e := r.Skeleton
+	if (e.Type == schemas.AggregationEvent || e.Type == schemas.AssociationEvent) && e.ParentID == "" {
+		t.gap("hidden_parent", id, r, "seen inside something that the event does not name")
+	}
+}
+
+// containers follows what the item was inside of, while it was.
+func (t *tracer) containers(s step) error {
+	stays, err := t.inside(s.id)
+	if err != nil {
+		return err
+	}
+	for _, in := range stays {
+		over := in.and(s.span)
+		if over.empty() {
+			continue
+		}
+		if err := t.stayed(s.id, in); err != nil {
+			return err
+		}
+		if _, scheme, err := schemas.Canonical(in.parent); err == nil && (scheme == schemas.SGLN || scheme == schemas.PGLN) {
+			continue // a place: what else happens there is not the item's history
+		}
+		// What uses a container uses what is in it.
+		t.follow(step{id: in.parent, span: over, down: s.down, depth: s.depth + 1, branch: s.branch})
+	}
+	return nil
+}
+
+// stayed notes a containment with its evidence.
+func (t *tracer) stayed(child string, in *stay) error {
+	for _, r := range []*schemas.Record{in.event, in.ended} {
+		if r != nil {
+			if err := t.keep(r); err != nil {
+				return err
+			}
+		}
+	}
+	var end *time.Time
+	if in.ended != nil {
+		at := timeOf(in.ended)
+		end = &at
+	}
+	t.edge(in.kind(), child, in.parent, in.event, end)
+	return nil
+}
+
+// contained follows what was inside the item.
+func (t *tracer) contained(s step) error {
+	if s.contents.empty() || !s.up && !s.down {
+		return nil
+	}
+	events, err := t.of(s.id)
+	if err != nil {
+		return err
+	}
+	for _, r := range events {
+		e := r.Skeleton
+		if e.Type != schemas.AggregationEvent && e.Type != schemas.AssociationEvent || e.Action != schemas.ActionAdd || e.ParentID != s.id {
+			continue
+		}
+		children := slices.Clone(e.EPCs)
+		for _, q := range e.Quantities {
+			children = append(children, q.Class)
+		}
+		for _, child := range children {
+			if err := t.child(s, child); err != nil {
+				return err
+			}
+		}
+		if err := t.enough(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tracer) child(s step, child string) error {
+	stays, err := t.inside(child)
+	if err != nil {
+		return err
+	}
+	for _, in := range stays {
+		over := in.and(s.contents)
+		if in.parent != s.id || over.empty() {
+			continue
+		}
+		if err := t.stayed(child, in); err != nil {
+			return err
+		}
+		way := in.span
+		if s.up {
+			way.from, way.to = always.from, min(way.to, s.span.to)
+		}
+		if s.down {
+			way.to = always.to
+		}
+		t.follow(step{id: child, span: way, up: s.up, down: s.down, contents: over, depth: s.depth + 1, branch: s.branch})
+	}
+	return nil
+}
+
+// made follows the transformations that made the item, to their inputs.
+func (t *tracer) made(s step) error {
+	if !s.up {
+		return nil
+	}
+	return t.transformations(s, outputs, inputs, func(input string, by *schemas.Record) step {
+		at := by.Skeleton.EventTime
+		return step{id: input, span: span{always.from, at}, up: true, contents: span{at - 1, at}, depth: s.depth + 1, branch: "upstream"}
+	})
+}
+
+// used follows the transformations that used the item, to their outputs.
+func (t *tracer) used(s step) error {
+	if !s.down {
+		return nil
+	}
+	return t.transformations(s, inputs, outputs, func(output string, by *schemas.Record) step {
+		at := by.Skeleton.EventTime
+		return step{id: output, span: span{at, always.to}, down: true, contents: span{at, at + 1}, depth: s.depth + 1, branch: "downstream"}
+	})
+}
+
+func inputs(e *schemas.Skeleton) []string  { return named(e.EPCs, e.Quantities) }
+func outputs(e *schemas.Skeleton) []string { return named(e.OutputEPCs, e.OutputQuantities) }
+
+func named(epcs []string, quantities []schemas.Quantity) []string {
+	out := slices.Clone(epcs)
+	for _, q := range quantities {
+		out = append(out, q.Class)
+	}
+	return out
+}
+
+// transformations follows those that name the item on the near side to what they
+// name on the far side. Events of one transformationID are one transformation.
+func (t *tracer) transformations(s step, near, far func(*schemas.Skeleton) []string, next func(string, *schemas.Record) step) error {
+	events, err := t.of(s.id)
+	if err != nil {
+		return err
+	}
+	for _, r := range events {
+		at := r.Skeleton.EventTime
+		if r.Skeleton.Type != schemas.TransformationEvent || at < s.span.from || at > s.span.to || !slices.Contains(near(r.Skeleton), s.id) {
+			continue
+		}
+		node, err := t.node(r)
+		if err != nil {
+			return err
+		}
+		for _, part := range node {
+			others := far(part.Skeleton)
+			if len(others) > 0 || part == r {
+				if err := t.keep(part); err != nil {
+					return err
+				}
+			}
+			for _, other := range others {
+				if other == s.id {
+					continue
+				}
+				step := next(other, part)
+				if step.up {
+					t.edge("transformation", other, s.id, part, nil)
+				} else {
+					t.edge("transformation", s.id, other, part, nil)
+				}
+				t.follow(step)
+			}
+			if err := t.enough(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *tracer) follow(s step) {
+	if !t.covered(s) {
+		t.queue = append(t.queue, s)
+	}
+}
+
+func timeOf(r *schemas.Record) time.Time { return time.Unix(0, r.Skeleton.EventTime).UTC() }
+
+// edge notes a link, once, and whether it rests on a claim alone.
+func (t *tracer) edge(kind, from, to string, r *schemas.Record, end *time.Time) {
+	e := schemas.TraceEdge{Kind: kind, From: from, To: to, Start: timeOf(r), Event: r.EventID, At: r.Locator}
+	if t.edges[e] {
+		return
+	}
+	t.edges[e] = true
+	e.End = end
+	t.out.Edges = append(t.out.Edges, e)
+	if r.Result.Effect == schemas.Claim {
+		t.gap("claim", from, r, "told by "+r.Partner+", who did not hold it")
+	}
+}
+
+func (t *tracer) gap(kind, id string, r *schemas.Record, detail string) {
+	g := schemas.TraceGap{Kind: kind, ID: id, Event: r.EventID, At: r.Locator}
+	if !t.gaps[g] {
+		t.gaps[g] = true
+		g.Detail = detail
+		t.out.Gaps = append(t.out.Gaps, g)
+	}
+}
