@@ -42,10 +42,7 @@ func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.S
 	rand.Read(draft.Secret)
 	height, _, _ := l.waits.last()
 	draft.Expiry = uint64(height + l.settings.ExpiryHeights)
-	draft.DuplicateKeys = make([][]byte, len(events))
-	for i, e := range events {
-		draft.DuplicateKeys[i] = schemas.DuplicateKeyOf(l.keys.Duplicates, e)
-	}
+	draft.DuplicateKeys = l.duplicateKeys(events)
 	raw, id, digests, err := l.codec.SignDigests(draft, l.keys.Partner)
 	if err != nil {
 		return api.Signed{}, err
@@ -116,12 +113,16 @@ func (l *ledger) Await(ctx context.Context, id schemas.Hash, expiry int64) (*sch
 }
 
 // DryRun answers the receipt that the events would get now.
-func (l *ledger) DryRun(ctx context.Context, actor string, atomic bool, events []*schemas.Event) (*schemas.Receipt, error) {
-	signed, err := l.Sign(actor, atomic, events)
-	if err != nil {
-		return nil, err
+func (l *ledger) DryRun(_ context.Context, actor string, atomic bool, events []*schemas.Event) (*schemas.Receipt, error) {
+	return l.app.DryRun(actor, l.settings.Partner, atomic, events, l.duplicateKeys(events)...)
+}
+
+func (l *ledger) duplicateKeys(events []*schemas.Event) [][]byte {
+	keys := make([][]byte, len(events))
+	for i, e := range events {
+		keys[i] = schemas.DuplicateKeyOf(l.keys.Duplicates, e)
 	}
-	return l.app.DryRun(ctx, signed.Raw, time.Now())
+	return keys
 }
 
 // View returns the last committed state.
