@@ -119,7 +119,7 @@ func (g *Gateway) await(r *http.Request, s *submission) (*answer, error) {
 	}
 	select {
 	case <-s.done:
-		return finalAnswer(s, requestID(r))
+		return finalAnswer(s)
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	case <-g.outbox.ctx.Done():
@@ -136,7 +136,7 @@ func (g *Gateway) await(r *http.Request, s *submission) (*answer, error) {
 	if !shown { // its outcome is being written at this moment
 		select {
 		case <-s.done:
-			return finalAnswer(s, requestID(r))
+			return finalAnswer(s)
 		case <-g.outbox.ctx.Done():
 		}
 	}
@@ -154,14 +154,14 @@ func acceptedAnswer(job string) (*answer, error) {
 
 // finalAnswer is what a single event, or a client's own transaction, is answered
 // when its outcome is known.
-func finalAnswer(s *submission, request string) (*answer, error) {
+func finalAnswer(s *submission) (*answer, error) {
 	out := s.outcome
 	if out.fault != nil {
-		return problemAnswer(&Problem{Code: out.fault.Code, Detail: out.fault.Detail, Pointer: out.fault.Pointer}, !s.client, request)
+		return problemAnswer(&Problem{Code: out.fault.Code, Detail: out.fault.Detail, Pointer: out.fault.Pointer}, !s.client)
 	}
 	receipt := out.part()
 	if receipt.Code != schemas.OK {
-		return problemAnswer(&Problem{Code: receipt.Code, Detail: "the transaction was refused", Receipt: receipt}, !s.client, request)
+		return problemAnswer(&Problem{Code: receipt.Code, Detail: "the transaction was refused", Receipt: receipt}, !s.client)
 	}
 	if s.client {
 		status := http.StatusCreated
@@ -173,7 +173,7 @@ func finalAnswer(s *submission, request string) (*answer, error) {
 	event := receipt.Events[0]
 	switch {
 	case event.Code != schemas.OK:
-		return problemAnswer(&Problem{Code: event.Code, Detail: "the event was refused", Receipt: receipt}, true, request)
+		return problemAnswer(&Problem{Code: event.Code, Detail: "the event was refused", Receipt: receipt}, true)
 	case event.Effect == schemas.Duplicate:
 		return jsonAnswer(http.StatusOK, eventPath(event.EventID), receipt)
 	default:
@@ -195,11 +195,12 @@ func (o *outcome) part() *schemas.Receipt {
 	return &r
 }
 
-func problemAnswer(p *Problem, epcis bool, request string) (*answer, error) {
-	p = p.in(epcis, http.MethodPost, request)
+// problemAnswer does not name the request, so that a repeat gets the same bytes.
+func problemAnswer(p *Problem, epcis bool) (*answer, error) {
+	p = p.in(epcis, http.MethodPost, "")
 	a, err := jsonAnswer(p.Status, "", p)
 	if err == nil {
-		a.mediaType = "application/problem+json"
+		a.mediaType = typeProblem
 	}
 	return a, err
 }

@@ -114,7 +114,7 @@ func (o *outbox) outcomes(e *entry, out *outcome, last bool) (changes []local.Ch
 			changes, must = append(changes, put), true
 		}
 		if s.answer != nil && !answered {
-			a, err := finalAnswer(s, "")
+			a, err := finalAnswer(s)
 			if err != nil {
 				return nil, false, err
 			}

@@ -148,7 +148,7 @@ func writeProblem(w http.ResponseWriter, p *Problem) {
 		body = []byte(`{"title":"internal","status":500,"code":"internal"}`)
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", typeProblem)
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
@@ -166,7 +166,7 @@ func (g *Gateway) writeJSON(w http.ResponseWriter, r *http.Request, status int, 
 		g.fail(w, r, err)
 		return
 	}
-	writeBody(w, status, "application/json", body)
+	writeBody(w, status, typeJSON, body)
 }
 
 func writeBody(w http.ResponseWriter, status int, mediaType string, body []byte) {
