@@ -32,7 +32,7 @@ type program struct {
 
 	output string   // of --output
 	nodes  []string // of --node
-	key    string   // of --key
+	keys   []string // of --key
 }
 
 // run is the program without the process around it: it answers the exit status.
@@ -80,7 +80,9 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 		}
 		return nil
 	}
-	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.genesisCommand(), p.joinCommand(), p.versionCommand())
+	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.genesisCommand(), p.joinCommand(), p.versionCommand(),
+		p.statusCommand(), p.captureCommand(), p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(),
+		p.trustCommand(), p.bundleCommand(), p.verifyCommand())
 	return root
 }
 
