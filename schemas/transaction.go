@@ -125,11 +125,17 @@ type Draft struct {
 // Sign encodes a draft and signs it. The answer is what is broadcast. Errors of
 // the draft are Faults: what Sign returns, Decode accepts.
 func (c *Codec) Sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, err error) {
+	raw, id, _, err = c.SignDigests(d, key)
+	return raw, id, err
+}
+
+// SignDigests is Sign for who also wants the events' digests, in order.
+func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, events []Hash, err error) {
 	if len(d.Events) == 0 || len(d.Events) > MaxMessages {
-		return nil, id, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d events, 1 to %d fit one transaction", len(d.Events), MaxMessages)}
+		return nil, id, nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d events, 1 to %d fit one transaction", len(d.Events), MaxMessages)}
 	}
 	if n := len(d.DuplicateKeys); n != 0 && n != len(d.Events) {
-		return nil, id, &Fault{Code: BadEncoding, Detail: fmt.Sprintf("%d duplicate keys for %d events", n, len(d.Events))}
+		return nil, id, nil, &Fault{Code: BadEncoding, Detail: fmt.Sprintf("%d duplicate keys for %d events", n, len(d.Events))}
 	}
 	envelope := &Envelope{}
 	digests := make([][]byte, len(d.Events))
@@ -141,14 +147,15 @@ func (c *Codec) Sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, err 
 			p.DuplicateKey = d.DuplicateKeys[i]
 		}
 		if err := checkDuplicateKey(i, p.DuplicateKey, &e.Skeleton); err != nil {
-			return nil, id, err
+			return nil, id, nil, err
 		}
 		digest := Digest(d.ChainID, d.Partner, KindEvent, e.Skeleton.Append(nil), bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
+		events = append(events, digest)
 		envelope.Payloads, digests[i], bodies[i] = append(envelope.Payloads, p), digest[:], e.Body
 		size += len(e.Body) + binary.MaxVarintLen32
 	}
 	if size > MaxDeclared+len(d.Events)*binary.MaxVarintLen32 {
-		return nil, id, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("bodies of about %d bytes, %d are allowed", size, MaxDeclared)}
+		return nil, id, nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("bodies of about %d bytes, %d are allowed", size, MaxDeclared)}
 	}
 	joined := joinBodies(bodies)
 	envelope.Bodies = &Bodies{Secret: d.Secret, Size: uint32(len(joined)), Frame: c.Compress(joined)}
@@ -158,9 +165,10 @@ func (c *Codec) Sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, err 
 		Expiry: d.Expiry, Nonce: d.Nonce, Atomic: d.Atomic, Count: uint32(len(d.Events)), Root: root[:],
 	}
 	if err := checkHeader(header); err != nil {
-		return nil, id, err
+		return nil, id, nil, err
 	}
-	return seal(envelope, header, key)
+	raw, id, err = seal(envelope, header, key)
+	return raw, id, events, err
 }
 
 // seal signs a header into its envelope.

@@ -1,0 +1,61 @@
+# make help tells what there is. Everything works offline once the modules are
+# downloaded; nothing is needed but Go and make.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+# Where make run puts its network, and which ports it takes (to PORT + 99).
+DIR ?= $(CURDIR)/bin/localnet
+PORT ?= 8080
+# How long make fuzz runs each target.
+FUZZTIME ?= 20s
+
+RACED = ./schemas/... ./app/... ./api/...
+
+.PHONY: help build run test vet staticcheck house unit race e2e check bench fuzz
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/waybill
+	$(GO) build -trimpath -o bin/waybill ./node/waybill
+
+run: build ## start a local network of four partners, play a story into it, print its trace, stay up
+	@rm -rf $(DIR)
+	bin/waybill localnet --partners 4 --home $(DIR) --base-port $(PORT) --demo
+
+test: vet staticcheck house unit race e2e ## everything that has to pass: what CI runs
+
+check: vet staticcheck house unit ## what to run before every commit: test without race detector and processes
+
+vet: ## go vet, and gofmt
+	$(GO) vet ./...
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "run gofmt on:" $$unformatted; exit 1; fi
+
+staticcheck: ## staticcheck, of the version in go.mod
+	$(GO) tool staticcheck ./...
+
+house: ## the rules of the repository itself: imports, banned calls, sizes
+	$(GO) test -count=1 ./e2e/house
+
+unit: ## all tests but those with several processes
+	$(GO) test -short ./...
+
+race: ## unit tests again under the race detector, where goroutines share state
+	$(GO) test -short -race $(RACED)
+
+e2e: ## four processes: kills, quorum lost and regained, attacks, bundles, conformance documents
+	$(GO) test -count=1 -timeout 10m ./e2e
+
+bench: build ## load four local nodes and print what they do (docs/benchmarks.md)
+	bin/waybill bench
+
+fuzz: ## run every fuzz target for FUZZTIME
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done

@@ -1,0 +1,237 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	dbm "github.com/cometbft/cometbft-db"
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cometbft/cometbft/config"
+	"github.com/cometbft/cometbft/consensus"
+	cmtlog "github.com/cometbft/cometbft/libs/log"
+	cmtnode "github.com/cometbft/cometbft/node"
+	"github.com/cometbft/cometbft/proxy"
+	rpccore "github.com/cometbft/cometbft/rpc/core"
+	"github.com/cometbft/cometbft/store"
+	"github.com/cometbft/cometbft/types"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+const (
+	maxExpiryHeights = schemas.MaxExpiry - 100 // leaves room for a node that lags
+
+	gossipSleep   = 5 * time.Millisecond
+	flushThrottle = 2 * time.Millisecond
+	transferRate  = 512 << 20 // bytes a second to and from one peer
+	packetPayload = 64 << 10  // both sides must agree, so no setting
+	maxDialPeriod = 10 * time.Second
+	maxInbound    = 128
+)
+
+// engineConfig is CometBFT's configuration. What was measured to matter, in this
+// order: no wait after a commit, no index of its own, rates and payload, sleeps.
+func engineConfig(s *Settings) *config.Config {
+	c := config.DefaultConfig()
+	c.SetRoot(s.Home)
+	c.Moniker = s.Partner
+	c.DBBackend, c.DBPath = s.Backend, dataDir
+	c.PrivValidatorKey, c.PrivValidatorState = validatorKeyPath(""), signStatePath("")
+	c.NodeKey, c.Genesis = nodeKeyPath(""), genesisFile
+	c.FilterPeers = true // the ledger says which node ids may connect
+
+	c.RPC.ListenAddress = "" // rpc.go serves a few calls itself
+	c.RPC.MaxBodyBytes = 2 * schemas.MaxTransaction
+	c.TxIndex.Indexer = "null" // the index is the ledger's, in one batch with the state
+
+	c.P2P.ListenAddress = "tcp://" + s.P2P
+	c.P2P.ExternalAddress = s.Advertise
+	c.P2P.PersistentPeers = join(s.Peers)
+	c.P2P.AddrBook, c.P2P.AddrBookStrict = dataDir+"/addresses.json", false
+	c.P2P.PexReactor = false // partners are known by name; nobody is discovered
+	c.P2P.AllowDuplicateIP = true
+	c.P2P.MaxNumInboundPeers = maxInbound
+	c.P2P.PersistentPeersMaxDialPeriod = maxDialPeriod
+	c.P2P.FlushThrottleTimeout = flushThrottle
+	c.P2P.SendRate, c.P2P.RecvRate = transferRate, transferRate
+	c.P2P.MaxPacketMsgPayloadSize = packetPayload
+
+	c.Mempool.Size, c.Mempool.MaxTxsBytes = s.PendingCount, s.PendingBytes
+	c.Mempool.CacheSize = 4 * s.PendingCount
+	c.Mempool.MaxTxBytes = schemas.MaxTransaction
+
+	c.Consensus.WalPath = dataDir + "/consensus/wal"
+	c.Consensus.TimeoutPropose, c.Consensus.TimeoutProposeDelta = time.Duration(s.ProposeTimeout), time.Duration(s.ProposeTimeout)
+	c.Consensus.TimeoutPrevote, c.Consensus.TimeoutPrevoteDelta = time.Duration(s.VoteTimeout), time.Duration(s.VoteTimeout)
+	c.Consensus.TimeoutPrecommit, c.Consensus.TimeoutPrecommitDelta = time.Duration(s.VoteTimeout), time.Duration(s.VoteTimeout)
+	c.Consensus.TimeoutCommit = 0
+	// With the flood mempool the first transaction ends the wait for the interval.
+	c.Consensus.CreateEmptyBlocks, c.Consensus.CreateEmptyBlocksInterval = true, time.Duration(s.IdleInterval)
+	c.Consensus.PeerGossipSleepDuration = gossipSleep
+	return c
+}
+
+func join(peers []string) string {
+	out := ""
+	for i, p := range peers {
+		if i > 0 {
+			out += ","
+		}
+		out += p
+	}
+	return out
+}
+
+// engine is CometBFT in this process.
+type engine struct {
+	*cmtnode.Node
+	env    *rpccore.Environment
+	state  *consensus.State
+	blocks *headers
+	closed io.Closer // databases that CometBFT leaves open
+}
+
+// startable is what the engine needs of the ledger.
+type startable interface {
+	abci.Application
+}
+
+// newEngine makes the engine over the application and brings the two to one
+// height (CometBFT's handshake), before any peer is met.
+func newEngine(ctx context.Context, s *Settings, k *Keys, app startable, blocks *headers, metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
+	dbs := &databases{blocks: blocks}
+	defer func() {
+		// The handshake panics where store and application contradict each other.
+		if r := recover(); r != nil {
+			err = fmt.Errorf("bringing engine and ledger to one height: %v", r)
+		}
+		if err != nil {
+			err = errors.Join(err, dbs.Close())
+		}
+	}()
+	genesis := func() (*types.GenesisDoc, error) { return types.GenesisDocFromFile(GenesisPath(s.Home)) }
+	n, err := cmtnode.NewNodeWithContext(ctx, engineConfig(s), k.Validator, k.Node,
+		proxy.NewConnSyncLocalClientCreator(app), genesis, dbs.open, metrics, log)
+	if err != nil {
+		return nil, fmt.Errorf("making the consensus engine: %w", err)
+	}
+	env, err := n.ConfigureRPC()
+	if err != nil {
+		return nil, fmt.Errorf("reaching into the consensus engine: %w", err)
+	}
+	state, ok := env.ConsensusState.(*consensus.State)
+	if !ok {
+		return nil, fmt.Errorf("the consensus engine hides its state: %T", env.ConsensusState)
+	}
+	return &engine{Node: n, env: env, state: state, blocks: blocks, closed: dbs}, nil
+}
+
+// catchingUp reports whether the node still fetches blocks that others made.
+func (e *engine) catchingUp() bool { return e.ConsensusReactor().WaitSync() }
+
+// stop stops the engine and waits until it writes nothing any more.
+func (e *engine) stop() error {
+	var errs []error
+	if e.IsRunning() {
+		errs = append(errs, e.Stop())
+		e.Wait()
+	}
+	if err := e.ProxyApp().Stop(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, e.closed.Close())...)
+}
+
+// databases opens the engine's databases, and knows them, so that all are closed
+// whatever part of the engine came to life.
+type databases struct {
+	mu     sync.Mutex // guards opened
+	opened []*onceDB
+	blocks *headers
+}
+
+func (d *databases) open(ctx *config.DBContext) (dbm.DB, error) {
+	db, err := config.DefaultDBProvider(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("opening the engine's %s: %w (another node may run in this home)", ctx.ID, err)
+	}
+	once := &onceDB{DB: db}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.opened = append(d.opened, once)
+	if ctx.ID == "blockstore" {
+		d.blocks.attach(store.NewBlockStore(once))
+	}
+	return once, nil
+}
+
+func (d *databases) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var errs []error
+	for _, db := range d.opened {
+		errs = append(errs, db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// onceDB may be closed twice: by the engine, and by whoever makes sure.
+type onceDB struct {
+	dbm.DB
+	once sync.Once
+	err  error
+}
+
+func (d *onceDB) Close() error {
+	d.once.Do(func() { d.err = d.DB.Close() })
+	return d.err
+}
+
+// headers reads decided blocks from the engine's store. The ledger archives
+// them, already while the engine is being made, and bundles are built on them.
+type headers struct {
+	mu    sync.RWMutex // guards store
+	store *store.BlockStore
+}
+
+func (h *headers) attach(s *store.BlockStore) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.store = s
+}
+
+func (h *headers) of() (*store.BlockStore, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.store == nil {
+		return nil, errors.New("the engine's blocks are not open")
+	}
+	return h.store, nil
+}
+
+// Header returns the encoded header of a decided block and the encoded commit
+// that it carries for the block before.
+func (h *headers) Header(height int64) (header, lastCommit []byte, err error) {
+	s, err := h.of()
+	if err != nil {
+		return nil, nil, err
+	}
+	meta := s.LoadBlockMeta(height)
+	if meta == nil {
+		return nil, nil, fmt.Errorf("block %d is not in the engine's store", height)
+	}
+	if header, err = meta.Header.ToProto().Marshal(); err != nil {
+		return nil, nil, fmt.Errorf("encoding header %d: %w", height, err)
+	}
+	// The first block carries no commit.
+	if commit := s.LoadBlockCommit(height - 1); commit != nil {
+		if lastCommit, err = commit.ToProto().Marshal(); err != nil {
+			return nil, nil, fmt.Errorf("encoding commit %d: %w", height-1, err)
+		}
+	}
+	return header, lastCommit, nil
+}

@@ -1,0 +1,25 @@
+package node
+
+import "path/filepath"
+
+// Where things are in a node's home. Everything under data is written by the
+// running node alone; keys, genesis and settings are made once.
+const (
+	genesisFile = "genesis.json"
+	keysDir     = "keys"
+	dataDir     = "data"
+)
+
+// GenesisPath is the network's genesis document in a home.
+func GenesisPath(home string) string { return filepath.Join(home, genesisFile) }
+
+func validatorKeyPath(home string) string { return filepath.Join(home, keysDir, "validator.json") }
+func nodeKeyPath(home string) string      { return filepath.Join(home, keysDir, "node.json") }
+func partnerKeyPath(home string) string   { return filepath.Join(home, keysDir, "partner.json") }
+func signStatePath(home string) string    { return filepath.Join(home, dataDir, "sign_state.json") }
+
+// LedgerPath is the state machine's store in a home.
+func LedgerPath(home string) string { return filepath.Join(home, dataDir, "ledger") }
+
+// GatewayPath is the gateway's own database in a home.
+func GatewayPath(home string) string { return filepath.Join(home, dataDir, "gateway") }

@@ -1,0 +1,147 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cometbft/cometbft/mempool"
+
+	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/app"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// ledger is api.Ledger over the state machine and the engine of this process.
+type ledger struct {
+	app      *app.App
+	engine   *engine
+	codec    *schemas.Codec
+	keys     *Keys
+	settings *Settings
+	chainID  string
+	waits    *waits
+	failed   func() bool // consensus has failed
+	log      *slog.Logger
+	version  string
+	started  time.Time
+}
+
+var _ api.Ledger = (*ledger)(nil)
+
+// Sign makes a transaction of the events and signs it with the partner's key.
+func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.Signed, error) {
+	draft := schemas.Draft{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: l.keys.KeyID(), Actor: actor,
+		Nonce: make([]byte, schemas.NonceSize), Secret: make([]byte, len(schemas.Hash{})), Atomic: atomic, Events: events}
+	rand.Read(draft.Nonce) // never fails: crypto/rand ends the program instead
+	rand.Read(draft.Secret)
+	height, _, _ := l.waits.last()
+	draft.Expiry = uint64(height + l.settings.ExpiryHeights)
+	draft.DuplicateKeys = l.duplicateKeys(events)
+	raw, id, digests, err := l.codec.SignDigests(draft, l.keys.Partner)
+	if err != nil {
+		return api.Signed{}, err
+	}
+	out := api.Signed{Raw: raw, ID: id, Expiry: int64(draft.Expiry), Digests: digests, IDs: make([]string, len(events))}
+	for i, e := range events {
+		if out.IDs[i] = e.Skeleton.EventID; out.IDs[i] == "" {
+			out.IDs[i] = schemas.DerivedEventID(digests[i])
+		}
+	}
+	return out, nil
+}
+
+// Broadcast puts a transaction into the engine's pool, from where it reaches the
+// other nodes and a block.
+func (l *ledger) Broadcast(ctx context.Context, raw []byte) error {
+	if l.failed() || l.engine.catchingUp() {
+		return fmt.Errorf("%w: the node is catching up or halted", api.ErrUnavailable)
+	}
+	answer := make(chan *abci.ResponseCheckTx, 1)
+	err := l.engine.Mempool().CheckTx(raw, func(res *abci.ResponseCheckTx) { answer <- res }, mempool.TxInfo{})
+	if err != nil {
+		return poolFault(err)
+	}
+	select {
+	case res := <-answer:
+		return checkFault(res)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// poolFault tells why the pool did not even ask the ledger.
+func poolFault(err error) error {
+	var tooLarge mempool.ErrTxTooLarge
+	switch {
+	case errors.Is(err, mempool.ErrTxInCache):
+		return nil // it waits already, or is committed: both are what was asked for
+	case errors.As(err, &tooLarge), mempool.IsPreCheckError(err):
+		return &schemas.Fault{Code: schemas.TransactionTooLarge, Detail: err.Error()}
+	default:
+		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
+	}
+}
+
+// checkFault tells what the ledger said to the transaction.
+func checkFault(res *abci.ResponseCheckTx) error {
+	code := schemas.Code(res.Code)
+	switch code {
+	case schemas.OK:
+		return nil
+	case schemas.Internal:
+		return fmt.Errorf("%w: the ledger could not check it", api.ErrUnavailable)
+	}
+	return &schemas.Fault{Code: code, Detail: strings.TrimPrefix(res.Log, code.String()+": ")}
+}
+
+// Await blocks until the transaction is committed or never can be.
+func (l *ledger) Await(ctx context.Context, id schemas.Hash, expiry int64) (*schemas.Receipt, error) {
+	return l.waits.wait(ctx, id, expiry, func() (*schemas.Receipt, error) {
+		view, err := l.app.View()
+		if err != nil {
+			return nil, err
+		}
+		receipt, _, err := view.Transaction(id)
+		return receipt, err
+	})
+}
+
+// DryRun answers the receipt that the events would get now.
+func (l *ledger) DryRun(_ context.Context, actor string, atomic bool, events []*schemas.Event) (*schemas.Receipt, error) {
+	return l.app.DryRun(actor, l.settings.Partner, atomic, events, l.duplicateKeys(events)...)
+}
+
+func (l *ledger) duplicateKeys(events []*schemas.Event) [][]byte {
+	keys := make([][]byte, len(events))
+	for i, e := range events {
+		keys[i] = schemas.DuplicateKeyOf(l.keys.Duplicates, e)
+	}
+	return keys
+}
+
+// View returns the last committed state.
+func (l *ledger) View() (api.View, error) {
+	v, err := l.app.View()
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// ViewAt returns the state of one of the last few heights.
+func (l *ledger) ViewAt(height int64) (api.View, error) {
+	v, err := l.app.ViewAt(height)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// Watch returns a channel that is closed when a height above this is committed.
+func (l *ledger) Watch(height int64) <-chan struct{} { return l.waits.watch(height) }

@@ -1,0 +1,258 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/cometbft/cometbft/types"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/api/local"
+	"github.com/waybill-ledger/waybill/app"
+	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// drain is how long open requests may take when the node stops.
+const drain = 12 * time.Second
+
+// ErrConsensus says that the engine gave up: the node must not go on, since it
+// can neither vote nor trust its state. The log says why.
+var ErrConsensus = errors.New("consensus failed: the node stops, its log tells why")
+
+// Node is a node that runs.
+type Node struct {
+	settings Settings
+	log      *slog.Logger
+	engine   *engine
+	ledger   *ledger
+	gateway  *api.Gateway
+	server   *http.Server
+	served   chan error    // the gateway's listener ended
+	failure  chan struct{} // closed when consensus ended without being stopped
+	stopping atomic.Bool
+	failed   atomic.Bool
+	closers  []closer // what to close, last opened first
+}
+
+type closer struct {
+	what  string
+	close func() error
+}
+
+// Start opens everything of a home, brings engine and ledger to one height and
+// begins to serve. version is the program's.
+func Start(ctx context.Context, s Settings, version string, logTo io.Writer) (n *Node, err error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	n = &Node{settings: s, served: make(chan error, 1), failure: make(chan struct{})}
+	if n.log, err = newLogger(&s, logTo); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Stop())
+		}
+	}()
+	keys, err := LoadKeys(s.Home)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkGenesis(&s, keys); err != nil {
+		return nil, err
+	}
+	// Both ports are taken first: a conflict should be told before anything starts.
+	rest, err := net.Listen("tcp", s.REST)
+	if err != nil {
+		return nil, fmt.Errorf("listening for the gateway: %w (another program uses the port: choose another with --rest)", err)
+	}
+	n.push("the gateway's listener", ignoreClosed(rest.Close))
+	if err := n.open(ctx, keys, version); err != nil {
+		return nil, err
+	}
+	if err := n.serve(rest); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Node) push(what string, f func() error) { n.closers = append(n.closers, closer{what, f}) }
+
+// checkGenesis finds what would otherwise be told deep in the engine.
+func checkGenesis(s *Settings, k *Keys) error {
+	doc, err := types.GenesisDocFromFile(GenesisPath(s.Home))
+	if errors.Is(err, os.ErrNotExist) || err != nil && !fileExists(GenesisPath(s.Home)) {
+		return fmt.Errorf("%s is missing: put the network's genesis document there (waybill genesis makes one)", GenesisPath(s.Home))
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", GenesisPath(s.Home), err)
+	}
+	g, err := schemas.DecodeGenesis(doc.AppState)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", GenesisPath(s.Home), err)
+	}
+	for _, p := range g.Partners {
+		if p.ID != s.Partner {
+			continue
+		}
+		if p.NodeID != "" && p.NodeID != string(k.Node.ID()) {
+			return fmt.Errorf("the genesis document knows partner %s by node %s, this home has the key of %s: peers would refuse it", s.Partner, p.NodeID, k.Node.ID())
+		}
+		return nil
+	}
+	return fmt.Errorf("setting partner: the genesis document has no partner %q", s.Partner)
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func (n *Node) open(ctx context.Context, keys *Keys, version string) error {
+	s := &n.settings
+	ledgerStore, err := store.Open(store.Options{Dir: LedgerPath(s.Home), Backend: s.Backend})
+	if err != nil {
+		return fmt.Errorf("opening the ledger: %w", err)
+	}
+	n.push("the ledger", ledgerStore.Close)
+	blocks := &headers{}
+	machine, err := app.New(app.Config{Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes})
+	if err != nil {
+		return fmt.Errorf("opening the ledger: %w", err)
+	}
+	registry := newRegistry()
+	n.engine, err = newEngine(ctx, s, keys, machine, blocks, engineMetrics(registry), engineLogger{n.log.With("part", "engine")})
+	if err != nil {
+		return err
+	}
+	n.push("the consensus engine", n.stopEngine)
+	if err := n.openLedger(machine, ledgerStore, keys, version, registry); err != nil {
+		return err
+	}
+	return n.openGateway(registry, version)
+}
+
+func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version string, registry *prometheus.Registry) error {
+	codec, err := schemas.NewCodec()
+	if err != nil {
+		return err
+	}
+	height, _ := s.Last()
+	n.ledger = &ledger{app: machine, engine: n.engine, codec: codec, keys: keys, settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
+		waits: newWaits(height, time.Now()), failed: n.failed.Load, log: n.log, version: version, started: time.Now()}
+	blockTime := newLedgerMetrics(registry, n.ledger)
+	machine.OnCommit(func(c app.Committed) {
+		blockTime(c)
+		n.ledger.waits.committed(c, time.Now())
+	})
+	return nil
+}
+
+func (n *Node) openGateway(registry *prometheus.Registry, version string) error {
+	own, err := local.Open(GatewayPath(n.settings.Home))
+	if err != nil {
+		return err
+	}
+	n.push("the gateway's store", own.Close)
+	n.gateway, err = api.New(api.Config{Ledger: n.ledger, Local: own, Logger: n.log.With("part", "gateway"),
+		Partner: n.settings.Partner, Version: version, Metrics: registry})
+	return err
+}
+
+// serve starts the engine, then what depends on it.
+func (n *Node) serve(rest net.Listener) error {
+	if err := n.engine.Start(); err != nil {
+		return fmt.Errorf("starting the consensus engine: %w", err)
+	}
+	go n.watch()
+	if n.settings.RPC != "" {
+		l, err := serveRPC(n.settings.RPC, n.engine.env, engineLogger{n.log.With("part", "rpc")})
+		if err != nil {
+			return err
+		}
+		n.push("the engine's calls", ignoreClosed(l.Close))
+	}
+	if err := n.gateway.Start(); err != nil {
+		return fmt.Errorf("starting the gateway: %w", err)
+	}
+	n.push("the gateway", n.gateway.Close)
+	n.server = api.Server(n.gateway, n.log)
+	n.push("open requests", n.shutdown)
+	go func() { n.served <- n.server.Serve(rest) }()
+	n.log.Info("the node serves", "rest", n.settings.REST, "p2p", n.settings.P2P, "id", string(n.engine.NodeInfo().ID()))
+	return nil
+}
+
+// watch notices when consensus ends without being stopped: CometBFT logs it and
+// leaves the process alive, which would look like a node and be none.
+func (n *Node) watch() {
+	n.engine.state.Wait()
+	if !n.stopping.Load() {
+		n.failed.Store(true)
+		close(n.failure)
+	}
+}
+
+// Wait blocks until the context ends, or the node cannot go on.
+func (n *Node) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-n.failure:
+		return ErrConsensus
+	case err := <-n.served:
+		return fmt.Errorf("serving the gateway: %w", err)
+	}
+}
+
+// Stop stops in the order of dependence: requests, gateway, engine, databases.
+func (n *Node) Stop() error {
+	n.stopping.Store(true)
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		if err := n.closers[i].close(); err != nil {
+			errs = append(errs, fmt.Errorf("closing %s: %w", n.closers[i].what, err))
+		}
+	}
+	n.closers = nil
+	return errors.Join(errs...)
+}
+
+func (n *Node) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	if err := n.server.Shutdown(ctx); err != nil {
+		return errors.Join(err, n.server.Close())
+	}
+	return nil
+}
+
+func (n *Node) stopEngine() error { return n.engine.stop() }
+
+func ignoreClosed(f func() error) func() error {
+	return func() error {
+		if err := f(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+// Run is a node from start to end: until the context ends, or it cannot go on.
+func Run(ctx context.Context, s Settings, version string, logTo io.Writer) error {
+	n, err := Start(ctx, s, version, logTo)
+	if err != nil {
+		return err
+	}
+	return errors.Join(n.Wait(ctx), n.Stop())
+}

@@ -1,0 +1,266 @@
+package node
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cometbft/cometbft/p2p"
+)
+
+// SettingsFile is the name of the settings in a node's home.
+const SettingsFile = "waybill.json"
+
+// Settings are what an operator may choose. The file in the home is read first,
+// then the environment, then flags: the later wins.
+type Settings struct {
+	Home string `json:"-"`
+
+	Partner   string   `json:"partner"`             // whose node this is, by its name on the ledger
+	REST      string   `json:"rest"`                // address that the gateway listens on
+	RPC       string   `json:"rpc"`                 // loopback address of the engine's calls, "" for none
+	P2P       string   `json:"p2p"`                 // address that other partners' nodes connect to
+	Advertise string   `json:"advertise,omitempty"` // address told to peers where it differs from p2p
+	Peers     []string `json:"peers"`               // other nodes, as ID@HOST:PORT
+
+	Backend  string `json:"backend"`   // database of ledger and engine: goleveldb or pebbledb
+	LogLevel string `json:"log_level"` // debug, info, warn or error
+	LogJSON  bool   `json:"log_json"`  // log lines as JSON
+
+	ProposeTimeout Duration `json:"propose_timeout"` // wait for a proposal before voting for none
+	VoteTimeout    Duration `json:"vote_timeout"`    // wait for stragglers' votes
+	IdleInterval   Duration `json:"idle_interval"`   // an idle network makes a block this often
+	ExpiryHeights  int64    `json:"expiry_heights"`  // heights for which what the gateway signs is valid
+	PendingBytes   int64    `json:"pending_bytes"`   // bound of transactions that wait for a block
+	PendingCount   int      `json:"pending_count"`   // bound of their number
+	CacheBytes     int      `json:"cache_bytes"`     // decoded transactions that the ledger remembers
+}
+
+// DefaultSettings are those of a node in one region's network.
+func DefaultSettings(home string) Settings {
+	return Settings{
+		Home: home,
+		REST: "127.0.0.1:8080", RPC: "127.0.0.1:26657", P2P: "0.0.0.0:26656",
+		Backend: "goleveldb", LogLevel: "info",
+		ProposeTimeout: Duration(500 * time.Millisecond), VoteTimeout: Duration(100 * time.Millisecond),
+		IdleInterval: Duration(5 * time.Second), ExpiryHeights: 1000,
+		PendingBytes: 256 << 20, PendingCount: 20000, CacheBytes: 64 << 20,
+	}
+}
+
+// Duration is a time.Duration that JSON shows as "500ms".
+type Duration time.Duration
+
+// MarshalText writes the duration as Go does.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads a duration as Go does.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is no duration: write it as 500ms or 5s", b)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// A Setting is one field of the settings, as environment and flags name it.
+type Setting struct {
+	Name string // of the flag; the environment has WAYBILL_ and the name in capitals
+	Help string
+	Set  func(value string) error
+}
+
+// Env is the environment variable of the setting.
+func (s Setting) Env() string {
+	return "WAYBILL_" + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
+}
+
+// Fields lists what environment and flags may set.
+func (s *Settings) Fields() []Setting {
+	return []Setting{
+		{"partner", "whose node this is, by its name on the ledger", text(&s.Partner)},
+		{"rest", "address that the gateway listens on", text(&s.REST)},
+		{"rpc", "loopback address of the engine's calls, none if empty", text(&s.RPC)},
+		{"p2p", "address that other partners' nodes connect to", text(&s.P2P)},
+		{"advertise", "address told to peers where it differs from --p2p", text(&s.Advertise)},
+		{"peers", "other nodes, ID@HOST:PORT, separated by commas", list(&s.Peers)},
+		{"backend", "database: goleveldb or pebbledb", text(&s.Backend)},
+		{"log-level", "debug, info, warn or error", text(&s.LogLevel)},
+		{"log-json", "log lines as JSON: true or false", flag(&s.LogJSON)},
+		{"propose-timeout", "wait for a proposal before voting for none", s.ProposeTimeout.set()},
+		{"vote-timeout", "wait for stragglers' votes", s.VoteTimeout.set()},
+		{"idle-interval", "an idle network makes a block this often", s.IdleInterval.set()},
+		{"expiry-heights", "heights for which what the gateway signs is valid", number(&s.ExpiryHeights)},
+		{"pending-bytes", "bound of the bytes of waiting transactions", number(&s.PendingBytes)},
+		{"pending-count", "bound of the number of waiting transactions", number(&s.PendingCount)},
+		{"cache-bytes", "bytes of decoded transactions to remember", number(&s.CacheBytes)},
+	}
+}
+
+func text(p *string) func(string) error {
+	return func(v string) error { *p = v; return nil }
+}
+
+func list(p *[]string) func(string) error {
+	return func(v string) error {
+		*p = nil
+		for _, part := range strings.Split(v, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				*p = append(*p, part)
+			}
+		}
+		return nil
+	}
+}
+
+func flag(p *bool) func(string) error {
+	return func(v string) (err error) {
+		if *p, err = strconv.ParseBool(v); err != nil {
+			return fmt.Errorf("%q is neither true nor false", v)
+		}
+		return nil
+	}
+}
+
+func (d *Duration) set() func(string) error {
+	return func(v string) error { return d.UnmarshalText([]byte(v)) }
+}
+
+func number[N int | int64](p *N) func(string) error {
+	return func(v string) error {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%q is no whole number", v)
+		}
+		*p = N(n)
+		return nil
+	}
+}
+
+// LoadSettings reads the home's file and the environment over the defaults. It
+// does not check the whole: flags may follow, and then Check.
+func LoadSettings(home string, getenv func(string) string) (Settings, error) {
+	s := DefaultSettings(home)
+	path := filepath.Join(home, SettingsFile)
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s, fmt.Errorf("%s is no node's home: %s is missing (waybill init makes one)", home, SettingsFile)
+	case err != nil:
+		return s, fmt.Errorf("reading settings: %w", err)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return s, fmt.Errorf("reading settings in %s: %w", path, err)
+	}
+	for _, f := range s.Fields() {
+		v := getenv(f.Env())
+		if v == "" {
+			continue
+		}
+		if err := f.Set(v); err != nil {
+			return s, fmt.Errorf("reading %s from the environment: %w", f.Env(), err)
+		}
+	}
+	return s, nil
+}
+
+// Save writes the settings into their home.
+func (s *Settings) Save() error {
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding settings: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(s.Home, SettingsFile), append(b, '\n'), 0o644); err != nil {
+		return fmt.Errorf("writing settings: %w", err)
+	}
+	return nil
+}
+
+// Check finds what cannot work before anything is opened, all of it at once.
+func (s *Settings) Check() error {
+	var errs []error
+	refuse := func(setting, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("setting %s: %s", setting, fmt.Sprintf(format, args...)))
+	}
+	if s.Partner == "" {
+		refuse("partner", "name the partner whose node this is")
+	}
+	for name, address := range map[string]string{"rest": s.REST, "p2p": s.P2P} {
+		if _, _, err := splitAddress(address); err != nil {
+			refuse(name, "%v", err)
+		}
+	}
+	if s.RPC != "" {
+		if host, _, err := splitAddress(s.RPC); err != nil {
+			refuse("rpc", "%v", err)
+		} else if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+			refuse("rpc", "%q is not on the loopback: the engine's calls ask for no key, use 127.0.0.1", s.RPC)
+		}
+	}
+	for _, peer := range s.Peers {
+		if _, err := p2p.NewNetAddressString(peer); err != nil {
+			refuse("peers", "%q is not ID@HOST:PORT: %v", peer, err)
+		}
+	}
+	if s.Backend != "goleveldb" && s.Backend != "pebbledb" {
+		refuse("backend", "%q is neither goleveldb nor pebbledb", s.Backend)
+	}
+	if _, err := s.level(); err != nil {
+		refuse("log_level", "%v", err)
+	}
+	s.checkBounds(refuse)
+	return errors.Join(errs...)
+}
+
+func (s *Settings) checkBounds(refuse func(setting, format string, args ...any)) {
+	for name, d := range map[string]Duration{"propose_timeout": s.ProposeTimeout, "vote_timeout": s.VoteTimeout, "idle_interval": s.IdleInterval} {
+		if d < Duration(10*time.Millisecond) || d > Duration(time.Hour) {
+			refuse(name, "%s is not between 10ms and 1h", time.Duration(d))
+		}
+	}
+	for _, b := range []struct {
+		name          string
+		value, lo, hi int64
+	}{
+		{"expiry_heights", s.ExpiryHeights, 10, maxExpiryHeights},
+		{"pending_bytes", s.PendingBytes, 8 << 20, 8 << 30},
+		{"pending_count", int64(s.PendingCount), 100, 1 << 20},
+		{"cache_bytes", int64(s.CacheBytes), 1 << 20, 64 << 30},
+	} {
+		if b.value < b.lo || b.value > b.hi {
+			refuse(b.name, "%d is not between %d and %d", b.value, b.lo, b.hi)
+		}
+	}
+}
+
+func splitAddress(address string) (host, port string, err error) {
+	host, port, err = net.SplitHostPort(address)
+	if err != nil {
+		return "", "", fmt.Errorf("%q is not HOST:PORT", address)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return "", "", fmt.Errorf("%q has no port between 1 and 65535", address)
+	}
+	return host, port, nil
+}
+
+func (s *Settings) level() (slog.Level, error) {
+	var l slog.Level
+	switch s.LogLevel {
+	case "debug", "info", "warn", "error":
+		return l, l.UnmarshalText([]byte(s.LogLevel))
+	}
+	return l, fmt.Errorf("%q is none of debug, info, warn, error", s.LogLevel)
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit statuses.
+const (
+	exitFailed = 1 // the command was understood, and did not succeed
+	exitUsage  = 2 // the command was not understood
+)
+
+// usageError is wrong use of the program.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// program is what every command shares.
+type program struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+
+	output string   // of --output
+	nodes  []string // of --node
+	keys   []string // of --key
+}
+
+// run is the program without the process around it: it answers the exit status.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer, getenv func(string) string) int {
+	p := &program{in: in, out: out, err: errOut, getenv: getenv}
+	root := p.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(errOut, "waybill: %v\n", err)
+	var wrong usageError
+	if errors.As(err, &wrong) {
+		fmt.Fprintln(errOut, "waybill --help tells more")
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "waybill",
+		Short: "A ledger for goods that pass between organisations",
+		Long: `Waybill is a permissioned ledger for goods that pass between organisations.
+Partners run nodes that agree on one history of who held what, when and in
+which condition. "waybill localnet --home DIR --demo" shows all of it.`,
+		SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("no command %q", args[0])
+			}
+			return cmd.Help()
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.PersistentFlags().StringVarP(&p.output, "output", "o", "text", "how data is printed: text or json")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if p.output != "text" && p.output != "json" {
+			return usage("--output %q is neither text nor json", p.output)
+		}
+		return nil
+	}
+	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.genesisCommand(), p.joinCommand(), p.versionCommand(),
+		p.statusCommand(), p.captureCommand(), p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(),
+		p.trustCommand(), p.bundleCommand(), p.verifyCommand())
+	return root
+}
+
+// exactly and atLeast are cobra's checks of arguments as wrong use.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usage("expected %s, got %d arguments", what, len(args))
+		}
+		return nil
+	}
+}
+
+func atLeast(n int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) < n {
+			return usage("expected %s, got %d arguments", what, len(args))
+		}
+		return nil
+	}
+}
+
+// version is that of the module and commit that the program was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	if v == "" || v == "(devel)" {
+		v = "devel"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 && v == "devel" {
+			v += "-" + s.Value[:12]
+		}
+	}
+	return v
+}
