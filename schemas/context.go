@@ -1,6 +1,9 @@
 package schemas
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // An event's @context says what its prefixes mean. Contexts are never fetched:
 // what the standard's own context defines is known here, what an event defines
@@ -86,6 +89,12 @@ func (p *prefixes) define(name, iri string) {
 	p.list = append(p.list, prefix{name, iri})
 }
 
+// undefine forgets a prefix.
+func (p *prefixes) undefine(name string) {
+	p.list = slices.DeleteFunc(p.list, func(q prefix) bool { return q.name == name })
+	p.last = 0
+}
+
 // expand resolves a compact IRI (prefix:rest). What has no prefix that is defined
 // is returned as it is; defined then tells whether it is a URI by its own right.
 func (p *prefixes) expand(s string) (uri string, defined bool) {
@@ -163,6 +172,7 @@ func (p *prefixes) readEntry(t *tokenizer, n int) *Fault {
 		iri, ok := termIRI(t, m+1)
 		switch {
 		case iri == "" && ok:
+			p.undefine(name)
 			continue
 		case !ok:
 			return t.fault(BadContext, m+1, "a prefix stands for a URI")

@@ -192,10 +192,8 @@ func (d *decoder) required() *Fault {
 	if s.Type == TransactionEvent {
 		need = append(need, fieldBizTransactionList)
 	}
-	for _, k := range need {
-		if d.empty(k) {
-			return d.missing(k, s.Type.String()+" needs "+k.String())
-		}
+	if absent := d.absent(need); len(absent) > 0 {
+		return d.missing(absent[0], s.Type.String()+" needs "+joinFields(absent))
 	}
 	switch s.Type {
 	case ObjectEvent:
@@ -221,6 +219,24 @@ func (d *decoder) required() *Fault {
 		}
 	}
 	return nil
+}
+
+// absent returns those of the members that are not there.
+func (d *decoder) absent(fields []field) (out []field) {
+	for _, k := range fields {
+		if d.empty(k) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func joinFields(fields []field) string {
+	names := make([]string, len(fields))
+	for i, k := range fields {
+		names[i] = k.String()
+	}
+	return strings.Join(names, " and ")
 }
 
 // without reports whether none of the members is there.
