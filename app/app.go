@@ -300,7 +300,7 @@ func (a *App) admitsPeer(id string) bool {
 		return true
 	}
 	for _, p := range g.partners {
-		if p.NodeID == id {
+		if p.NodeID == id && id != "" {
 			return true
 		}
 	}

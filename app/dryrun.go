@@ -38,7 +38,8 @@ func (a *App) DryRun(actor, partner string, atomic bool, events []*schemas.Event
 		m.Digest = schemas.Sum("waybill/dryrun", fmt.Appendf(nil, "%d", i), m.Skeleton)
 	}
 	b := &block{led: v.at.Scratch(), chain: a.chainID(), height: v.Height() + 1, time: v.nextTime(), byGLN: a.partnersByGLN()}
-	return v.rehearse(b, tx)
+	receipt, err = v.rehearse(b, tx)
+	return receipt, v.answered(err)
 }
 
 // rehearse runs a transaction over a scratch block.

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	abci "github.com/cometbft/cometbft/abci/types"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -41,8 +42,8 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 	out := make([][]byte, 0, len(req.Txs))
 	size := int64(0)
 	for _, raw := range req.Txs {
-		// CometBFT counts each transaction with its tag and length.
-		cost := int64(len(raw)) + 8
+		// CometBFT counts each transaction with its tag and length, as field 1.
+		cost := int64(protowire.SizeTag(1) + protowire.SizeBytes(len(raw)))
 		if size+cost > req.MaxTxBytes {
 			continue
 		}

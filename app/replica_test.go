@@ -1,0 +1,224 @@
+package app_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/big"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+var (
+	things = []string{"a", "b", "c", "d", "P-1", "P-2", "P-3"}
+	goods  = []string{"lot1", "lot2"}
+)
+
+// anEvent draws an event of a small world, so that events often meet.
+func anEvent(t *rapid.T) string {
+	some := func(label string) string {
+		return strings.Join(rapid.SliceOfNDistinct(rapid.SampledFrom(things), 1, 3, rapid.ID).Draw(t, label), ",")
+	}
+	one := func() string { return rapid.SampledFrom(things).Draw(t, "thing") }
+	amount := func() string {
+		q := rapid.SampledFrom(goods).Draw(t, "lot")
+		if n := rapid.IntRange(0, 4).Draw(t, "amount"); n > 0 {
+			q += fmt.Sprintf(":%d.5", n)
+		}
+		return q
+	}
+	to := func() string { return rapid.SampledFrom([]string{"farm", "mill", "haul", "@7"}).Draw(t, "to") }
+	action := func() string { return rapid.SampledFrom([]string{"add", "obs", "del"}).Draw(t, "action") }
+	var s string
+	switch rapid.IntRange(0, 13).Draw(t, "kind") {
+	case 0:
+		s = "obj " + action() + " epc=" + some("epcs")
+	case 1:
+		s = "obj " + action() + " qty=" + amount()
+	case 2:
+		s = "agg add parent=" + one() + " epc=" + some("children")
+	case 3:
+		s = "agg add parent=" + one() + " qty=" + amount() + " epc=" + one()
+	case 4:
+		s = "agg del parent=" + one()
+	case 5:
+		s = "agg del parent=" + one() + " epc=" + some("children") + " qty=" + amount()
+	case 6:
+		s = "xform epc=" + some("inputs") + " out=" + one() + " qty=" + amount() + " outqty=" + amount()
+	case 7:
+		s = "txn " + action() + " epc=" + some("epcs")
+	case 8, 9:
+		s = "obj obs epc=" + some("epcs") + " qty=" + amount() + " step=shipping to=" + to()
+	case 10, 11:
+		s = "obj " + rapid.SampledFrom([]string{"obs", "obs", "add"}).Draw(t, "receipt") + " epc=" + some("epcs") + " qty=" + amount() + " step=receiving"
+	case 12:
+		s = "agg obs parent=" + one() + " epc=" + some("children") + " step=" + rapid.SampledFrom([]string{"receiving", "shipping to=" + to()}).Draw(t, "step")
+	case 13:
+		s = "obj obs epc=" + some("epcs") + " qty=" + amount() + rapid.SampledFrom([]string{" step=void_shipping to=" + to(), " step=inspecting disp=non_conformant"}).Draw(t, "step")
+	}
+	s += fmt.Sprintf(" id=%d t=-%dm", rapid.IntRange(0, 60).Draw(t, "id"), rapid.IntRange(0, 4).Draw(t, "ago"))
+	if rapid.IntRange(0, 20).Draw(t, "void") == 0 {
+		s += " void=did_not_occur"
+	}
+	return s
+}
+
+// history is a random history: blocks of transactions.
+type history struct {
+	blocks [][]string // PARTNER[!]: EVENT; EVENT
+	pauses []time.Duration
+}
+
+func aHistory(t *rapid.T) (h history) {
+	for range rapid.IntRange(3, 12).Draw(t, "blocks") {
+		var txs []string
+		for range rapid.IntRange(0, 3).Draw(t, "transactions") {
+			var events []string
+			for range rapid.IntRange(1, 5).Draw(t, "events") {
+				events = append(events, anEvent(t))
+			}
+			who := rapid.SampledFrom([]string{"farm", "mill", "haul", "farm!"}).Draw(t, "who")
+			txs = append(txs, who+": "+strings.Join(events, "; "))
+		}
+		h.blocks = append(h.blocks, txs)
+		h.pauses = append(h.pauses, rapid.SampledFrom([]time.Duration{0, 0, 0, time.Hour, 31 * 24 * time.Hour}).Draw(t, "pause"))
+	}
+	return h
+}
+
+// TestModel plays random histories on the ledger and on the model.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		h := aHistory(rt)
+		s := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
+		m := newModel(s.members)
+		for i, block := range h.blocks {
+			s.time = s.time.Add(h.pauses[i])
+			var drafts []schemas.Draft
+			var txs [][]byte
+			for _, line := range block {
+				d := s.transaction(line, s.time.Add(time.Minute))
+				drafts, txs = append(drafts, d), append(txs, s.sign(d))
+			}
+			s.block(txs...)
+			for j, d := range drafts {
+				m.compare(rt, s, d, j)
+			}
+			m.check(rt, s)
+		}
+		s.checkAll()
+	})
+}
+
+// compare applies a transaction to the model and compares what became of it.
+func (m *model) compare(t *rapid.T, s *script, d schemas.Draft, position int) {
+	events := s.last.Receipts[position].Events
+	if d.Atomic {
+		for _, e := range events {
+			if e.Code != schemas.OK {
+				return // undone as a whole: the state says whether that is so
+			}
+		}
+	}
+	for i, e := range d.Events {
+		code, effect := m.apply(d.Partner, &e.Skeleton, string(d.DuplicateKeys[i]), s.time)
+		if got := events[i]; got.Code != code || got.Effect != effect {
+			t.Fatalf("%d/%d/%d: the ledger answers %s, the model %s %s: %s", s.height, position, i, answer(got), code, effect, e.Body)
+		}
+	}
+}
+
+// check compares the state with the model.
+func (m *model) check(t *rapid.T, s *script) {
+	v := s.view()
+	for _, name := range things {
+		id := full(name)
+		it, err := v.Item(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if it == nil {
+			it = &schemas.ItemState{}
+		}
+		if it.Custodian != m.owner(id) || it.Parent != m.inside[id] {
+			t.Fatalf("after %d, %s is with %q in %q; the model has %q in %q", s.height, name, it.Custodian, short(it.Parent), m.owner(id), short(m.inside[id]))
+		}
+		if o, open := m.offer[id]; it.Parent == "" && (open != (it.Offer != nil) || open && it.Offer.Party != o.party) {
+			t.Fatalf("after %d, the offer of %s is %v; the model has %v", s.height, name, it.Offer, o)
+		}
+	}
+	for _, name := range goods {
+		balances, err := v.Balances(full(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		have := map[string]*big.Rat{}
+		for _, b := range balances {
+			have[b.Partner] = nil
+			if b.Known {
+				have[b.Partner], _ = new(big.Rat).SetString(b.Quantity)
+			}
+		}
+		want := m.lots[lot{class: full(name)}]
+		for partner, amount := range want {
+			got, ok := have[partner]
+			if !ok || (got == nil) != (amount == nil) || got != nil && got.Cmp(amount) != 0 {
+				t.Fatalf("after %d, %s holds %v of %s; the model has %v", s.height, partner, got, name, amount)
+			}
+		}
+		if len(have) != len(want) {
+			t.Fatalf("after %d, %d partners hold %s; the model has %d", s.height, len(have), name, len(want))
+		}
+	}
+}
+
+// TestReplicas plays one random history on several applications: one that runs
+// through, one that is stopped and started, in some from disk, one that remembers nothing
+// and has another number of threads. They agree on every hash and every result.
+func TestReplicas(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		h := aHistory(rt)
+		options := store.Options{}
+		if rapid.IntRange(0, 11).Draw(rt, "disk") == 0 { // slow: it waits for the disk
+			options.Dir = filepath.Join(t.TempDir(), "stopped")
+		}
+		through := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
+		stopped := newChain(t, options)
+		forgetful := newChain(t, store.Options{})
+		defer stopped.store.Close()
+		before := runtime.GOMAXPROCS(0)
+		defer runtime.GOMAXPROCS(before)
+		for i, block := range h.blocks {
+			through.time = through.time.Add(h.pauses[i])
+			var txs [][]byte
+			for _, line := range block {
+				txs = append(txs, through.sign(through.transaction(line, through.time.Add(time.Minute))))
+			}
+			want := through.block(txs...)
+			if rapid.Bool().Draw(rt, "restart") {
+				stopped.restart()
+			}
+			for _, c := range []*chain{stopped, forgetful} {
+				runtime.GOMAXPROCS(1 + rapid.IntRange(0, 3).Draw(rt, "threads"))
+				forgetful.app.TestingOnlyForget()
+				c.time = through.time
+				got := c.finish(c.request(txs))
+				if !bytes.Equal(got.AppHash, want.AppHash) {
+					t.Fatalf("the replicas part at height %d", c.height)
+				}
+				for j := range want.TxResults {
+					if !bytes.Equal(got.TxResults[j].Data, want.TxResults[j].Data) || got.TxResults[j].Code != want.TxResults[j].Code {
+						t.Fatalf("the replicas answer transaction %d of height %d differently", j, c.height)
+					}
+				}
+			}
+		}
+	})
+}
