@@ -17,7 +17,8 @@ import (
 )
 
 var (
-	things = []string{"a", "b", "c", "d", "P-1", "P-2", "P-3"}
+	things = []string{"a", "b", "c", "P-1", "P-2"}
+	people = []string{"farm", "mill", "haul", "farm", "mill"}
 	goods  = []string{"lot1", "lot2"}
 )
 
@@ -63,11 +64,38 @@ func anEvent(t *rapid.T) string {
 	case 13:
 		s = "obj obs epc=" + some("epcs") + " qty=" + amount() + rapid.SampledFrom([]string{" step=void_shipping to=" + to(), " step=inspecting disp=non_conformant"}).Draw(t, "step")
 	}
-	s += fmt.Sprintf(" id=%d t=-%dm", rapid.IntRange(0, 60).Draw(t, "id"), rapid.IntRange(0, 4).Draw(t, "ago"))
+	s += fmt.Sprintf(" id=%d t=%s", rapid.IntRange(0, 200).Draw(t, "id"), rapid.SampledFrom([]string{"0m", "-1m", "-2m", "-3m", "-800h"}).Draw(t, "ago"))
 	if rapid.IntRange(0, 20).Draw(t, "void") == 0 {
 		s += " void=did_not_occur"
 	}
 	return s
+}
+
+// aFlow draws what honest partners do: things that are made, packed, sent on,
+// received and unpacked in this order, so that events have something to meet. Any
+// step may be left out, and the receipt may come first.
+func aFlow(t *rapid.T) []string {
+	if rapid.Bool().Draw(t, "no flow") {
+		return nil
+	}
+	from, to := rapid.SampledFrom(people).Draw(t, "from"), rapid.SampledFrom(people).Draw(t, "to")
+	thing, box := rapid.SampledFrom(things[:3]).Draw(t, "thing"), rapid.SampledFrom(things[3:]).Draw(t, "box")
+	sent := rapid.SampledFrom([]string{"epc=" + box, "epc=" + thing, "qty=lot1:2", "qty=lot1"}).Draw(t, "sent")
+	lag := rapid.SampledFrom([]string{"-1m", "-800h"}).Draw(t, "lag")
+	steps := []string{
+		from + ": obj add epc=" + thing + "," + box + " qty=lot1:9",
+		from + ": agg add parent=" + box + " epc=" + thing,
+		from + ": obj obs " + sent + " step=shipping to=" + to + " t=" + lag,
+		to + ": obj " + rapid.SampledFrom([]string{"obs", "add"}).Draw(t, "receipt") + " " + sent + " step=receiving",
+		to + ": agg del parent=" + box,
+		to + ": obj obs epc=" + thing + " step=shipping to=" + from,
+	}
+	if rapid.IntRange(0, 3).Draw(t, "early") == 0 {
+		steps[2], steps[3] = steps[3], steps[2]
+	}
+	first := rapid.IntRange(0, 5).Draw(t, "first step")
+	last := rapid.IntRange(first, 5).Draw(t, "last step")
+	return steps[first : last+1]
 }
 
 // history is a random history: blocks of transactions.
@@ -78,13 +106,13 @@ type history struct {
 
 func aHistory(t *rapid.T) (h history) {
 	for range rapid.IntRange(3, 12).Draw(t, "blocks") {
-		var txs []string
+		txs := aFlow(t)
 		for range rapid.IntRange(0, 3).Draw(t, "transactions") {
 			var events []string
 			for range rapid.IntRange(1, 5).Draw(t, "events") {
 				events = append(events, anEvent(t))
 			}
-			who := rapid.SampledFrom([]string{"farm", "mill", "haul", "farm!"}).Draw(t, "who")
+			who := rapid.SampledFrom(append(people, "farm!")).Draw(t, "who")
 			txs = append(txs, who+": "+strings.Join(events, "; "))
 		}
 		h.blocks = append(h.blocks, txs)
