@@ -125,7 +125,7 @@ func (g *Gateway) await(r *http.Request, s *submission) (*answer, error) {
 	case <-g.outbox.ctx.Done():
 	case <-patience.C:
 	}
-	a, err := acceptedAnswer(s.job)
+	a, err := acceptedAnswer(s.job, proceed)
 	if err != nil {
 		return nil, err
 	}
@@ -143,9 +143,9 @@ func (g *Gateway) await(r *http.Request, s *submission) (*answer, error) {
 	return a, nil
 }
 
-func acceptedAnswer(job string) (*answer, error) {
+func acceptedAnswer(job, behaviour string) (*answer, error) {
 	location := jobPath(job)
-	a, err := jsonAnswer(http.StatusAccepted, location, Job{CaptureID: job, Running: true, Behaviour: proceed, Location: location})
+	a, err := jsonAnswer(http.StatusAccepted, location, Job{CaptureID: job, Running: true, Behaviour: behaviour, Errors: []Problem{}, Location: location})
 	if err == nil {
 		a.retryAfter = 1
 	}

@@ -136,7 +136,7 @@ func (g *Gateway) capture(r *http.Request, body []byte, behaviour string, res *r
 	now := time.Now()
 	s := newSubmission(res, now)
 	s.shown, s.answered = true, true
-	a, err := acceptedAnswer(s.job)
+	a, err := acceptedAnswer(s.job, behaviour)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (g *Gateway) getEvents(w http.ResponseWriter, r *http.Request) {
 		g.fail(w, r, err)
 		return
 	}
-	query, mark, err := g.pagedQuery(q)
+	query, mark, err := pagedQuery(q)
 	if err != nil {
 		g.fail(w, r, err)
 		return
@@ -79,7 +79,7 @@ func (g *Gateway) getEvents(w http.ResponseWriter, r *http.Request) {
 }
 
 // pagedQuery reads an event query with its page.
-func (g *Gateway) pagedQuery(q map[string]string) (query schemas.EventQuery, mark [8]byte, err error) {
+func pagedQuery(q map[string]string) (query schemas.EventQuery, mark [8]byte, err error) {
 	if query, err = eventQuery(q); err != nil {
 		return query, mark, err
 	}

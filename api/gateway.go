@@ -195,6 +195,9 @@ func (g *Gateway) prune(ctx context.Context) {
 // Server returns an HTTP server with the limits on time and headers that protect
 // a gateway from slow and from large requests. The caller listens and shuts down.
 func Server(handler http.Handler, logger *slog.Logger) *http.Server {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,7 +30,25 @@ type harness struct {
 	server *httptest.Server
 	key    string
 	limits api.Limits
-	logs   *bytes.Buffer
+	logs   *logs
+}
+
+// logs is what a gateway logs.
+type logs struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logs) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // outliving is a database that Close leaves open.
@@ -60,17 +79,20 @@ func (h *harness) start() {
 			h.t.Fatal(err)
 		}
 	}
-	h.logs = &bytes.Buffer{}
+	h.logs = &logs{}
 	h.g, err = api.New(api.Config{Ledger: h.ledger, Local: h.store, Partner: "acme-farms", Version: "test", Limits: h.limits,
-		Logger: slog.New(slog.NewTextHandler(h.logs, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+		Logger: slog.New(slog.NewTextHandler(h.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	if err := h.g.Start(); err != nil {
 		h.t.Fatal(err)
 	}
-	h.server = httptest.NewServer(h.g)
+	serve(h, h.g)
 }
+
+// serve makes requests of the harness go to a handler.
+func serve(h *harness, handler http.Handler) { h.server = httptest.NewServer(handler) }
 
 // stop ends the gateway as a kill does to what it keeps: nothing else is written.
 func (h *harness) stop() {

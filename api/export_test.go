@@ -1,0 +1,32 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// TestingOnlyRoutes are the gateway's routes.
+func (g *Gateway) TestingOnlyRoutes() chi.Routes { return g.handler.(chi.Routes) }
+
+// TestingOnlyChoose picks a media type by an Accept header.
+func TestingOnlyChoose(accept string, offered ...string) string { return choose(accept, offered) }
+
+// TestingOnlyQuery reads the query string of an event query, with its page.
+func TestingOnlyQuery(raw string) (schemas.EventQuery, error) {
+	r := newQuery(raw)
+	q, err := parameters(r, eventParameters...)
+	if err != nil {
+		return schemas.EventQuery{}, err
+	}
+	query, _, err := pagedQuery(q)
+	return query, err
+}
+
+// TestingOnlyQueryDocument renders records.
+var TestingOnlyQueryDocument = queryDocument
+
+func newQuery(raw string) *http.Request { return &http.Request{URL: &url.URL{RawQuery: raw}} }
