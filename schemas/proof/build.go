@@ -42,6 +42,11 @@ type Transaction struct {
 	Digests   []schemas.Hash // of all its messages
 }
 
+// ErrOtherSubject is Build's answer where the state has an item under the
+// identifier of what was asked for as a class, or a class for an item: of a
+// private identifier its form does not tell.
+var ErrOtherSubject = errors.New("the other kind of subject is there: ask for that")
+
 // Build makes a bundle. It checks what it needs to know, not everything: Verify
 // does that.
 func Build(m Material) (*Bundle, error) {
@@ -50,8 +55,8 @@ func Build(m Material) (*Bundle, error) {
 		return nil, fmt.Errorf("bundle of %s: %w", m.ID, err)
 	}
 	b.dropVotes()
-	w := builder{Material: m, b: b, signers: map[string]map[string]bool{}}
-	for _, step := range []func() error{w.subject, w.records, w.partners} {
+	w := builder{Material: m, b: b, signers: map[string]map[string]bool{}, named: holdings{}}
+	for _, step := range []func() error{w.subject, w.records, w.partners, w.balances} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("bundle of %s: %w", m.ID, err)
 		}
@@ -88,6 +93,7 @@ type builder struct {
 	b       *Bundle
 	signers map[string]map[string]bool // partner to its keys that signed
 	holder  string
+	named   holdings // of a class
 }
 
 // leaf reads a value that must be there.
@@ -133,7 +139,7 @@ func (w *builder) absent() error {
 			return fmt.Errorf("reading state %q: %w", key, err)
 		}
 		if value != nil {
-			return errors.New("the other kind of subject is there: ask for that")
+			return ErrOtherSubject
 		}
 		w.b.Absent = append(w.b.Absent, path.Append(nil))
 	}
@@ -190,11 +196,14 @@ func (w *builder) records() error {
 	sort.Slice(all, func(i, j int) bool { return all[i].Locator.Compare(all[j].Locator) < 0 })
 	trees := make(map[*Transaction]*subtrees) // a transaction is hashed once, however many of its messages are taken
 	for _, r := range all {
-		message, err := messageOf(r.Record, r.trail, trees)
+		message, event, err := messageOf(r.Record, r.trail, trees)
 		if err != nil {
 			return fmt.Errorf("record at %d/%d/%d: %w", r.Height, r.Position, r.Index, err)
 		}
 		w.sign(r.Partner, r.KeyID)
+		if w.Subject == AClass {
+			w.named.add(w.ID, r.Partner, &event.Skeleton)
+		}
 		n := len(w.b.Transactions)
 		if n == 0 || w.b.Transactions[n-1].Height != r.Height || w.b.Transactions[n-1].Position != r.Position {
 			w.b.Transactions = append(w.b.Transactions, TransactionPart{Height: r.Height, Position: r.Position,
@@ -214,17 +223,17 @@ func (w *builder) sign(partner, key string) {
 	w.signers[partner][key] = true
 }
 
-func messageOf(r *Record, trail schemas.TrailKind, trees map[*Transaction]*subtrees) (MessagePart, error) {
-	m := MessagePart{Index: r.Index, Trail: trail, Kind: r.Kind, DuplicateKey: r.DuplicateKey, Result: r.Result, Secret: r.Secret}
+func messageOf(r *Record, trail schemas.TrailKind, trees map[*Transaction]*subtrees) (m MessagePart, event *schemas.Event, err error) {
+	m = MessagePart{Index: r.Index, Trail: trail, Kind: r.Kind, DuplicateKey: r.DuplicateKey, Result: r.Result, Secret: r.Secret}
 	if r.Transaction == nil {
-		return m, errors.New("it comes without its transaction")
+		return m, nil, errors.New("it comes without its transaction")
 	}
 	if len(r.Body) == 0 {
-		return m, errors.New("its body is not held here")
+		return m, nil, errors.New("its body is not held here")
 	}
-	event, err := schemas.DecodeEvent(r.Body)
+	event, err = schemas.DecodeEvent(r.Body)
 	if err != nil {
-		return m, fmt.Errorf("reading its body: %w", err)
+		return m, nil, fmt.Errorf("reading its body: %w", err)
 	}
 	m.Members = schemas.SortMembers(event.Members)
 	tree, ok := trees[r.Transaction]
@@ -237,9 +246,9 @@ func messageOf(r *Record, trail schemas.TrailKind, trees map[*Transaction]*subtr
 		trees[r.Transaction] = tree
 	}
 	if m.Inclusion, err = tree.inclusion(uint64(r.Index)); err != nil {
-		return m, err
+		return m, nil, err
 	}
-	return m, nil
+	return m, event, nil
 }
 
 // partners adds who signed, and who holds the item.

@@ -79,7 +79,11 @@ func TestBuildRefuses(t *testing.T) {
 		l := newStory(t)
 		m := l.material(proof.AnItem, unit)
 		c.alter(l, &m)
-		if _, err := proof.Build(m); err == nil || !strings.Contains(err.Error(), c.refuse) {
+		_, err := proof.Build(m)
+		if errors.Is(err, proof.ErrOtherSubject) != (name == "the wrong kind") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil || !strings.Contains(err.Error(), c.refuse) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -104,9 +108,9 @@ func ExampleVerify() {
 	_, err = proof.Verify(bundle.Encode(), l.trust())
 	fmt.Println(err)
 	// Output:
-	// Validators with 40 of 40 votes of the trusted set signed the ledger's state after block 5, no later than 2026-03-01T08:00:05Z.
-	// The 4 records are all that the ledger then had of this item, each as signed by its partner, in the order in which they were recorded.
+	// Validators with 40 of 40 votes of the trusted set signed the ledger's state after block 6, no later than 2026-03-01T08:00:06Z.
+	// All that the ledger then had of this item is 4 records, each as signed by its partner, in the order in which they were recorded.
 	// The custodian of the item was then the partner carrier.
-	// The item was then inside 1 containers, one in the other.
+	// The item was then inside 1 container.
 	// custody trail of https://id.gs1.org/01/09521234543213/21/1001: it has 2 records, the bundle 1
 }

@@ -53,6 +53,7 @@ type Bundle struct {
 
 	Partners     []PartnerPart     // by id: who signed, and who holds the item
 	Transactions []TransactionPart // in the order of the ledger
+	Balances     []StateLeaf       // of a class: by unit and partner; without a value it has no such leaf
 }
 
 // StateLeaf is a value of the state with the path to it, as [Path.Append] wrote
@@ -100,9 +101,9 @@ type MessagePart struct {
 // Numbers of a bundle's fields. Those that are reserved are for changes of the
 // validator set since the root of trust (14), older headers through the
 // accumulator (15), witness cosignatures (16), ancestors and the contents of
-// containers (17), balances (18); of a message's, for a withheld member's leaf
-// (9), a detached body's skeleton (10) and an author's signature (11). Until a
-// version defines them they are refused, as all that is unknown.
+// containers (17); of a message's, for a withheld member's leaf (9), a detached
+// body's skeleton (10) and an author's signature (11). Until a version defines
+// them they are refused, as all that is unknown.
 const (
 	fieldVersion = 1 + iota
 	fieldSubject
@@ -116,6 +117,7 @@ const (
 	fieldAbsent
 	fieldPartner
 	fieldTransaction
+	fieldBalance
 )
 
 // Encode is the bundle's one encoding.
@@ -141,6 +143,9 @@ func (b *Bundle) Encode() []byte {
 	}
 	for i := range b.Transactions {
 		dst = schemas.AppendField(dst, fieldTransaction, b.Transactions[i].encode())
+	}
+	for i := range b.Balances {
+		dst = appendLeaf(dst, fieldBalance, &b.Balances[i])
 	}
 	return dst
 }

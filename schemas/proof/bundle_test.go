@@ -157,6 +157,26 @@ func TestVerifyVoided(t *testing.T) {
 	}
 }
 
+// A class's report has its trail, and what each who reported on it holds.
+func TestVerifyClass(t *testing.T) {
+	l := newStory(t)
+	many := make([]message, 300)
+	for i := range many {
+		many[i] = message{body: lotJSON("ADD"), trails: []schemas.TrailKey{class(lot)}, result: applied}
+	}
+	l.transact("acme-farms", many...)
+	l.set(schemas.ClassKey(lot), schemas.SingleHead(l.head(class(lot))))
+	unknown := schemas.LotBalance{Unknown: true}
+	l.set(schemas.BalanceKey(lot, "", "acme-farms"), unknown.Append(nil))
+	r, err := proof.Verify(l.build(proof.AClass, lot).Encode(), l.trust())
+	if err != nil || len(r.Events) != 302 {
+		t.Fatalf("%v, %v", r, err)
+	}
+	if diff := cmp.Diff([]schemas.Balance{{Partner: "acme-farms"}, {Partner: "carrier", Quantity: "5", Known: true}}, r.Balances); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Two messages of one transaction that fall into two trails of one item.
 func TestVerifyTwoTrailsOfOneTransaction(t *testing.T) {
 	l := newLedger(t)
@@ -178,9 +198,12 @@ func TestVerifyMutations(t *testing.T) {
 		message{body: eventJSON(other, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(other)}, result: applied},
 		message{body: eventJSON(unit, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(unit)}, result: applied})
 	l.put(unit, schemas.Item{Custodian: "acme-farms"})
+	l.transact("carrier", message{body: lotJSON("ADD"), trails: []schemas.TrailKey{class(lot)}, result: applied})
+	l.set(schemas.ClassKey(lot), schemas.SingleHead(l.head(class(lot))))
 	trust := l.trust()
 	for name, good := range map[string][]byte{
 		"item":    l.build(proof.AnItem, unit).Encode(),
+		"class":   l.build(proof.AClass, lot).Encode(),
 		"unknown": l.build(proof.AnItem, pallet).Encode(),
 	} {
 		if _, err := proof.Verify(good, trust); err != nil {
@@ -188,7 +211,7 @@ func TestVerifyMutations(t *testing.T) {
 		}
 		for i := range good {
 			bad := bytes.Clone(good)
-			for _, b := range []byte{good[i] ^ 1, good[i] ^ 0x80, good[i] + 1, 0, 0xff} {
+			for _, b := range []byte{good[i] ^ 1<<(i%8), good[i] + 1} {
 				if bad[i] = b; b == good[i] {
 					continue
 				}

@@ -72,6 +72,8 @@ func (b *Bundle) decode(raw []byte) error {
 			b.Partners = append(b.Partners, readPartner(f, n, v))
 		case fieldTransaction:
 			b.Transactions = append(b.Transactions, readTransaction(f, n, v))
+		case fieldBalance:
+			b.Balances = append(b.Balances, readPlace(f, n, v))
 		default:
 			f.Fail(n, "unknown")
 		}
@@ -182,7 +184,15 @@ func (b *Bundle) decodeValidator(f *schemas.Fields, n uint64, v []byte) {
 }
 
 func readLeaf(outer *schemas.Fields, in uint64, v []byte) *StateLeaf {
-	l := &StateLeaf{}
+	l := readPlace(outer, in, v)
+	if outer.Err() == nil && len(l.Value) == 0 {
+		outer.Fail(in, "a leaf without value")
+	}
+	return &l
+}
+
+// readPlace reads a leaf, or a path alone where there is none.
+func readPlace(outer *schemas.Fields, in uint64, v []byte) (l StateLeaf) {
 	f := schemas.ReadFields(v)
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
 		switch n {
@@ -194,8 +204,8 @@ func readLeaf(outer *schemas.Fields, in uint64, v []byte) *StateLeaf {
 			f.Fail(n, "unknown")
 		}
 	}
-	if f.Err() == nil && (len(l.Value) == 0 || len(l.Path) == 0) {
-		f.Fail(1, "a leaf without value or path")
+	if f.Err() == nil && len(l.Path) == 0 {
+		f.Fail(2, "a leaf without path")
 	}
 	within(outer, in, f)
 	return l

@@ -21,10 +21,14 @@ type forgery struct {
 }
 
 func TestForgeries(t *testing.T) {
-	for _, list := range [][]forgery{forgedHeaders, forgedState, forgedRecords} {
-		for _, f := range list {
+	for _, list := range []struct {
+		subject   proof.Subject
+		id        string
+		forgeries []forgery
+	}{{proof.AnItem, unit, forgedHeaders}, {proof.AnItem, unit, forgedState}, {proof.AnItem, unit, forgedRecords}, {proof.AClass, lot, forgedClass}} {
+		for _, f := range list.forgeries {
 			l := newStory(t)
-			b, trust := l.build(proof.AnItem, unit), l.trust()
+			b, trust := l.build(list.subject, list.id), l.trust()
 			if _, err := proof.Verify(b.Encode(), trust); err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +184,7 @@ var forgedRecords = []forgery{
 		b.Transactions[0], b.Transactions[2] = b.Transactions[2], b.Transactions[0]
 	}, "not those that the ledger has"},
 	{"a record at another height", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Height-- }, "not those that the ledger has"},
-	{"a record later than the state", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[2].Height = 6 }, "later than the state"},
+	{"a record later than the state", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[2].Height = 7 }, "later than the state"},
 	{"a record at another position", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Position = 7 }, "not those that the ledger has"},
 	{"a neighbour's index", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[1].Messages[0].Index = 0 }, "not in the signed header"},
 	{"an index beyond the transaction", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[1].Messages[1].Index = 9 }, "not in the signed header"},
@@ -257,4 +261,31 @@ func withMember(name, value string) func(l *ledger, b *proof.Bundle, trust *proo
 		m.Members = append(m.Members, schemas.Member{Name: name, Value: []byte(value)})
 		slices.SortFunc(m.Members, func(a, b schemas.Member) int { return strings.Compare(a.Name, b.Name) })
 	}
+}
+
+var forgedClass = []forgery{
+	{"another balance", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		more := schemas.LotBalance{Amount: "50"}
+		b.Balances[1].Value = more.Append(nil)
+	}, "balance of \"carrier\" in unit \"\": path"},
+	{"a balance denied", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Balances[1].Value = nil }, "balance of \"carrier\" in unit \"\": path"},
+	{"a balance made up", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Balances[0].Value = b.Balances[1].Value }, "balance of \"borg-foods\" in unit \"\": path"},
+	{"a balance left out", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Balances = b.Balances[1:] }, "1 are there, the records name 2"},
+	{"a balance too many", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Balances = append(b.Balances, b.Balances[1]) }, "3 are there, the records name 2"},
+	{"balances exchanged", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Balances[0], b.Balances[1] = b.Balances[1], b.Balances[0]
+	}, "balance of \"borg-foods\""},
+	{"a record left out with its balance", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions, b.Balances, b.Partners = b.Transactions[:1], b.Balances[1:], b.Partners[1:]
+	}, "class trail of " + lot + ": it has 2 records, the bundle 1"},
+	{"a class called an item", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subject = proof.AnItem }, "item " + lot + ": path"},
+	{"a container of a class", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Containers = []proof.StateLeaf{*b.Leaf} }, "is in none"},
+	{"a record of custody", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions[0].Messages[0].Trail = schemas.CustodyTrail
+	}, "does not have"},
+	{"balances of an item", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		balances := b.Balances
+		*b = *l.build(proof.AnItem, unit)
+		b.Balances = balances
+	}, "2 are there, the records name 0"},
 }

@@ -223,6 +223,9 @@ func newStory(t testing.TB) *ledger {
 		message{body: eventJSON(unit, "OBSERVE", "storing", ""), trails: []schemas.TrailKey{observations(unit)}, result: seen})
 	l.transact("acme-farms", message{body: eventJSON(unit, "OBSERVE", "packing", ""), trails: []schemas.TrailKey{custody(unit), custody(pallet)}, result: applied})
 	l.transact("carrier", message{body: lotJSON("ADD"), trails: []schemas.TrailKey{class(lot)}, result: applied})
+	l.transact("borg-foods", message{body: lotJSON("OBSERVE"), trails: []schemas.TrailKey{class(lot)}, result: seen})
+	held := schemas.LotBalance{Amount: "5"}
+	l.set(schemas.BalanceKey(lot, "", "carrier"), held.Append(nil))
 	l.put(unit, schemas.Item{Custodian: "acme-farms", Parent: pallet, Disposition: "in_transit"})
 	l.put(other, schemas.Item{Custodian: "borg-foods"})
 	l.put(pallet, schemas.Item{Custodian: "carrier", Levels: 1})

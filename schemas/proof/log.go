@@ -117,7 +117,7 @@ func decodeCount(b []byte) (count uint64, rest []byte, err error) {
 }
 
 // RootOf is the root of the log of these entries.
-func RootOf(entries [][32]byte) [32]byte { return schemas.MerkleRoot(slices(entries)) }
+func RootOf(entries [][32]byte) [32]byte { return schemas.MerkleRoot(bytesOf(entries)) }
 
 // split is the largest power of two below n, for n of 2 or more.
 func split(n int) int { return 1 << (bits.Len(uint(n-1)) - 1) }
@@ -179,7 +179,7 @@ func VerifyInclusion(h Head, index uint64, entry [32]byte, hashes [][32]byte) er
 		return fmt.Errorf("inclusion in a log of %d entries: %w", h.Count, ErrMalformed)
 	}
 	leaf := entryHash(&entry)
-	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, h.Count, leaf[:], slices(hashes), h.Root[:])
+	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, h.Count, leaf[:], bytesOf(hashes), h.Root[:])
 	if err != nil {
 		return fmt.Errorf("inclusion of entry %d of %d: %w", index, h.Count, ErrMismatch)
 	}
@@ -228,14 +228,14 @@ func VerifyConsistency(old, now Head, hashes [][32]byte) error {
 			return fmt.Errorf("head of an empty log: %w", ErrMismatch)
 		}
 	}
-	err := proof.VerifyConsistency(rfc6962.DefaultHasher, old.Count, now.Count, slices(hashes), old.Root[:], now.Root[:])
+	err := proof.VerifyConsistency(rfc6962.DefaultHasher, old.Count, now.Count, bytesOf(hashes), old.Root[:], now.Root[:])
 	if err != nil {
 		return fmt.Errorf("growth from %d to %d entries: %w", old.Count, now.Count, ErrMismatch)
 	}
 	return nil
 }
 
-func slices(hashes [][32]byte) [][]byte {
+func bytesOf(hashes [][32]byte) [][]byte {
 	s := make([][]byte, len(hashes))
 	for i := range hashes {
 		s[i] = hashes[i][:]

@@ -30,6 +30,7 @@ type Report struct {
 	Ended        bool              `json:"ended,omitempty"`      // consumed, destroyed or decommissioned
 	OfferedTo    string            `json:"offered_to,omitempty"` // whose answer an open offer awaits
 	Partners     []schemas.Partner `json:"partners,omitempty"`   // who signed, and who holds the item
+	Balances     []schemas.Balance `json:"balances,omitempty"`   // of a class or lot: by unit and partner, what each held
 	Events       []Event           `json:"events"`               // in the order of the ledger
 }
 
@@ -71,6 +72,44 @@ func trailNames(k schemas.TrailKind) string {
 	return "unknown trail"
 }
 
+func (r *Report) add(m *MessagePart, event *schemas.Event, name string, h *schemas.Header, signer *key, digest, transaction schemas.Hash, at schemas.Locator) {
+	s := event.Skeleton
+	id := s.EventID
+	if id == "" {
+		id = schemas.DerivedEventID(digest)
+	}
+	r.Events = append(r.Events, Event{
+		Locator: at, Trail: trailNames(m.Trail), EventID: id, Type: s.Type.String(), Action: s.Action.String(), BizStep: s.BizStep,
+		Disposition: s.Disposition, EventTime: time.Unix(0, s.EventTime).UTC(), Partner: h.Partner, PartnerName: name, Key: signer.ID, Held: signer.Held,
+		Actor: h.Actor, Transaction: transaction, Digest: digest, Effect: m.Result.Effect,
+		Flags: append([]schemas.Code{}, m.Result.Flags...), Body: json.RawMessage(event.Body), skeleton: s,
+	})
+}
+
+// findVoided notes which events a declaration of their own recorder voids. The
+// rules let one apply only to the identical event under the same eventID, which
+// is in the same item's trails.
+func (v *verification) findVoided() {
+	events := v.report.Events
+	type ref struct{ partner, id string }
+	prior := make(map[ref]int)
+	for i := range events {
+		e := &events[i]
+		if e.skeleton.EventID == "" {
+			continue
+		}
+		at := ref{e.Partner, e.EventID}
+		j, known := prior[at]
+		switch {
+		case e.skeleton.Declaration == nil:
+			prior[at] = i
+		case known && e.Effect == schemas.Applied && events[j].VoidedBy == nil &&
+			schemas.ContentHash(&e.skeleton) == schemas.ContentHash(&events[j].skeleton):
+			events[j].VoidedBy = &e.Locator
+		}
+	}
+}
+
 // Proven tells in words what the bundle proves to whoever trusts its root.
 func (r *Report) Proven() []string {
 	said := []string{fmt.Sprintf("Validators with %d of %d votes of the trusted set signed the ledger's state after block %d, no later than %s.",
@@ -78,9 +117,9 @@ func (r *Report) Proven() []string {
 	if !r.Present {
 		return append(said, "The ledger then had neither an item nor a class or lot of this identifier.")
 	}
-	said = append(said, fmt.Sprintf("The %d records are all that the ledger then had of this %s, each as signed by its partner, in the order in which they were recorded.", len(r.Events), r.Subject))
-	if r.Subject != AnItem {
-		return said
+	said = append(said, fmt.Sprintf("All that the ledger then had of this %s is %s, each as signed by its partner, in the order in which they were recorded.", r.Subject, count(len(r.Events), "record")))
+	if r.Subject == AClass {
+		return append(said, fmt.Sprintf("All that partners then held of it is %s.", count(len(r.Balances), "balance")))
 	}
 	switch {
 	case r.Custodian == "":
@@ -91,9 +130,16 @@ func (r *Report) Proven() []string {
 		said = append(said, "The custodian of the item was then the partner "+r.Custodian+".")
 	}
 	if n := len(r.Containers); n > 0 {
-		said = append(said, fmt.Sprintf("The item was then inside %d containers, one in the other.", n))
+		said = append(said, fmt.Sprintf("The item was then inside %s.", count(n, "container")))
 	}
 	return said
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // NotProven tells in words what no bundle can prove.
@@ -108,8 +154,5 @@ func (r *Report) NotProven() []string {
 	said = append(said,
 		"That everything that happened was reported, or that what was reported is true.",
 		"The claimed times of the events, and when exactly each was recorded: only the order, the block, and that it was before the header's time.")
-	if r.Subject == AClass {
-		said = append(said, "Who holds how much of the class or lot.")
-	}
 	return said
 }

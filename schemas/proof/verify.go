@@ -3,11 +3,9 @@ package proof
 import (
 	"bytes"
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -16,14 +14,14 @@ import (
 // is the same on every machine, at any time. The error names the first thing
 // that does not hold, and where. Checks go from what is trusted to what is told:
 // encoding, validators, header, signatures of the validators, state, partners
-// and keys, then record by record, and last that no record is missing.
+// and keys, then record by record, that no record is missing, and balances.
 func Verify(bundle []byte, trust *Trust) (*Report, error) {
 	b, err := DecodeBundle(bundle)
 	if err != nil {
 		return nil, err
 	}
 	v := &verification{b: b, trust: trust, partners: make(map[string]*partner, len(b.Partners))}
-	for _, check := range []func() error{v.checkHeader, v.checkSubject, v.checkPartners, v.checkTransactions, v.checkTrails} {
+	for _, check := range []func() error{v.checkHeader, v.checkSubject, v.checkPartners, v.checkTransactions, v.checkTrails, v.checkBalances} {
 		if err := check(); err != nil {
 			return nil, err
 		}
@@ -63,7 +61,7 @@ func (v *verification) checkHeader() error {
 	}
 	set := ValidatorSetHash(v.b.Validators)
 	if set != t.ValidatorSetHash {
-		return fmt.Errorf("validators: their set has the hash %s, the trusted one %s", set, t.ValidatorSetHash)
+		return fmt.Errorf("validators: their set has the hash %s, the trusted one %s: if partners changed it since, renew the root of trust", set, t.ValidatorSetHash)
 	}
 	hash := h.Hash(set)
 	if h.Height < 1 || len(h.App) != len(v.root) {
@@ -92,6 +90,18 @@ func (v *verification) leaf(where string, key []byte, l *StateLeaf) error {
 	p, err := DecodePath(l.Path)
 	if err == nil {
 		err = VerifyMember(v.root, key, l.Value, p)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	return nil
+}
+
+// absent checks that the state has nothing under the key.
+func (v *verification) absent(where string, key, path []byte) error {
+	p, err := DecodePath(path)
+	if err == nil {
+		err = VerifyAbsent(v.root, key, p)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", where, err)
@@ -146,12 +156,8 @@ func (v *verification) checkAbsent() error {
 		return fmt.Errorf("absence of %s: %d paths where two are needed", v.b.ID, len(v.b.Absent))
 	}
 	for i, what := range []string{"item", "class"} {
-		p, err := DecodePath(v.b.Absent[i])
-		if err == nil {
-			err = VerifyAbsent(v.root, keys[i], p)
-		}
-		if err != nil {
-			return fmt.Errorf("absence of %s as %s: %w", v.b.ID, what, err)
+		if err := v.absent(fmt.Sprintf("absence of %s as %s", v.b.ID, what), keys[i], v.b.Absent[i]); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -460,42 +466,4 @@ func (v *verification) checkTrails() error {
 		}
 	}
 	return nil
-}
-
-// findVoided notes which events a declaration of their own recorder voids. The
-// rules let one apply only to the identical event under the same eventID, which
-// is in the same item's trails.
-func (v *verification) findVoided() {
-	events := v.report.Events
-	type ref struct{ partner, id string }
-	prior := make(map[ref]int)
-	for i := range events {
-		e := &events[i]
-		if e.skeleton.EventID == "" {
-			continue
-		}
-		at := ref{e.Partner, e.EventID}
-		j, known := prior[at]
-		switch {
-		case e.skeleton.Declaration == nil:
-			prior[at] = i
-		case known && e.Effect == schemas.Applied && events[j].VoidedBy == nil &&
-			schemas.ContentHash(&e.skeleton) == schemas.ContentHash(&events[j].skeleton):
-			events[j].VoidedBy = &e.Locator
-		}
-	}
-}
-
-func (r *Report) add(m *MessagePart, event *schemas.Event, name string, h *schemas.Header, signer *key, digest, transaction schemas.Hash, at schemas.Locator) {
-	s := event.Skeleton
-	id := s.EventID
-	if id == "" {
-		id = schemas.DerivedEventID(digest)
-	}
-	r.Events = append(r.Events, Event{
-		Locator: at, Trail: trailNames(m.Trail), EventID: id, Type: s.Type.String(), Action: s.Action.String(), BizStep: s.BizStep,
-		Disposition: s.Disposition, EventTime: time.Unix(0, s.EventTime).UTC(), Partner: h.Partner, PartnerName: name, Key: signer.ID, Held: signer.Held,
-		Actor: h.Actor, Transaction: transaction, Digest: digest, Effect: m.Result.Effect,
-		Flags: append([]schemas.Code{}, m.Result.Flags...), Body: json.RawMessage(event.Body), skeleton: s,
-	})
 }
