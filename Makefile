@@ -20,7 +20,7 @@ help: ## print this
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/waybill
-	$(GO) build -trimpath -o bin/waybill ./node/waybill
+	$(GO) build -o bin/waybill ./node/waybill
 
 run: build ## start a local network of four partners, play a story into it, print its trace, stay up
 	@rm -rf $(DIR)
