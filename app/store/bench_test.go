@@ -79,11 +79,13 @@ func BenchmarkGet(b *testing.B) {
 		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
 			s := filled(b, n, "")
 			v := s.Latest()
+			before := cpuTime()
 			for b.Loop() {
 				if value, _, err := v.Get(benchKey(rand.Uint64N(uint64(n)))); value == nil {
 					b.Fatal(err)
 				}
 			}
+			reportCPU(b, before)
 		})
 	}
 }
@@ -93,11 +95,13 @@ func BenchmarkPath(b *testing.B) {
 		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
 			s := filled(b, n, "")
 			v := s.Latest()
+			before := cpuTime()
 			for b.Loop() {
 				if _, err := v.Path(benchKey(rand.Uint64N(uint64(n)))); err != nil {
 					b.Fatal(err)
 				}
 			}
+			reportCPU(b, before)
 		})
 	}
 }

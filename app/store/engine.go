@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
+	"path/filepath"
 	"syscall"
 
 	dbm "github.com/cosmos/cosmos-db"
@@ -42,7 +44,7 @@ type snapshot interface {
 // before it is written out.
 const (
 	writeBuffer = 16 << 20
-	blockCache  = 32 << 20
+	blockCache  = 16 << 20
 )
 
 func levelOptions() *opt.Options {
@@ -52,7 +54,16 @@ func levelOptions() *opt.Options {
 		BlockCacheCapacity: blockCache,
 		// Hashes do not compress, and what is large is compressed before it comes here.
 		Compression: opt.NoCompression,
+		// Reads of random keys must not set off compactions: those that writes set
+		// off are enough.
+		DisableSeeksCompaction: true,
 	}
+}
+
+// databases are the backends and the names of their databases, which differ: one
+// backend must not write into what the other left.
+func databases() map[string]string {
+	return map[string]string{string(dbm.GoLevelDBBackend): "state", string(dbm.PebbleDBBackend): "state-pebble"}
 }
 
 func openEngine(dir, backend string) (engine, error) {
@@ -63,24 +74,33 @@ func openEngine(dir, backend string) (engine, error) {
 		}
 		return levelEngine{db}, nil
 	}
+	if backend == "" {
+		backend = string(dbm.GoLevelDBBackend)
+	}
+	for other, name := range databases() {
+		if _, err := os.Stat(filepath.Join(dir, name+dbm.DBFileSuffix)); err == nil && other != backend {
+			return nil, fmt.Errorf("the ledger in %s is kept in %s, not in %s: set that backend", dir, other, backend)
+		}
+	}
+	name, known := databases()[backend]
+	if !known {
+		return nil, fmt.Errorf("no database backend %q: choose %s or %s", backend, dbm.GoLevelDBBackend, dbm.PebbleDBBackend)
+	}
 	var e engine
 	var err error
-	switch backend {
-	case "", string(dbm.GoLevelDBBackend):
+	if backend == string(dbm.PebbleDBBackend) {
+		e, err = openPebble(name, dir)
+	} else {
 		var db *dbm.GoLevelDB
-		if db, err = dbm.NewGoLevelDBWithOpts("state", dir, levelOptions()); err == nil {
+		if db, err = dbm.NewGoLevelDBWithOpts(name, dir, levelOptions()); err == nil {
 			e = levelEngine{db.DB()}
 		}
-	case string(dbm.PebbleDBBackend):
-		e, err = openPebble(dir)
-	default:
-		return nil, fmt.Errorf("no database backend %q: choose %s or %s", backend, dbm.GoLevelDBBackend, dbm.PebbleDBBackend)
 	}
 	switch {
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, storage.ErrLocked):
 		return nil, fmt.Errorf("%s is open in another process: stop that one first: %w", dir, err)
 	case err != nil:
-		return nil, fmt.Errorf("opening the database in %s: %w", dir, err)
+		return nil, fmt.Errorf("opening the database in %s, alone among processes: %w", dir, err)
 	}
 	return e, nil
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/waybill-ledger/waybill/schemas/proof"
@@ -67,9 +68,16 @@ func slotOf(key *[32]byte, depth int) int {
 	return i
 }
 
-// slot is one of a page's eight subtrees: a lone leaf in full, many by their hash.
+// bucket is how many leaves a page lists before it splits. At few leaves a page,
+// one read and one write serve a change, and their siblings are hashed again at
+// hand; at more, a page would cost more to write than it saves to read.
+const bucket = 8
+
+// slot is one of a split page's eight subtrees: a lone leaf in full, many by
+// their hash and, up to a bucket of them, their number.
 type slot struct {
 	content content
+	count   uint8    // of many: 2 to bucket, or more as bucket+1
 	hash    [32]byte // of many
 	leaf    proof.Leaf
 }
@@ -84,58 +92,100 @@ func (s *slot) sub() sub {
 	return sub{}
 }
 
-// page is three levels of the tree below the crown.
-type page [slots]slot
+// page is a part of the tree below the crown, as the database keeps it: a bucket
+// of leaves, sorted by key hash, or, for more than that, three levels split into
+// slots.
+type page struct {
+	leaves []proof.Leaf
+	split  *[slots]slot
+}
 
+// nodes are a split page's.
 func (p *page) nodes() *nodes {
 	var n nodes
-	for i := range p {
-		n[slots+i] = p[i].sub()
+	for i := range p.split {
+		n[slots+i] = p.split[i].sub()
 	}
 	n.fold(allSlots)
 	return &n
 }
 
-// only is the page's leaf, if it has exactly one, and what it holds at all.
-func (p *page) only() (proof.Leaf, content) {
-	found := -1
-	for i := range p {
-		if p[i].content == empty {
-			continue
-		}
-		if found >= 0 || p[i].content == many {
-			return proof.Leaf{}, many
-		}
-		found = i
+// root is the page's subtree, which begins at a depth.
+func (p *page) root(depth int) sub {
+	if p.split != nil {
+		return p.nodes()[1]
 	}
-	if found < 0 {
-		return proof.Leaf{}, empty
-	}
-	return p[found].leaf, lone
+	return subtree(p.leaves, depth)
 }
 
-// encode writes a page: a byte whose bits are the slots with leaves in them, one
-// of those with many, then a lone leaf's key hash and value hash or many's hash.
-func (p *page) encode() []byte {
-	size := 2
-	for i := range p {
-		switch p[i].content {
+// subtree hashes leaves, sorted by key hash, that share their first depth bits.
+func subtree(leaves []proof.Leaf, depth int) sub {
+	switch len(leaves) {
+	case 0:
+		return sub{}
+	case 1:
+		return sub{hash: proof.LeafHash(leaves[0].Key, leaves[0].Value), content: lone}
+	}
+	n := parting(leaves, depth)
+	left, right := subtree(leaves[:n], depth+1), subtree(leaves[n:], depth+1)
+	return join(&left, &right)
+}
+
+// parting is how many of the sorted leaves go to the left at a depth.
+func parting(leaves []proof.Leaf, depth int) int {
+	n := 0
+	for n < len(leaves) && proof.Bit(&leaves[n].Key, depth) == 0 {
+		n++
+	}
+	return n
+}
+
+// count is how many leaves the page has, or more than a bucket.
+func (p *page) count() int {
+	if p.split == nil {
+		return len(p.leaves)
+	}
+	n := 0
+	for i := range p.split {
+		switch p.split[i].content {
 		case lone:
-			size += 64
+			n++
 		case many:
-			size += 32
+			n += int(p.split[i].count)
 		}
 	}
-	b := make([]byte, 2, size)
-	for i := range p {
-		switch p[i].content {
+	return min(n, bucket+1)
+}
+
+// Kinds of pages, as the first byte says.
+const (
+	pageBucket = 0
+	pageSplit  = 1
+)
+
+// encode writes a page. A bucket: 0, then each leaf's key hash and value hash. A
+// split: 1, a byte whose bits are the slots with leaves in them, one of those
+// with many, then a lone leaf's key hash and value hash or many's number and hash.
+func (p *page) encode() []byte {
+	if p.split == nil {
+		b := make([]byte, 1, 1+64*len(p.leaves))
+		for i := range p.leaves {
+			b = append(append(b, p.leaves[i].Key[:]...), p.leaves[i].Value[:]...)
+		}
+		return b
+	}
+	b := make([]byte, 3, 3+slots*33)
+	b[0] = pageSplit
+	for i := range p.split {
+		s := &p.split[i]
+		switch s.content {
 		case lone:
-			b[0] |= 1 << i
-			b = append(append(b, p[i].leaf.Key[:]...), p[i].leaf.Value[:]...)
-		case many:
-			b[0] |= 1 << i
 			b[1] |= 1 << i
-			b = append(b, p[i].hash[:]...)
+			b = append(append(b, s.leaf.Key[:]...), s.leaf.Value[:]...)
+		case many:
+			b[1] |= 1 << i
+			b[2] |= 1 << i
+			b = append(append(b, s.count), s.hash[:]...)
 		}
 	}
 	return b
@@ -143,35 +193,51 @@ func (p *page) encode() []byte {
 
 var errPage = errors.New("a page of the state tree is damaged: restore the node from a backup or from its peers")
 
-func decodePage(b []byte) (*page, error) {
-	var p page
-	if len(b) < 2 || b[1]&^b[0] != 0 {
+// decodePage reads the page at a depth on the way to a key, and checks that its
+// leaves belong there: all that follows relies on it.
+func decodePage(b []byte, key *[32]byte, depth int) (*page, error) {
+	if len(b) > 64 && b[0] == pageBucket && (len(b)-1)%64 == 0 && len(b) <= 1+64*bucket {
+		p := &page{leaves: make([]proof.Leaf, len(b)/64)}
+		for i := range p.leaves {
+			p.leaves[i] = decodeLeaf(b[1+64*i:])
+			if !shared(&p.leaves[i].Key, key, depth) || i > 0 && bytes.Compare(p.leaves[i-1].Key[:], p.leaves[i].Key[:]) >= 0 {
+				return nil, errPage
+			}
+		}
+		return p, nil
+	}
+	if len(b) < 3 || b[0] != pageSplit || b[2]&^b[1] != 0 {
 		return nil, errPage
 	}
-	used, deep, b := b[0], b[1], b[2:]
-	for i := range p {
-		size := 64
+	p := &page{split: &[slots]slot{}}
+	used, deep, b := b[1], b[2], b[3:]
+	for i := range p.split {
 		switch {
 		case used>>i&1 == 0:
-			continue
-		case deep>>i&1 == 1:
-			size = 32
-		}
-		if len(b) < size {
+		case deep>>i&1 == 0 && len(b) >= 64:
+			p.split[i], b = slot{content: lone, leaf: decodeLeaf(b)}, b[64:]
+			if leaf := &p.split[i].leaf.Key; !shared(leaf, key, depth) || slotOf(leaf, depth) != i {
+				return nil, errPage
+			}
+		case deep>>i&1 == 1 && len(b) >= 33:
+			p.split[i], b = slot{content: many, count: b[0], hash: [32]byte(b[1:])}, b[33:]
+		default:
 			return nil, errPage
 		}
-		if size == 32 {
-			p[i].content, p[i].hash = many, [32]byte(b)
-		} else {
-			p[i].content, p[i].leaf = lone, proof.Leaf{Key: [32]byte(b), Value: [32]byte(b[32:])}
-		}
-		b = b[size:]
 	}
 	if len(b) != 0 {
 		return nil, errPage
 	}
-	return &p, nil
+	return p, nil
 }
+
+// shared reports whether two key hashes have the same first depth bits.
+func shared(a, b *[32]byte, depth int) bool {
+	n := depth / 8
+	return bytes.Equal(a[:n], b[:n]) && (depth%8 == 0 || (a[n]^b[n])>>(8-depth%8) == 0)
+}
+
+func decodeLeaf(b []byte) proof.Leaf { return proof.Leaf{Key: [32]byte(b), Value: [32]byte(b[32:])} }
 
 // pageKey is where the database has the page at a depth on the way to a key.
 func pageKey(dst []byte, key *[32]byte, depth int) []byte {

@@ -8,8 +8,8 @@ import (
 	dbm "github.com/cosmos/cosmos-db"
 )
 
-func openPebble(dir string) (engine, error) {
-	db, err := dbm.NewPebbleDB("state", dir, nil)
+func openPebble(name, dir string) (engine, error) {
+	db, err := dbm.NewPebbleDB(name, dir, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -13,4 +14,9 @@ func cpuTime() time.Duration {
 		return 0
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// reportCPU adds what an operation cost in processor time since before.
+func reportCPU(b *testing.B, before time.Duration) {
+	b.ReportMetric(float64(cpuTime()-before)/float64(b.N), "cpu-ns/op")
 }

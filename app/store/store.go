@@ -13,7 +13,7 @@ import (
 type Options struct {
 	Dir     string // "" keeps everything in memory: for tests and dry runs
 	Backend string // of cosmos-db: goleveldb (also for ""), pebbledb
-	// CacheBytes bounds the pages of the state tree that are held in memory; 0 is 32 MiB.
+	// CacheBytes bounds the pages of the state tree that are held in memory; 0 is 64 MiB.
 	CacheBytes int
 }
 
@@ -142,7 +142,7 @@ func openDisk(o Options, segment uint32, f faults) (*Store, error) {
 // the engine if it cannot.
 func openOn(e engine, dir files, o Options, segment uint32) (*Store, error) {
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 32 << 20
+		o.CacheBytes = 64 << 20
 	}
 	s := &Store{engine: e, cache: newCache(o.CacheBytes)}
 	if err := s.load(dir, segment); err != nil {

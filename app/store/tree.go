@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 
 	"github.com/waybill-ledger/waybill/schemas/proof"
@@ -97,13 +96,19 @@ func (u *update) stemSlot(s *stem, i, depth int, cs []change) (err error) {
 	if err := u.apply(p, crownDepth, cs); err != nil {
 		return err
 	}
-	if _, c := p.only(); c != empty {
-		u.put(&cs[0].Key, crownDepth, p.encode())
-	} else if existed {
-		u.put(&cs[0].Key, crownDepth, nil)
-	}
-	s.nodes[slots+i] = p.nodes()[1]
+	u.keep(p, &cs[0].Key, crownDepth, existed, 1)
+	s.nodes[slots+i] = p.root(crownDepth)
 	return nil
+}
+
+// keep writes a page that has at least so many leaves, and removes what was there
+// of one that has not.
+func (u *update) keep(p *page, key *[32]byte, depth int, existed bool, least int) {
+	if p.count() >= least {
+		u.writes = append(u.writes, pageWrite{pageKey(nil, key, depth), p.encode()})
+	} else if existed {
+		u.writes = append(u.writes, pageWrite{pageKey(nil, key, depth), nil})
+	}
 }
 
 func (u *update) page(key *[32]byte, depth int) (*page, error) {
@@ -115,98 +120,157 @@ func (u *update) page(key *[32]byte, depth int) (*page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading page %x of the state tree: %w", k, err)
 	}
-	p, err := decodePage(b)
+	p, err := decodePage(b, key, depth)
 	if err != nil {
 		return nil, fmt.Errorf("page %x: %w", k, err)
 	}
 	return p, nil
 }
 
-func (u *update) put(key *[32]byte, depth int, data []byte) {
-	u.writes = append(u.writes, pageWrite{pageKey(nil, key, depth), data})
+// apply applies changes to a page. What comes of it is a function of the page's
+// leaves alone, as the hashes are: up to a bucket of them are listed, more are
+// split; of a split page's slots, those with two leaves or more have a page of
+// their own, three levels below.
+func (u *update) apply(p *page, depth int, cs []change) error {
+	if p.split != nil {
+		return u.applySplit(p, depth, cs)
+	}
+	before := len(p.leaves)
+	p.leaves = merged(p.leaves, cs)
+	u.leaves += int64(len(p.leaves) - before)
+	return u.divide(p, depth)
 }
 
-func (u *update) apply(p *page, depth int, cs []change) error {
-	for len(cs) > 0 {
-		i, head, rest := group(cs, depth)
-		if err := u.slot(&p[i], depth, head); err != nil {
+// merged applies changes to sorted leaves.
+func merged(leaves []proof.Leaf, cs []change) []proof.Leaf {
+	out := make([]proof.Leaf, 0, len(leaves)+len(cs))
+	for len(leaves) > 0 || len(cs) > 0 {
+		order := -1
+		if len(leaves) == 0 {
+			order = 1
+		} else if len(cs) > 0 {
+			order = bytes.Compare(leaves[0].Key[:], cs[0].Key[:])
+		}
+		if order < 0 {
+			out, leaves = append(out, leaves[0]), leaves[1:]
+			continue
+		}
+		if order == 0 {
+			leaves = leaves[1:]
+		}
+		if !cs[0].gone {
+			out = append(out, cs[0].Leaf)
+		}
+		cs = cs[1:]
+	}
+	return out
+}
+
+// divide splits a list of leaves that is longer than a bucket.
+func (u *update) divide(p *page, depth int) error {
+	if len(p.leaves) <= bucket {
+		return nil
+	}
+	if depth >= proof.Depth {
+		return fmt.Errorf("more leaves than key hashes: %w", errPage)
+	}
+	rest := p.leaves
+	p.leaves, p.split = nil, &[slots]slot{}
+	for len(rest) > 0 {
+		i, n := slotOf(&rest[0].Key, depth), 1
+		for n < len(rest) && slotOf(&rest[n].Key, depth) == i {
+			n++
+		}
+		kid := &page{leaves: rest[:n]}
+		if err := u.divide(kid, depth+span); err != nil {
 			return err
 		}
-		cs = rest
+		u.settle(&p.split[i], kid, &rest[0].Key, depth+span, false)
+		rest = rest[n:]
 	}
 	return nil
 }
 
-// slot applies changes to a subtree of a page. A subtree of many has a page of
-// its own, three levels below; one of a single leaf has not, wherever it is, so
-// that pages, like hashes, are a function of the set alone.
-func (u *update) slot(s *slot, depth int, cs []change) error {
-	if s.content == many {
-		return u.deep(s, depth+span, cs)
-	}
-	if s.content == lone {
-		if len(cs) == 1 && cs[0].Key == s.leaf.Key {
-			if cs[0].gone {
-				*s = slot{}
-				u.leaves--
-			} else {
-				s.leaf.Value = cs[0].Value
-			}
-			return nil
-		}
-		cs = joined(cs, s.leaf)
-		u.leaves--
-	}
-	live := cs
-	if slices.ContainsFunc(cs, func(c change) bool { return c.gone }) {
-		live = slices.DeleteFunc(slices.Clone(cs), func(c change) bool { return c.gone })
-	}
-	switch len(live) {
+// settle makes a slot of what is below it, and keeps that if it has a page.
+func (u *update) settle(s *slot, kid *page, key *[32]byte, depth int, existed bool) {
+	u.keep(kid, key, depth, existed, 2)
+	switch n := kid.count(); n {
 	case 0:
 		*s = slot{}
-		return nil
 	case 1:
-		*s = slot{content: lone, leaf: live[0].Leaf}
-		u.leaves++
+		*s = slot{content: lone, leaf: kid.leaves[0]}
+	default:
+		*s = slot{content: many, count: uint8(n), hash: kid.root(depth).hash}
+	}
+}
+
+func (u *update) applySplit(p *page, depth int, cs []change) error {
+	type below struct {
+		page    *page
+		key     *[32]byte
+		existed bool
+	}
+	var kids [slots]below
+	key := cs[0].Key
+	for len(cs) > 0 {
+		i, head, rest := group(cs, depth)
+		kid, existed, err := u.kid(&p.split[i], &head[0].Key, depth+span)
+		if err != nil {
+			return err
+		}
+		if err := u.apply(kid, depth+span, head); err != nil {
+			return err
+		}
+		kids[i] = below{kid, &head[0].Key, existed}
+		s := slot{content: many, count: uint8(kid.count())} // its hash may not be needed
+		if s.count < 2 {
+			s.content = content(s.count)
+		}
+		p.split[i] = s
+		cs = rest
+	}
+	if p.count() > bucket {
+		for i, k := range kids {
+			if k.page != nil {
+				u.settle(&p.split[i], k.page, k.key, depth+span, k.existed)
+			}
+		}
 		return nil
 	}
-	p := &page{}
-	if err := u.apply(p, depth+span, live); err != nil {
-		return err
+	// So few are left that they are listed here, and the pages below go.
+	var leaves []proof.Leaf
+	for i, k := range kids {
+		if k.page == nil {
+			way := key
+			setBits(&way, depth, i)
+			var err error
+			if k.page, k.existed, err = u.kid(&p.split[i], &way, depth+span); err != nil {
+				return err
+			}
+			k.key = &way
+		}
+		if k.page.split != nil {
+			return errPage
+		}
+		if k.existed {
+			u.writes = append(u.writes, pageWrite{pageKey(nil, k.key, depth+span), nil})
+		}
+		leaves = append(leaves, k.page.leaves...)
 	}
-	u.put(&live[0].Key, depth+span, p.encode())
-	*s = slot{content: many, hash: p.nodes()[1].hash}
+	p.leaves, p.split = leaves, nil
 	return nil
 }
 
-// joined puts a leaf that was there before among changes, unless one of them is
-// about it.
-func joined(cs []change, leaf proof.Leaf) []change {
-	i, found := slices.BinarySearchFunc(cs, leaf.Key, func(c change, k [32]byte) int { return bytes.Compare(c.Key[:], k[:]) })
-	if found {
-		return cs
-	}
-	return slices.Insert(slices.Clone(cs), i, change{Leaf: leaf})
-}
-
-func (u *update) deep(s *slot, depth int, cs []change) error {
-	p, err := u.page(&cs[0].Key, depth)
-	if err != nil {
-		return err
-	}
-	if err := u.apply(p, depth, cs); err != nil {
-		return err
-	}
-	leaf, c := p.only()
-	switch c {
+// kid is what is below a slot, as a page, and whether it has one.
+func (u *update) kid(s *slot, key *[32]byte, depth int) (p *page, existed bool, err error) {
+	switch s.content {
+	case lone:
+		return &page{leaves: []proof.Leaf{s.leaf}}, false, nil
 	case many:
-		u.put(&cs[0].Key, depth, p.encode())
-		*s = slot{content: many, hash: p.nodes()[1].hash}
-	default:
-		u.put(&cs[0].Key, depth, nil)
-		*s = slot{content: c, leaf: leaf}
+		p, err = u.page(key, depth)
+		return p, true, err
 	}
-	return nil
+	return &page{}, false, nil
 }
 
 // parallelFrom is how many changes are worth a goroutine.
@@ -256,77 +320,113 @@ func grow(old *stem, cs []change, load func([]byte) ([]byte, error)) (*stem, []p
 // path leads from a crown to the place of a key.
 func path(crown *stem, key [32]byte, load func([]byte) ([]byte, error)) (p proof.Path, err error) {
 	u := update{load: load}
-	var n *nodes
-	var at *stem
-	var low *page
+	at, depth := crown, 0
+	for ; at != nil && depth < crownDepth; depth += span {
+		i, end := descend(&p, &at.nodes, &key, depth)
+		if end {
+			return u.ended(p, at, i, depth, key)
+		}
+		at = at.kids[i-slots]
+	}
 	if crown == nil {
 		return p, nil
 	}
-	for depth := 0; ; depth += span {
-		if depth < crownDepth {
-			if at == nil {
-				at = crown
-			} else {
-				at = at.kids[slotOf(&key, depth-span)]
-			}
-			n = &at.nodes
-		} else {
-			if low, err = u.page(&key, depth); err != nil {
-				return p, err
-			}
-			n = low.nodes()
+	for ; ; depth += span {
+		low, err := u.page(&key, depth)
+		if err != nil {
+			return p, err
 		}
-		i := 1
-		for d := depth; d < min(depth+span, proof.Depth) && n[i].content == many; d++ {
-			i = 2*i + int(proof.Bit(&key, d))
-			p.Siblings = append(p.Siblings, n[i^1].hash)
+		if low.split == nil {
+			return low.path(p, key, depth), nil
 		}
-		if n[i].content == many {
-			continue
-		}
-		if n[i].content == lone {
-			leaf, err := u.loneLeaf(at, low, i, depth, key)
-			if err != nil {
-				return p, err
-			}
-			if leaf.Key != key {
+		i, end := descend(&p, low.nodes(), &key, depth)
+		if end {
+			if leaf, ok := low.lone(i); ok && leaf.Key != key {
 				p.Other = &leaf
 			}
+			return p, nil
 		}
-		return p, nil
 	}
 }
 
-// loneLeaf finds the only leaf below node i of a stem or page.
-func (u *update) loneLeaf(at *stem, low *page, i, depth int, key [32]byte) (proof.Leaf, error) {
-	for {
-		n := &at.nodes
-		if low != nil {
-			n = low.nodes()
+// descend follows a key through three levels, as far as there are many leaves.
+// It returns the node that it came to, and whether the way ends there.
+func descend(p *proof.Path, n *nodes, key *[32]byte, depth int) (i int, end bool) {
+	i = 1
+	for d := depth; i < slots && n[i].content == many; d++ {
+		bit := 0
+		if d < proof.Depth {
+			bit = int(proof.Bit(key, d))
 		}
-		for i < slots {
-			i *= 2
-			if n[i].content == empty {
-				i++
-			}
-		}
-		i -= slots
-		if low != nil {
-			return low[i].leaf, nil
-		}
-		// The way below leads through this slot, whatever the key's own bits are.
-		setBits(&key, depth, i)
-		depth += span
-		if depth < crownDepth {
-			at, i = at.kids[i], 1
-			continue
-		}
-		p, err := u.page(&key, depth)
-		if err != nil {
-			return proof.Leaf{}, err
-		}
-		low, i = p, 1
+		i = 2*i + bit
+		p.Siblings = append(p.Siblings, n[i^1].hash)
 	}
+	return i, n[i].content != many
+}
+
+// ended completes a path that ends in the crown, at node i of a stem.
+func (u *update) ended(p proof.Path, at *stem, i, depth int, key [32]byte) (proof.Path, error) {
+	if at.nodes[i].content == empty {
+		return p, nil
+	}
+	way := key
+	for {
+		i = firstSlot(&at.nodes, i)
+		// The way below leads through this slot, whatever the key's own bits are.
+		setBits(&way, depth, i)
+		if depth += span; depth == crownDepth {
+			break
+		}
+		at, i = at.kids[i], 1
+	}
+	low, err := u.page(&way, depth)
+	if err != nil {
+		return p, err
+	}
+	if len(low.leaves) != 1 {
+		return p, errPage
+	}
+	if low.leaves[0].Key != key {
+		p.Other = &low.leaves[0]
+	}
+	return p, nil
+}
+
+// firstSlot is the first slot below a node that is not empty.
+func firstSlot(n *nodes, i int) int {
+	for i < slots {
+		if i *= 2; n[i].content == empty {
+			i++
+		}
+	}
+	return i - slots
+}
+
+// lone is the only leaf below a node of a split page.
+func (p *page) lone(i int) (proof.Leaf, bool) {
+	n := p.nodes()
+	if n[i].content != lone {
+		return proof.Leaf{}, false
+	}
+	return p.split[firstSlot(n, i)].leaf, true
+}
+
+// path goes on through a bucket.
+func (p *page) path(way proof.Path, key [32]byte, depth int) proof.Path {
+	leaves := p.leaves
+	for ; len(leaves) > 1; depth++ {
+		n := parting(leaves, depth)
+		on, off := leaves[:n], leaves[n:]
+		if proof.Bit(&key, depth) == 1 {
+			on, off = off, on
+		}
+		way.Siblings = append(way.Siblings, subtree(off, depth+1).hash)
+		leaves = on
+	}
+	if len(leaves) == 1 && leaves[0].Key != key {
+		way.Other = &leaves[0]
+	}
+	return way
 }
 
 // setBits makes a key hash lead to a slot at a depth.
@@ -348,15 +448,15 @@ func openCrown(snap snapshot) (*stem, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the state tree: %w", err)
 		}
-		p, err := decodePage(row.Value)
-		if err != nil {
-			return nil, fmt.Errorf("page %x: %w", row.Key, err)
-		}
+		var key [32]byte
 		if len(row.Key) != 2+(crownDepth+7)/8 {
 			return nil, fmt.Errorf("page %x: %w", row.Key, errPage)
 		}
-		var key [32]byte
 		copy(key[:], row.Key[2:])
+		p, err := decodePage(row.Value, &key, crownDepth)
+		if err != nil {
+			return nil, fmt.Errorf("page %x: %w", row.Key, err)
+		}
 		s := crown
 		for depth := 0; depth < crownDepth-span; depth += span {
 			kid := &s.kids[slotOf(&key, depth)]
@@ -365,7 +465,7 @@ func openCrown(snap snapshot) (*stem, error) {
 			}
 			s = *kid
 		}
-		s.nodes[slots+slotOf(&key, crownDepth-span)] = p.nodes()[1]
+		s.nodes[slots+slotOf(&key, crownDepth-span)] = p.root(crownDepth)
 	}
 	return crown.raise(), nil
 }
