@@ -165,4 +165,7 @@ require (
 	pgregory.net/rapid v1.3.0 // indirect
 )
 
-tool honnef.co/go/tools/cmd/staticcheck
+tool (
+	github.com/waybill-ledger/waybill/schemas/internal/protogen
+	honnef.co/go/tools/cmd/staticcheck
+)
