@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
+
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -68,6 +70,39 @@ func TestLargeEvents(t *testing.T) {
 				t.Errorf("the trace of %s has %d edges and %d events", q.ID, len(tr.Edges), len(tr.Events))
 			}
 		})
+	}
+}
+
+// TestShortNames: what a block names is bounded, however short the names are.
+func TestShortNames(t *testing.T) {
+	c := newChain(t, store.Options{})
+	full := func(event int) *schemas.Event {
+		var list []string
+		for i := range 10_000 {
+			list = append(list, fmt.Sprintf("%q", fmt.Sprintf("a:%d", i+event*10_000)))
+		}
+		e, err := schemas.DecodeSingle([]byte(`{"type":"ObjectEvent","action":"OBSERVE","eventTime":"2026-03-01T08:00:00Z","eventTimeZoneOffset":"+00:00","epcList":[` + strings.Join(list, ",") + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	var events []*schemas.Event
+	for i := range 11 {
+		events = append(events, full(i))
+	}
+	ctx := context.Background()
+	whole, rest := c.sign(c.draft("farm", false, events[:10]...)), c.sign(c.draft("farm", false, events[10]))
+	for raw, want := range map[string]schemas.Code{
+		string(whole): schemas.OK, string(rest): schemas.OK, string(c.sign(c.draft("farm", false, events...))): schemas.TransactionTooLarge,
+	} {
+		if res, err := c.app.CheckTx(ctx, &abci.RequestCheckTx{Tx: []byte(raw)}); err != nil || schemas.Code(res.Code) != want {
+			t.Errorf("answered %s, not %s: %s %v", schemas.Code(res.Code), want, res.Log, err)
+		}
+	}
+	res, err := c.app.ProcessProposal(ctx, &abci.RequestProcessProposal{Height: 1, Txs: [][]byte{whole, rest}})
+	if err != nil || res.Status != abci.ResponseProcessProposal_REJECT {
+		t.Errorf("a block that names too much is answered %v, %v", res.Status, err)
 	}
 }
 
