@@ -25,24 +25,23 @@ const (
 // Codec compresses and decompresses bodies. It may be used by many goroutines:
 // the fifth that decompresses at once waits for one of four.
 type Codec struct {
-	enc     *zstd.Encoder
-	short   *zstd.Encoder // of what fits one window
+	short   *zstd.Encoder // of what fits one window: in a frame of one segment
+	long    *zstd.Encoder // of more
 	dec     *zstd.Decoder // of bodies
 	archive *zstd.Decoder // of what this node wrote
 }
 
 // NewCodec returns a Codec.
 func NewCodec() (*Codec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(maxWindow),
-		zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false), zstd.WithZeroFrames(true))
+	// By default the encoder leaves out the content's size of frames below 256
+	// bytes; a frame of one segment always has it.
+	short, err := newEncoder(true)
 	if err != nil {
-		return nil, fmt.Errorf("making a zstd encoder: %w", err)
+		return nil, err
 	}
-	// Only a frame of a single segment declares a content of less than 256 bytes.
-	short, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(maxWindow),
-		zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
+	long, err := newEncoder(false)
 	if err != nil {
-		return nil, fmt.Errorf("making a zstd encoder: %w", err)
+		return nil, err
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(4), zstd.WithDecoderMaxWindow(maxWindow),
 		zstd.WithDecoderMaxMemory(MaxDeclared), zstd.IgnoreChecksum(false))
@@ -54,15 +53,24 @@ func NewCodec() (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a zstd decoder: %w", err)
 	}
-	return &Codec{enc: enc, short: short, dec: dec, archive: archive}, nil
+	return &Codec{short: short, long: long, dec: dec, archive: archive}, nil
+}
+
+func newEncoder(single bool) (*zstd.Encoder, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(maxWindow), zstd.WithSingleSegment(single),
+		zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false), zstd.WithZeroFrames(true))
+	if err != nil {
+		return nil, fmt.Errorf("making a zstd encoder: %w", err)
+	}
+	return enc, nil
 }
 
 // Compress returns b as one zstd frame.
 func (c *Codec) Compress(b []byte) []byte {
-	if len(b) > 0 && len(b) < 1024 { // below, the encoder makes single segments only when told
+	if len(b) <= maxWindow {
 		return c.short.EncodeAll(b, nil)
 	}
-	return c.enc.EncodeAll(b, nil)
+	return c.long.EncodeAll(b, nil)
 }
 
 // Decompress returns the content of one zstd frame of exactly size bytes. What

@@ -1,6 +1,9 @@
 package schemas
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // An event's @context says what its prefixes mean. Contexts are never fetched:
 // what the standard's own context defines is known here, what an event defines
@@ -86,6 +89,12 @@ func (p *prefixes) define(name, iri string) {
 	p.list = append(p.list, prefix{name, iri})
 }
 
+// undefine forgets a prefix.
+func (p *prefixes) undefine(name string) {
+	p.list = slices.DeleteFunc(p.list, func(q prefix) bool { return q.name == name })
+	p.last = 0
+}
+
 // expand resolves a compact IRI (prefix:rest). What has no prefix that is defined
 // is returned as it is; defined then tells whether it is a URI by its own right.
 func (p *prefixes) expand(s string) (uri string, defined bool) {
@@ -162,11 +171,15 @@ func (p *prefixes) readEntry(t *tokenizer, n int) *Fault {
 		}
 		iri, ok := termIRI(t, m+1)
 		switch {
+		case iri == "" && ok:
+			p.undefine(name)
+			continue
 		case !ok:
 			return t.fault(BadContext, m+1, "a prefix stands for a URI")
-		case name == "" || strings.IndexByte(name, ':') >= 0 || name == "urn" || name == "http" || name == "https":
+		case name == "" || strings.IndexByte(name, ':') >= 0 || webScheme(name):
 			return t.fault(BadContext, m, "no prefix can be "+quote(name))
 		}
+		iri, _ = p.expand(iri)
 		if p.define(name, iri); len(p.list) > maxPrefixes {
 			return t.fault(TooLarge, m, "an event defines at most 64 prefixes")
 		}
@@ -174,20 +187,41 @@ func (p *prefixes) readEntry(t *tokenizer, n int) *Fault {
 	return nil
 }
 
+// webScheme reports whether a name is a scheme that identifiers have, in any
+// case: as a prefix it would make other identifiers of them.
+func webScheme(name string) bool {
+	const longest = len("https")
+	if len(name) > longest {
+		return false
+	}
+	var lower [longest]byte
+	for i := range len(name) {
+		lower[i] = name[i] | 0x20
+	}
+	switch string(lower[:len(name)]) {
+	case "urn", "http", "https":
+		return true
+	}
+	return false
+}
+
 // termIRI returns what a term's definition stands for: a URI, or an object whose
-// @id is one.
-func termIRI(t *tokenizer, n int) (string, bool) {
-	if t.tape[n].kind == jsonObject {
-		for m := n + 1; m < int(t.tape[n].next); m = t.after(m) {
-			if t.str(m) == "@id" {
-				return termIRI(t, m+1)
-			}
+// @id is one. It is "" for a keyword's alias ("id": "@id") and for null, which
+// are no prefixes.
+func termIRI(t *tokenizer, n int) (iri string, ok bool) {
+	switch t.tape[n].kind {
+	case jsonNull:
+		return "", true
+	case jsonString:
+		iri = t.str(n)
+		if strings.HasPrefix(iri, "@") {
+			return "", true
 		}
-		return "", false
+		return iri, isURI(iri)
+	case jsonObject:
+		if id := t.lookup(n, "@id"); id > 0 && t.tape[id].kind == jsonString {
+			return termIRI(t, id)
+		}
 	}
-	if t.tape[n].kind != jsonString {
-		return "", false
-	}
-	iri := t.str(n)
-	return iri, isURI(iri)
+	return "", false
 }

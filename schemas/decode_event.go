@@ -148,11 +148,11 @@ func (d *decoder) kind() *Fault {
 	if n == 0 {
 		return &Fault{Code: MissingField, Pointer: "/type", Detail: "an event needs a type"}
 	}
-	if d.t.tape[n].kind != jsonString {
-		return d.bad(n, "an event type")
+	ok := d.t.tape[n].kind == jsonString
+	if ok {
+		s.Type, ok = ParseEventType(d.t.str(n))
 	}
-	var ok bool
-	if s.Type, ok = ParseEventType(d.t.str(n)); !ok {
+	if !ok {
 		return d.bad(n, "one of the five event types, such as \"ObjectEvent\"")
 	}
 	allowed := fieldsOf(s.Type)
@@ -164,16 +164,12 @@ func (d *decoder) kind() *Fault {
 	if n = d.at[fieldAction]; n == 0 {
 		return nil
 	}
-	if d.t.tape[n].kind != jsonString {
-		return d.bad(n, "ADD, OBSERVE or DELETE")
+	if d.t.tape[n].kind == jsonString {
+		if s.Action, ok = ParseAction(d.t.str(n)); ok {
+			return nil
+		}
 	}
-	if s.Action, ok = ParseAction(d.t.str(n)); !ok {
-		return d.bad(n, "ADD, OBSERVE or DELETE")
-	}
-	if n := d.at[fieldILMD]; n != 0 && s.Type == ObjectEvent && s.Action != ActionAdd && !d.empty(fieldILMD) {
-		return d.t.fault(UnknownField, n, "only an ObjectEvent with action ADD, or a transformation, has ilmd")
-	}
-	return nil
+	return d.bad(n, "ADD, OBSERVE or DELETE")
 }
 
 // empty reports whether a member is absent, an empty list or an empty object.
@@ -196,33 +192,61 @@ func (d *decoder) required() *Fault {
 	if s.Type == TransactionEvent {
 		need = append(need, fieldBizTransactionList)
 	}
-	for _, k := range need {
-		if d.empty(k) {
-			return d.missing(k, s.Type.String()+" needs "+k.String())
-		}
+	if absent := d.absent(need); len(absent) > 0 {
+		return d.missing(absent[0], s.Type.String()+" needs "+joinFields(absent))
 	}
-	without := func(a, b, c field) bool { return d.empty(a) && d.empty(b) && d.empty(c) }
 	switch s.Type {
 	case ObjectEvent:
-		if without(fieldEPCList, fieldQuantityList, fieldSensorElementList) {
+		if s.Action != ActionAdd && !d.empty(fieldILMD) {
+			return d.t.fault(UnknownField, d.at[fieldILMD], "only an ObjectEvent with action ADD, or a transformation, has ilmd")
+		}
+		if d.without(fieldEPCList, fieldQuantityList, fieldSensorElementList) {
 			return d.missing(fieldEPCList, "ObjectEvent needs epcList, quantityList or sensorElementList")
 		}
 	case AggregationEvent, AssociationEvent:
 		if s.Action != ActionObserve && d.empty(fieldParentID) {
 			return d.missing(fieldParentID, s.Type.String()+" with action "+s.Action.String()+" needs parentID")
 		}
-		if s.Action != ActionDelete && without(fieldChildEPCs, fieldChildQuantityList, fieldChildEPCs) {
+		if s.Action != ActionDelete && d.without(fieldChildEPCs, fieldChildQuantityList) {
 			return d.missing(fieldChildEPCs, s.Type.String()+" needs childEPCs or childQuantityList, but for DELETE, where none means all")
 		}
 	case TransformationEvent:
-		if without(fieldInputEPCList, fieldInputQuantityList, fieldTransformationID) {
+		if d.without(fieldInputEPCList, fieldInputQuantityList, fieldTransformationID) {
 			return d.missing(fieldInputEPCList, "TransformationEvent needs inputs or a transformationID")
 		}
-		if without(fieldOutputEPCList, fieldOutputQuantityList, fieldTransformationID) {
+		if d.without(fieldOutputEPCList, fieldOutputQuantityList, fieldTransformationID) {
 			return d.missing(fieldOutputEPCList, "TransformationEvent needs outputs or a transformationID")
 		}
 	}
 	return nil
+}
+
+// absent returns those of the members that are not there.
+func (d *decoder) absent(fields []field) (out []field) {
+	for _, k := range fields {
+		if d.empty(k) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func joinFields(fields []field) string {
+	names := make([]string, len(fields))
+	for i, k := range fields {
+		names[i] = k.String()
+	}
+	return strings.Join(names, " and ")
+}
+
+// without reports whether none of the members is there.
+func (d *decoder) without(fields ...field) bool {
+	for _, k := range fields {
+		if !d.empty(k) {
+			return false
+		}
+	}
+	return true
 }
 
 func (d *decoder) missing(k field, detail string) *Fault {
@@ -365,7 +389,7 @@ func (d *decoder) identifier(n int) (string, Scheme, *Fault) {
 	if len(s) > maxURI {
 		return "", 0, d.t.fault(BadIdentifier, n, fmt.Sprintf("an identifier of %d bytes, %d are allowed: %s", len(s), maxURI, quote(s)))
 	}
-	if len(d.p.list) > 0 && !strings.HasPrefix(s, "http") && !strings.HasPrefix(s, "urn:") {
+	if !strings.HasPrefix(s, "http") && !strings.HasPrefix(s, "urn:") {
 		s, _ = d.p.expand(s)
 	}
 	id, scheme, err := Canonical(s)

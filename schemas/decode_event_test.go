@@ -270,6 +270,7 @@ func TestEventBounds(t *testing.T) {
 		{"step too long", `{"bizStep":"urn:x:` + strings.Repeat("y", 1100) + `"}`, "bad_value /bizStep"},
 		{"body too large", `{"rdfs:comment":"` + strings.Repeat("y", schemas.MaxBody) + `"}`, "too_large -"},
 		{"too deep", `{"rdfs:comment":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, "too_deep /rdfs:comment" + strings.Repeat("/0", 31)},
+		{"name too long", `{"` + strings.Repeat("é", 1000) + `":1}`, "unknown_field /" + strings.Repeat("é", 100) + "..."},
 		{"deep", `{"rdfs:comment":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`, ""},
 	} {
 		_, err := schemas.DecodeEvent(patched(t, "object", c.patch))
@@ -293,6 +294,32 @@ func TestBodyMustBeCompact(t *testing.T) {
 	}
 	if _, err := schemas.DecodeEvent(append(body[:len(body)-1:len(body)-1], `,"type":"ObjectEvent"}`...)); err == nil || !strings.HasPrefix(err.Error(), "duplicate_key at /type") {
 		t.Errorf("a repeated member: %v", err)
+	}
+}
+
+// Prefixes are resolved before anything is compared: rules see what a name means.
+func TestPrefixesResolved(t *testing.T) {
+	e, err := schemas.DecodeEvent(patched(t, "object", `{"bizStep":"step:milling","disposition":"cbv:Disp-active",
+		"@context":[{"mill":"https://ns.mill.example/","cbv":"https://other.example/"},{"step":"mill:steps/"},{"keys":"https://id.gs1.org/01/"}],
+		"epcList":["mill:sack/7","keys:09521234543213/21/1001","gs1:thing","urn:x:y"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := schemas.Skeleton{
+		Type: schemas.ObjectEvent, Action: schemas.ActionAdd, EventTime: 1772460311000000000,
+		BizStep: "https://ns.mill.example/steps/milling", Disposition: "https://other.example/Disp-active",
+		EPCs: []string{"https://ns.mill.example/sack/7", "https://id.gs1.org/01/09521234543213/21/1001", "https://gs1.org/voc/thing", "urn:x:y"},
+	}
+	if diff := cmp.Diff(want, e.Skeleton, sameDecimal); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// All that is missing is told at once.
+func TestMissingTogether(t *testing.T) {
+	_, err := schemas.DecodeEvent(patched(t, "object", `{"action":null,"eventTime":null}`))
+	if want := "missing_field at /eventTime: ObjectEvent needs eventTime and action"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 

@@ -92,7 +92,7 @@ func readLink(dst []byte, rest string) (reading, flaw) {
 		return readKey(dst, name, pairs, query, true)
 	}
 	name, pairs := findKey(path)
-	if name == "" {
+	if name == "" || host == "" {
 		return reading{scheme: PrivateURI}, noFlaw
 	}
 	r, f := readKey(dst, name, pairs, query, false)

@@ -5,5 +5,5 @@
 // The package is pure: it reads no clock, no randomness, no network and no
 // settings, so that every function gives one answer on every machine.
 //
-//go:generate go run ./internal/protogen waybill.proto waybill.pb.go
+//go:generate go tool protogen waybill.proto waybill.pb.go
 package schemas

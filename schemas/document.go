@@ -9,7 +9,8 @@ import (
 
 // Bounds of what the gateway reads.
 const (
-	maxContexts = 64 // entries of a merged @context
+	MaxDocument = 32 << 20 // bytes of a document
+	maxContexts = 64       // entries of a merged @context
 
 	// documentDepth is deeper than a document's own levels and an event's, so
 	// that what nests too deep is in most cases the fault of one event alone.
@@ -43,15 +44,16 @@ func DecodeSingle(text []byte) (*Event, error) {
 // wrong with one event stands in its place, with a pointer into the document.
 // The header is not read: master data is no part of an event.
 func DecodeDocument(text []byte, maxEvents int) ([]DocumentEvent, error) {
+	if len(text) > MaxDocument {
+		return nil, &Fault{Code: TooLarge, Detail: fmt.Sprintf("a document of %d bytes, %d are allowed", len(text), MaxDocument)}
+	}
 	doc, f := openText(strings.TrimPrefix(string(text), byteOrderMark), "")
 	if f != nil {
 		return nil, f
 	}
+	doc.most = maxEvents
 	if f := doc.events(); f != nil {
 		return nil, f
-	}
-	if len(doc.list) > maxEvents {
-		return nil, &Fault{Code: TooLarge, Pointer: doc.base, Detail: fmt.Sprintf("%d events, %d are taken at once", len(doc.list), maxEvents)}
 	}
 	out := make([]DocumentEvent, len(doc.list))
 	for i, n := range doc.list {
@@ -72,6 +74,7 @@ type openDocument struct {
 	base  string // pointer to the part
 	maker bodyMaker
 	list  []int // tokens of the events
+	most  int   // events that are taken
 }
 
 func openText(text, base string) (*openDocument, *Fault) {
@@ -108,7 +111,7 @@ func (d *openDocument) bad(n int, detail string) *Fault {
 func (d *openDocument) events() *Fault {
 	switch d.t.tape[0].kind {
 	case jsonArray:
-		return d.each(0)
+		return d.each()
 	case jsonObject:
 	default:
 		return d.bad(0, "a document is an object, or a list of events; this is "+d.t.tape[0].kind.String())
@@ -154,8 +157,11 @@ func (d *openDocument) document(query bool) *Fault {
 		if f := d.enter(n); f != nil {
 			return f
 		}
+		if q := d.t.lookup(0, "queryName"); name == "queryResults" && (q < 0 || d.t.tape[q].kind != jsonString) {
+			return &Fault{Code: BadDocument, Pointer: d.base + "/queryName", Detail: "query results need queryName"}
+		}
 	}
-	return d.each(0)
+	return d.each()
 }
 
 // surroundings checks version, date and context.
@@ -176,7 +182,7 @@ func (d *openDocument) surroundings(query bool) *Fault {
 		}
 	}
 	if n = d.t.lookup(0, "@context"); n < 0 {
-		return nil
+		return &Fault{Code: BadDocument, Pointer: "/@context", Detail: "a document needs @context: what its names mean"}
 	}
 	context := tokenizer{text: d.t.raw(n), depth: documentDepth, keep: 4}
 	f := context.run()
@@ -198,9 +204,12 @@ func version2(s string) bool {
 	return ok && minor != "" && strings.Trim(minor, ".0123456789") == "" && isDigit(minor[0])
 }
 
-// each lists the events of an array.
-func (d *openDocument) each(n int) *Fault {
-	for v := n + 1; v < int(d.t.tape[n].next); v = int(d.t.tape[v].next) {
+// each lists the events of the array that is read.
+func (d *openDocument) each() *Fault {
+	for v := 1; v < len(d.t.tape); v = int(d.t.tape[v].next) {
+		if len(d.list) == d.most {
+			return &Fault{Code: TooLarge, Pointer: d.base, Detail: fmt.Sprintf("more than %d events at once", d.most)}
+		}
 		d.list = append(d.list, v)
 	}
 	return nil

@@ -22,7 +22,7 @@ func event(members string) string { return "{" + members + "," + plainEvent[1:] 
 
 // oneEvent returns a document whose body has one event, no list, under name.
 func oneEvent(name string) string {
-	return `{"type":"EPCISDocument","schemaVersion":"2.0","creationDate":"2026-03-02T15:00:00Z","epcisBody":{"` + name + `":` + plainEvent + `}}`
+	return `{"@context":[],"type":"EPCISDocument","schemaVersion":"2.0","creationDate":"2026-03-02T15:00:00Z","epcisBody":{"` + name + `":` + plainEvent + `}}`
 }
 
 func TestBodies(t *testing.T) {
@@ -93,9 +93,12 @@ func TestDocumentRefused(t *testing.T) {
 		{"no date", strings.Replace(doc, `creationDate`, `x:y`, 1), "bad_document /creationDate"},
 		{"no date at all", strings.Replace(doc, `2026-03-02T15:00:00Z`, `today`, 1), "bad_document /creationDate"},
 		{"no body", strings.Replace(doc, `epcisBody`, `x:y`, 1), "bad_document /epcisBody"},
-		{"body a list", `{"type":"EPCISDocument","schemaVersion":"2.0","creationDate":"2026-03-02T15:00:00Z","epcisBody":[]}`, "bad_document /epcisBody"},
+		{"body a list", `{"@context":[],"type":"EPCISDocument","schemaVersion":"2.0","creationDate":"2026-03-02T15:00:00Z","epcisBody":[]}`, "bad_document /epcisBody"},
 		{"no list", strings.Replace(doc, `eventList`, `x:y`, 1), "bad_document /epcisBody/eventList"},
 		{"list no list", oneEvent("eventList"), "bad_document /epcisBody/eventList"},
+		{"no context", strings.Replace(doc, `@context`, `x:y`, 1), "bad_document /@context"},
+		{"no query", `{"@context":[],"type":"EPCISQueryDocument","epcisBody":{"queryResults":{"resultsBody":{"eventList":[]}}}}`, "bad_document /epcisBody/queryResults/queryName"},
+		{"no results", `{"@context":[],"type":"EPCISQueryDocument","epcisBody":{"eventList":[]}}`, "bad_document /epcisBody/queryResults"},
 		{"context a number", document(`7`, plainEvent), "bad_context /@context"},
 		{"context of a number", document(`[{"a":7}]`, plainEvent), "bad_context /@context/0/a"},
 		{"repeated member", strings.Replace(doc, `"type"`, `"schemaVersion":"2.0","type"`, 1), "duplicate_key /schemaVersion"},
@@ -135,7 +138,7 @@ func TestEventFaultsInDocument(t *testing.T) {
 	}
 	for base, text := range map[string]string{
 		"/epcisBody/eventList": document(`"https://a.example/ctx"`, events...),
-		"/epcisBody/queryResults/resultsBody/eventList": `{"type":"EPCISQueryDocument","epcisBody":{"queryResults":{"resultsBody":{"eventList":[` +
+		"/epcisBody/queryResults/resultsBody/eventList": `{"@context":"https://a.example/ctx","type":"EPCISQueryDocument","epcisBody":{"queryResults":{"queryName":"q","resultsBody":{"eventList":[` +
 			strings.Join(events, ",") + `]}}}}`,
 		"": "[" + strings.Join(events, ",") + "]",
 	} {

@@ -49,7 +49,7 @@ func FuzzDecodeEvent(f *testing.F) {
 // is decoded has a body that decodes by itself.
 func FuzzDecodeDocument(f *testing.F) {
 	f.Add([]byte(document(`["https://x.example/ctx",{"a":"urn:a:"}]`, plainEvent, event(`"a:b":1`), `7`)))
-	f.Add([]byte(`{"type":"EPCISQueryDocument","epcisBody":{"queryResults":{"resultsBody":{"eventList":[` + plainEvent + `]}}}}`))
+	f.Add([]byte(`{"@context":[],"type":"EPCISQueryDocument","epcisBody":{"queryResults":{"queryName":"q","resultsBody":{"eventList":[` + plainEvent + `]}}}}`))
 	f.Add([]byte(oneEvent("event")))
 	seedEvents(f)
 	f.Fuzz(func(t *testing.T, text []byte) {

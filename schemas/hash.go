@@ -5,9 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-
-	"github.com/transparency-dev/merkle/compact"
-	"github.com/transparency-dev/merkle/rfc6962"
 )
 
 // Hash is a SHA-256 output: a digest, a transaction id, a root.
@@ -85,26 +82,45 @@ func MAC(key, message []byte) Hash {
 	return sha256.Sum256(outer[:])
 }
 
-var ranges = compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
-
 // MerkleRoot is the RFC 6962 tree head over entries in order; over none it is
-// SHA-256 of nothing.
+// SHA-256 of nothing. Every body and transaction has one, so it is computed here
+// without allocating; tests hold it to the library that computes proofs.
 func MerkleRoot(entries [][]byte) Hash {
-	if len(entries) == 0 {
-		return Hash(rfc6962.DefaultHasher.EmptyRoot())
-	}
-	r := ranges.NewEmptyRange(0)
-	for _, e := range entries {
-		// Append fails only for hashes of the wrong size, which HashLeaf never gives.
-		if err := r.Append(rfc6962.DefaultHasher.HashLeaf(e), nil); err != nil {
-			panic(err)
+	// peaks are the roots of full subtrees, largest first, as the bits of the
+	// count are set.
+	var peaks [64]Hash
+	height := 0
+	for i, e := range entries {
+		node := leafHash(e)
+		for rest := i; rest&1 == 1; rest >>= 1 {
+			height--
+			node = nodeHash(&peaks[height], &node)
 		}
+		peaks[height] = node
+		height++
 	}
-	root, err := r.GetRootHash(nil)
-	if err != nil {
-		panic(err)
+	if height == 0 {
+		return sha256.Sum256(nil)
 	}
-	return Hash(root)
+	root := peaks[height-1]
+	for height--; height > 0; height-- {
+		root = nodeHash(&peaks[height-1], &root)
+	}
+	return root
+}
+
+// leafHash and nodeHash are RFC 6962, 2.1.
+func leafHash(entry []byte) Hash {
+	var stack [128]byte
+	return sha256.Sum256(append(append(stack[:0], 0), entry...))
+}
+
+func nodeHash(left, right *Hash) Hash {
+	var b [1 + 2*sha256.Size]byte
+	b[0] = 1
+	copy(b[1:], left[:])
+	copy(b[1+sha256.Size:], right[:])
+	return sha256.Sum256(b[:])
 }
 
 func be32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }

@@ -145,8 +145,17 @@ func (t *tokenizer) pointer(n int) string {
 	return string(b)
 }
 
-// escapePointer writes a member name as a part of an RFC 6901 pointer.
+// escapePointer writes a member name as a part of an RFC 6901 pointer, cut to a
+// length that a message can bear.
 func escapePointer(name string) string {
+	const most = 200
+	if len(name) > most {
+		cut := most
+		for !utf8.RuneStart(name[cut]) {
+			cut--
+		}
+		name = name[:cut] + "..."
+	}
 	if strings.IndexByte(name, '~') < 0 && strings.IndexByte(name, '/') < 0 {
 		return name
 	}

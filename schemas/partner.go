@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"sort"
@@ -191,6 +192,9 @@ func DecodeGenesis(b []byte) (*Genesis, error) {
 	if err := d.Decode(g); err != nil {
 		return nil, fmt.Errorf("reading the genesis state: %w", err)
 	}
+	if d.More() {
+		return nil, errors.New("reading the genesis state: more follows behind it")
+	}
 	if err := g.check(); err != nil {
 		return nil, fmt.Errorf("checking the genesis state: %w", err)
 	}
@@ -214,7 +218,8 @@ func (g *Genesis) check() error {
 		if !partnerID.MatchString(p.ID) {
 			return fmt.Errorf("partner %q: names are 1 to 32 of a-z, 0-9 and inner hyphens", p.ID)
 		}
-		if id, err := ParseIdentifier("https://id.gs1.org/417/" + p.GLN); err != nil || id.Scheme() != PGLN {
+		id, err := ParseIdentifier("https://id.gs1.org/417/" + p.GLN)
+		if gln, ok := id.GLN(); err != nil || !ok || gln != p.GLN {
 			return fmt.Errorf("partner %s: %q is no GLN", p.ID, p.GLN)
 		}
 		if p.Standing.String() == "" {
@@ -233,7 +238,7 @@ func (g *Genesis) check() error {
 		if !seen["partner"+k.Partner] {
 			return fmt.Errorf("key %s: no partner %q", k.ID, k.Partner)
 		}
-		if len(k.Public) != ed25519.PublicKeySize || k.ID == "" || len(k.ID) > maxName || k.Held.String() == "" {
+		if len(k.Public) != ed25519.PublicKeySize || k.ID == "" || !plainName(k.ID) || k.Held.String() == "" {
 			return fmt.Errorf("key %q of %s: id, Ed25519 key or holding is missing", k.ID, k.Partner)
 		}
 		if err := unique("key ", k.Partner+"/"+k.ID); err != nil {

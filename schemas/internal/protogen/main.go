@@ -1,6 +1,7 @@
 // Protogen generates schemas/waybill.pb.go from schemas/waybill.proto: a
 // compiler and the official Go generator in one program, so that generating
-// needs nothing but the Go toolchain. Run it by go generate ./schemas.
+// needs nothing but the Go toolchain. It is a tool of the module: go generate
+// ./schemas runs it as go tool protogen.
 package main
 
 import (
