@@ -65,6 +65,8 @@ func faultOf(err error) *schemas.Fault {
 		return f
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault(schemas.Overloaded, "it took too long: ask for less")
+	case errors.Is(err, context.Canceled):
+		return fault(schemas.Unavailable, "the request was given up")
 	case errors.Is(err, ErrUnavailable):
 		return fault(schemas.Unavailable, "the node cannot take this now")
 	default:
