@@ -65,6 +65,7 @@ type chain struct {
 	drawn   uint64 // nonces and secrets drawn
 	hash    []byte // app hash after the last block
 	last    app.Committed
+	told    func(req *abci.RequestFinalizeBlock, appHash []byte) // told of every block, if set
 }
 
 func genesisOf(members map[string]*member) []byte {
@@ -207,6 +208,9 @@ func (c *chain) finish(req *abci.RequestFinalizeBlock) *abci.ResponseFinalizeBlo
 		c.t.Fatal(err)
 	}
 	c.height, c.hash = req.Height, res.AppHash
+	if c.told != nil {
+		c.told(req, res.AppHash)
+	}
 	return res
 }
 
@@ -252,6 +256,16 @@ func (c *chain) checkTrails(subjects ...schemas.TrailKey) {
 		}
 		if !slices.IsSortedFunc(entries, func(a, b app.TrailEntry) int { return a.Record.Locator.Compare(b.Record.Locator) }) {
 			c.t.Fatalf("trail %c %s is not in the ledger's order", key.Kind, key.Subject)
+		}
+	}
+}
+
+// prepare lets the application see transactions as the mempool does.
+func (c *chain) prepare(txs [][]byte) {
+	c.t.Helper()
+	for _, raw := range txs {
+		if res, err := c.app.CheckTx(context.Background(), &abci.RequestCheckTx{Tx: raw}); err != nil || res.Code != 0 {
+			c.t.Fatal(res, err)
 		}
 	}
 }

@@ -207,22 +207,21 @@ func (m *model) check(t *rapid.T, s *script) {
 	}
 }
 
-// TestReplicas plays one random history on several applications: one that runs
-// through, one that is stopped and started, in some from disk, one that remembers nothing
-// and has another number of threads. They agree on every hash and every result.
+// TestReplicas plays random histories on several applications: one that runs
+// through, one that is stopped and started, in some from disk, one that remembers
+// nothing and has another number of threads. They agree on every hash and every
+// result. A failure tells the seed of its history.
 func TestReplicas(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		h := aHistory(rt)
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	for seed := range 24 {
 		options := store.Options{}
-		if rapid.IntRange(0, 11).Draw(rt, "disk") == 0 { // slow: it waits for the disk
+		if seed%8 == 0 { // slow: it waits for the disk
 			options.Dir = filepath.Join(t.TempDir(), "stopped")
 		}
+		h := rapid.Custom(aHistory).Example(seed)
 		through := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
-		stopped := newChain(t, options)
-		forgetful := newChain(t, store.Options{})
-		defer stopped.store.Close()
-		before := runtime.GOMAXPROCS(0)
-		defer runtime.GOMAXPROCS(before)
+		stopped, forgetful := newChain(t, options), newChain(t, store.Options{})
 		for i, block := range h.blocks {
 			through.time = through.time.Add(h.pauses[i])
 			var txs [][]byte
@@ -230,23 +229,26 @@ func TestReplicas(t *testing.T) {
 				txs = append(txs, through.sign(through.transaction(line, through.time.Add(time.Minute))))
 			}
 			want := through.block(txs...)
-			if rapid.Bool().Draw(rt, "restart") {
+			if (seed+i)%3 == 0 {
 				stopped.restart()
 			}
-			for _, c := range []*chain{stopped, forgetful} {
-				runtime.GOMAXPROCS(1 + rapid.IntRange(0, 3).Draw(rt, "threads"))
+			for n, c := range []*chain{stopped, forgetful} {
+				runtime.GOMAXPROCS(1 + (seed+i+n)%4)
 				forgetful.app.TestingOnlyForget()
 				c.time = through.time
 				got := c.finish(c.request(txs))
 				if !bytes.Equal(got.AppHash, want.AppHash) {
-					t.Fatalf("the replicas part at height %d", c.height)
+					t.Fatalf("seed %d: the replicas part at height %d", seed, c.height)
 				}
 				for j := range want.TxResults {
 					if !bytes.Equal(got.TxResults[j].Data, want.TxResults[j].Data) || got.TxResults[j].Code != want.TxResults[j].Code {
-						t.Fatalf("the replicas answer transaction %d of height %d differently", j, c.height)
+						t.Fatalf("seed %d: the replicas answer transaction %d of height %d differently", seed, j, c.height)
 					}
 				}
 			}
 		}
-	})
+		if err := stopped.store.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -5,11 +5,12 @@ import (
 )
 
 const (
-	maxAhead   = 10 * 60 * 1e9        // nanoseconds that an event's time may lead the block's
-	maxWaiting = 30 * 24 * 3600 * 1e9 // nanoseconds that a receipt waits for its offer
-	maxOpen    = 4                    // receipts that wait for one item
-	maxLots    = 16                   // offers or receipts open for one lot and receiver
-	maxDepth   = 16                   // containers within containers
+	second     = 1_000_000_000           // nanoseconds
+	maxAhead   = 10 * 60 * second        // nanoseconds that an event's time may lead the block's
+	maxWaiting = 30 * 24 * 3600 * second // nanoseconds that a receipt waits for its offer
+	maxOpen    = 4                       // receipts that wait for one item
+	maxLots    = 16                      // offers or receipts open for one lot and receiver
+	maxDepth   = 16                      // containers within containers
 	received   = "receiving"
 	shipped    = "shipping"
 	voided     = "void_shipping"

@@ -28,14 +28,15 @@ type step struct {
 // tracer is a trace under way.
 type tracer struct {
 	histories
-	query  schemas.TraceQuery
-	out    *schemas.Trace
-	queue  []step
-	done   map[string][]step // steps taken, by item
-	items  map[string]bool
-	events map[schemas.Locator]*schemas.Record
-	edges  map[schemas.TraceEdge]bool // End left out
-	gaps   map[schemas.TraceGap]bool  // Detail left out
+	query schemas.TraceQuery
+	out   *schemas.Trace
+	queue []step
+	done  map[string][]step // steps taken, by item
+	items map[string]bool
+	kept  map[schemas.Locator]bool
+	found []*schemas.Record          // events of the answer, each once
+	edges map[schemas.TraceEdge]bool // End left out
+	gaps  map[schemas.TraceGap]bool  // Detail left out
 }
 
 // looks is how many records a trace looks at, and links how many edges it may
@@ -52,7 +53,7 @@ func (v *View) Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace,
 	t := &tracer{
 		histories: histories{view: v, ctx: ctx, limit: slack + looks*q.MaxEvents, events: map[string][]*schemas.Record{}, nodes: map[string][]*schemas.Record{}, stays: map[string][]*stay{}},
 		query:     q, out: &schemas.Trace{ID: q.ID, Height: v.Height(), Items: []schemas.TraceItem{}, Edges: []schemas.TraceEdge{}, Gaps: []schemas.TraceGap{}},
-		done: map[string][]step{}, items: map[string]bool{}, events: map[schemas.Locator]*schemas.Record{},
+		done: map[string][]step{}, items: map[string]bool{}, kept: map[schemas.Locator]bool{},
 		edges: map[schemas.TraceEdge]bool{}, gaps: map[schemas.TraceGap]bool{},
 	}
 	t.clash = func(id string, second *schemas.Record) {
@@ -76,13 +77,9 @@ func (v *View) Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace,
 
 // finish puts the events in order, with their bodies.
 func (t *tracer) finish() error {
-	found := make([]*schemas.Record, 0, len(t.events))
-	for _, r := range t.events { // in any order: sorted below
-		found = append(found, r)
-	}
-	slices.SortFunc(found, happened)
-	t.out.Events = make([]schemas.Record, len(found))
-	for i, r := range found {
+	slices.SortFunc(t.found, happened)
+	t.out.Events = make([]schemas.Record, len(t.found))
+	for i, r := range t.found {
 		if i%64 == 63 && t.ctx.Err() != nil {
 			return t.ctx.Err()
 		}
@@ -160,13 +157,14 @@ func (t *tracer) meet(s step) (class bool) {
 
 // keep adds an event to the answer.
 func (t *tracer) keep(r *schemas.Record) error {
-	if t.events[r.Locator] != nil {
+	if t.kept[r.Locator] {
 		return nil
 	}
-	if len(t.events) >= t.query.MaxEvents {
+	if len(t.found) >= t.query.MaxEvents {
 		return errEnough
 	}
-	t.events[r.Locator] = r
+	t.kept[r.Locator] = true
+	t.found = append(t.found, r)
 	return nil
 }
 

@@ -1,0 +1,197 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// many are n short names.
+func many(prefix string, n int) string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s%d", prefix, i)
+	}
+	return strings.Join(out, ",")
+}
+
+// within fails a test whose step takes longer than it may on a machine that is
+// busy with other things: what is meant to be linear, and is not, takes far longer.
+func within(t *testing.T, limit time.Duration, what string, f func()) {
+	t.Helper()
+	start := time.Now()
+	f()
+	if took := time.Since(start); took > limit {
+		t.Errorf("%s takes %s", what, took)
+	}
+}
+
+// TestLargeEvents: an event that names thousands of things takes time in
+// proportion, however they lie inside each other.
+func TestLargeEvents(t *testing.T) {
+	const n = 5000
+	c := newChain(t, store.Options{})
+	all := many("x", n)
+	events := map[string]*schemas.Event{
+		"making":    c.event("obj add step=commissioning epc=P-1," + all),
+		"packing":   c.event("agg add parent=P-1 epc=" + all),
+		"shipping":  c.event("obj obs step=shipping to=mill epc=P-1," + all),
+		"emptying":  c.event("agg del parent=P-1"),
+		"using":     c.event("xform epc=" + all + " out=" + many("y", n)),
+		"weighing":  c.event("obj add qty=" + many("lot", n)),
+		"repacking": c.event("agg add parent=P-2 epc=" + many("y", n)),
+	}
+	for _, name := range []string{"making", "packing", "shipping", "emptying", "using", "weighing", "repacking"} {
+		within(t, 20*time.Second, name, func() {
+			if r := c.submit("farm", false, events[name]); r[0].Code != schemas.OK || r[0].Effect != schemas.Applied {
+				t.Errorf("%s is answered %s", name, answer(r[0]))
+			}
+		})
+	}
+	v := c.view()
+	for _, q := range []schemas.TraceQuery{
+		{ID: full("x1"), Direction: schemas.Both, MaxDepth: 64, MaxEvents: 1000},
+		{ID: full("P-2"), Direction: schemas.Both, MaxDepth: 64, MaxEvents: 1000},
+		{ID: full("lot7"), Direction: schemas.Both, MaxDepth: 64, MaxEvents: 1000},
+	} {
+		within(t, 20*time.Second, "tracing "+q.ID, func() {
+			tr, err := v.Trace(context.Background(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(tr.Edges) > 40_000 || len(tr.Events) == 0 {
+				t.Errorf("the trace of %s has %d edges and %d events", q.ID, len(tr.Edges), len(tr.Events))
+			}
+		})
+	}
+}
+
+// TestShortNames: what a block names is bounded, however short the names are.
+func TestShortNames(t *testing.T) {
+	c := newChain(t, store.Options{})
+	full := func(event int) *schemas.Event {
+		var list []string
+		for i := range 10_000 {
+			list = append(list, fmt.Sprintf("%q", fmt.Sprintf("a:%d", i+event*10_000)))
+		}
+		e, err := schemas.DecodeSingle([]byte(`{"type":"ObjectEvent","action":"OBSERVE","eventTime":"2026-03-01T08:00:00Z","eventTimeZoneOffset":"+00:00","epcList":[` + strings.Join(list, ",") + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	var events []*schemas.Event
+	for i := range 11 {
+		events = append(events, full(i))
+	}
+	ctx := context.Background()
+	whole, rest := c.sign(c.draft("farm", false, events[:10]...)), c.sign(c.draft("farm", false, events[10]))
+	for raw, want := range map[string]schemas.Code{
+		string(whole): schemas.OK, string(rest): schemas.OK, string(c.sign(c.draft("farm", false, events...))): schemas.TransactionTooLarge,
+	} {
+		if res, err := c.app.CheckTx(ctx, &abci.RequestCheckTx{Tx: []byte(raw)}); err != nil || schemas.Code(res.Code) != want {
+			t.Errorf("answered %s, not %s: %s %v", schemas.Code(res.Code), want, res.Log, err)
+		}
+	}
+	res, err := c.app.ProcessProposal(ctx, &abci.RequestProcessProposal{Height: 1, Txs: [][]byte{whole, rest}})
+	if err != nil || res.Status != abci.ResponseProcessProposal_REJECT {
+		t.Errorf("a block that names too much is answered %v, %v", res.Status, err)
+	}
+}
+
+// TestTracesEnd: cycles of transformations and containers, whoever told them, end.
+func TestTracesEnd(t *testing.T) {
+	c := newChain(t, store.Options{})
+	var events []*schemas.Event
+	for i := range 40 {
+		from, to := i%7, (i*3+1)%7
+		events = append(events,
+			c.event(fmt.Sprintf("xform epc=c%d,c%d out=c%d,c%d xid=t%d t=-%dm", from, to, to, (to+1)%7, i%5, i)),
+			c.event(fmt.Sprintf("agg add parent=c%d epc=c%d,c%d t=-%dm", to, from, (from+2)%7, i)),
+			c.event(fmt.Sprintf("assoc add parent=c%d epc=c%d t=-%dm", from, to, 40-i)))
+	}
+	for _, who := range []string{"farm", "mill", "shop"} {
+		c.submit(who, false, events...)
+	}
+	for i := range 7 {
+		tr, err := c.view().Trace(context.Background(), schemas.TraceQuery{ID: full(fmt.Sprintf("c%d", i)), Direction: schemas.Both, MaxDepth: 64, MaxEvents: 1000})
+		if err != nil || len(tr.Items) != 7 {
+			t.Fatalf("%d items, %v", len(tr.Items), err)
+		}
+	}
+	// A limit ends a trace early, and says so; so does a caller who goes away.
+	tr, err := c.view().Trace(context.Background(), schemas.TraceQuery{ID: full("c0"), Direction: schemas.Both, MaxDepth: 64, MaxEvents: 10})
+	if err != nil || !tr.Truncated || len(tr.Events) > 10 {
+		t.Errorf("%d events, truncated %t, %v", len(tr.Events), tr.Truncated, err)
+	}
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := c.view().Trace(gone, schemas.TraceQuery{ID: full("c0"), Direction: schemas.Both, MaxDepth: 64, MaxEvents: 1000}); err == nil {
+		t.Error("a trace for nobody is answered")
+	}
+}
+
+// TestPagesAreStable: pages of a query neither skip nor repeat while the ledger
+// grows, in every order, whichever range of rows answers it.
+func TestPagesAreStable(t *testing.T) {
+	c := newChain(t, store.Options{})
+	grow := func(n int) {
+		var events []*schemas.Event
+		for i := range n {
+			step := []string{"storing", "holding", "packing"}[i%3]
+			events = append(events, c.event(fmt.Sprintf("obj obs epc=p%d qty=lot%d step=%s loc=l%d t=-%dm id=%d-%d", i%4, i%2, step, i%3, i*7%10, c.height, i)))
+		}
+		c.submit("farm", false, events...)
+	}
+	grow(30)
+	grow(30)
+	height := c.height
+	for i, q := range []schemas.EventQuery{
+		{}, {BizSteps: []string{"storing", "packing"}}, {MatchEPC: []string{full("p1"), full("p2")}}, {MatchEPCClass: []string{full("lot0"), full("lot1")}},
+		{BizLocations: []string{full("@l1"), full("@l2")}}, {Actions: []schemas.Action{schemas.ActionObserve}},
+	} {
+		for _, order := range []schemas.Order{schemas.ByEventTime, schemas.ByRecordTime} {
+			for _, ascending := range []bool{true, false} {
+				q.OrderBy, q.Ascending, q.MaxHeight, q.After, q.Limit = order, ascending, height, nil, 1000
+				whole, more, err := c.view().Events(context.Background(), q)
+				if err != nil || more || len(whole) < 10 {
+					t.Fatalf("query %d: %d records, %v %v", i, len(whole), more, err)
+				}
+				q.Limit = 7
+				var paged []schemas.Locator
+				for {
+					page, more, err := c.view().Events(context.Background(), q)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, r := range page {
+						paged = append(paged, r.Locator)
+					}
+					if !more {
+						break
+					}
+					last := page[len(page)-1]
+					q.After, q.AfterTime = &last.Locator, last.Skeleton.EventTime
+					if len(paged) < 30 {
+						grow(3)
+					}
+				}
+				if len(paged) != len(whole) {
+					t.Fatalf("query %d: %d records in pages, %d at once", i, len(paged), len(whole))
+				}
+				for j := range paged {
+					if paged[j] != whole[j].Locator {
+						t.Fatalf("query %d: record %d is %v in pages, %v at once", i, j, paged[j], whole[j].Locator)
+					}
+				}
+			}
+		}
+	}
+}
