@@ -75,7 +75,7 @@ func (o *outbox) finish(e *entry, out *outcome, last bool) error {
 	} else {
 		o.store.Later(changes...) // if it is lost, the ledger is asked again
 	}
-	o.size.Add(-1)
+	o.count([]*entry{e}, -1)
 	if e.chunk >= 0 && !last {
 		return nil
 	}

@@ -20,7 +20,7 @@ import (
 // the rules do on what a gateway can see: duplicates, repeated eventIDs, atomic
 // transactions, expiry. What it does with a transaction the test chooses.
 type fakeLedger struct {
-	t     *testing.T
+	t     testing.TB
 	codec *schemas.Codec
 	key   ed25519.PrivateKey
 
@@ -52,7 +52,7 @@ type commit struct {
 	receipt schemas.Receipt
 }
 
-func newLedger(t *testing.T) *fakeLedger {
+func newLedger(t testing.TB) *fakeLedger {
 	codec, err := schemas.NewCodec()
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,9 @@ func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
 	q, err := parameters(r, "partner", "perPage", "nextPageToken")
 	out := Exceptions{Partner: g.cfg.Partner}
 	if p, ok := q["partner"]; ok {
-		out.Partner = p
+		if out.Partner = p; !printable(p) {
+			err = fault(schemas.BadParameter, "partner is a name")
+		}
 	}
 	var limit int
 	if err == nil {
@@ -33,7 +35,7 @@ func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		err = g.read(func(view View) error {
-			records, more, err := view.Exceptions(out.Partner, before, limit)
+			records, more, err := view.Exceptions(out.Partner, before, min(limit, maxRecords))
 			if err != nil {
 				return err
 			}

@@ -161,6 +161,44 @@ func TestOneFaultRefusesNobodyElse(t *testing.T) {
 	}
 }
 
+// TestOneStopsNoOther: a transaction that by itself cannot be taken, again and
+// again, does not hold up those behind it.
+func TestOneStopsNoOther(t *testing.T) {
+	limits := hasty()
+	limits.Gather = 1
+	h := newHarness(t, limits)
+	h.ledger.set(func() {
+		h.ledger.refuse = func(tx *schemas.Transaction) *schemas.Fault {
+			if strings.Contains(string(tx.Messages[0].Event.Body), "9521234.054321.1\"") {
+				return &schemas.Fault{Code: schemas.Overloaded}
+			}
+			return nil
+		}
+	})
+	stuck := h.do("POST", "/epcis/v2/events", event(1)).want(t, 202).header.Get("Location")
+	for i := range 3 {
+		h.do("POST", "/epcis/v2/events", event(2+i))
+	}
+	eventually(t, "the others are recorded", func() bool { return h.ledger.count() == 3 })
+	h.ledger.restore()
+	if j := h.job(stuck); !j.Success {
+		t.Fatalf("job: %+v", j)
+	}
+}
+
+// TestNothingToSignAgain: what expired and cannot be signed again has a final
+// outcome, too.
+func TestNothingToSignAgain(t *testing.T) {
+	h := newHarness(t, hasty())
+	h.ledger.set(func() { h.ledger.quorum = false })
+	location := h.do("POST", "/epcis/v2/events", event(1)).want(t, 202).header.Get("Location")
+	h.ledger.set(func() { h.ledger.signErr = &schemas.Fault{Code: schemas.UnknownKey, Detail: "gone"} })
+	h.ledger.pass(h.ledger.life + 1)
+	if j := h.job(location); j.Success || len(j.Errors) != 1 || j.Errors[0].Code != schemas.UnknownKey {
+		t.Fatalf("job: %+v", j)
+	}
+}
+
 // parallel makes n requests at once.
 func (h *harness) parallel(n int, do func(int) (reply, error)) []reply {
 	h.t.Helper()

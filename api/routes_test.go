@@ -355,5 +355,8 @@ func TestNativeReads(t *testing.T) {
 	if e := into[api.Exceptions](t, h.do("GET", "/api/v1/exceptions?partner=other", "").want(t, 200)); len(e.Records) != 0 {
 		t.Fatalf("another's exceptions: %+v", e)
 	}
-	h.do("GET", "/api/v1/exceptions?nextPageToken=%0A", "").problem(t, 400, "bad_parameter")
+	for _, q := range []string{"nextPageToken=%0A", "nextPageToken=AQ", "partner=a%00b"} {
+		h.do("GET", "/api/v1/exceptions?"+q, "").problem(t, 400, "bad_parameter")
+	}
+	h.do("GET", "/epcis/v2/events/a%00b", "").problem(t, 404, "not_found")
 }

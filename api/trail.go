@@ -87,9 +87,9 @@ func (g *Gateway) getTrail(w http.ResponseWriter, r *http.Request) {
 		err = g.read(func(view View) error {
 			out.Height = view.Height()
 			if class {
-				return out.readClass(view, from, limit)
+				return out.readClass(view, from, min(limit, maxRecords))
 			}
-			return out.readItem(view, from, limit)
+			return out.readItem(view, from, min(limit, maxRecords))
 		})
 	}
 	if err != nil {
