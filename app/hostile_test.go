@@ -138,6 +138,25 @@ func TestTracesEnd(t *testing.T) {
 	}
 }
 
+// TestFarTimes: a query may name times that no event can have.
+func TestFarTimes(t *testing.T) {
+	c := newChain(t, store.Options{})
+	c.submit("farm", false, c.event("obj add epc=a"), c.event("obj add epc=b t=-10000h"))
+	past, future := time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	for i, q := range []schemas.EventQuery{
+		{GEEventTime: &past, LTEventTime: &future}, {GERecordTime: &past, LTRecordTime: &future}, {GEEventTime: &past}, {LTRecordTime: &future},
+		{GEEventTime: &future}, {LTEventTime: &past}, {GERecordTime: &future}, {LTRecordTime: &past},
+	} {
+		for _, q.Ascending = range []bool{true, false} {
+			q.Limit = 10
+			records, _, err := c.view().Events(context.Background(), q)
+			if want := []int{2, 2, 2, 2, 0, 0, 0, 0}[i]; err != nil || len(records) != want {
+				t.Errorf("query %d: %d records, %v", i, len(records), err)
+			}
+		}
+	}
+}
+
 // TestPagesAreStable: pages of a query neither skip nor repeat while the ledger
 // grows, in every order, whichever range of rows answers it.
 func TestPagesAreStable(t *testing.T) {
