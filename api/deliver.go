@@ -128,7 +128,7 @@ func (o *outbox) loader(e *entry) func() ([]byte, error) {
 
 // await waits for the outcome, longer at each attempt.
 func (o *outbox) await(e *entry, attempt int) (*schemas.Receipt, error) {
-	patience := time.Second << min(attempt, 6)
+	patience := 2 * time.Second << min(attempt, 5)
 	ctx, cancel := context.WithTimeout(o.ctx, patience)
 	defer cancel()
 	receipt, err := o.ledger.Await(ctx, e.Transaction, e.Expiry)
