@@ -121,6 +121,9 @@ func New(cfg Config) (*Gateway, error) {
 	if err := check.Struct(cfg); err != nil {
 		return nil, fmt.Errorf("checking the gateway's settings: %w", err)
 	}
+	if l := cfg.Limits; l.InFlightBytes < weight*max(l.CaptureBytes, l.EventBytes, schemas.MaxDeclared) {
+		return nil, fmt.Errorf("checking the gateway's settings: InFlightBytes: %d is less than %d times the largest body", l.InFlightBytes, weight)
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -141,7 +141,7 @@ func (o *outbox) start(ctx context.Context) error {
 // resume rebuilds who waits for the entries of one job. Whoever asked may have
 // been told of the job, so it is shown.
 func (o *outbox) resume(entries []*entry) error {
-	chunk, document := chunkOf(entries[0].ID)
+	_, document := chunkOf(entries[0].ID)
 	var whole *submission
 	for _, e := range entries {
 		for _, p := range e.Parts {
@@ -166,8 +166,7 @@ func (o *outbox) resume(entries []*entry) error {
 			}
 		}
 		if document {
-			chunk, _ = chunkOf(e.ID)
-			e.chunk = chunk
+			e.chunk, _ = chunkOf(e.ID)
 		}
 	}
 	return nil

@@ -117,10 +117,14 @@ func TestRefusedFinally(t *testing.T) {
 	h.ledger.set(func() { h.ledger.refuse = refuse })
 	h.do("POST", "/epcis/v2/events", event(1)).problem(t, 400, "key_not_valid")
 	j := h.job(h.do("POST", "/epcis/v2/capture", document(event(2))).want(t, 202).header.Get("Location"))
-	if j.Success || len(j.Errors) != 1 || j.Errors[0].Code != schemas.KeyNotValid || j.Errors[0].Pointer != "/epcisBody/eventList/0" {
+	if j.Success || len(j.Errors) != 1 || j.Errors[0].Code != schemas.KeyNotValid || j.Errors[0].Pointer != "" {
 		t.Fatalf("job: %+v", j)
 	}
 
+	j = h.job(h.do("POST", "/epcis/v2/capture", document(event(2), event(3)), behaviour, "proceed").want(t, 202).header.Get("Location"))
+	if codes(j) != "0:key_not_valid 1:key_not_valid" {
+		t.Fatalf("job: %+v", j)
+	}
 	h.stop()
 	h.limits = hasty()
 	h.start()

@@ -267,7 +267,7 @@ func TestItems(t *testing.T) {
 	link := "https://id.gs1.org/01/09521234543213/21/1"
 	for _, form := range []string{itemURN, link, "https://example.com/01/09521234543213/21/1"} {
 		item := into[api.Item](t, h.do("GET", "/api/v1/items/"+url.PathEscape(form), "").want(t, 200))
-		if item.ID != link || item.Custodian != "acme-farms" || item.Events != 1 || item.Observations != 2 || item.Head == "" || item.Height != 4 || item.Disposition != "active" {
+		if item.ID != link || item.Custodian != "acme-farms" || item.Events != 1 || item.Observations != 2 || item.Head == "" || item.Height != 4 || item.Disposition != "active" || (form == itemURN) != (item.URN == itemURN) {
 			t.Fatalf("%s: %+v", form, item)
 		}
 	}
