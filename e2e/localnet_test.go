@@ -96,12 +96,16 @@ func TestLocalnetRefusals(t *testing.T) {
 	if err := build(); err != nil {
 		t.Fatal(err)
 	}
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	x := &testNet{}
+	if err := x.takePorts(); err != nil {
+		t.Fatal(err)
+	}
+	defer x.lock.Close()
+	taken, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", x.base+1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	port := taken.Addr().(*net.TCPAddr).Port
 	full := t.TempDir()
 	if err := os.WriteFile(filepath.Join(full, "precious"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -112,7 +116,7 @@ func TestLocalnetRefusals(t *testing.T) {
 		says string
 	}{
 		{[]string{"--home", full}, 1, "not empty"},
-		{[]string{"--home", filepath.Join(t.TempDir(), "net"), "--base-port", fmt.Sprint(min(port, 65535-99))}, 1, fmt.Sprintf("port %d", min(port, 65535-99))},
+		{[]string{"--home", filepath.Join(t.TempDir(), "net"), "--base-port", fmt.Sprint(x.base)}, 1, fmt.Sprintf("port %d", x.base+1)},
 		{[]string{"--home", filepath.Join(t.TempDir(), "net"), "--base-port", "80"}, 1, "base port 80"},
 		{[]string{"--home", filepath.Join(t.TempDir(), "net"), "--partners", "0"}, 1, "0 partners"},
 		{[]string{"--home", filepath.Join(t.TempDir(), "net"), "--partners", "2", "--demo"}, 2, "4 partners"},
