@@ -22,7 +22,7 @@ type Block struct {
 
 	writes map[string][]byte // by database key; nil removes
 	undo   []undo
-	rows   []byte // of Emit: each the lengths of key and value, then both
+	rows   []byte            // of Emit: each the lengths of key and value, then both
 	read   map[string][]byte // state rows of the base: rules read many again and again
 	buf    []byte            // of a database key
 
