@@ -20,8 +20,9 @@ const (
 
 // requestState is what is known of a request while it is answered.
 type requestState struct {
-	id  string
-	key local.Key
+	id   string
+	key  local.Key
+	read *place // of a read: what its answer takes
 }
 
 func stateOf(r *http.Request) *requestState {

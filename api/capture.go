@@ -47,17 +47,17 @@ func (g *Gateway) write(w http.ResponseWriter, r *http.Request, limit int64, wor
 		g.fail(w, r, err)
 		return
 	}
-	leave, err := g.writes.enter(bodySize(r, limit))
+	body, err := g.receive(w, r, limit)
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
-	defer leave()
-	body, err := readBody(w, r, limit)
+	at, err := g.writes.enter(weight * int64(len(body)))
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
+	defer at.leave()
 	a, err := work(body, dry)
 	switch {
 	case err == nil:
@@ -67,6 +67,17 @@ func (g *Gateway) write(w http.ResponseWriter, r *http.Request, limit int64, wor
 	default:
 		g.fail(w, r, err)
 	}
+}
+
+// receive reads a body into the room that bodies have while they arrive: a slow
+// one takes nothing from writes that are worked on.
+func (g *Gateway) receive(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	in, err := g.bodies.enter(0)
+	if err != nil {
+		return nil, err
+	}
+	defer in.leave()
+	return readBody(w, r, limit, in)
 }
 
 // dryRunOf reads the only parameter that writes have.

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -56,7 +55,7 @@ func (g *Gateway) getEvents(w http.ResponseWriter, r *http.Request) {
 		if at.MaxHeight == 0 {
 			at.MaxHeight = view.Height()
 		}
-		records, more, err := page(r.Context(), view, at)
+		records, more, err := page(r, view, at)
 		if err != nil {
 			return err
 		}
@@ -81,21 +80,50 @@ func (g *Gateway) getEvents(w http.ResponseWriter, r *http.Request) {
 
 // Bounds of one page, so that a request's memory is bounded whatever the events.
 const (
-	stepEvents = 64       // read at a time
-	pageBytes  = 16 << 20 // of bodies; a page may end early
+	firstStep = 8       // records read at first, when their size is not known
+	mostStep  = 64      // and later, where they are small
+	pageBytes = 8 << 20 // of bodies; a page may end early
 )
 
+// pager counts what a page of records holds, and takes the room for it.
+type pager struct {
+	in    *place
+	bytes int // of bodies
+	count int
+}
+
+// step is how many records to read next, at most so many.
+func (p *pager) step(most int) int {
+	if p.count == 0 {
+		return min(most, firstStep)
+	}
+	fit := (pageBytes-p.bytes)/(p.bytes/p.count+1) + 1
+	return max(1, min(most, fit, mostStep))
+}
+
+// add counts records that were read.
+func (p *pager) add(records ...schemas.Record) error {
+	bytes := 0
+	for i := range records {
+		bytes += len(records[i].Body)
+	}
+	p.bytes, p.count = p.bytes+bytes, p.count+len(records)
+	return p.in.grow(answerWeight * int64(bytes))
+}
+
+func (p *pager) full() bool { return p.bytes >= pageBytes }
+
 // page reads a page of a query in steps.
-func page(ctx context.Context, view View, q schemas.EventQuery) (records []schemas.Record, more bool, err error) {
-	limit, bytes := q.Limit, 0
-	for more = true; more && len(records) < limit && bytes < pageBytes; {
+func page(r *http.Request, view View, q schemas.EventQuery) (records []schemas.Record, more bool, err error) {
+	limit, read := q.Limit, pager{in: stateOf(r).read}
+	for more = true; more && len(records) < limit && !read.full(); {
 		var step []schemas.Record
-		q.Limit = min(limit-len(records), stepEvents)
-		if step, more, err = view.Events(ctx, q); err != nil {
+		q.Limit = read.step(limit - len(records))
+		if step, more, err = view.Events(r.Context(), q); err != nil {
 			return nil, false, err
 		}
-		for i := range step {
-			bytes += len(step[i].Body)
+		if err := read.add(step...); err != nil {
+			return nil, false, err
 		}
 		if records = append(records, step...); len(records) > 0 {
 			last := records[len(records)-1]
@@ -141,12 +169,15 @@ func (g *Gateway) getEvent(w http.ResponseWriter, r *http.Request) {
 	var body []byte
 	if err == nil {
 		err = g.read(func(view View) error {
-			records, err := view.EventsByID(id)
-			if err != nil {
+			records, more, err := page(r, view, schemas.EventQuery{EventIDs: []string{id}, OrderBy: schemas.ByRecordTime, Ascending: true,
+				MaxHeight: view.Height(), Limit: maxPage})
+			switch {
+			case err != nil:
 				return err
-			}
-			if len(records) == 0 {
+			case len(records) == 0:
 				return fault(schemas.NotFound, "no event "+clip(id))
+			case more:
+				return fault(schemas.TooLarge, "more records share this eventID than one answer holds: ask GET /epcis/v2/events?EQ_eventID= page by page")
 			}
 			body, err = queryDocument(records, view.Time())
 			return err

@@ -12,6 +12,9 @@ import (
 // TestingOnlyRoutes are the gateway's routes.
 func (g *Gateway) TestingOnlyRoutes() chi.Routes { return g.handler.(chi.Routes) }
 
+// TestingOnlyReads tells how many reads are worked on, and what their answers take.
+func (g *Gateway) TestingOnlyReads() (count int, bytes int64) { return g.reads.used() }
+
 // TestingOnlyChoose picks a media type by an Accept header.
 func TestingOnlyChoose(accept string, offered ...string) string { return choose(accept, offered) }
 

@@ -43,6 +43,8 @@ type Limits struct {
 	InFlightBytes   int64         `validate:"min=1048576"`                    // bytes of their bodies
 	ReadTime        time.Duration `validate:"min=1ms,max=1m"`                 // how long a read may take
 	Reads           int           `validate:"min=1"`                          // reads that are worked on
+	ReadBytes       int64         `validate:"min=67108864"`                   // bytes that their answers take
+	Bundles         int           `validate:"min=1"`                          // bundles that are made at once; others wait
 	Rate            float64       `validate:"gt=0"`                           // requests a second and API key
 	Burst           float64       `validate:"gte=1"`                          // requests that may come at once
 	URI             int           `validate:"min=256,max=65536"`              // bytes of a request target
@@ -60,7 +62,7 @@ func (l Limits) withDefaults() Limits {
 		field *int
 		value int
 	}{{&l.CaptureEvents, schemas.MaxMessages}, {&l.ChunkEvents, 500}, {&l.ChunkBytes, 1 << 20}, {&l.Outbox, 20000}, {&l.InFlight, 4096},
-		{&l.Reads, 128}, {&l.URI, 8192}, {&l.TraceEvents, 2000}, {&l.IdempotencyKeys, 2000000}, {&l.Gather, 100}} {
+		{&l.Reads, 128}, {&l.Bundles, 2}, {&l.URI, 8192}, {&l.TraceEvents, 2000}, {&l.IdempotencyKeys, 20000000}, {&l.Gather, 100}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -68,7 +70,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		field *int64
 		value int64
-	}{{&l.CaptureBytes, 8 << 20}, {&l.EventBytes, 1 << 20}, {&l.InFlightBytes, 128 << 20}, {&l.OutboxBytes, 1 << 30}} {
+	}{{&l.CaptureBytes, 8 << 20}, {&l.EventBytes, 1 << 20}, {&l.InFlightBytes, 128 << 20}, {&l.OutboxBytes, 1 << 30}, {&l.ReadBytes, 256 << 20}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -106,8 +108,10 @@ type Gateway struct {
 	gather  *gatherer
 	flights *flights
 	rates   *rates
-	writes  *room
+	bodies  *room // that arrive
+	writes  *room // that are worked on
 	reads   *room
+	bundles chan struct{} // holds one for each that is being made
 	handler http.Handler
 
 	stop context.CancelFunc
@@ -136,7 +140,8 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{cfg: cfg, ledger: cfg.Ledger, local: cfg.Local, log: cfg.Logger, limits: cfg.Limits, check: check,
 		flights: newFlights(), rates: newRates(cfg.Limits.Rate, cfg.Limits.Burst),
-		writes: newRoom(cfg.Limits.InFlight, cfg.Limits.InFlightBytes), reads: newRoom(cfg.Limits.Reads, 1<<62)}
+		bodies: newRoom(maxConnections, cfg.Limits.InFlightBytes), writes: newRoom(cfg.Limits.InFlight, cfg.Limits.InFlightBytes),
+		reads: newRoom(cfg.Limits.Reads, cfg.Limits.ReadBytes), bundles: make(chan struct{}, cfg.Limits.Bundles)}
 	g.outbox = newOutbox(cfg.Ledger, cfg.Local, codec, cfg.Logger, cfg.Limits)
 	g.gather = newGatherer(g.outbox, cfg.Limits)
 	if g.metrics, err = newMetrics(cfg.Metrics, g); err != nil {
@@ -194,22 +199,5 @@ func (g *Gateway) prune(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-	}
-}
-
-// Server returns an HTTP server with the limits on time and headers that protect
-// a gateway from slow and from large requests. The caller listens and shuts down.
-func Server(handler http.Handler, logger *slog.Logger) *http.Server {
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
-	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    96 << 10, // beyond the longest target, so that its own limit answers
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 }

@@ -136,7 +136,7 @@ func (g *Gateway) getBundle(w http.ResponseWriter, r *http.Request) {
 	}
 	var bundle []byte
 	if err == nil {
-		bundle, err = g.ledger.Bundle(r.Context(), id.String())
+		bundle, err = g.bundle(r, id.String())
 	}
 	if err != nil {
 		g.fail(w, r, err)
@@ -144,4 +144,15 @@ func (g *Gateway) getBundle(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Disposition", `attachment; filename="item.bundle"`)
 	writeBody(w, http.StatusOK, typeBundle, bundle)
+}
+
+// bundle makes a bundle, in turn: one may be large, and most are made at once.
+func (g *Gateway) bundle(r *http.Request, id string) ([]byte, error) {
+	select {
+	case g.bundles <- struct{}{}:
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	defer func() { <-g.bundles }()
+	return g.ledger.Bundle(r.Context(), id)
 }

@@ -85,8 +85,6 @@ type View interface {
 
 	// Events answers a query, at most q.Limit records; more tells whether others follow.
 	Events(ctx context.Context, q schemas.EventQuery) (records []schemas.Record, more bool, err error)
-	// EventsByID returns every partner's events of this eventID, oldest first.
-	EventsByID(eventID string) ([]schemas.Record, error)
 	// Trace follows an item's history.
 	Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace, error)
 	// Exceptions returns flagged records that concern a partner, newest first.

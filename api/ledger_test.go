@@ -22,19 +22,20 @@ type fakeLedger struct {
 	codec *schemas.Codec
 	key   ed25519.PrivateKey
 
-	mu         sync.Mutex // guards what follows
-	changed    chan struct{}
-	height     int64
-	now        time.Time
-	quorum     bool  // commit what is broadcast at once
-	down       error // what Broadcast answers instead
-	refuse     func(*schemas.Transaction) *schemas.Fault
-	lose       bool  // take what is broadcast, and lose it
-	signErr    error // what Sign answers instead
-	life       int64 // heights until expiry
-	viewFaults int   // how many views expire before one can be read
-	pool       [][]byte
-	network    api.Network
+	mu          sync.Mutex // guards what follows
+	changed     chan struct{}
+	height      int64
+	now         time.Time
+	quorum      bool  // commit what is broadcast at once
+	down        error // what Broadcast answers instead
+	refuse      func(*schemas.Transaction) *schemas.Fault
+	lose        bool  // take what is broadcast, and lose it
+	signErr     error // what Sign answers instead
+	life        int64 // heights until expiry
+	viewFaults  int   // how many views expire before one can be read
+	pool        [][]byte
+	wholeTraces bool // traces hold all bodies
+	network     api.Network
 
 	broadcasts int
 	signed     int
@@ -328,7 +329,7 @@ func (l *fakeLedger) View() (api.View, error) {
 	for id, c := range l.commits {
 		commits[id] = c
 	}
-	return &fakeView{height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits}, nil
+	return &fakeView{height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits, wholeTraces: l.wholeTraces}, nil
 }
 
 func (l *fakeLedger) ViewAt(int64) (api.View, error) {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,8 +10,8 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// room bounds how many requests are worked on at once, and how many bytes their
-// bodies take together. What does not fit is told to come back, not queued.
+// room bounds how many requests are worked on at once, and how many bytes they
+// take together. What does not fit is told to come back, not queued.
 type room struct {
 	most      int
 	mostBytes int64
@@ -24,19 +23,41 @@ type room struct {
 
 func newRoom(most int, mostBytes int64) *room { return &room{most: most, mostBytes: mostBytes} }
 
-// enter takes a place for a request of so many bytes; leave gives it back.
-func (m *room) enter(bytes int64) (leave func(), err error) {
+// place is what one request has of a room. One goroutine uses it.
+type place struct {
+	room  *room
+	bytes int64
+}
+
+// enter takes a place for a request of so many bytes.
+func (m *room) enter(bytes int64) (*place, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.count >= m.most || m.bytes+bytes > m.mostBytes {
 		return nil, fault(schemas.Overloaded, fmt.Sprintf("%d requests are being worked on", m.count))
 	}
 	m.count, m.bytes = m.count+1, m.bytes+bytes
-	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.count, m.bytes = m.count-1, m.bytes-bytes
-	}, nil
+	return &place{room: m, bytes: bytes}, nil
+}
+
+// grow takes more bytes.
+func (p *place) grow(bytes int64) error {
+	m := p.room
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.bytes+bytes > m.mostBytes {
+		return fault(schemas.Overloaded, fmt.Sprintf("%d requests are being worked on", m.count))
+	}
+	m.bytes, p.bytes = m.bytes+bytes, p.bytes+bytes
+	return nil
+}
+
+// leave gives the place back.
+func (p *place) leave() {
+	m := p.room
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.count, m.bytes = m.count-1, m.bytes-p.bytes
 }
 
 func (m *room) used() (count int, bytes int64) {
@@ -45,44 +66,62 @@ func (m *room) used() (count int, bytes int64) {
 	return m.count, m.bytes
 }
 
-// weight is how many bytes a body takes while it is worked on, for each of its
-// own: as sent, decoded, and signed.
-const weight = 3
+// How many bytes are taken for each of a body: while a write is worked on, as
+// sent, decoded and signed; while an answer is written, as read, cut and encoded.
+const (
+	weight       = 3
+	answerWeight = 6
+)
 
-// bodySize is the memory that a request's body may take: what it declares, or
-// the limit.
-func bodySize(r *http.Request, limit int64) int64 {
-	if r.ContentLength >= 0 && r.ContentLength < limit {
-		return weight * r.ContentLength
+// Bounds of reading a body.
+const (
+	firstBytes = 32 << 10 // room for a body whose length nobody knows yet
+	mostWaste  = 64 << 20 // of a body that is too large, read so that its sender hears why
+)
+
+// readBody reads a body of at most limit bytes. Only what has arrived takes room,
+// so that a client that announces much and sends slowly keeps nobody out.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, in *place) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, refuseBody(w, r, limit)
 	}
-	return weight * limit
+	size := min(firstBytes, limit+1)
+	if r.ContentLength >= 0 {
+		size = min(firstBytes, r.ContentLength+1)
+	}
+	if err := in.grow(size); err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, size)
+	for {
+		n, err := r.Body.Read(out[len(out):cap(out)])
+		out = out[:len(out)+n]
+		switch {
+		case int64(len(out)) > limit:
+			return nil, refuseBody(w, r, limit)
+		case err == io.EOF:
+			return out, nil
+		case err != nil:
+			return nil, fault(schemas.BadJSON, "the body could not be read to its end")
+		case len(out) < cap(out):
+			continue
+		}
+		more := min(int64(cap(out)), limit+1-int64(cap(out)))
+		if err := in.grow(more); err != nil {
+			w.Header().Set("Connection", "close")
+			return nil, err
+		}
+		out = append(make([]byte, 0, int64(cap(out))+more), out...)
+	}
 }
 
-// readBody reads a body of at most limit bytes.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	tooLarge := fault(schemas.TooLarge, fmt.Sprintf("the body is larger than %d bytes", limit))
-	if r.ContentLength > limit {
+// refuseBody tells that a body is too large. Most clients send all of it before
+// they read an answer, so what is left is thrown away first, within bounds.
+func refuseBody(w http.ResponseWriter, r *http.Request, limit int64) error {
+	if _, err := io.CopyN(io.Discard, r.Body, mostWaste); err != io.EOF {
 		w.Header().Set("Connection", "close")
-		return nil, tooLarge
 	}
-	body := http.MaxBytesReader(w, r.Body, limit)
-	var out []byte
-	var err error
-	if r.ContentLength >= 0 {
-		out = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(body, out)
-	} else {
-		out, err = io.ReadAll(body)
-	}
-	var beyond *http.MaxBytesError
-	switch {
-	case err == nil:
-		return out, nil
-	case errors.As(err, &beyond):
-		return nil, tooLarge
-	default:
-		return nil, fault(schemas.BadJSON, "the body could not be read to its end")
-	}
+	return fault(schemas.TooLarge, fmt.Sprintf("the body is larger than %d bytes", limit))
 }
 
 // rates are the token buckets of API keys.

@@ -101,15 +101,17 @@ func (g *Gateway) target(next http.Handler) http.Handler {
 	})
 }
 
-// reading bounds how many reads are worked on, and for how long.
+// reading bounds how many reads are worked on, for how long, and what their
+// answers take together.
 func (g *Gateway) reading(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		leave, err := g.reads.enter(0)
+		at, err := g.reads.enter(0)
 		if err != nil {
 			g.fail(w, r, err)
 			return
 		}
-		defer leave()
+		defer at.leave()
+		stateOf(r).read = at
 		ctx, cancel := context.WithTimeout(r.Context(), g.limits.ReadTime)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))

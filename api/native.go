@@ -35,7 +35,7 @@ func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		err = g.read(func(view View) error {
-			records, more, err := view.Exceptions(out.Partner, before, min(limit, maxRecords))
+			records, more, err := exceptions(view, out.Partner, before, min(limit, maxRecords), pager{in: stateOf(r).read})
 			if err != nil {
 				return err
 			}
@@ -55,6 +55,23 @@ func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
 		linkNext(w, r, out.NextPageToken)
 	}
 	g.writeJSON(w, r, http.StatusOK, out)
+}
+
+// exceptions reads a page in steps.
+func exceptions(view View, partner string, before *schemas.Locator, limit int, read pager) (records []schemas.Record, more bool, err error) {
+	for more = true; more && len(records) < limit && !read.full(); {
+		var step []schemas.Record
+		if step, more, err = view.Exceptions(partner, before, read.step(limit-len(records))); err != nil {
+			return nil, false, err
+		}
+		if err := read.add(step...); err != nil {
+			return nil, false, err
+		}
+		if records = append(records, step...); len(records) > 0 {
+			before = &records[len(records)-1].Locator
+		}
+	}
+	return records, more, nil
 }
 
 // Transaction is a committed transaction: its receipt, and who signed it.
@@ -121,11 +138,11 @@ func (g *Gateway) decode(raw []byte) (*schemas.Transaction, error) {
 	if err != nil {
 		return nil, err
 	}
-	leave, err := g.writes.enter(weight * int64(size.Declared))
+	at, err := g.writes.enter(weight * int64(size.Declared))
 	if err != nil {
 		return nil, err
 	}
-	defer leave()
+	defer at.leave()
 	return g.outbox.codec.Decode(raw)
 }
 

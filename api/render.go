@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"sort"
@@ -266,5 +265,5 @@ func asSubmitted(r *schemas.Record) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bytes.Clone(appendEvent(nil, r, &b, false)), nil
+	return appendEvent(make([]byte, 0, len(r.Body)+200), r, &b, false), nil
 }

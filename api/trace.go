@@ -17,7 +17,7 @@ type Trace struct {
 // getTrace follows an item.
 func (g *Gateway) getTrace(w http.ResponseWriter, r *http.Request) {
 	q, err := parameters(r, "direction", "maxDepth")
-	query := schemas.TraceQuery{MaxEvents: g.limits.TraceEvents}
+	query := schemas.TraceQuery{MaxEvents: g.limits.TraceEvents, MaxBytes: pageBytes}
 	if err == nil {
 		var id schemas.Identifier
 		id, err = subject(r)
@@ -38,6 +38,10 @@ func (g *Gateway) getTrace(w http.ResponseWriter, r *http.Request) {
 			}
 			if trace == nil || len(trace.Events) == 0 {
 				return fault(schemas.NotFound, "the ledger has no record of "+clip(query.ID))
+			}
+			read := pager{in: stateOf(r).read}
+			if err := read.add(trace.Events...); err != nil {
+				return err
 			}
 			out.Trace = trace
 			out.Events, err = recordsOf(trace.Events)

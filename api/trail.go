@@ -85,10 +85,7 @@ func (g *Gateway) getTrail(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = g.read(func(view View) error {
 			out.Height = view.Height()
-			if id.Scheme().Class() {
-				return out.readClass(view, from, min(limit, maxRecords))
-			}
-			return out.readItem(view, from, min(limit, maxRecords))
+			return out.readFrom(view, from, min(limit, maxRecords), pager{in: stateOf(r).read}, id.Scheme().Class())
 		})
 	}
 	if err != nil {
@@ -101,33 +98,40 @@ func (g *Gateway) getTrail(w http.ResponseWriter, r *http.Request) {
 	g.writeJSON(w, r, http.StatusOK, out)
 }
 
-// readItem merges an item's two trails into ledger order.
-func (t *Trail) readItem(view View, from trailToken, limit int) error {
-	custody, err := view.Trail(schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: t.ID}, from.custody, limit+1)
-	if err != nil {
-		return err
-	}
-	observations, err := view.Trail(schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: t.ID}, from.observations, limit+1)
-	if err != nil {
-		return err
+// readFrom reads a page: of an item's two trails, merged into ledger order, or of
+// a class's one.
+func (t *Trail) readFrom(view View, from trailToken, limit int, read pager, class bool) error {
+	first := cursor{view: view, read: &read, key: schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: t.ID}, name: custodyTrail, next: from.custody}
+	second := cursor{view: view, read: &read, key: schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: t.ID}, name: observationTrail, next: from.observations}
+	if class {
+		first.key.Kind, first.name, second.ended = schemas.ClassTrail, classTrail, true
 	}
 	t.Records, t.NextPageToken = []Record{}, ""
-	i, j := 0, 0
-	for len(t.Records) < limit && (i < len(custody) || j < len(observations)) {
-		next, name := &schemas.Record{}, ""
-		if j == len(observations) || i < len(custody) && custody[i].Locator.Compare(observations[j].Locator) < 0 {
-			next, name, i = &custody[i], custodyTrail, i+1
-		} else {
-			next, name, j = &observations[j], observationTrail, j+1
+	for {
+		a, err := first.peek(limit - len(t.Records))
+		if err != nil {
+			return err
 		}
-		record, err := recordOf(next, name)
+		b, err := second.peek(limit - len(t.Records))
+		if err != nil {
+			return err
+		}
+		if a == nil && b == nil {
+			break
+		}
+		if len(t.Records) == limit || len(t.Records) > 0 && read.full() {
+			t.NextPageToken = trailToken{first.next, second.next}.String()
+			break
+		}
+		from := &first
+		if a == nil || b != nil && b.Locator.Compare(a.Locator) < 0 {
+			from = &second
+		}
+		record, err := recordOf(from.take(), from.name)
 		if err != nil {
 			return err
 		}
 		t.Records = append(t.Records, record)
-	}
-	if i < len(custody) || j < len(observations) {
-		t.NextPageToken = trailToken{from.custody + uint64(i), from.observations + uint64(j)}.String()
 	}
 	if len(t.Records) == 0 && from == (trailToken{}) {
 		return fault(schemas.NotFound, "the ledger has no record of "+clip(t.ID))
@@ -135,24 +139,39 @@ func (t *Trail) readItem(view View, from trailToken, limit int) error {
 	return nil
 }
 
-func (t *Trail) readClass(view View, from trailToken, limit int) error {
-	records, err := view.Trail(schemas.TrailKey{Kind: schemas.ClassTrail, Subject: t.ID}, from.custody, limit+1)
-	if err != nil {
-		return err
-	}
-	t.NextPageToken = ""
-	if len(records) > limit {
-		records = records[:limit]
-		t.NextPageToken = trailToken{custody: from.custody + uint64(limit)}.String()
-	}
-	t.Records = make([]Record, len(records))
-	for i := range records {
-		if t.Records[i], err = recordOf(&records[i], classTrail); err != nil {
-			return err
+// cursor walks one trail in steps.
+type cursor struct {
+	view  View
+	read  *pager
+	key   schemas.TrailKey
+	name  string
+	next  uint64 // record that take answers
+	ahead []schemas.Record
+	ended bool
+}
+
+// peek returns the next record, nil at the end. wanted is how many may follow.
+func (c *cursor) peek(wanted int) (*schemas.Record, error) {
+	if len(c.ahead) == 0 && !c.ended {
+		step := c.read.step(wanted + 1)
+		records, err := c.view.Trail(c.key, c.next, step)
+		if err == nil {
+			err = c.read.add(records...)
 		}
+		if err != nil {
+			return nil, err
+		}
+		c.ahead, c.ended = records, len(records) < step
 	}
-	if len(records) == 0 && from == (trailToken{}) {
-		return fault(schemas.NotFound, "the ledger has no record of "+clip(t.ID))
+	if len(c.ahead) == 0 {
+		return nil, nil
 	}
-	return nil
+	return &c.ahead[0], nil
+}
+
+// take goes past the record that peek answered.
+func (c *cursor) take() *schemas.Record {
+	r := &c.ahead[0]
+	c.ahead, c.next = c.ahead[1:], c.next+1
+	return r
 }

@@ -13,10 +13,11 @@ import (
 
 // fakeView answers by looking at every record. A view of height -1 has expired.
 type fakeView struct {
-	height  int64
-	now     time.Time
-	records []schemas.Record
-	commits map[schemas.Hash]*commit
+	height      int64
+	now         time.Time
+	records     []schemas.Record
+	commits     map[schemas.Hash]*commit
+	wholeTraces bool
 }
 
 var _ api.View = (*fakeView)(nil)
@@ -146,19 +147,15 @@ func matches(r *schemas.Record, q *schemas.EventQuery) bool {
 		(q.GERecordTime == nil || !r.Time.Before(*q.GERecordTime)) && (q.LTRecordTime == nil || r.Time.Before(*q.LTRecordTime))
 }
 
-func (v *fakeView) EventsByID(eventID string) (out []schemas.Record, err error) {
-	for _, r := range v.records {
-		if r.EventID == eventID {
-			out = append(out, r)
-		}
-	}
-	return out, v.expired()
-}
-
 func (v *fakeView) Trace(_ context.Context, q schemas.TraceQuery) (*schemas.Trace, error) {
 	t := &schemas.Trace{ID: q.ID, Height: v.height, Items: []schemas.TraceItem{{ID: q.ID, Direction: fmt.Sprint(q.Direction, q.MaxDepth)}}, Edges: []schemas.TraceEdge{}, Gaps: []schemas.TraceGap{}}
+	bytes := 0
 	for _, r := range v.records {
 		if names(&r, q.ID, true) {
+			if q.MaxBytes > 0 && bytes >= q.MaxBytes && !v.wholeTraces {
+				r.Body, t.Truncated = nil, true
+			}
+			bytes += len(r.Body)
 			t.Events = append(t.Events, r)
 		}
 	}

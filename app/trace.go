@@ -79,14 +79,23 @@ func (v *View) Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace,
 func (t *tracer) finish() error {
 	slices.SortFunc(t.found, happened)
 	t.out.Events = make([]schemas.Record, len(t.found))
+	bytes := 0
 	for i, r := range t.found {
 		if i%64 == 63 && t.ctx.Err() != nil {
 			return t.ctx.Err()
 		}
 		var err error
+		if t.query.MaxBytes > 0 && bytes >= t.query.MaxBytes {
+			t.out.Truncated, t.out.Events[i] = true, *r
+			if t.out.Events[i].VoidedBy, err = t.view.voidedBy(r.Locator); err != nil {
+				return err
+			}
+			continue
+		}
 		if t.out.Events[i], err = t.view.dressed(r); err != nil {
 			return err
 		}
+		bytes += len(t.out.Events[i].Body)
 	}
 	return nil
 }

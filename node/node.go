@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cometbft/cometbft/types"
@@ -181,7 +182,7 @@ func (n *Node) serve(rest net.Listener) error {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
 	n.push("the gateway", n.gateway.Close)
-	n.server = api.Server(n.gateway, n.log)
+	n.server = api.Server(n.gateway, n.log, connections())
 	n.push("open requests", n.shutdown)
 	go func() { n.served <- n.server.Serve(rest) }()
 	n.log.Info("the node serves", "rest", n.settings.REST, "p2p", n.settings.P2P, "id", string(n.engine.NodeInfo().ID()))
@@ -250,4 +251,14 @@ func Run(ctx context.Context, s Settings, version string, logTo io.Writer) error
 		return err
 	}
 	return errors.Join(n.Wait(ctx), n.Stop())
+}
+
+// connections is how many connections the gateway may hold: a quarter of the
+// files that the process may open, since the ledger's own must never lack.
+func connections() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur/4 > 4096 {
+		return 4096
+	}
+	return max(16, int(limit.Cur/4))
 }

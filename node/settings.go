@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -167,6 +168,9 @@ func LoadSettings(home string, getenv func(string) string) (Settings, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
 		return s, fmt.Errorf("reading settings in %s: %w", path, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return s, fmt.Errorf("reading settings in %s: something follows the settings", path)
 	}
 	for _, f := range s.Fields() {
 		v := getenv(f.Env())

@@ -47,6 +47,8 @@ func TestSettingsRefused(t *testing.T) {
 		`{"parnter": "acme"}`:         "parnter",
 		`{"propose_timeout": "soon"}`: "soon",
 		`{"pending_bytes": "lots"}`:   "pending_bytes",
+		`{"partner": "acme"} {}`:      "follows",
+		`{"partner": "acme"}}`:        "follows",
 	} {
 		write(text)
 		if _, err := node.LoadSettings(home, env(nil)); err == nil || !strings.Contains(err.Error(), want) {

@@ -54,6 +54,7 @@ type TraceQuery struct {
 	Direction Direction
 	MaxDepth  int // transformations and containers to follow, 1 to 64
 	MaxEvents int // events in the answer
+	MaxBytes  int // bytes of their bodies, 0 for any number; those beyond come without a body
 }
 
 // Trace is the answer: the items met, the events that happened to them, how

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ type captured struct {
 	Job     *api.Job         `json:"job,omitempty"`
 	Receipt *schemas.Receipt `json:"receipt,omitempty"`
 	Problem *api.Problem     `json:"problem,omitempty"`
+	Error   string           `json:"error,omitempty"` // why nobody knows, or nothing was sent
 	Events  []captureOutcome `json:"-"`
 }
 
@@ -50,10 +52,11 @@ refused. The exit status is 1 if anything was refused; all files are tried.`,
 			progress := p.progress("capturing %s", escape(file))
 			results[i], err = p.captureFile(cmd.Context(), c, file, how)
 			progress.end()
-			if err != nil {
-				return fmt.Errorf("%s: %w", escape(file), err)
+			if err != nil { // the others are tried all the same
+				results[i].Error = err.Error()
+				fmt.Fprintf(p.err, "waybill: %s: %s\n", escape(file), escape(err.Error()))
 			}
-			if results[i].Problem != nil || results[i].Job != nil && !results[i].Job.Success {
+			if !results[i].good() {
 				refused++
 			}
 			if p.output == "text" {
@@ -66,11 +69,17 @@ refused. The exit status is 1 if anything was refused; all files are tried.`,
 			}
 		}
 		if refused > 0 {
-			return fmt.Errorf("%d of %d files were refused, wholly or in part", refused, len(args))
+			return fmt.Errorf("%d of %d files were not recorded, wholly or in part", refused, len(args))
 		}
 		return nil
 	}
 	return cmd
+}
+
+// good reports whether all of a file was recorded.
+func (c *captured) good() bool {
+	refused := slices.ContainsFunc(c.Events, func(e captureOutcome) bool { return e.code != schemas.OK })
+	return c.Error == "" && c.Problem == nil && (c.Job == nil || c.Job.Success) && !refused
 }
 
 func (p *program) captureFile(ctx context.Context, c *client.Client, file string, how client.Write) (out captured, err error) {

@@ -15,14 +15,17 @@ func (p *program) nodeFlags(cmd *cobra.Command) {
 }
 
 // clients are those of every --node; keys belong to nodes in order, and one key
-// alone belongs to all.
-func (p *program) clients() ([]*client.Client, error) {
+// alone belongs to all. What is open can be asked without a key.
+func (p *program) clients(open bool) ([]*client.Client, error) {
 	nodes, keys := p.nodes, p.keys
 	if len(nodes) == 0 {
 		nodes = split(p.getenv("WAYBILL_NODE"))
 	}
 	if len(keys) == 0 {
 		keys = split(p.getenv("WAYBILL_KEY"))
+	}
+	if open && len(keys) == 0 {
+		keys = []string{""}
 	}
 	switch {
 	case len(nodes) == 0:
@@ -45,7 +48,7 @@ func (p *program) clients() ([]*client.Client, error) {
 
 // client is that of the one --node.
 func (p *program) client() (*client.Client, error) {
-	all, err := p.clients()
+	all, err := p.clients(false)
 	if err != nil {
 		return nil, err
 	}
