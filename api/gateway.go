@@ -45,6 +45,7 @@ type Limits struct {
 	Reads           int           `validate:"min=1"`                          // reads that are worked on
 	ReadBytes       int64         `validate:"min=67108864"`                   // bytes that their answers take
 	Bundles         int           `validate:"min=1"`                          // bundles that are made at once; others wait
+	Traces          int           `validate:"min=1"`                          // traces
 	Rate            float64       `validate:"gt=0"`                           // requests a second and API key
 	Burst           float64       `validate:"gte=1"`                          // requests that may come at once
 	URI             int           `validate:"min=256,max=65536"`              // bytes of a request target
@@ -62,7 +63,7 @@ func (l Limits) withDefaults() Limits {
 		field *int
 		value int
 	}{{&l.CaptureEvents, schemas.MaxMessages}, {&l.ChunkEvents, 500}, {&l.ChunkBytes, 1 << 20}, {&l.Outbox, 20000}, {&l.InFlight, 4096},
-		{&l.Reads, 128}, {&l.Bundles, 2}, {&l.URI, 8192}, {&l.TraceEvents, 2000}, {&l.IdempotencyKeys, 20000000}, {&l.Gather, 100}} {
+		{&l.Reads, 128}, {&l.Bundles, 2}, {&l.Traces, 8}, {&l.URI, 8192}, {&l.TraceEvents, 2000}, {&l.IdempotencyKeys, 20000000}, {&l.Gather, 100}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -112,6 +113,7 @@ type Gateway struct {
 	writes  *room // that are worked on
 	reads   *room
 	bundles chan struct{} // holds one for each that is being made
+	traces  chan struct{}
 	handler http.Handler
 
 	stop context.CancelFunc
@@ -141,7 +143,7 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, ledger: cfg.Ledger, local: cfg.Local, log: cfg.Logger, limits: cfg.Limits, check: check,
 		flights: newFlights(), rates: newRates(cfg.Limits.Rate, cfg.Limits.Burst),
 		bodies: newRoom(maxConnections, cfg.Limits.InFlightBytes), writes: newRoom(cfg.Limits.InFlight, cfg.Limits.InFlightBytes),
-		reads: newRoom(cfg.Limits.Reads, cfg.Limits.ReadBytes), bundles: make(chan struct{}, cfg.Limits.Bundles)}
+		reads: newRoom(cfg.Limits.Reads, cfg.Limits.ReadBytes), bundles: make(chan struct{}, cfg.Limits.Bundles), traces: make(chan struct{}, cfg.Limits.Traces)}
 	g.outbox = newOutbox(cfg.Ledger, cfg.Local, codec, cfg.Logger, cfg.Limits)
 	g.gather = newGatherer(g.outbox, cfg.Limits)
 	if g.metrics, err = newMetrics(cfg.Metrics, g); err != nil {

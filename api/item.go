@@ -146,13 +146,21 @@ func (g *Gateway) getBundle(w http.ResponseWriter, r *http.Request) {
 	writeBody(w, http.StatusOK, typeBundle, bundle)
 }
 
-// bundle makes a bundle, in turn: one may be large, and most are made at once.
-func (g *Gateway) bundle(r *http.Request, id string) ([]byte, error) {
+// turn waits until fewer than a channel's capacity do what takes much memory.
+func turn(r *http.Request, line chan struct{}) (leave func(), err error) {
 	select {
-	case g.bundles <- struct{}{}:
+	case line <- struct{}{}:
+		return func() { <-line }, nil
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
-	defer func() { <-g.bundles }()
+}
+
+func (g *Gateway) bundle(r *http.Request, id string) ([]byte, error) {
+	leave, err := turn(r, g.bundles)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	return g.ledger.Bundle(r.Context(), id)
 }
