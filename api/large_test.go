@@ -94,6 +94,15 @@ func TestAnswersTakeBoundedMemory(t *testing.T) {
 	}
 }
 
+// TestPlainIdentifier: whoever forgets to encode an identifier is told to.
+func TestPlainIdentifier(t *testing.T) {
+	h := newHarness(t, defaults())
+	p := h.do("GET", "/api/v1/items/https://id.gs1.org/01/09521234543213/21/1", "").problem(t, 404, "not_found")
+	if !strings.Contains(fmt.Sprint(p["detail"]), "percent-encode") {
+		t.Errorf("%v", p)
+	}
+}
+
 // TestTrustIsOpen: an auditor has no key.
 func TestTrustIsOpen(t *testing.T) {
 	h := newHarness(t, defaults())

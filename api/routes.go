@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -17,7 +18,11 @@ func (g *Gateway) routes() (http.Handler, error) {
 	m := chi.NewRouter()
 	m.Use(g.observe, g.target, middleware.GetHead)
 	m.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		g.fail(w, r, fault(schemas.NotFound, "no such resource: "+clip(r.URL.Path)))
+		detail := "no such resource: " + clip(r.URL.Path)
+		if strings.Contains(r.URL.RawPath, "/items/http") {
+			detail = "percent-encode the identifier in the path, its slashes as %2F: " + clip(r.URL.Path)
+		}
+		g.fail(w, r, fault(schemas.NotFound, detail))
 	})
 	m.MethodNotAllowed(g.methodNotAllowed(m))
 	m.Group(func(open chi.Router) {

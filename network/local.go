@@ -57,14 +57,22 @@ type Member struct {
 	GLN     string `json:"gln"`
 }
 
+// Check finds what no local network can have.
+func (s LocalSpec) Check() error {
+	if s.Partners < 1 || s.Partners > MaxLocal {
+		return fmt.Errorf("%d partners: a local network has 1 to %d", s.Partners, MaxLocal)
+	}
+	if s.BasePort < 1024 || s.BasePort > 65535-99 {
+		return fmt.Errorf("base port %d: choose one from 1024 to %d", s.BasePort, 65535-99)
+	}
+	return nil
+}
+
 // StartLocal makes the homes of a local network and starts every node. It
 // answers when all are ready; on an error it leaves no process behind.
 func StartLocal(ctx context.Context, spec LocalSpec) (l *Local, err error) {
-	if spec.Partners < 1 || spec.Partners > MaxLocal {
-		return nil, fmt.Errorf("%d partners: a local network has 1 to %d", spec.Partners, MaxLocal)
-	}
-	if spec.BasePort < 1024 || spec.BasePort > 65535-99 {
-		return nil, fmt.Errorf("base port %d: choose one from 1024 to %d", spec.BasePort, 65535-99)
+	if err := spec.Check(); err != nil {
+		return nil, err
 	}
 	if spec.Dir, err = filepath.Abs(spec.Dir); err != nil {
 		return nil, fmt.Errorf("finding %s: %w", spec.Dir, err)

@@ -33,6 +33,9 @@ DIR/NAME" starts it again.`,
 		if err := requireHome(spec.Dir); err != nil {
 			return err
 		}
+		if err := spec.Check(); err != nil {
+			return usageError{err}
+		}
 		if demo && spec.Partners < network.DemoPartners {
 			return usage("the demo's story needs %d partners", network.DemoPartners)
 		}

@@ -177,6 +177,9 @@ func (p *program) traceCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if depth < 0 || depth > 64 {
+			return usage("--max-depth %d: from 1 to 64, or 0 to leave it to the node", depth)
+		}
 		t, err := c.Trace(cmd.Context(), args[0], way, depth)
 		if err != nil {
 			return err
