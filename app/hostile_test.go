@@ -131,6 +131,16 @@ func TestTracesEnd(t *testing.T) {
 	if err != nil || !tr.Truncated || len(tr.Events) > 10 {
 		t.Errorf("%d events, truncated %t, %v", len(tr.Events), tr.Truncated, err)
 	}
+	// A bound of bytes leaves bodies out, and no event.
+	whole, err := c.view().Trace(context.Background(), schemas.TraceQuery{ID: full("c0"), Direction: schemas.Both, MaxDepth: 64, MaxEvents: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	least := len(whole.Events[0].Body) + 1
+	tr, err = c.view().Trace(context.Background(), schemas.TraceQuery{ID: full("c0"), Direction: schemas.Both, MaxDepth: 64, MaxEvents: 1000, MaxBytes: least})
+	if err != nil || !tr.Truncated || whole.Truncated || len(tr.Events) != len(whole.Events) || tr.Events[1].Body == nil || tr.Events[2].Body != nil {
+		t.Errorf("%d of %d events, truncated %t, %v", len(tr.Events), len(whole.Events), tr.Truncated, err)
+	}
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := c.view().Trace(gone, schemas.TraceQuery{ID: full("c0"), Direction: schemas.Both, MaxDepth: 64, MaxEvents: 1000}); err == nil {
