@@ -117,8 +117,8 @@ func TestLocalnetRefusals(t *testing.T) {
 	}{
 		{[]string{"--home", full}, 1, "not empty"},
 		{[]string{"--home", filepath.Join(t.TempDir(), "net"), "--base-port", fmt.Sprint(x.base)}, 1, fmt.Sprintf("port %d", x.base+1)},
-		{[]string{"--home", filepath.Join(t.TempDir(), "net"), "--base-port", "80"}, 1, "base port 80"},
-		{[]string{"--home", filepath.Join(t.TempDir(), "net"), "--partners", "0"}, 1, "0 partners"},
+		{[]string{"--home", filepath.Join(t.TempDir(), "net"), "--base-port", "80"}, 2, "base port 80"},
+		{[]string{"--home", filepath.Join(t.TempDir(), "net"), "--partners", "0"}, 2, "0 partners"},
 		{[]string{"--home", filepath.Join(t.TempDir(), "net"), "--partners", "2", "--demo"}, 2, "4 partners"},
 		{nil, 2, "--home"},
 	} {
