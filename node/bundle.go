@@ -15,59 +15,19 @@ import (
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-const (
-	bundleWait = 10 * time.Second // for the header that carries the state's hash
-	maxRecords = 20000            // of one bundle; beyond it, MaxBundle is near
-)
+// bundleWait is how long a bundle waits for the header that carries its state's hash.
+const bundleWait = 10 * time.Second
 
 // Bundle proves an item's trails, or its absence, as of the height at the call.
 // The header that carries a state's hash is that of the next block, unless the
 // last block changed nothing and its own header carries it already.
 func (l *ledger) Bundle(ctx context.Context, id string) ([]byte, error) {
-	canonical, scheme, err := schemas.Canonical(id)
+	b, view, err := l.app.Bundle(ctx, id)
 	if err != nil {
+		return nil, fmt.Errorf("proving %s: %w", id, err)
+	}
+	if err := l.seal(ctx, view, b); err != nil {
 		return nil, err
-	}
-	view, err := l.app.View()
-	if err != nil {
-		return nil, err
-	}
-	m := proof.Material{Subject: proof.AnItem, ID: canonical, Records: map[schemas.TrailKind][]proof.Record{},
-		Header: proof.Header{Time: view.Time()}} // until the one that carries the state is there
-	trails := []schemas.TrailKind{schemas.CustodyTrail, schemas.ObservationTrail}
-	if scheme.Class() {
-		m.Subject, trails = proof.AClass, []schemas.TrailKind{schemas.ClassTrail}
-	}
-	signed := map[[2]int64]*proof.Transaction{}
-	for _, kind := range trails {
-		records, err := trailRecords(view, schemas.TrailKey{Kind: kind, Subject: canonical}, signed)
-		if err != nil {
-			return nil, err
-		}
-		if len(records) > 0 {
-			m.Records[kind] = records
-		}
-	}
-	// While the next block is made, nothing of the view may be read late: it is
-	// held for some heights only.
-	reads := map[string]proven{}
-	m.State = recordState(view, reads)
-	if _, err := proof.Build(m); err != nil {
-		return nil, fmt.Errorf("proving %s: %w", canonical, err)
-	}
-	m.State = func(key []byte) ([]byte, proof.Path, error) {
-		p, ok := reads[string(key)]
-		if !ok {
-			return nil, proof.Path{}, fmt.Errorf("state %q was not read before", key)
-		}
-		return p.value, p.path, nil
-	}
-	if err := l.seal(ctx, view, &m); err != nil {
-		return nil, err
-	}
-	b, err := proof.Build(m)
-	if err != nil {
-		return nil, fmt.Errorf("proving %s: %w", canonical, err)
 	}
 	encoded := b.Encode()
 	if len(encoded) > proof.MaxBundle {
@@ -76,57 +36,9 @@ func (l *ledger) Bundle(ctx context.Context, id string) ([]byte, error) {
 	return encoded, nil
 }
 
-type proven struct {
-	value []byte
-	path  proof.Path
-}
-
-func recordState(view *app.View, reads map[string]proven) func(key []byte) ([]byte, proof.Path, error) {
-	return func(key []byte) ([]byte, proof.Path, error) {
-		value, err := view.StateValue(key)
-		if err != nil {
-			return nil, proof.Path{}, err
-		}
-		path, err := view.Path(key)
-		if err != nil {
-			return nil, proof.Path{}, err
-		}
-		reads[string(key)] = proven{value, path}
-		return value, path, nil
-	}
-}
-
-func trailRecords(view *app.View, key schemas.TrailKey, signed map[[2]int64]*proof.Transaction) ([]proof.Record, error) {
-	head, err := view.TrailHead(key)
-	if err != nil {
-		return nil, err
-	}
-	if head.Count > maxRecords {
-		return nil, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("a trail of %d records, a bundle holds %d", head.Count, maxRecords)}
-	}
-	records, err := view.Trail(key, 0, int(head.Count))
-	if err != nil {
-		return nil, err
-	}
-	out := make([]proof.Record, len(records))
-	for i := range records {
-		r := &records[i]
-		at := [2]int64{r.Height, int64(r.Position)}
-		if signed[at] == nil {
-			s, err := view.Signed(r.Locator)
-			if err != nil {
-				return nil, err
-			}
-			signed[at] = &proof.Transaction{Header: s.Header, Signature: s.Signature, Digests: s.Digests}
-		}
-		out[i] = proof.Record{Record: *r, Transaction: signed[at]}
-	}
-	return out, nil
-}
-
 // seal fills in the header that carries the view's hash, its commit, and the
 // validators that made it.
-func (l *ledger) seal(ctx context.Context, view *app.View, m *proof.Material) error {
+func (l *ledger) seal(ctx context.Context, view *app.View, b *proof.Bundle) error {
 	root := view.Root()
 	meta := l.meta(view.Height())
 	if meta == nil {
@@ -144,10 +56,10 @@ func (l *ledger) seal(ctx context.Context, view *app.View, m *proof.Material) er
 			return fmt.Errorf("the header at height %d does not carry the state of the height before", view.Height()+1)
 		}
 	}
-	return l.fillHeader(meta, m)
+	return l.fillHeader(meta, b)
 }
 
-func (l *ledger) fillHeader(meta *types.BlockMeta, m *proof.Material) error {
+func (l *ledger) fillHeader(meta *types.BlockMeta, b *proof.Bundle) error {
 	h := meta.Header
 	blocks, err := l.engine.blocks.of()
 	if err != nil {
@@ -164,12 +76,11 @@ func (l *ledger) fillHeader(meta *types.BlockMeta, m *proof.Material) error {
 	if err != nil {
 		return fmt.Errorf("reading the validators of height %d: %w", h.Height, err)
 	}
-	m.Header = headerOf(&h)
-	m.Commit = commitOf(commit)
+	set := make([]proof.Validator, 0, len(validators.Validators))
 	for _, v := range validators.Validators {
-		m.Validators = append(m.Validators, proof.Validator{Public: ed25519.PublicKey(v.PubKey.Bytes()), Power: v.VotingPower})
+		set = append(set, proof.Validator{Public: ed25519.PublicKey(v.PubKey.Bytes()), Power: v.VotingPower})
 	}
-	return nil
+	return b.Seal(headerOf(&h), commitOf(commit), set)
 }
 
 func headerOf(h *types.Header) proof.Header {

@@ -50,18 +50,37 @@ var ErrOtherSubject = errors.New("the other kind of subject is there: ask for th
 // Build makes a bundle. It checks what it needs to know, not everything: Verify
 // does that.
 func Build(m Material) (*Bundle, error) {
-	b := &Bundle{Subject: m.Subject, ID: m.ID, Header: m.Header, Commit: m.Commit, Validators: m.Validators}
-	if err := b.Header.representable(); err != nil {
-		return nil, fmt.Errorf("bundle of %s: %w", m.ID, err)
+	b, err := Assemble(m)
+	if err != nil {
+		return nil, err
 	}
-	b.dropVotes()
+	return b, b.Seal(m.Header, m.Commit, m.Validators)
+}
+
+// Assemble makes a bundle that lacks the header, which may not be there yet: the
+// header that carries a state's hash is that of a later block. The state is read
+// before anything that takes long, so that a view which is held for some blocks
+// suffices.
+func Assemble(m Material) (*Bundle, error) {
+	b := &Bundle{Subject: m.Subject, ID: m.ID}
 	w := builder{Material: m, b: b, signers: map[string]map[string]bool{}, named: holdings{}}
-	for _, step := range []func() error{w.subject, w.records, w.partners, w.balances} {
+	for _, step := range []func() error{w.subject, w.name, w.partners, w.balances, w.records} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("bundle of %s: %w", m.ID, err)
 		}
 	}
 	return b, nil
+}
+
+// Seal gives an assembled bundle the header that carries its state's hash, with
+// its commit. Votes that do not hold are left out.
+func (b *Bundle) Seal(h Header, c Commit, set []Validator) error {
+	if err := h.representable(); err != nil {
+		return fmt.Errorf("bundle of %s: %w", b.ID, err)
+	}
+	b.Header, b.Commit, b.Validators = h, c, set
+	b.dropVotes()
+	return nil
 }
 
 // representable reports whether the header's time fits its encoding.
@@ -181,6 +200,23 @@ func (w *builder) containers(value []byte) error {
 	return nil
 }
 
+// name notes whose leaves the records need.
+func (w *builder) name() error {
+	for _, records := range w.Records { // both are sets
+		for i := range records {
+			r := &records[i]
+			if r.Skeleton == nil {
+				return fmt.Errorf("record at %d/%d/%d comes without its skeleton", r.Height, r.Position, r.Index)
+			}
+			w.sign(r.Partner, r.KeyID)
+			if w.Subject == AClass {
+				w.named.add(w.ID, r.Partner, r.Skeleton)
+			}
+		}
+	}
+	return nil
+}
+
 // records adds the transactions of all trails, in ledger order.
 func (w *builder) records() error {
 	type placed struct {
@@ -196,13 +232,9 @@ func (w *builder) records() error {
 	sort.Slice(all, func(i, j int) bool { return all[i].Locator.Compare(all[j].Locator) < 0 })
 	trees := make(map[*Transaction]*subtrees) // a transaction is hashed once, however many of its messages are taken
 	for _, r := range all {
-		message, event, err := messageOf(r.Record, r.trail, trees)
+		message, err := messageOf(r.Record, r.trail, trees)
 		if err != nil {
 			return fmt.Errorf("record at %d/%d/%d: %w", r.Height, r.Position, r.Index, err)
-		}
-		w.sign(r.Partner, r.KeyID)
-		if w.Subject == AClass {
-			w.named.add(w.ID, r.Partner, &event.Skeleton)
 		}
 		n := len(w.b.Transactions)
 		if n == 0 || w.b.Transactions[n-1].Height != r.Height || w.b.Transactions[n-1].Position != r.Position {
@@ -223,17 +255,17 @@ func (w *builder) sign(partner, key string) {
 	w.signers[partner][key] = true
 }
 
-func messageOf(r *Record, trail schemas.TrailKind, trees map[*Transaction]*subtrees) (m MessagePart, event *schemas.Event, err error) {
+func messageOf(r *Record, trail schemas.TrailKind, trees map[*Transaction]*subtrees) (m MessagePart, err error) {
 	m = MessagePart{Index: r.Index, Trail: trail, Kind: r.Kind, DuplicateKey: r.DuplicateKey, Result: r.Result, Secret: r.Secret}
 	if r.Transaction == nil {
-		return m, nil, errors.New("it comes without its transaction")
+		return m, errors.New("it comes without its transaction")
 	}
 	if len(r.Body) == 0 {
-		return m, nil, errors.New("its body is not held here")
+		return m, errors.New("its body is not held here")
 	}
-	event, err = schemas.DecodeEvent(r.Body)
+	event, err := schemas.DecodeEvent(r.Body)
 	if err != nil {
-		return m, nil, fmt.Errorf("reading its body: %w", err)
+		return m, fmt.Errorf("reading its body: %w", err)
 	}
 	m.Members = schemas.SortMembers(event.Members)
 	tree, ok := trees[r.Transaction]
@@ -246,9 +278,9 @@ func messageOf(r *Record, trail schemas.TrailKind, trees map[*Transaction]*subtr
 		trees[r.Transaction] = tree
 	}
 	if m.Inclusion, err = tree.inclusion(uint64(r.Index)); err != nil {
-		return m, nil, err
+		return m, err
 	}
-	return m, event, nil
+	return m, nil
 }
 
 // partners adds who signed, and who holds the item.
