@@ -30,8 +30,8 @@ func (l *ledger) Bundle(ctx context.Context, id string) ([]byte, error) {
 		return nil, err
 	}
 	encoded := b.Encode()
-	if len(encoded) > proof.MaxBundle {
-		return nil, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("a bundle of %d bytes, %d are allowed", len(encoded), proof.MaxBundle)}
+	if err := proof.CheckSize(encoded); err != nil {
+		return nil, &schemas.Fault{Code: schemas.TooLarge, Detail: err.Error()}
 	}
 	return encoded, nil
 }

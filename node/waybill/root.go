@@ -47,9 +47,11 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(errOut, "waybill: %v\n", err)
 	var wrong usageError
-	if errors.As(err, &wrong) {
+	if !errors.As(err, &wrong) {
+		fmt.Fprintf(errOut, "waybill: %s\n", escape(err.Error()))
+	} else {
+		fmt.Fprintf(errOut, "waybill: %v\n", err)
 		fmt.Fprintln(errOut, "waybill --help tells more")
 		return exitUsage
 	}

@@ -108,7 +108,7 @@ func ExampleVerify() {
 	_, err = proof.Verify(bundle.Encode(), l.trust())
 	fmt.Println(err)
 	// Output:
-	// Validators with 40 of 40 votes of the trusted set signed the ledger's state after block 6, no later than 2026-03-01T08:00:06Z.
+	// Validators with 40 of 40 votes of the trusted set signed the ledger's state after block 6. By their clocks, all of it was decided before 2026-03-01T08:00:06Z.
 	// All that the ledger then had of this item is 4 records, each as signed by its partner, in the order in which they were recorded.
 	// The custodian of the item was then the partner carrier.
 	// The item was then inside 1 container.
