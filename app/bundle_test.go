@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -117,15 +119,51 @@ func TestBundles(t *testing.T) {
 			}
 			s.block(txs...)
 			if i == len(h.blocks)/2 || i == len(h.blocks)-1 {
-				for key := range s.subjects {
-					if key.Kind != schemas.PartnerTrail && key.Kind != schemas.ObservationTrail && key.Subject != "" {
-						s.proves(rt, key.Subject)
-					}
-				}
-				s.proves(rt, full("never"))
+				s.provesAll(rt)
 			}
 		}
 	})
+}
+
+// provesAll proves everything that the history named, and something that it did not.
+func (s *script) provesAll(t rapid.TB) {
+	t.Helper()
+	for key := range s.subjects {
+		if key.Kind != schemas.PartnerTrail && key.Kind != schemas.ObservationTrail && key.Subject != "" {
+			s.proves(t, key.Subject)
+		}
+	}
+	s.proves(t, full("never"))
+}
+
+// TestBundlesOfRules proves everything that the scripts of the rules name.
+func TestBundlesOfRules(t *testing.T) {
+	files, err := filepath.Glob("testdata/rules/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	void := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &script{chain: newChain(t, store.Options{})}
+		s.play(string(text))
+		s.provesAll(t)
+		for key := range s.subjects {
+			if key.Kind == schemas.CustodyTrail && key.Subject != "" {
+				for _, e := range s.proves(t, key.Subject).Events {
+					if e.VoidedBy != nil {
+						void++
+					}
+				}
+			}
+		}
+	}
+	if void == 0 {
+		t.Error("no script has a voided event")
+	}
 }
 
 // A private identifier's form does not tell whether it is a lot's.
