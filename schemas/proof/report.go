@@ -152,6 +152,9 @@ func (r *Report) NotProven() []string {
 		return append(said, "That nothing happened to the thing: only that nobody had reported it.")
 	}
 	if r.Subject == AnItem {
+		if _, scheme, err := schemas.Canonical(r.ID); err == nil && (scheme == schemas.PrivateURI || scheme == schemas.OtherGS1) {
+			said = append(said, "That the identifier is not that of a class or lot as well: the bundle tells of the item.")
+		}
 		said = append(said, "What happened to containers that the item was in: their hand-overs and unpacking are in their own trails, ask for their bundles.")
 	}
 	said = append(said,
