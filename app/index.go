@@ -43,9 +43,17 @@ const (
 
 var present = []byte{1} // the value of a row whose key says all
 
+// spare is room behind a prefix for what follows it in a key: an event time and a
+// place, or a duplicate key.
+const spare = 32
+
 // rowKey joins a kind and parts, each behind a zero byte, which none may hold.
 func rowKey(kind byte, parts ...string) []byte {
-	key := []byte{kind}
+	size := 1 + spare
+	for _, p := range parts {
+		size += len(p) + 1
+	}
+	key := append(make([]byte, 0, size), kind)
 	for _, p := range parts {
 		key = append(key, p...)
 		key = append(key, 0)
@@ -67,7 +75,7 @@ func txRow(height int64, position uint32) []byte {
 }
 
 func trailPrefix(key schemas.TrailKey) []byte {
-	return append(key.Append([]byte{rowTrail}), 0)
+	return append(key.Append(append(make([]byte, 0, 3+len(key.Subject)+spare), rowTrail)), 0)
 }
 
 func trailRow(key schemas.TrailKey, n uint64) []byte {
@@ -76,7 +84,8 @@ func trailRow(key schemas.TrailKey, n uint64) []byte {
 
 // trailValue is where a trail's record is, and when its event happened.
 func trailValue(at schemas.Locator, eventTime int64) []byte {
-	return append(at.Append(nil), sortable(eventTime)...)
+	b := at.Append(make([]byte, 0, schemas.LocatorSize+8))
+	return binary.BigEndian.AppendUint64(b, uint64(eventTime^math.MinInt64))
 }
 
 // sortable encodes a time so that bytes sort as times do.
@@ -85,7 +94,7 @@ func sortable(t int64) []byte { return be64(t ^ math.MinInt64) }
 func unsortable(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) ^ math.MinInt64 }
 
 func (m *message) putTrailRow(key schemas.TrailKey, n uint64) {
-	m.led.PutRow(trailRow(key, n), trailValue(m.at, m.event.EventTime))
+	m.led.Emit(trailRow(key, n), trailValue(m.at, m.event.EventTime))
 }
 
 // sketch is what the index keeps of an event beside its place, so that most
@@ -114,9 +123,9 @@ func brief(value string) uint16 {
 // indexEvent writes the rows that find the event again.
 func (m *message) indexEvent() {
 	e := m.event
-	when := append(sortable(e.EventTime), m.at.Append(nil)...)
+	when := m.at.Append(append(make([]byte, 0, 8+schemas.LocatorSize), sortable(e.EventTime)...))
 	s := sketchOf(e, m.msg.Event.BizLocation, m.msg.Event.ReadPoint)
-	m.led.PutRow(append([]byte{rowTime}, when...), s[:])
+	m.led.Emit(append(append(make([]byte, 0, 1+len(when)), rowTime), when...), s[:])
 	parent := e.ParentID
 	if m.parent() != "" {
 		parent = ""
@@ -130,26 +139,26 @@ func (m *message) indexEvent() {
 		{fieldBizLocation, m.msg.Event.BizLocation}, {fieldReadPoint, m.msg.Event.ReadPoint},
 	} {
 		if f.value != "" {
-			m.led.PutRow(append(fieldPrefix(f.field, f.value), when...), s[:])
+			m.led.Emit(append(fieldPrefix(f.field, f.value), when...), s[:])
 		}
 	}
 	if e.Type != schemas.TransformationEvent {
 		for _, q := range e.Quantities {
-			m.led.PutRow(append(fieldPrefix(fieldClass, q.Class), when...), s[:])
+			m.led.Emit(append(fieldPrefix(fieldClass, q.Class), when...), s[:])
 		}
 	}
 	if e.Declaration != nil {
-		m.led.PutRow(m.at.Append(rowKey(rowDeclared, m.msg.EventIDOf())), present)
+		m.led.Emit(m.at.Append(rowKey(rowDeclared, m.msg.EventIDOf())), present)
 	}
 	if len(m.result.Flags) == 0 {
 		return
 	}
-	m.led.PutRow(m.at.Append(rowKey(rowException, m.partner)), present)
+	m.led.Emit(m.at.Append(rowKey(rowException, m.partner)), present)
 	for _, p := range m.parties.list {
-		m.led.PutRow(m.at.Append(rowKey(rowException, p)), present)
+		m.led.Emit(m.at.Append(rowKey(rowException, p)), present)
 	}
 }
 
 func fieldPrefix(field byte, value string) []byte {
-	return append(append([]byte{rowField, field}, value...), 0)
+	return append(append(append(make([]byte, 0, 3+len(value)+spare), rowField, field), value...), 0)
 }

@@ -48,7 +48,7 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, recorded []txReco
 		if err != nil {
 			return fmt.Errorf("archiving bodies: %w", err)
 		}
-		b.led.PutRow(txRow(at.Height, at.Position), bodies.Append(records.Append(nil)))
+		b.led.Emit(txRow(at.Height, at.Position), bodies.Append(records.Append(nil)))
 		b.led.PutRow(transactionRow(r.tx.ID), at.Append(nil)[:12])
 		out.receipts = append(out.receipts, receiptOf(r.tx, at, b.time, r.results))
 	}
@@ -71,7 +71,7 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, recorded []txReco
 		return fmt.Errorf("archiving a block: %w", err)
 	}
 	if out.changed {
-		b.led.PutRow(blockRow(req.Height), ref.Append(be64(b.now())))
+		b.led.Emit(blockRow(req.Height), ref.Append(be64(b.now())))
 	}
 	return nil
 }
@@ -79,11 +79,15 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, recorded []txReco
 // encode is the transaction without its bodies: 1 header, 2 signature, 3 message
 // (repeated: 1 kind, 2 duplicate key, 3 skeleton, 4 body root), 4 results.
 func (r *txRecord) encode() []byte {
-	b := schemas.AppendField(nil, 1, r.tx.Raw)
+	size := len(r.tx.Raw) + len(r.tx.Signature) + 64
+	for i := range r.tx.Messages {
+		size += len(r.tx.Messages[i].Skeleton) + 192
+	}
+	b := schemas.AppendField(make([]byte, 0, size), 1, r.tx.Raw)
 	b = schemas.AppendField(b, 2, r.tx.Signature)
 	for i := range r.tx.Messages {
 		m := &r.tx.Messages[i]
-		p := schemas.AppendUint(nil, 1, uint64(m.Kind))
+		p := schemas.AppendUint(make([]byte, 0, len(m.Skeleton)+128), 1, uint64(m.Kind))
 		p = schemas.AppendField(p, 2, m.DuplicateKey)
 		p = schemas.AppendField(p, 3, m.Skeleton)
 		p = schemas.AppendField(p, 4, m.BodyRoot[:])

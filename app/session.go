@@ -16,6 +16,7 @@ type ledger interface {
 	Set(key, value, aside []byte)
 	Row(key []byte) ([]byte, error)
 	PutRow(key, value []byte)
+	Emit(key, value []byte) // of a row that no rule reads
 	DeleteRow(key []byte)
 	Delete(key []byte)
 	Mark() int
@@ -261,7 +262,7 @@ func (m *message) write(it *item) {
 	if it.observations.Count > 0 {
 		aside = schemas.AppendField(aside, 2, it.observations.AppendTo(nil))
 	}
-	m.led.Set(schemas.ItemKey(it.id), it.Item.Append(nil), aside)
+	m.led.Set(schemas.ItemKey(it.id), it.Item.Append(make([]byte, 0, 192)), aside)
 }
 
 func (m *message) entry(key schemas.TrailKey) schemas.Hash {
