@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	maxRecords = 20000     // of one bundle's trails; beyond it, proof.MaxBundle is near
-	recordPage = 256       // records read from one view
-	overtakes  = 4         // views that may expire under what is read at the end
-	maxHeld    = 256 << 20 // bytes of digests, from which paths are made; a bundle has the paths alone
+	maxRecords = 20000    // of one bundle's trails; beyond it, proof.MaxBundle is near
+	recordPage = 256      // records read from one view
+	overtakes  = 4        // views that may expire under what is read at the end
+	maxHeld    = 64 << 20 // bytes of digests, from which paths are made; a bundle has the paths alone
 )
 
 // Bundle makes the bundle of an item, class or lot, or of what is unknown, as of

@@ -15,13 +15,21 @@ import (
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-// bundleWait is how long a bundle waits for the header that carries its state's hash.
-const bundleWait = 10 * time.Second
+const (
+	bundleWait = 10 * time.Second // for the header that carries a state's hash
+	maxBundles = 8                // at once: each may take as much memory as proof.MaxBundle, twice
+)
 
 // Bundle proves an item's trails, or its absence, as of the height at the call.
 // The header that carries a state's hash is that of the next block, unless the
 // last block changed nothing and its own header carries it already.
 func (l *ledger) Bundle(ctx context.Context, id string) ([]byte, error) {
+	select {
+	case l.bundles <- struct{}{}:
+		defer func() { <-l.bundles }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %d bundles are being made", api.ErrUnavailable, maxBundles)
+	}
 	b, view, err := l.app.Bundle(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("proving %s: %w", id, err)
