@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,5 +133,73 @@ func TestOneNodeIsNotTwo(t *testing.T) {
 	_, said, status := running(t, "trust", "--node", "http://127.0.0.1:1", "--node", "http://127.0.0.1:1/", "--key", "k")
 	if status != exitUsage || !strings.Contains(said, "twice") {
 		t.Errorf("status %d: %s", status, said)
+	}
+}
+
+// telling is a node that tells of this root of trust.
+func telling(t *testing.T, trust string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/v1/trust" {
+			t.Errorf("asked for %s", r.URL)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, trust)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// A root of trust is what all nodes tell alike; one of them that lies is enough
+// for none.
+func TestTrustIsAgreed(t *testing.T) {
+	text := func(chain, height, header, set string) string {
+		return `{"chain_id":"` + chain + `","height":` + height + `,"time":"2026-03-01T08:00:00Z","header_hash":"` + strings.Repeat(header, 32) +
+			`","validator_set_hash":"` + strings.Repeat(set, 32) + `"}`
+	}
+	good := text("c", "7", "ab", "cd")
+	for name, c := range map[string]struct {
+		nodes  []string
+		status int
+		says   string
+	}{
+		"all alike":              {[]string{good, good, good}, 0, ""},
+		"one node":               {[]string{good}, 0, "warning"},
+		"another header":         {[]string{good, text("c", "7", "ac", "cd"), good}, 1, "contradict"},
+		"other validators":       {[]string{good, good, text("c", "7", "ab", "ce")}, 1, "contradict"},
+		"another chain":          {[]string{good, text("d", "7", "ab", "cd")}, 1, "contradict"},
+		"no height":              {[]string{text("c", "0", "ab", "cd")}, 1, "empty"},
+		"no hash":                {[]string{text("c", "7", "xy", "cd")}, 1, "root of trust"},
+		"orders to the terminal": {[]string{good, `{"chain_id":"\u001b[2J"`}, 1, "node 2"},
+	} {
+		args := []string{"trust", "--key", "k"}
+		for _, n := range c.nodes {
+			args = append(args, "--node", telling(t, n))
+		}
+		out, said, status := running(t, args...)
+		if status != c.status || !strings.Contains(said, c.says) || (status == 0) != (out != "") || strings.Contains(out+said, "\x1b") {
+			t.Errorf("%s: status %d, %q, %q", name, status, out, said)
+		}
+		if status == 0 {
+			if _, err := proof.DecodeTrust([]byte(out)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// What a node says when it refuses is foreign text, too.
+func TestRefusalsAreEscaped(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"status":400,"code":"bad_identifier","title":"\u001b[2J","detail":"\u001b]0;x\u0007\u009b31m","hint":"\u001b[A"}`)
+	}))
+	t.Cleanup(s.Close)
+	for _, args := range [][]string{{"bundle", "urn:x:1"}, {"trail", "urn:x:1"}, {"item", "urn:x:1"}, {"trust"}, {"status"}} {
+		out, said, status := running(t, append(args, "--node", s.URL, "--key", "k")...)
+		if status != exitFailed || strings.ContainsAny(out+said, "\x1b\a\u009b") || !strings.Contains(said, "waybill: ") {
+			t.Errorf("%v: status %d, %q, %q", args, status, out, said)
+		}
 	}
 }
