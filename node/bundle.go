@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,11 +31,8 @@ func (l *ledger) Bundle(ctx context.Context, id string) ([]byte, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %d bundles are being made", api.ErrUnavailable, maxBundles)
 	}
-	b, view, err := l.app.Bundle(ctx, id)
+	b, err := l.sealed(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("proving %s: %w", id, err)
-	}
-	if err := l.seal(ctx, view, b); err != nil {
 		return nil, err
 	}
 	encoded := b.Encode()
@@ -42,6 +40,28 @@ func (l *ledger) Bundle(ctx context.Context, id string) ([]byte, error) {
 		return nil, &schemas.Fault{Code: schemas.TooLarge, Detail: err.Error()}
 	}
 	return encoded, nil
+}
+
+// sealed makes a bundle of a height whose header enough votes sign that every
+// auditor's program accepts. One validator that signs as only the engine accepts
+// can spoil a commit in which others are absent, so later heights are tried, too.
+func (l *ledger) sealed(ctx context.Context, id string) (*proof.Bundle, error) {
+	ctx, cancel := context.WithTimeout(ctx, bundleWait)
+	defer cancel()
+	for {
+		b, view, err := l.app.Bundle(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("proving %s: %w", id, err)
+		}
+		if err = l.seal(ctx, view, b); !errors.Is(err, proof.ErrFewVotes) {
+			return b, err
+		}
+		select {
+		case <-l.Watch(view.Height()):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
+		}
+	}
 }
 
 // seal fills in the header that carries the view's hash, its commit, and the
@@ -53,8 +73,6 @@ func (l *ledger) seal(ctx context.Context, view *app.View, b *proof.Bundle) erro
 		return fmt.Errorf("%w: no block is committed yet", api.ErrUnavailable)
 	}
 	if !bytes.Equal(meta.Header.AppHash, root[:]) {
-		ctx, cancel := context.WithTimeout(ctx, bundleWait)
-		defer cancel()
 		select {
 		case <-l.Watch(view.Height()):
 		case <-ctx.Done():
@@ -73,11 +91,20 @@ func (l *ledger) fillHeader(meta *types.BlockMeta, b *proof.Bundle) error {
 	if err != nil {
 		return err
 	}
-	commit := blocks.LoadSeenCommit(h.Height)
-	if commit == nil {
-		commit = blocks.LoadBlockCommit(h.Height)
+	// A node may have seen other votes than the next block has: both are taken.
+	var commit proof.Commit
+	for _, c := range []*types.Commit{blocks.LoadSeenCommit(h.Height), blocks.LoadBlockCommit(h.Height)} {
+		if c == nil || !bytes.Equal(c.BlockID.Hash, meta.BlockID.Hash) {
+			continue
+		}
+		switch other := commitOf(c); {
+		case len(commit.Votes) == 0:
+			commit = other
+		case commit.Round == other.Round:
+			commit.Votes = append(commit.Votes, other.Votes...)
+		}
 	}
-	if commit == nil {
+	if len(commit.Votes) == 0 {
 		return fmt.Errorf("the commit of block %d is not in the engine's store", h.Height)
 	}
 	validators, err := l.engine.env.StateStore.LoadValidators(h.Height)
@@ -88,7 +115,7 @@ func (l *ledger) fillHeader(meta *types.BlockMeta, b *proof.Bundle) error {
 	for _, v := range validators.Validators {
 		set = append(set, proof.Validator{Public: ed25519.PublicKey(v.PubKey.Bytes()), Power: v.VotingPower})
 	}
-	return b.Seal(headerOf(&h), commitOf(commit), set)
+	return b.Seal(headerOf(&h), commit, set)
 }
 
 func headerOf(h *types.Header) proof.Header {

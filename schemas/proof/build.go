@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -72,14 +73,23 @@ func Assemble(m Material) (*Bundle, error) {
 	return b, nil
 }
 
+// ErrFewVotes is Seal's answer where the votes that hold are not of more than two
+// thirds of the power. The engine accepts signatures that this package does not,
+// and one validator may make such ones: another commit, with more votes, may do.
+var ErrFewVotes = errors.New("too few votes hold")
+
 // Seal gives an assembled bundle the header that carries its state's hash, with
-// its commit. Votes that do not hold are left out.
+// its commit, whose votes may be in any order and there twice. Those that do not
+// hold are left out.
 func (b *Bundle) Seal(h Header, c Commit, set []Validator) error {
 	if err := h.representable(); err != nil {
 		return fmt.Errorf("bundle of %s: %w", b.ID, err)
 	}
 	b.Header, b.Commit, b.Validators = h, c, set
 	b.dropVotes()
+	if _, _, err := b.Commit.Verify(h.ChainID, h.Height, h.Hash(ValidatorSetHash(set)), set); err != nil {
+		return fmt.Errorf("bundle of %s: %w: %w", b.ID, ErrFewVotes, err)
+	}
 	return nil
 }
 
@@ -104,7 +114,8 @@ func (b *Bundle) dropVotes() {
 			kept = append(kept, v)
 		}
 	}
-	b.Commit.Votes = kept
+	slices.SortStableFunc(kept, func(a, b Vote) int { return int(a.Index) - int(b.Index) })
+	b.Commit.Votes = slices.CompactFunc(kept, func(a, b Vote) bool { return a.Index == b.Index })
 }
 
 type builder struct {
