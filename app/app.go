@@ -22,7 +22,7 @@ type Config struct {
 	// Blocks gives headers and commits for the archive; nil leaves them out.
 	Blocks Blocks
 	// CacheBytes bounds what is remembered of decoded transactions, and again of
-	// archived ones; 0 is 64 MiB.
+	// archived ones; 0 is 32 MiB.
 	CacheBytes int
 }
 
@@ -73,13 +73,13 @@ func New(cfg Config) (*App, error) {
 		return nil, err
 	}
 	if cfg.CacheBytes == 0 {
-		cfg.CacheBytes = 64 << 20
+		cfg.CacheBytes = 32 << 20
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{store: cfg.Store, codec: codec, memo: newMemo(cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes),
-		bodies: newShelf[*bodies](cfg.CacheBytes),
+	a := &App{store: cfg.Store, codec: codec, memo: newMemo(cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
+		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
 		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}}
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.loadGenesis(); err != nil {

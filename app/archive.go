@@ -148,7 +148,7 @@ func (a *App) decodeArchived(frame []byte) (*archived, error) {
 		case 1:
 			t.id = schemas.TransactionID(v)
 			t.header, err = schemas.DecodeHeader(v)
-		case 2: // the signature: proofs of it are a later matter
+		case 2: // the signature, which only proofs need
 		case 3:
 			t.messages = append(t.messages, v)
 		case 4:

@@ -6,16 +6,27 @@
 // The way of a block:
 //
 //	admit.go        class A: may this transaction be in a block at all
-//	proposal.go     PrepareProposal and ProcessProposal, which ask admit
+//	proposal.go     CheckTx, PrepareProposal and ProcessProposal, which ask admit
 //	block.go        FinalizeBlock: admits again, then runs every message
 //	session.go      what one message reads and writes, undone as one
-//	rules.go        class B: duplicates, eventIDs, declarations, the five event types
+//	rules.go        class B: the five event types
+//	register.go     duplicates, eventIDs, error declarations
 //	custody.go      who holds an item: claims, offers, receipts
 //	containment.go  what is inside what
 //	lots.go         how much of a class or lot a partner holds
 //	record.go       the archive's record of a transaction
 //	index.go        rows that queries read: unhashed, in the same batch
-//	view.go, query.go, trace.go   reading one committed height
+//
+// Reading one committed height:
+//
+//	view.go         items, trails, balances, exceptions
+//	archive.go      transactions and bodies as they were recorded
+//	receipt.go      what a caller was told, and is told again
+//	query.go        the EPCIS query: what matches; plan.go: which rows are read
+//	trace.go        where an item came from and went; history.go: its events and
+//	                what it was inside of; arrival.go: what never arrived
+//	evidence.go     what proofs are made of
+//	dryrun.go       what would happen
 //
 // A rule never fails a block: it answers a code. A panic in a rule drops the
 // message's writes and answers rule_failed. Only a fault of the disk ends the

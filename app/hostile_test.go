@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
+
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -71,6 +73,39 @@ func TestLargeEvents(t *testing.T) {
 	}
 }
 
+// TestShortNames: what a block names is bounded, however short the names are.
+func TestShortNames(t *testing.T) {
+	c := newChain(t, store.Options{})
+	full := func(event int) *schemas.Event {
+		var list []string
+		for i := range 10_000 {
+			list = append(list, fmt.Sprintf("%q", fmt.Sprintf("a:%d", i+event*10_000)))
+		}
+		e, err := schemas.DecodeSingle([]byte(`{"type":"ObjectEvent","action":"OBSERVE","eventTime":"2026-03-01T08:00:00Z","eventTimeZoneOffset":"+00:00","epcList":[` + strings.Join(list, ",") + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	var events []*schemas.Event
+	for i := range 11 {
+		events = append(events, full(i))
+	}
+	ctx := context.Background()
+	whole, rest := c.sign(c.draft("farm", false, events[:10]...)), c.sign(c.draft("farm", false, events[10]))
+	for raw, want := range map[string]schemas.Code{
+		string(whole): schemas.OK, string(rest): schemas.OK, string(c.sign(c.draft("farm", false, events...))): schemas.TransactionTooLarge,
+	} {
+		if res, err := c.app.CheckTx(ctx, &abci.RequestCheckTx{Tx: []byte(raw)}); err != nil || schemas.Code(res.Code) != want {
+			t.Errorf("answered %s, not %s: %s %v", schemas.Code(res.Code), want, res.Log, err)
+		}
+	}
+	res, err := c.app.ProcessProposal(ctx, &abci.RequestProcessProposal{Height: 1, Txs: [][]byte{whole, rest}})
+	if err != nil || res.Status != abci.ResponseProcessProposal_REJECT {
+		t.Errorf("a block that names too much is answered %v, %v", res.Status, err)
+	}
+}
+
 // TestTracesEnd: cycles of transformations and containers, whoever told them, end.
 func TestTracesEnd(t *testing.T) {
 	c := newChain(t, store.Options{})
@@ -100,6 +135,25 @@ func TestTracesEnd(t *testing.T) {
 	cancel()
 	if _, err := c.view().Trace(gone, schemas.TraceQuery{ID: full("c0"), Direction: schemas.Both, MaxDepth: 64, MaxEvents: 1000}); err == nil {
 		t.Error("a trace for nobody is answered")
+	}
+}
+
+// TestFarTimes: a query may name times that no event can have.
+func TestFarTimes(t *testing.T) {
+	c := newChain(t, store.Options{})
+	c.submit("farm", false, c.event("obj add epc=a"), c.event("obj add epc=b t=-10000h"))
+	past, future := time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	for i, q := range []schemas.EventQuery{
+		{GEEventTime: &past, LTEventTime: &future}, {GERecordTime: &past, LTRecordTime: &future}, {GEEventTime: &past}, {LTRecordTime: &future},
+		{GEEventTime: &future}, {LTEventTime: &past}, {GERecordTime: &future}, {LTRecordTime: &past},
+	} {
+		for _, q.Ascending = range []bool{true, false} {
+			q.Limit = 10
+			records, _, err := c.view().Events(context.Background(), q)
+			if want := []int{2, 2, 2, 2, 0, 0, 0, 0}[i]; err != nil || len(records) != want {
+				t.Errorf("query %d: %d records, %v", i, len(records), err)
+			}
+		}
 	}
 }
 

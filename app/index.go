@@ -43,9 +43,17 @@ const (
 
 var present = []byte{1} // the value of a row whose key says all
 
+// spare is room behind a prefix for what follows it in a key: an event time and a
+// place, or a duplicate key.
+const spare = 32
+
 // rowKey joins a kind and parts, each behind a zero byte, which none may hold.
 func rowKey(kind byte, parts ...string) []byte {
-	key := []byte{kind}
+	size := 1 + spare
+	for _, p := range parts {
+		size += len(p) + 1
+	}
+	key := append(make([]byte, 0, size), kind)
 	for _, p := range parts {
 		key = append(key, p...)
 		key = append(key, 0)
@@ -67,7 +75,7 @@ func txRow(height int64, position uint32) []byte {
 }
 
 func trailPrefix(key schemas.TrailKey) []byte {
-	return append(key.Append([]byte{rowTrail}), 0)
+	return append(key.Append(append(make([]byte, 0, 3+len(key.Subject)+spare), rowTrail)), 0)
 }
 
 func trailRow(key schemas.TrailKey, n uint64) []byte {
@@ -76,7 +84,8 @@ func trailRow(key schemas.TrailKey, n uint64) []byte {
 
 // trailValue is where a trail's record is, and when its event happened.
 func trailValue(at schemas.Locator, eventTime int64) []byte {
-	return append(at.Append(nil), sortable(eventTime)...)
+	b := at.Append(make([]byte, 0, schemas.LocatorSize+8))
+	return binary.BigEndian.AppendUint64(b, uint64(eventTime^math.MinInt64))
 }
 
 // sortable encodes a time so that bytes sort as times do.
@@ -114,9 +123,9 @@ func brief(value string) uint16 {
 // indexEvent writes the rows that find the event again.
 func (m *message) indexEvent() {
 	e := m.event
-	when := append(sortable(e.EventTime), m.at.Append(nil)...)
+	when := m.at.Append(append(make([]byte, 0, 8+schemas.LocatorSize), sortable(e.EventTime)...))
 	s := sketchOf(e, m.msg.Event.BizLocation, m.msg.Event.ReadPoint)
-	m.led.PutRow(append([]byte{rowTime}, when...), s[:])
+	m.led.PutRow(append(append(make([]byte, 0, 1+len(when)), rowTime), when...), s[:])
 	parent := e.ParentID
 	if m.parent() != "" {
 		parent = ""
@@ -151,5 +160,5 @@ func (m *message) indexEvent() {
 }
 
 func fieldPrefix(field byte, value string) []byte {
-	return append(append([]byte{rowField, field}, value...), 0)
+	return append(append(append(make([]byte, 0, 3+len(value)+spare), rowField, field), value...), 0)
 }

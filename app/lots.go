@@ -107,7 +107,13 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 		return
 	}
 	open := m.offers(offersKey(q, to))
-	if len(open) >= maxLots {
+	own := 0
+	for _, o := range open {
+		if o.From == m.partner {
+			own++
+		}
+	}
+	if own >= maxOwnLots || len(open) >= maxLots { // one partner cannot fill a receiver's list alone
 		m.flag(schemas.TooManyOpen)
 		return
 	}
@@ -192,7 +198,7 @@ func (m *message) receiveLot(q schemas.Quantity) {
 	}
 	key := receiptsKey(q, m.partner)
 	kept := m.standing(m.offers(key))
-	if len(kept) >= maxLots {
+	if len(kept) >= maxOwnLots {
 		m.flag(schemas.TooManyOpen)
 	} else {
 		r := m.open(m.partner)

@@ -383,14 +383,15 @@ func (a *act) reject() {
 }
 
 func (a *act) to() string {
-	for _, d := range a.e.Destinations {
-		g := d.ID[strings.LastIndex(d.ID, "/")+1:]
-		if p := a.byGLN[g]; p != "" {
-			return p
-		}
-		return "external:" + g
+	if len(a.e.Destinations) == 0 {
+		return ""
 	}
-	return ""
+	d := a.e.Destinations[0]
+	g := d.ID[strings.LastIndex(d.ID, "/")+1:]
+	if p := a.byGLN[g]; p != "" {
+		return p
+	}
+	return "external:" + g
 }
 
 func (a *act) ship() {

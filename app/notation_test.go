@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -187,12 +186,4 @@ func answer(r schemas.EventReceipt) string {
 		}
 	}
 	return b.String()
-}
-
-func shorts(ids []string) string {
-	out := slices.Clone(ids)
-	for i := range out {
-		out[i] = short(out[i])
-	}
-	return strings.Join(out, ",")
 }

@@ -173,9 +173,9 @@ func (c *query) rows(prefix []byte, paged bool) iter.Seq2[candidate, error] {
 	var from []byte
 	switch {
 	case !backwards && c.GEEventTime != nil:
-		from = append(append([]byte{}, prefix...), sortable(c.GEEventTime.UnixNano())...)
+		from = append(append([]byte{}, prefix...), sortable(nanos(c.GEEventTime))...)
 	case backwards && c.LTEventTime != nil:
-		from = append(append([]byte{}, prefix...), sortable(c.LTEventTime.UnixNano())...)
+		from = append(append([]byte{}, prefix...), sortable(nanos(c.LTEventTime))...)
 	}
 	paged = paged && c.After != nil && c.OrderBy == schemas.ByEventTime
 	if paged && c.inTime(c.AfterTime) {

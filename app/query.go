@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
+	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -84,12 +86,12 @@ func (c *query) prepare() (err error) {
 		c.maxHeight = min(c.maxHeight, c.MaxHeight)
 	}
 	if c.GERecordTime != nil {
-		if c.minHeight, err = c.view.firstHeight(c.GERecordTime.UnixNano()); err != nil {
+		if c.minHeight, err = c.view.firstHeight(nanos(c.GERecordTime)); err != nil {
 			return err
 		}
 	}
 	if c.LTRecordTime != nil {
-		end, err := c.view.firstHeight(c.LTRecordTime.UnixNano())
+		end, err := c.view.firstHeight(nanos(c.LTRecordTime))
 		if err != nil {
 			return err
 		}
@@ -101,6 +103,18 @@ func (c *query) prepare() (err error) {
 		}
 	}
 	return nil
+}
+
+// nanos is a time as the index has it; one that it cannot have is its first or
+// last.
+func nanos(t *time.Time) int64 {
+	switch first, last := time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64); {
+	case t.Before(first):
+		return math.MinInt64
+	case t.After(last):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
 }
 
 // firstHeight is the first height with records whose block has this time or a
@@ -160,7 +174,7 @@ func (c *query) match(cand candidate) (*schemas.Record, error) {
 }
 
 func (c *query) inTime(t int64) bool {
-	return (c.GEEventTime == nil || t >= c.GEEventTime.UnixNano()) && (c.LTEventTime == nil || t < c.LTEventTime.UnixNano())
+	return (c.GEEventTime == nil || t >= nanos(c.GEEventTime)) && (c.LTEventTime == nil || t < nanos(c.LTEventTime))
 }
 
 // mayMatch reports what a sketch leaves open.

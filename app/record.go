@@ -79,11 +79,15 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, recorded []txReco
 // encode is the transaction without its bodies: 1 header, 2 signature, 3 message
 // (repeated: 1 kind, 2 duplicate key, 3 skeleton, 4 body root), 4 results.
 func (r *txRecord) encode() []byte {
-	b := schemas.AppendField(nil, 1, r.tx.Raw)
+	size := len(r.tx.Raw) + len(r.tx.Signature) + 64
+	for i := range r.tx.Messages {
+		size += len(r.tx.Messages[i].Skeleton) + 192
+	}
+	b := schemas.AppendField(make([]byte, 0, size), 1, r.tx.Raw)
 	b = schemas.AppendField(b, 2, r.tx.Signature)
 	for i := range r.tx.Messages {
 		m := &r.tx.Messages[i]
-		p := schemas.AppendUint(nil, 1, uint64(m.Kind))
+		p := schemas.AppendUint(make([]byte, 0, len(m.Skeleton)+128), 1, uint64(m.Kind))
 		p = schemas.AppendField(p, 2, m.DuplicateKey)
 		p = schemas.AppendField(p, 3, m.Skeleton)
 		p = schemas.AppendField(p, 4, m.BodyRoot[:])

@@ -44,7 +44,7 @@ type prior struct {
 }
 
 func (p prior) encode() []byte {
-	b := schemas.AppendField(nil, 1, p.at.Append(nil))
+	b := schemas.AppendField(make([]byte, 0, 128), 1, p.at.Append(nil))
 	b = schemas.AppendField(b, 2, p.content[:])
 	if p.void {
 		b = schemas.AppendUint(b, 3, 1)

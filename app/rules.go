@@ -9,7 +9,8 @@ const (
 	maxAhead   = 10 * 60 * second        // nanoseconds that an event's time may lead the block's
 	maxWaiting = 30 * 24 * 3600 * second // nanoseconds that a receipt waits for its offer
 	maxOpen    = 4                       // receipts that wait for one item
-	maxLots    = 16                      // offers or receipts open for one lot and receiver
+	maxLots    = 64                      // offers open for one lot and receiver
+	maxOwnLots = 16                      // of them by one partner, and receipts that wait for one lot
 	maxDepth   = 16                      // containers within containers
 	received   = "receiving"
 	shipped    = "shipping"

@@ -261,7 +261,7 @@ func (m *message) write(it *item) {
 	if it.observations.Count > 0 {
 		aside = schemas.AppendField(aside, 2, it.observations.AppendTo(nil))
 	}
-	m.led.Set(schemas.ItemKey(it.id), it.Item.Append(nil), aside)
+	m.led.Set(schemas.ItemKey(it.id), it.Item.Append(make([]byte, 0, 192)), aside)
 }
 
 func (m *message) entry(key schemas.TrailKey) schemas.Hash {
