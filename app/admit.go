@@ -26,7 +26,7 @@ type admission struct {
 	bytes    int
 	declared int
 	messages int
-	named    int
+	weight   schemas.Weight
 	seen     map[schemas.Hash]bool
 }
 
@@ -48,13 +48,14 @@ func (ad *admission) admit(raw []byte) (*schemas.Transaction, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ad.named+d.named > maxNamed {
-		return nil, &schemas.Fault{Code: schemas.TransactionTooLarge, Detail: fmt.Sprintf("it names %d things, a block may name %d", d.named, maxNamed)}
+	weight := ad.weight.Plus(d.tx.Weight)
+	if err := weight.Check(); err != nil {
+		return nil, err
 	}
 	if err := ad.check(d); err != nil {
 		return nil, err
 	}
-	ad.named += d.named
+	ad.weight = weight
 	ad.bytes, ad.declared, ad.messages = ad.bytes+len(raw), ad.declared+size.Declared, ad.messages+size.Messages
 	ad.seen[d.tx.ID] = true
 	return d.tx, nil
@@ -133,24 +134,9 @@ func (ad *admission) checkSigner(d *decoded, height uint64) error {
 	return nil
 }
 
-// maxNamed bounds the things that the events of one block name, and so of one
-// transaction. Identifiers can be short, and each that is named costs a read, a
-// write and a link: without this bound a block of few bytes could take minutes.
-const maxNamed = 100_000
-
-// namedIn counts the things that a transaction's events name.
-func namedIn(tx *schemas.Transaction) (n int) {
-	for i := range tx.Messages {
-		e := &tx.Messages[i].Event.Skeleton
-		n += len(e.EPCs) + len(e.OutputEPCs) + len(e.Quantities) + len(e.OutputQuantities)
-	}
-	return n
-}
-
 // decoded is a transaction that was decoded once, and perhaps verified.
 type decoded struct {
 	tx       *schemas.Transaction
-	named    int
 	mu       sync.Mutex
 	verified ed25519.PublicKey // guarded by mu; a key under which the signature holds
 }
@@ -193,7 +179,7 @@ func (c *memo) decode(codec *schemas.Codec, raw []byte) (*decoded, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &decoded{tx: tx, named: namedIn(tx)}
+	d := &decoded{tx: tx}
 	c.keep(key, d)
 	return d, nil
 }
@@ -225,6 +211,7 @@ func (c *memo) keep(key [32]byte, d *decoded) {
 		c.old, c.young, c.size = c.young, map[[32]byte]*decoded{}, 0
 	}
 	c.young[key] = d
-	// Decoded events refer to the bodies and take about as much again twice.
-	c.size += d.tx.Size + 3*int(d.tx.Bodies.Size) + 512*len(d.tx.Messages)
+	// Decoded events hold a body twice, each name as text and encoded.
+	w := d.tx.Weight
+	c.size += d.tx.Size + 3*int(d.tx.Bodies.Size) + 512*len(d.tx.Messages) + 2*w.Skeletons + 64*w.Names + 48*w.Members
 }

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -73,36 +74,73 @@ func TestLargeEvents(t *testing.T) {
 	}
 }
 
-// TestShortNames: what a block names is bounded, however short the names are.
+// naming is an event that observes n things, whose names are short in its body and
+// stand for names of a size.
+func naming(t *testing.T, first, n, size int) *schemas.Event {
+	t.Helper()
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprintf(`"a:%d"`, first+i))
+	}
+	context := ""
+	if size > 0 {
+		context = `"@context":[{"a":"urn:` + strings.Repeat("x", size-12) + `:"}],`
+	}
+	e, err := schemas.DecodeEvent([]byte(`{` + context + `"type":"ObjectEvent","action":"OBSERVE","eventTime":"2026-03-01T08:00:00Z","eventTimeZoneOffset":"+00:00","epcList":[` + strings.Join(list, ",") + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// unchecked is a transaction as somebody makes it who leaves out what Sign checks.
+// Its root is that of other messages.
+func (c *chain) unchecked(events ...*schemas.Event) []byte {
+	return c.altered(c.sign(c.draft("farm", false, c.event("obj obs epc=a"))), func(e *schemas.Envelope, h *schemas.Header) {
+		var joined []byte
+		e.Payloads = nil
+		for _, event := range events {
+			joined = append(binary.AppendUvarint(joined, uint64(len(event.Body))), event.Body...)
+			e.Payloads = append(e.Payloads, &schemas.Payload{Kind: uint32(schemas.KindEvent)})
+		}
+		e.Bodies.Size, e.Bodies.Frame = uint32(len(joined)), c.codec.Compress(joined)
+		h.Count = uint32(len(events))
+	})
+}
+
+// TestShortNames: what a block names is bounded, however short the names are, and
+// however long the names that they stand for.
 func TestShortNames(t *testing.T) {
 	c := newChain(t, store.Options{})
-	full := func(event int) *schemas.Event {
-		var list []string
-		for i := range 10_000 {
-			list = append(list, fmt.Sprintf("%q", fmt.Sprintf("a:%d", i+event*10_000)))
-		}
-		e, err := schemas.DecodeSingle([]byte(`{"type":"ObjectEvent","action":"OBSERVE","eventTime":"2026-03-01T08:00:00Z","eventTimeZoneOffset":"+00:00","epcList":[` + strings.Join(list, ",") + `]}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return e
-	}
+	ctx := context.Background()
 	var events []*schemas.Event
 	for i := range 11 {
-		events = append(events, full(i))
+		events = append(events, naming(t, i*10_000, 10_000, 0))
 	}
-	ctx := context.Background()
+	long := []*schemas.Event{naming(t, 0, 18_000, 1000), naming(t, 18_000, 18_000, 1000)}
 	whole, rest := c.sign(c.draft("farm", false, events[:10]...)), c.sign(c.draft("farm", false, events[10]))
 	for raw, want := range map[string]schemas.Code{
-		string(whole): schemas.OK, string(rest): schemas.OK, string(c.sign(c.draft("farm", false, events...))): schemas.TransactionTooLarge,
+		string(whole): schemas.OK, string(rest): schemas.OK,
+		string(c.unchecked(events...)): schemas.TransactionTooLarge, string(c.unchecked(long...)): schemas.TransactionTooLarge,
 	} {
 		if res, err := c.app.CheckTx(ctx, &abci.RequestCheckTx{Tx: []byte(raw)}); err != nil || schemas.Code(res.Code) != want {
 			t.Errorf("answered %s, not %s: %s %v", schemas.Code(res.Code), want, res.Log, err)
 		}
 	}
+	for _, list := range [][]*schemas.Event{events, long} {
+		if _, _, err := c.codec.Sign(c.draft("farm", false, list...), c.members["farm"].key); !isFault(err, schemas.TransactionTooLarge) {
+			t.Errorf("signing too much is answered %v", err)
+		}
+	}
 	res, err := c.app.ProcessProposal(ctx, &abci.RequestProcessProposal{Height: 1, Txs: [][]byte{whole, rest}})
 	if err != nil || res.Status != abci.ResponseProcessProposal_REJECT {
 		t.Errorf("a block that names too much is answered %v, %v", res.Status, err)
+	}
+	// What fits is read back: a duplicate of it is answered, and halts nobody.
+	for range 2 {
+		if r := c.submit("farm", false, long[0]); r[0].Code != schemas.OK {
+			t.Errorf("answered %s", answer(r[0]))
+		}
 	}
 }
 

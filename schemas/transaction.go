@@ -51,6 +51,7 @@ type Transaction struct {
 	Messages  []Message
 	Bodies    *Bodies
 	Size      int // bytes of the encoding
+	Weight    Weight
 }
 
 // Message is one message of a transaction.
@@ -140,7 +141,7 @@ func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Has
 	envelope := &Envelope{}
 	digests := make([][]byte, len(d.Events))
 	bodies := make([][]byte, len(d.Events))
-	size := 0
+	size, weight := 0, Weight{}
 	for i, e := range d.Events {
 		p := &Payload{Kind: uint32(KindEvent)}
 		if len(d.DuplicateKeys) > 0 {
@@ -149,7 +150,11 @@ func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Has
 		if err := checkDuplicateKey(i, p.DuplicateKey, &e.Skeleton); err != nil {
 			return nil, id, nil, err
 		}
-		digest := Digest(d.ChainID, d.Partner, KindEvent, e.Skeleton.Append(nil), bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
+		skeleton := e.Skeleton.Append(nil)
+		if weight = weight.Plus(e.weight(len(skeleton))); weight.Check() != nil {
+			return nil, id, nil, weight.Check()
+		}
+		digest := Digest(d.ChainID, d.Partner, KindEvent, skeleton, bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
 		events = append(events, digest)
 		envelope.Payloads, digests[i], bodies[i] = append(envelope.Payloads, p), digest[:], e.Body
 		size += len(e.Body) + binary.MaxVarintLen32
@@ -378,6 +383,9 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope) error {
 			return err
 		}
 		m.Skeleton = event.Skeleton.Append(nil)
+		if t.Weight = t.Weight.Plus(event.weight(len(m.Skeleton))); t.Weight.Check() != nil {
+			return t.Weight.Check()
+		}
 		m.BodyRoot = bodyRoot(EventSecret(e.Bodies.Secret, i), event.Members)
 		m.Digest = Digest(t.Header.ChainId, t.Header.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
 	}
