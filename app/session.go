@@ -130,7 +130,8 @@ type message struct {
 	named       []string // what instances answers, once asked
 	parentID    string   // what parent answers, once parentKnown
 	parentKnown bool
-	handedSet   map[string]bool // only ever looked up
+	handedSet   map[string]bool    // only ever looked up
+	owed        []schemas.Quantity // received lots that the event's own rule credits
 
 	items   map[string]*item // by canonical identifier
 	order   []*item          // as first touched
