@@ -252,6 +252,33 @@ func DecodeHeader(b []byte) (*Header, error) {
 	return h, nil
 }
 
+// Sealed reads who signed what of a transaction, without its messages: enough to
+// tell whether the rest is worth decoding. A transaction that Decode accepts has
+// exactly this header and signature. Errors are Faults.
+func Sealed(raw []byte) (*Transaction, error) {
+	t := &Transaction{Size: len(raw)}
+	err := eachField(raw, func(n protowire.Number, v []byte, _ uint64) error {
+		switch n {
+		case envelopeHeader:
+			t.Raw = v
+		case envelopeSignature:
+			t.Signature = v
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, &Fault{Code: BadEncoding, Detail: err.Error()}
+	}
+	if len(t.Signature) != ed25519.SignatureSize {
+		return nil, &Fault{Code: BadEncoding, Detail: "the signature has the wrong length"}
+	}
+	if t.Header, err = DecodeHeader(t.Raw); err != nil {
+		return nil, err
+	}
+	t.ID = TransactionID(t.Raw)
+	return t, nil
+}
+
 // Decode reads a transaction and checks all that needs no state: encoding,
 // caps, compression, events, digests and root. Errors are Faults.
 func (c *Codec) Decode(raw []byte) (*Transaction, error) {
