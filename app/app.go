@@ -234,6 +234,7 @@ func (a *App) loadGenesis() error {
 func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (res *abci.ResponseFinalizeBlock, err error) {
 	defer recovered(&err)
 	// A block may come again, after a crash: what was executed before is dropped.
+	a.executed = nil
 	switch last, _ := a.store.Last(); {
 	case last > 0:
 		a.block = a.store.Begin(req.Height)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,72 @@ func TestShortNames(t *testing.T) {
 	for range 2 {
 		if r := c.submit("farm", false, long[0]); r[0].Code != schemas.OK {
 			t.Errorf("answered %s", answer(r[0]))
+		}
+	}
+}
+
+// TestPagesAreBounded: a page holds so many bytes of events, however many events it
+// may hold, and what follows is on the next.
+func TestPagesAreBounded(t *testing.T) {
+	c := newChain(t, store.Options{})
+	const n = 24
+	var want []schemas.Locator
+	for i := range n / 6 {
+		var events []*schemas.Event
+		for j := range 6 {
+			// Claims, so that all are exceptions.
+			events = append(events, c.event(fmt.Sprintf("obj obs epc=a step=receiving id=%d-%d note=%s", i, j, strings.Repeat("x", 1_000_000))))
+			want = append(want, schemas.Locator{Height: int64(i + 1), Index: uint32(j)})
+		}
+		c.submit("farm", false, events...)
+	}
+	var found, flagged []schemas.Locator
+	q := schemas.EventQuery{OrderBy: schemas.ByRecordTime, Ascending: true, Limit: 1000}
+	for more := true; more; {
+		var page []schemas.Record
+		var err error
+		if page, more, err = c.view().Events(context.Background(), q); err != nil || len(page) == 0 || len(page) > 16 {
+			t.Fatalf("a page of %d events, %v", len(page), err)
+		}
+		for _, r := range page {
+			found = append(found, r.Locator)
+		}
+		q.After, q.AfterTime = &found[len(found)-1], page[len(page)-1].Skeleton.EventTime
+	}
+	var before *schemas.Locator
+	for more := true; more; {
+		var page []schemas.Record
+		var err error
+		if page, more, err = c.view().Exceptions("farm", before, 1000); err != nil || len(page) == 0 || len(page) > 16 {
+			t.Fatalf("a page of %d exceptions, %v", len(page), err)
+		}
+		for _, r := range page {
+			flagged = append(flagged, r.Locator)
+		}
+		before = &flagged[len(flagged)-1]
+	}
+	slices.Reverse(flagged)
+	if !slices.Equal(found, want) || !slices.Equal(flagged, want) {
+		t.Errorf("%d events and %d exceptions are found, %d are there", len(found), len(flagged), len(want))
+	}
+}
+
+// TestBusyItem: a query for an item that far too many events name is answered as
+// for any other.
+func TestBusyItem(t *testing.T) {
+	c := newChain(t, store.Options{})
+	e := c.event("obj obs epc=busy step=storing")
+	events := slices.Repeat([]*schemas.Event{e}, schemas.MaxMessages)
+	for range 4 {
+		d := c.draft("farm", false)
+		d.Events = events
+		c.block(c.sign(d))
+	}
+	for _, order := range []schemas.Order{schemas.ByEventTime, schemas.ByRecordTime} {
+		q := schemas.EventQuery{MatchEPC: []string{full("busy")}, OrderBy: order, Limit: 3}
+		page, more, err := c.view().Events(context.Background(), q)
+		if err != nil || !more || len(page) != 3 || page[0].Height != c.height || page[0].Index != schemas.MaxMessages-1 {
+			t.Errorf("answered %d records, %t, %v", len(page), more, err)
 		}
 	}
 }

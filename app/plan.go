@@ -152,7 +152,10 @@ func (c *query) byItems(items []string) (iter.Seq2[candidate, error], error) {
 				if err != nil {
 					return nil, err
 				}
-				list = append(list, candidate{time: t, at: at})
+				if list = append(list, candidate{time: t, at: at}); len(list) > maxSorted {
+					// So many that reading in the order asked for finds them soon.
+					return c.byRange(choice{})
+				}
 			}
 		}
 		// Parents that are no items, such as locations, have no trail.
@@ -160,7 +163,9 @@ func (c *query) byItems(items []string) (iter.Seq2[candidate, error], error) {
 			if err != nil {
 				return nil, c.view.answered(err)
 			}
-			list = append(list, cand)
+			if list = append(list, cand); len(list) > maxSorted {
+				return c.byRange(choice{})
+			}
 		}
 	}
 	return c.listed(list), nil

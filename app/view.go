@@ -279,22 +279,31 @@ func (v *View) Balances(class string) ([]schemas.Balance, error) {
 	return out, nil
 }
 
-// EventsByID returns every partner's events of this eventID, oldest first.
+// EventsByID returns every partner's events of this eventID, oldest first, as many
+// as fit a page.
 func (v *View) EventsByID(eventID string) ([]schemas.Record, error) {
 	places, err := v.placesByID(eventID)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]schemas.Record, 0, len(places))
+	var page page
 	for _, at := range places {
 		r, err := v.Record(at)
 		if err != nil {
 			return nil, err
 		}
+		if page.full(&r) {
+			break
+		}
 		out = append(out, r)
 	}
 	return out, nil
 }
+
+// maxSameID is how many events and error declarations of one eventID are read: a
+// partner can declare one as often as it likes, a little different each time.
+const maxSameID = 1000
 
 // placesByID are the places of events and error declarations of one eventID.
 func (v *View) placesByID(eventID string) ([]schemas.Locator, error) {
@@ -321,7 +330,9 @@ func (v *View) placesByID(eventID string) ([]schemas.Locator, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading error declarations: %w", err)
 		}
-		places = append(places, at)
+		if places = append(places, at); len(places) >= maxSameID {
+			break
+		}
 	}
 	slices.SortFunc(places, schemas.Locator.Compare)
 	return places, nil
@@ -335,6 +346,7 @@ func (v *View) Exceptions(partner string, before *schemas.Locator, limit int) (r
 	if before != nil {
 		from = before.Append(slices.Clip(prefix))
 	}
+	var page page
 	for row, err := range v.at.Rows(prefix, from, true) {
 		if err != nil {
 			return nil, false, v.answered(fmt.Errorf("reading exceptions: %w", err))
@@ -352,6 +364,9 @@ func (v *View) Exceptions(partner string, before *schemas.Locator, limit int) (r
 		r, err := v.Record(at)
 		if err != nil {
 			return nil, false, err
+		}
+		if page.full(&r) {
+			return records, true, nil
 		}
 		records = append(records, r)
 	}

@@ -18,6 +18,7 @@ import (
 const (
 	bundleWait = 10 * time.Second // for the header that carries the state's hash
 	maxRecords = 20000            // of one bundle; beyond it, MaxBundle is near
+	bundleRead = 32               // records that are read at a time
 )
 
 // Bundle proves an item's trails, or its absence, as of the height at the call.
@@ -104,22 +105,33 @@ func trailRecords(view *app.View, key schemas.TrailKey, signed map[[2]int64]*pro
 	if head.Count > maxRecords {
 		return nil, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("a trail of %d records, a bundle holds %d", head.Count, maxRecords)}
 	}
-	records, err := view.Trail(key, 0, int(head.Count))
-	if err != nil {
-		return nil, err
-	}
-	out := make([]proof.Record, len(records))
-	for i := range records {
-		r := &records[i]
-		at := [2]int64{r.Height, int64(r.Position)}
-		if signed[at] == nil {
-			s, err := view.Signed(r.Locator)
-			if err != nil {
-				return nil, err
-			}
-			signed[at] = &proof.Transaction{Header: s.Header, Signature: s.Signature, Digests: s.Digests}
+	out := make([]proof.Record, 0, head.Count)
+	size := 0
+	for uint64(len(out)) < head.Count {
+		records, err := view.Trail(key, uint64(len(out)), bundleRead)
+		if err != nil {
+			return nil, err
 		}
-		out[i] = proof.Record{Record: *r, Transaction: signed[at]}
+		if len(records) == 0 {
+			return nil, fmt.Errorf("a trail of %d entries has %d rows: run waybill check", head.Count, len(out))
+		}
+		for i := range records {
+			r := &records[i]
+			at := [2]int64{r.Height, int64(r.Position)}
+			if signed[at] == nil {
+				s, err := view.Signed(r.Locator)
+				if err != nil {
+					return nil, err
+				}
+				signed[at] = &proof.Transaction{Header: s.Header, Signature: s.Signature, Digests: s.Digests}
+				size += len(s.Digests) * len(schemas.Hash{})
+			}
+			// Counted while it is read: a record may be a megabyte, and a trail is long.
+			if size += len(r.Body) + len(r.SkeletonBytes); size > proof.MaxBundle {
+				return nil, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("a bundle of more than %d bytes", proof.MaxBundle)}
+			}
+			out = append(out, proof.Record{Record: *r, Transaction: signed[at]})
+		}
 	}
 	return out, nil
 }
