@@ -207,7 +207,7 @@ func (a *App) loadGenesis() error {
 		chain, ok = string(v), true
 	}
 	if !ok {
-		return errors.New("the ledger has no parameters: run waybill check")
+		return errors.New("the ledger has no parameters: restore the node from a backup or from its peers")
 	}
 	var partners []schemas.Partner
 	for row, err := range view.Rows([]byte{rowPartner}, nil, false) {

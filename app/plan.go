@@ -313,7 +313,7 @@ func (c *query) transactionsEvents(p place, yield func(candidate, error) bool) b
 // decodeTimed reads the end of a key of the index: event time, then place.
 func decodeTimed(key, value []byte) (candidate, error) {
 	if len(key) != 8+schemas.LocatorSize {
-		return candidate{}, errors.New("a row of the index is damaged: run waybill check")
+		return candidate{}, errors.New("a row of the index is damaged: restore the node from a backup or from its peers")
 	}
 	at, err := schemas.DecodeLocator(key[8:])
 	return candidate{time: unsortable(key), at: at, sketch: value}, err

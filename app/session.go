@@ -62,7 +62,7 @@ func (b *block) row(key []byte) []byte {
 // database does not hold what it wrote.
 func must[T any](v T, err error) T {
 	if err != nil {
-		panic(ioFailure{fmt.Errorf("state is damaged: run waybill check: %w", err)})
+		panic(ioFailure{fmt.Errorf("state is damaged: restore the node from a backup or from its peers: %w", err)})
 	}
 	return v
 }

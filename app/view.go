@@ -191,7 +191,7 @@ func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Re
 // decodeTrailValue reads what trailValue wrote.
 func decodeTrailValue(b []byte) (at schemas.Locator, eventTime int64, err error) {
 	if len(b) != schemas.LocatorSize+8 {
-		return at, 0, errors.New("a trail's row is damaged: run waybill check")
+		return at, 0, errors.New("a trail's row is damaged: restore the node from a backup or from its peers")
 	}
 	at, err = schemas.DecodeLocator(b[:schemas.LocatorSize])
 	return at, unsortable(b[schemas.LocatorSize:]), err
@@ -263,7 +263,7 @@ func (v *View) Balances(class string) ([]schemas.Balance, error) {
 		}
 		parts := strings.Split(string(row.Key[1:]), "\x00")
 		if len(parts) != 4 {
-			return nil, fmt.Errorf("a balance's row %q is damaged: run waybill check", row.Key)
+			return nil, fmt.Errorf("a balance's row %q is damaged: restore the node from a backup or from its peers", row.Key)
 		}
 		uom, partner := parts[1], parts[2]
 		value, _, err := v.get(schemas.BalanceKey(class, uom, partner))
