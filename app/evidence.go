@@ -41,9 +41,14 @@ func (v *View) TrailEntries(key schemas.TrailKey) ([]TrailEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	records, err := v.Trail(key, 0, int(head.Count))
-	if err != nil {
-		return nil, err
+	var records []schemas.Record
+	for more := true; more; {
+		page, err := v.Trail(key, uint64(len(records)), int(head.Count))
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, page...)
+		more = len(page) > 0 && uint64(len(records)) < head.Count
 	}
 	if uint64(len(records)) != head.Count {
 		return nil, fmt.Errorf("a trail of %d entries has %d rows: restore the node from a backup or from its peers", head.Count, len(records))

@@ -185,6 +185,18 @@ func TestPagesAreBounded(t *testing.T) {
 		}
 		before = &flagged[len(flagged)-1]
 	}
+	key := schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: full("a")}
+	trail := 0
+	for trail < n {
+		page, err := c.view().Trail(key, uint64(trail), 1000)
+		if err != nil || len(page) == 0 || len(page) > 16 {
+			t.Fatalf("a page of %d records, %v", len(page), err)
+		}
+		trail += len(page)
+	}
+	if entries, err := c.view().TrailEntries(key); err != nil || len(entries) != n || trail != n {
+		t.Errorf("%d entries, %v", len(entries), err)
+	}
 	slices.Reverse(flagged)
 	if !slices.Equal(found, want) || !slices.Equal(flagged, want) {
 		t.Errorf("%d events and %d exceptions are found, %d are there", len(found), len(flagged), len(want))

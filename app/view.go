@@ -165,9 +165,11 @@ func trailLeaf(key schemas.TrailKey) []byte {
 	return schemas.ItemKey(key.Subject)
 }
 
-// Trail returns records of a trail from the n-th, counted from 0, at most limit.
+// Trail returns records of a trail from the n-th, counted from 0, at most limit,
+// and no more than fit a page: one at least, if there is one.
 func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Record, error) {
 	var out []schemas.Record
+	var page page
 	for row, err := range v.at.Rows(trailPrefix(key), trailRow(key, from), false) {
 		if err != nil {
 			return nil, v.answered(fmt.Errorf("reading a trail: %w", err))
@@ -182,6 +184,9 @@ func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Re
 		r, err := v.Record(at)
 		if err != nil {
 			return nil, err
+		}
+		if page.full(&r) {
+			break
 		}
 		out = append(out, r)
 	}
