@@ -132,8 +132,12 @@ func TestShortNames(t *testing.T) {
 		if _, _, err := c.codec.Sign(c.draft("farm", false, list...), c.members["farm"].key); !isFault(err, schemas.TransactionTooLarge) {
 			t.Errorf("signing too much is answered %v", err)
 		}
+		c.block()
+		if _, err := c.app.DryRun("test", "farm", false, list); !isFault(err, schemas.TransactionTooLarge) {
+			t.Errorf("a dry run of too much is answered %v", err)
+		}
 	}
-	res, err := c.app.ProcessProposal(ctx, &abci.RequestProcessProposal{Height: 1, Txs: [][]byte{whole, rest}})
+	res, err := c.app.ProcessProposal(ctx, &abci.RequestProcessProposal{Height: c.height + 1, Txs: [][]byte{whole, rest}})
 	if err != nil || res.Status != abci.ResponseProcessProposal_REJECT {
 		t.Errorf("a block that names too much is answered %v, %v", res.Status, err)
 	}
@@ -142,6 +146,14 @@ func TestShortNames(t *testing.T) {
 		if r := c.submit("farm", false, long[0]); r[0].Code != schemas.OK {
 			t.Errorf("answered %s", answer(r[0]))
 		}
+	}
+	for i := range 3 {
+		c.submit("farm", false, naming(t, 0, 18_000-i-1, 1000))
+	}
+	name := long[0].Skeleton.EPCs[0]
+	tr, err := c.view().Trace(ctx, schemas.TraceQuery{ID: name, Direction: schemas.Both, MaxDepth: 3, MaxEvents: 100})
+	if err != nil || !tr.Truncated {
+		t.Errorf("a trace of too much is answered %d events, truncated %t, %v", len(tr.Events), tr.Truncated, err)
 	}
 }
 

@@ -151,7 +151,7 @@ func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Has
 			return nil, id, nil, err
 		}
 		skeleton := e.Skeleton.Append(nil)
-		if weight = weight.Plus(e.weight(len(skeleton))); weight.Check() != nil {
+		if weight = weight.Plus(e.Weight(len(skeleton))); weight.Check() != nil {
 			return nil, id, nil, weight.Check()
 		}
 		digest := Digest(d.ChainID, d.Partner, KindEvent, skeleton, bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
@@ -410,7 +410,7 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope) error {
 			return err
 		}
 		m.Skeleton = event.Skeleton.Append(nil)
-		if t.Weight = t.Weight.Plus(event.weight(len(m.Skeleton))); t.Weight.Check() != nil {
+		if t.Weight = t.Weight.Plus(event.Weight(len(m.Skeleton))); t.Weight.Check() != nil {
 			return t.Weight.Check()
 		}
 		m.BodyRoot = bodyRoot(EventSecret(e.Bodies.Secret, i), event.Members)

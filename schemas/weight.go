@@ -40,8 +40,8 @@ func (w Weight) Check() error {
 	return &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf(what, n, most)}
 }
 
-// weight is an event's, whose skeleton has so many bytes.
-func (e *Event) weight(skeleton int) Weight {
+// Weight is that of an event whose skeleton has so many bytes.
+func (e *Event) Weight(skeleton int) Weight {
 	s := &e.Skeleton
 	return Weight{len(s.EPCs) + len(s.OutputEPCs) + len(s.Quantities) + len(s.OutputQuantities), len(e.Members), skeleton}
 }
