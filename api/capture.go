@@ -109,11 +109,9 @@ func jsonAnswer(status int, location string, v any) (*answer, error) {
 func (g *Gateway) await(r *http.Request, s *submission) (*answer, error) {
 	patience := time.NewTimer(g.limits.Acknowledge)
 	defer patience.Stop()
-	select {
-	case <-s.accepted:
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
-	}
+	// Not even a client that went away ends this: until the disk has it, its
+	// idempotency key is held by nothing but this call.
+	<-s.accepted
 	if s.refused != nil {
 		return nil, s.refused
 	}

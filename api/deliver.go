@@ -83,7 +83,9 @@ func (o *outbox) deliver(e *entry) (*outcome, error) {
 				}
 				return &outcome{fault: refusal}, nil
 			}
-			if err := o.renew(e); err != nil {
+			if err := o.renew(e); errors.As(err, &refusal) {
+				return &outcome{fault: refusal}, nil // the old bytes are void, and there can be no others
+			} else if err != nil {
 				return nil, err
 			}
 			attempt = -1
@@ -96,10 +98,13 @@ func (o *outbox) deliver(e *entry) (*outcome, error) {
 // send broadcasts an entry's bytes.
 func (o *outbox) send(e *entry) (err error) {
 	if e.parcel == nil {
+		if o.line.waiting() > 0 {
+			e.raw = nil // it is read again when its turn comes: memory is for others
+		}
 		e.parcel, err = o.line.send(o.ctx, o.loader(e), &e.sent)
 	}
 	if e.parcel != nil {
-		e.raw = nil // others wait before it: it is read again when its turn comes
+		e.raw = nil
 		err = o.line.await(o.ctx, e.parcel)
 		e.parcel = nil
 	}
@@ -123,7 +128,7 @@ func (o *outbox) loader(e *entry) func() ([]byte, error) {
 
 // await waits for the outcome, longer at each attempt.
 func (o *outbox) await(e *entry, attempt int) (*schemas.Receipt, error) {
-	patience := time.Second << min(attempt, 4)
+	patience := 2 * time.Second << min(attempt, 5)
 	ctx, cancel := context.WithTimeout(o.ctx, patience)
 	defer cancel()
 	receipt, err := o.ledger.Await(ctx, e.Transaction, e.Expiry)
@@ -153,7 +158,9 @@ func (o *outbox) refused(e *entry, why *schemas.Fault) (*outcome, error) {
 	changes := local.DeleteEntry(e.ID)
 	for i, p := range e.Parts {
 		signed, err := o.sign(e.Actor, false, events[i:i+1])
-		if err != nil {
+		if errors.As(err, &why) {
+			return &outcome{fault: why}, nil
+		} else if err != nil {
 			return nil, err
 		}
 		one := newEntry(p.Job, e.Actor, false, signed)
@@ -164,7 +171,8 @@ func (o *outbox) refused(e *entry, why *schemas.Fault) (*outcome, error) {
 	if err := o.store.Commit(changes...); err != nil {
 		return nil, err
 	}
-	o.size.Add(int64(len(alone) - 1))
+	o.count(alone, 1)
+	o.count([]*entry{e}, -1)
 	for _, one := range alone {
 		o.work.Go(func() { o.carry([]*entry{one}) })
 	}
@@ -183,10 +191,11 @@ func (o *outbox) renew(e *entry) error {
 		return err
 	}
 	next := e.Entry
-	next.Transaction, next.Expiry = signed.ID, signed.Expiry
+	next.Transaction, next.Expiry, next.Size = signed.ID, signed.Expiry, len(signed.Raw)
 	if err := o.store.Commit(local.PutEntry(&next, signed.Raw)...); err != nil {
 		return err
 	}
+	o.bytes.Add(int64(next.Size - e.Size))
 	e.Entry, e.raw, e.sent = next, signed.Raw, false
 	o.signed.Add(1)
 	o.log.Info("signed again after expiry", slog.String("entry", e.ID), slog.Int64("expiry", e.Expiry))
@@ -236,5 +245,5 @@ func transient(err error) bool {
 }
 
 func newEntry(id, actor string, atomic bool, s Signed) *entry {
-	return &entry{Entry: local.Entry{ID: id, Actor: actor, Atomic: atomic, Transaction: s.ID, Expiry: s.Expiry}, raw: s.Raw, chunk: -1}
+	return &entry{Entry: local.Entry{ID: id, Actor: actor, Atomic: atomic, Transaction: s.ID, Expiry: s.Expiry, Size: len(s.Raw)}, raw: s.Raw, chunk: -1}
 }

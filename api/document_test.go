@@ -169,7 +169,7 @@ func TestDocumentLimits(t *testing.T) {
 // proceed the same document is split, and only an event that fits none is left out.
 func TestRollbackFitsOneTransaction(t *testing.T) {
 	limits := defaults()
-	limits.CaptureBytes, limits.ChunkBytes = 40<<20, 8<<20
+	limits.ChunkBytes = 8 << 20
 	h := newHarness(t, limits)
 	noise := func(n int) string { return `"ex:noise":"` + url.PathEscape(string(random(n))) + `"` }
 	var events []string

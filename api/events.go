@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -55,7 +56,7 @@ func (g *Gateway) getEvents(w http.ResponseWriter, r *http.Request) {
 		if at.MaxHeight == 0 {
 			at.MaxHeight = view.Height()
 		}
-		records, more, err := view.Events(r.Context(), at)
+		records, more, err := page(r.Context(), view, at)
 		if err != nil {
 			return err
 		}
@@ -76,6 +77,32 @@ func (g *Gateway) getEvents(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("nextPageToken", token)
 	}
 	writeBody(w, http.StatusOK, typeJSON, body)
+}
+
+// Bounds of one page, so that a request's memory is bounded whatever the events.
+const (
+	stepEvents = 64       // read at a time
+	pageBytes  = 16 << 20 // of bodies; a page may end early
+)
+
+// page reads a page of a query in steps.
+func page(ctx context.Context, view View, q schemas.EventQuery) (records []schemas.Record, more bool, err error) {
+	limit, bytes := q.Limit, 0
+	for more = true; more && len(records) < limit && bytes < pageBytes; {
+		var step []schemas.Record
+		q.Limit = min(limit-len(records), stepEvents)
+		if step, more, err = view.Events(ctx, q); err != nil {
+			return nil, false, err
+		}
+		for i := range step {
+			bytes += len(step[i].Body)
+		}
+		if records = append(records, step...); len(records) > 0 {
+			last := records[len(records)-1]
+			q.After, q.AfterTime = &last.Locator, last.Skeleton.EventTime
+		}
+	}
+	return records, more, nil
 }
 
 // pagedQuery reads an event query with its page.
@@ -107,6 +134,9 @@ func (g *Gateway) getEvent(w http.ResponseWriter, r *http.Request) {
 	var id string
 	if err == nil {
 		id, err = segment(r, "eventID")
+	}
+	if err == nil && !printable(id) {
+		err = fault(schemas.NotFound, "no event has such an id")
 	}
 	var body []byte
 	if err == nil {

@@ -38,8 +38,10 @@ type Limits struct {
 	ChunkBytes      int           `validate:"min=1024,max=8388608"`           // bytes of their bodies
 	Acknowledge     time.Duration `validate:"min=1ms,max=1m"`                 // how long a write waits for its outcome
 	Outbox          int           `validate:"min=1"`                          // transactions that wait for the ledger
+	OutboxBytes     int64         `validate:"min=1048576"`                    // bytes of these
 	InFlight        int           `validate:"min=1"`                          // writes that are worked on
 	InFlightBytes   int64         `validate:"min=1048576"`                    // bytes of their bodies
+	ReadTime        time.Duration `validate:"min=1ms,max=1m"`                 // how long a read may take
 	Reads           int           `validate:"min=1"`                          // reads that are worked on
 	Rate            float64       `validate:"gt=0"`                           // requests a second and API key
 	Burst           float64       `validate:"gte=1"`                          // requests that may come at once
@@ -58,7 +60,7 @@ func (l Limits) withDefaults() Limits {
 		field *int
 		value int
 	}{{&l.CaptureEvents, schemas.MaxMessages}, {&l.ChunkEvents, 500}, {&l.ChunkBytes, 1 << 20}, {&l.Outbox, 20000}, {&l.InFlight, 4096},
-		{&l.Reads, 256}, {&l.URI, 8192}, {&l.TraceEvents, 5000}, {&l.IdempotencyKeys, 2000000}, {&l.Gather, 100}} {
+		{&l.Reads, 128}, {&l.URI, 8192}, {&l.TraceEvents, 2000}, {&l.IdempotencyKeys, 2000000}, {&l.Gather, 100}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -66,7 +68,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		field *int64
 		value int64
-	}{{&l.CaptureBytes, 8 << 20}, {&l.EventBytes, 1 << 20}, {&l.InFlightBytes, 128 << 20}} {
+	}{{&l.CaptureBytes, 8 << 20}, {&l.EventBytes, 1 << 20}, {&l.InFlightBytes, 128 << 20}, {&l.OutboxBytes, 1 << 30}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -75,7 +77,7 @@ func (l Limits) withDefaults() Limits {
 		field *time.Duration
 		value time.Duration
 	}{{&l.Acknowledge, 10 * time.Second}, {&l.Retention, 7 * 24 * time.Hour}, {&l.GatherTime, 5 * time.Millisecond},
-		{&l.Retry, 250 * time.Millisecond}, {&l.MaxRetry, 5 * time.Second}} {
+		{&l.ReadTime, 20 * time.Second}, {&l.Retry, 250 * time.Millisecond}, {&l.MaxRetry, 5 * time.Second}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -118,6 +120,9 @@ func New(cfg Config) (*Gateway, error) {
 	check := validator.New(validator.WithRequiredStructEnabled())
 	if err := check.Struct(cfg); err != nil {
 		return nil, fmt.Errorf("checking the gateway's settings: %w", err)
+	}
+	if l := cfg.Limits; l.InFlightBytes < weight*max(l.CaptureBytes, l.EventBytes, schemas.MaxDeclared) {
+		return nil, fmt.Errorf("checking the gateway's settings: InFlightBytes: %d is less than %d times the largest body", l.InFlightBytes, weight)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -6,9 +6,6 @@ import (
 	"testing"
 	"time"
 
-	dbm "github.com/cosmos/cosmos-db"
-
-	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -241,8 +238,3 @@ func TestOutcomeLost(t *testing.T) {
 		}
 	}
 }
-
-var (
-	_ dbm.DB     = (*slowDB)(nil)
-	_ api.Ledger = (*fakeLedger)(nil)
-)

@@ -45,33 +45,34 @@ type Class struct {
 }
 
 // subject reads the identifier in a path, in any of its forms.
-func subject(r *http.Request) (id string, class bool, err error) {
+func subject(r *http.Request) (schemas.Identifier, error) {
 	text, err := segment(r, "id")
 	if err != nil {
-		return "", false, err
+		return schemas.Identifier{}, err
 	}
-	canonical, scheme, err := schemas.Canonical(text)
+	id, err := schemas.ParseIdentifier(text)
 	if err != nil {
-		return "", false, fault(schemas.BadIdentifier, clip(text)+": "+faultOf(err).Detail)
+		f := faultOf(err)
+		return id, fault(f.Code, clip(text)+": "+f.Detail)
 	}
-	return canonical, scheme.Class(), nil
+	return id, nil
 }
 
 // getItem answers an item's state, or a class's balances.
 func (g *Gateway) getItem(w http.ResponseWriter, r *http.Request) {
 	_, err := parameters(r)
-	var id string
-	var class bool
+	var id schemas.Identifier
 	if err == nil {
-		id, class, err = subject(r)
+		id, err = subject(r)
 	}
 	var out any
 	if err == nil {
 		err = g.read(func(view View) error {
-			if class {
-				out, err = classOf(view, id)
+			if id.Scheme().Class() {
+				out, err = classOf(view, id.String())
 			} else {
-				out, err = itemOf(view, id)
+				urn, _ := id.URN()
+				out, err = itemOf(view, id.String(), urn)
 			}
 			return err
 		})
@@ -83,7 +84,7 @@ func (g *Gateway) getItem(w http.ResponseWriter, r *http.Request) {
 	g.writeJSON(w, r, http.StatusOK, out)
 }
 
-func itemOf(view View, id string) (*Item, error) {
+func itemOf(view View, id, urn string) (*Item, error) {
 	s, err := view.Item(id)
 	if err != nil {
 		return nil, err
@@ -91,12 +92,9 @@ func itemOf(view View, id string) (*Item, error) {
 	if s == nil {
 		return nil, fault(schemas.NotFound, "the ledger has no record of "+clip(id))
 	}
-	out := &Item{ID: id, Custodian: s.Custodian, Parent: s.Parent, Disposition: s.Disposition, Ended: s.Ended,
+	out := &Item{ID: id, URN: urn, Custodian: s.Custodian, Parent: s.Parent, Disposition: s.Disposition, Ended: s.Ended,
 		Events: s.Custody.Count, Observations: s.Observations.Count, Head: s.Custody.Root.String(), ObservedHead: s.Observations.Root.String(),
 		Height: view.Height(), Time: view.Time()}
-	if parsed, err := schemas.ParseIdentifier(id); err == nil {
-		out.URN, _ = parsed.URN()
-	}
 	if s.Offer != nil {
 		o := offerOf(s.Offer)
 		out.Offer = &o
@@ -132,13 +130,13 @@ func classOf(view View, id string) (*Class, error) {
 // getBundle answers the proof of an item's trails, or of its absence.
 func (g *Gateway) getBundle(w http.ResponseWriter, r *http.Request) {
 	_, err := parameters(r)
-	var id string
+	var id schemas.Identifier
 	if err == nil {
-		id, _, err = subject(r)
+		id, err = subject(r)
 	}
 	var bundle []byte
 	if err == nil {
-		bundle, err = g.ledger.Bundle(r.Context(), id)
+		bundle, err = g.ledger.Bundle(r.Context(), id.String())
 	}
 	if err != nil {
 		g.fail(w, r, err)

@@ -75,7 +75,7 @@ func (o *outbox) finish(e *entry, out *outcome, last bool) error {
 	} else {
 		o.store.Later(changes...) // if it is lost, the ledger is asked again
 	}
-	o.size.Add(-1)
+	o.count([]*entry{e}, -1)
 	if e.chunk >= 0 && !last {
 		return nil
 	}
@@ -153,6 +153,8 @@ func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (local.Change, e
 	if out.receipt != nil {
 		c.Transaction, c.Committed = out.receipt.Transaction, true
 		j.Errors = append(j.Errors, refusals(j, c, out.receipt)...)
+	} else if j.Behaviour == rollback {
+		j.Errors = append(j.Errors, local.JobError{Pointer: out.fault.Pointer, Code: out.fault.Code, Detail: out.fault.Detail})
 	} else {
 		for i := range c.Count {
 			j.Errors = append(j.Errors, local.JobError{Pointer: pointerOf(j.Base, c.Event(i)), Code: out.fault.Code, Detail: out.fault.Detail})
@@ -179,7 +181,7 @@ func refusals(j *local.Job, c *local.Chunk, r *schemas.Receipt) (out []local.Job
 		if code == schemas.OK || code == schemas.Undone {
 			continue
 		}
-		out = append(out, local.JobError{Pointer: pointerOf(j.Base, c.Event(i)), Code: code, Detail: "event " + r.Events[c.Message+i].EventID + " was refused"})
+		out = append(out, local.JobError{Pointer: pointerOf(j.Base, c.Event(i)), Code: code, Detail: "event " + clip(r.Events[c.Message+i].EventID) + " was refused"})
 	}
 	return out
 }
@@ -289,22 +291,37 @@ func (g *Gateway) listJobs(w http.ResponseWriter, r *http.Request) {
 	if _, ok := local.IDTime(before); err == nil && before != "" && !ok {
 		err = fault(schemas.BadParameter, "nextPageToken is not one of this list")
 	}
-	var jobs []*local.Job
+	list := JobList{Jobs: []Job{}}
 	if err == nil {
-		jobs, err = g.local.Jobs(before, limit+1)
+		list.NextPageToken, err = g.pageOfJobs(before, limit, func(j *local.Job) { list.Jobs = append(list.Jobs, jobOf(j)) })
 	}
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
-	list := JobList{Jobs: []Job{}}
-	if len(jobs) > limit {
-		jobs = jobs[:limit]
-		list.NextPageToken = jobs[limit-1].ID
+	if list.NextPageToken != "" {
 		linkNext(w, r, list.NextPageToken)
 	}
-	for _, j := range jobs {
-		list.Jobs = append(list.Jobs, jobOf(j))
-	}
 	g.writeJSON(w, r, http.StatusOK, list)
+}
+
+// pageErrors is how many errors end a page of jobs early.
+const pageErrors = 5000
+
+// pageOfJobs visits at most limit jobs made before one, newest first, and answers
+// the last of them when others follow.
+func (g *Gateway) pageOfJobs(before string, limit int, visit func(*local.Job)) (next string, err error) {
+	for n, errors := 0, 0; ; {
+		jobs, err := g.local.Jobs(before, 10)
+		if err != nil || len(jobs) == 0 {
+			return "", err
+		}
+		for _, j := range jobs {
+			if n == limit || errors > pageErrors {
+				return before, nil
+			}
+			visit(j)
+			n, errors, before = n+1, errors+len(j.Errors), j.ID
+		}
+	}
 }

@@ -45,13 +45,17 @@ func (m *room) used() (count int, bytes int64) {
 	return m.count, m.bytes
 }
 
+// weight is how many bytes a body takes while it is worked on, for each of its
+// own: as sent, decoded, and signed.
+const weight = 3
+
 // bodySize is the memory that a request's body may take: what it declares, or
 // the limit.
 func bodySize(r *http.Request, limit int64) int64 {
 	if r.ContentLength >= 0 && r.ContentLength < limit {
-		return r.ContentLength
+		return weight * r.ContentLength
 	}
-	return limit
+	return weight * limit
 }
 
 // readBody reads a body of at most limit bytes.

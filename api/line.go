@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
 
 // line is the way of transactions to the ledger. While the ledger takes them,
-// each goes at once. When it does not, they queue, one is tried again and again,
-// and the rest follow in the order in which they came: a ledger that comes back
-// is not met by everybody at once, and what was sent first is applied first.
+// each goes at once. When it does not, they queue, the first is tried again and
+// again, and the rest follow in the order in which they came: a ledger that comes
+// back is not met by everybody at once, and what was sent first is applied first.
 type line struct {
 	ledger   Ledger
 	retry    time.Duration
@@ -89,50 +90,59 @@ func (l *line) try(ctx context.Context, load func() ([]byte, error)) error {
 	return err
 }
 
+// probes is how many of those that wait are tried in one round: a transaction that
+// by itself cannot be taken must not stop the others.
+const probes = 4
+
 // run sends what waits, until the context ends.
 func (l *line) run(ctx context.Context) {
-	wait := l.retry
+	wait, at := l.retry, 0
 	for {
-		p := l.head()
-		if p == nil {
+		p, more := l.at(at)
+		switch {
+		case p == nil && !more:
+			at = 0
 			select {
 			case <-l.ring:
 				continue
 			case <-ctx.Done():
 				return
 			}
-		}
-		err := l.try(ctx, p.load)
-		if errors.Is(err, ErrUnavailable) {
+		case p == nil || at == probes: // none of this round was taken
 			if !pause(ctx, wait) {
 				return
 			}
-			wait = min(2*wait, l.maxRetry)
+			wait, at = min(2*wait, l.maxRetry), 0
+			continue
+		}
+		err := l.try(ctx, p.load)
+		if errors.Is(err, ErrUnavailable) {
+			at++
 			continue
 		}
 		if ctx.Err() != nil {
 			return
 		}
 		wait = l.retry
-		l.pop()
+		l.remove(at)
 		p.done <- err
 	}
 }
 
-func (l *line) head() *parcel {
+// at returns the i-th that waits, nil where there is none, and whether any does.
+func (l *line) at(i int) (p *parcel, any bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.queue) == 0 {
-		return nil
+	if i < len(l.queue) {
+		p = l.queue[i]
 	}
-	return l.queue[0]
+	return p, len(l.queue) > 0
 }
 
-func (l *line) pop() {
+func (l *line) remove(i int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queue[0] = nil
-	l.queue = l.queue[1:]
+	l.queue = slices.Delete(l.queue, i, i+1)
 }
 
 // waiting tells how many transactions wait.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -66,7 +67,11 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 			took := time.Since(began)
 			route := routeOf(r)
 			g.metrics.observe(r.Method, route, out.status, took)
-			g.log.Debug("request", slog.String("request", state.id), slog.String("method", r.Method), slog.String("route", route),
+			level := slog.LevelDebug // of thousands a second only what stands out is worth a line
+			if out.status >= http.StatusBadRequest || took > time.Second {
+				level = slog.LevelInfo
+			}
+			g.log.Log(r.Context(), level, "request", slog.String("request", state.id), slog.String("method", r.Method), slog.String("route", route),
 				slog.Int("status", out.status), slog.Int64("bytes", out.bytes), slog.Duration("took", took), slog.String("key", state.key.ID))
 		}()
 		next.ServeHTTP(out, r)
@@ -96,7 +101,7 @@ func (g *Gateway) target(next http.Handler) http.Handler {
 	})
 }
 
-// reading bounds how many reads are worked on.
+// reading bounds how many reads are worked on, and for how long.
 func (g *Gateway) reading(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		leave, err := g.reads.enter(0)
@@ -105,6 +110,8 @@ func (g *Gateway) reading(next http.Handler) http.Handler {
 			return
 		}
 		defer leave()
-		next.ServeHTTP(w, r)
+		ctx, cancel := context.WithTimeout(r.Context(), g.limits.ReadTime)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

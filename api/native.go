@@ -21,7 +21,9 @@ func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
 	q, err := parameters(r, "partner", "perPage", "nextPageToken")
 	out := Exceptions{Partner: g.cfg.Partner}
 	if p, ok := q["partner"]; ok {
-		out.Partner = p
+		if out.Partner = p; !printable(p) {
+			err = fault(schemas.BadParameter, "partner is a name")
+		}
 	}
 	var limit int
 	if err == nil {
@@ -33,7 +35,7 @@ func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		err = g.read(func(view View) error {
-			records, more, err := view.Exceptions(out.Partner, before, limit)
+			records, more, err := view.Exceptions(out.Partner, before, min(limit, maxRecords))
 			if err != nil {
 				return err
 			}
@@ -96,7 +98,7 @@ func (g *Gateway) postTransaction(w http.ResponseWriter, r *http.Request) {
 			return g.dryTransaction(r, body)
 		}
 		return g.once(r, body, func(res *reservation) (*answer, error) {
-			tx, err := g.outbox.codec.Decode(body)
+			tx, err := g.decode(body)
 			if err != nil {
 				return nil, err
 			}
@@ -113,10 +115,24 @@ func (g *Gateway) postTransaction(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// decode reads a client's transaction, when there is room for what it declares.
+func (g *Gateway) decode(raw []byte) (*schemas.Transaction, error) {
+	size, err := schemas.Measure(raw)
+	if err != nil {
+		return nil, err
+	}
+	leave, err := g.writes.enter(weight * int64(size.Declared))
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return g.outbox.codec.Decode(raw)
+}
+
 // dryTransaction answers what a client's transaction would get. Only the node's
 // own partner's can be told.
 func (g *Gateway) dryTransaction(r *http.Request, body []byte) (*answer, error) {
-	tx, err := g.outbox.codec.Decode(body)
+	tx, err := g.decode(body)
 	if err != nil {
 		return nil, err
 	}

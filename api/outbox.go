@@ -84,6 +84,7 @@ type outbox struct {
 	ctx    context.Context
 	work   sync.WaitGroup
 	size   atomic.Int64 // entries
+	bytes  atomic.Int64 // of their transactions
 	resent atomic.Int64
 	signed atomic.Int64 // again, after expiry
 
@@ -111,14 +112,15 @@ func (o *outbox) start(ctx context.Context) error {
 		if jobs[id] == nil {
 			order = append(order, id)
 		}
-		jobs[id] = append(jobs[id], &entry{Entry: *e, sent: true, chunk: -1})
+		resumed := &entry{Entry: *e, sent: true, chunk: -1}
+		jobs[id] = append(jobs[id], resumed)
+		o.count([]*entry{resumed}, 1)
 	}
 	for _, id := range order {
 		if err := o.resume(jobs[id]); err != nil {
 			return fmt.Errorf("resuming job %s: %w", id, err)
 		}
 	}
-	o.size.Store(int64(len(entries)))
 	if len(entries) > 0 {
 		o.log.Info("resuming the outbox", slog.Int("transactions", len(entries)))
 	}
@@ -139,7 +141,7 @@ func (o *outbox) start(ctx context.Context) error {
 // resume rebuilds who waits for the entries of one job. Whoever asked may have
 // been told of the job, so it is shown.
 func (o *outbox) resume(entries []*entry) error {
-	chunk, document := chunkOf(entries[0].ID)
+	_, document := chunkOf(entries[0].ID)
 	var whole *submission
 	for _, e := range entries {
 		for _, p := range e.Parts {
@@ -164,8 +166,7 @@ func (o *outbox) resume(entries []*entry) error {
 			}
 		}
 		if document {
-			chunk, _ = chunkOf(e.ID)
-			e.chunk = chunk
+			e.chunk, _ = chunkOf(e.ID)
 		}
 	}
 	return nil
@@ -190,13 +191,16 @@ func (o *outbox) find(job string) *submission {
 // synced batch, and carries them to their outcome in order. When it returns an
 // error nothing was accepted, and everybody who waits was told.
 func (o *outbox) accept(entries []*entry, more ...local.Change) error {
-	err := o.admit(len(entries))
+	err := o.admit(entries)
 	if err == nil {
 		defer o.work.Done()
 		err = o.store.Commit(o.reserve(entries, more)...)
 		if err != nil {
 			o.forget(entries)
 		}
+	}
+	for _, e := range entries[1:] {
+		e.raw = nil // they wait for the first; until then the disk has them
 	}
 	for _, s := range waiters(entries) {
 		if err != nil {
@@ -212,18 +216,26 @@ func (o *outbox) accept(entries []*entry, more ...local.Change) error {
 }
 
 // admit counts entries in, within the bound. The caller ends one unit of work.
-func (o *outbox) admit(n int) error {
+func (o *outbox) admit(entries []*entry) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case !o.ready || o.ctx.Err() != nil:
 		return fmt.Errorf("the gateway is starting or stopping: %w", ErrUnavailable)
-	case o.size.Load()+int64(n) > int64(o.limits.Outbox):
-		return fault(schemas.Overloaded, fmt.Sprintf("%d transactions wait for the ledger, %d may", o.size.Load(), o.limits.Outbox))
+	case o.size.Load()+int64(len(entries)) > int64(o.limits.Outbox), o.bytes.Load() >= o.limits.OutboxBytes:
+		return fault(schemas.Overloaded, fmt.Sprintf("%d transactions of %d bytes wait for the ledger", o.size.Load(), o.bytes.Load()))
 	}
-	o.size.Add(int64(n))
+	o.count(entries, 1)
 	o.work.Add(1) // so that close waits for what is being accepted
 	return nil
+}
+
+// count adds entries to what is held, or takes them from it.
+func (o *outbox) count(entries []*entry, sign int64) {
+	for _, e := range entries {
+		o.size.Add(sign)
+		o.bytes.Add(sign * int64(e.Size))
+	}
 }
 
 // reserve lists what makes entries durable.
@@ -245,7 +257,7 @@ func (o *outbox) reserve(entries []*entry, changes []local.Change) []local.Chang
 // forget undoes reserve in memory. Whether the disk has the entries nobody knows
 // after a failed write: the next start finds out, and goes on with them.
 func (o *outbox) forget(entries []*entry) {
-	o.size.Add(-int64(len(entries)))
+	o.count(entries, -1)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, s := range waiters(entries) {

@@ -117,10 +117,14 @@ func TestRefusedFinally(t *testing.T) {
 	h.ledger.set(func() { h.ledger.refuse = refuse })
 	h.do("POST", "/epcis/v2/events", event(1)).problem(t, 400, "key_not_valid")
 	j := h.job(h.do("POST", "/epcis/v2/capture", document(event(2))).want(t, 202).header.Get("Location"))
-	if j.Success || len(j.Errors) != 1 || j.Errors[0].Code != schemas.KeyNotValid || j.Errors[0].Pointer != "/epcisBody/eventList/0" {
+	if j.Success || len(j.Errors) != 1 || j.Errors[0].Code != schemas.KeyNotValid || j.Errors[0].Pointer != "" {
 		t.Fatalf("job: %+v", j)
 	}
 
+	j = h.job(h.do("POST", "/epcis/v2/capture", document(event(2), event(3)), behaviour, "proceed").want(t, 202).header.Get("Location"))
+	if codes(j) != "0:key_not_valid 1:key_not_valid" {
+		t.Fatalf("job: %+v", j)
+	}
 	h.stop()
 	h.limits = hasty()
 	h.start()
@@ -158,6 +162,44 @@ func TestOneFaultRefusesNobodyElse(t *testing.T) {
 	}
 	if n := h.ledger.count(); n != 7 {
 		t.Fatalf("%d events recorded", n)
+	}
+}
+
+// TestOneStopsNoOther: a transaction that by itself cannot be taken, again and
+// again, does not hold up those behind it.
+func TestOneStopsNoOther(t *testing.T) {
+	limits := hasty()
+	limits.Gather = 1
+	h := newHarness(t, limits)
+	h.ledger.set(func() {
+		h.ledger.refuse = func(tx *schemas.Transaction) *schemas.Fault {
+			if strings.Contains(string(tx.Messages[0].Event.Body), "9521234.054321.1\"") {
+				return &schemas.Fault{Code: schemas.Overloaded}
+			}
+			return nil
+		}
+	})
+	stuck := h.do("POST", "/epcis/v2/events", event(1)).want(t, 202).header.Get("Location")
+	for i := range 3 {
+		h.do("POST", "/epcis/v2/events", event(2+i))
+	}
+	eventually(t, "the others are recorded", func() bool { return h.ledger.count() == 3 })
+	h.ledger.restore()
+	if j := h.job(stuck); !j.Success {
+		t.Fatalf("job: %+v", j)
+	}
+}
+
+// TestNothingToSignAgain: what expired and cannot be signed again has a final
+// outcome, too.
+func TestNothingToSignAgain(t *testing.T) {
+	h := newHarness(t, hasty())
+	h.ledger.set(func() { h.ledger.quorum = false })
+	location := h.do("POST", "/epcis/v2/events", event(1)).want(t, 202).header.Get("Location")
+	h.ledger.set(func() { h.ledger.signErr = &schemas.Fault{Code: schemas.UnknownKey, Detail: "gone"} })
+	h.ledger.pass(h.ledger.life + 1)
+	if j := h.job(location); j.Success || len(j.Errors) != 1 || j.Errors[0].Code != schemas.UnknownKey {
+		t.Fatalf("job: %+v", j)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 const (
 	defaultPage = 30
 	maxPage     = 1000
+	maxRecords  = 100 // of native lists, whose records carry their events
 	maxList     = 500 // alternatives of one parameter
 )
 
@@ -93,7 +94,7 @@ func eventQuery(q map[string]string) (schemas.EventQuery, error) {
 		{"MATCH_epc", &out.MatchEPC, canonical},
 		{"MATCH_anyEPC", &out.MatchAnyEPC, canonical},
 		{"MATCH_epcClass", &out.MatchEPCClass, canonical},
-		{"EQ_eventID", &out.EventIDs, func(s string) (string, error) { return s, nil }},
+		{"EQ_eventID", &out.EventIDs, eventID},
 	} {
 		if err := list(q, p.name, p.to, p.read); err != nil {
 			return out, err
@@ -158,6 +159,20 @@ func list[T comparable](q map[string]string, name string, to *[]T, read func(str
 		}
 	}
 	return nil
+}
+
+// printable reports whether a text has neither control characters nor blanks, as
+// no URI and no name has: what separates parts of the ledger's keys must not come
+// from outside.
+func printable(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f }) < 0
+}
+
+func eventID(s string) (string, error) {
+	if !printable(s) {
+		return "", fault(schemas.BadParameter, "no URI")
+	}
+	return s, nil
 }
 
 func canonical(s string) (string, error) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -62,6 +63,10 @@ func faultOf(err error) *schemas.Fault {
 	switch {
 	case errors.As(err, &f):
 		return f
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault(schemas.Overloaded, "it took too long: ask for less")
+	case errors.Is(err, context.Canceled):
+		return fault(schemas.Unavailable, "the request was given up")
 	case errors.Is(err, ErrUnavailable):
 		return fault(schemas.Unavailable, "the node cannot take this now")
 	default:

@@ -83,7 +83,7 @@ func TestEventQuery(t *testing.T) {
 	}
 	for _, query := range []string{"EQ_nonsense=1", "eventType=Event", "EQ_action=KEEP", "GE_eventTime=yesterday", "GE_eventTime=0001-01-01T00:00:00Z",
 		"perPage=0", "perPage=1001", "perPage=x", "EQ_bizStep=dancing", "EQ_bizStep=", "EQ_action=ADD%7C", "EQ_action=ADD&EQ_action=OBSERVE",
-		"MATCH_epc=urn:epc:id:sgtin:95.1.1", "orderBy=place", "orderDirection=asc", "nextPageToken=xyz", "nextPageToken=AAAA", "%zz=1", "a;b=1",
+		"MATCH_epc=urn:epc:id:sgtin:95.1.1", "EQ_eventID=a%00b", "orderBy=place", "orderDirection=asc", "nextPageToken=xyz", "nextPageToken=AAAA", "%zz=1", "a;b=1",
 		"EQ_eventID=" + strings.Repeat("x%7C", 500) + "x"} {
 		if p := h.do("GET", "/epcis/v2/events?"+query, "").problem(t, 400, "bad_parameter"); p["type"] != "epcisException:QueryParameterException" {
 			t.Errorf("%s: %v", query, p["type"])
@@ -139,6 +139,27 @@ func TestPageTokenIsBound(t *testing.T) {
 	h.do("GET", "/epcis/v2/events?EQ_action=OBSERVE&nextPageToken="+token, "").want(t, 200)
 	h.do("GET", "/epcis/v2/events?EQ_action=ADD&nextPageToken="+token, "").problem(t, 400, "bad_parameter")
 	h.do("GET", "/epcis/v2/events?nextPageToken="+token, "").problem(t, 400, "bad_parameter")
+}
+
+// TestLongPage: a page of more events than are read at a time has them all, once.
+func TestLongPage(t *testing.T) {
+	h := newHarness(t, defaults())
+	var events []string
+	for i := range 200 {
+		events = append(events, event(i))
+	}
+	h.job(h.do("POST", "/epcis/v2/capture", document(events...)).want(t, 202).header.Get("Location"))
+	for _, query := range []string{"perPage=1000", "perPage=1000&orderBy=recordTime", "perPage=200&orderDirection=ASC"} {
+		r := h.do("GET", "/epcis/v2/events?"+query, "").want(t, 200)
+		got := strings.Fields(serials(eventList(t, r)))
+		slices.Sort(got)
+		if len(slices.Compact(got)) != 200 || r.header.Get("Link") != "" {
+			t.Fatalf("%s: %d events, link %q", query, len(got), r.header.Get("Link"))
+		}
+	}
+	if r := h.do("GET", "/epcis/v2/events?perPage=199", "").want(t, 200); len(eventList(t, r)) != 199 || r.header.Get("Link") == "" {
+		t.Fatal("a page of 199 of 200")
+	}
 }
 
 func TestViewThatAlwaysExpires(t *testing.T) {

@@ -267,7 +267,7 @@ func TestItems(t *testing.T) {
 	link := "https://id.gs1.org/01/09521234543213/21/1"
 	for _, form := range []string{itemURN, link, "https://example.com/01/09521234543213/21/1"} {
 		item := into[api.Item](t, h.do("GET", "/api/v1/items/"+url.PathEscape(form), "").want(t, 200))
-		if item.ID != link || item.Custodian != "acme-farms" || item.Events != 1 || item.Observations != 2 || item.Head == "" || item.Height != 4 || item.Disposition != "active" {
+		if item.ID != link || item.Custodian != "acme-farms" || item.Events != 1 || item.Observations != 2 || item.Head == "" || item.Height != 4 || item.Disposition != "active" || (form == itemURN) != (item.URN == itemURN) {
 			t.Fatalf("%s: %+v", form, item)
 		}
 	}
@@ -355,5 +355,8 @@ func TestNativeReads(t *testing.T) {
 	if e := into[api.Exceptions](t, h.do("GET", "/api/v1/exceptions?partner=other", "").want(t, 200)); len(e.Records) != 0 {
 		t.Fatalf("another's exceptions: %+v", e)
 	}
-	h.do("GET", "/api/v1/exceptions?nextPageToken=%0A", "").problem(t, 400, "bad_parameter")
+	for _, q := range []string{"nextPageToken=%0A", "nextPageToken=AQ", "partner=a%00b"} {
+		h.do("GET", "/api/v1/exceptions?"+q, "").problem(t, 400, "bad_parameter")
+	}
+	h.do("GET", "/epcis/v2/events/a%00b", "").problem(t, 404, "not_found")
 }

@@ -19,7 +19,9 @@ func (g *Gateway) getTrace(w http.ResponseWriter, r *http.Request) {
 	q, err := parameters(r, "direction", "maxDepth")
 	query := schemas.TraceQuery{MaxEvents: g.limits.TraceEvents}
 	if err == nil {
-		query.ID, _, err = subject(r)
+		var id schemas.Identifier
+		id, err = subject(r)
+		query.ID = id.String()
 	}
 	if err == nil {
 		query.Direction, err = direction(q)

@@ -69,12 +69,11 @@ func recordsOf(records []schemas.Record) ([]Record, error) {
 // getTrail answers the records of an item or class, oldest first, page by page.
 func (g *Gateway) getTrail(w http.ResponseWriter, r *http.Request) {
 	q, err := parameters(r, "perPage", "nextPageToken")
-	var id string
-	var class bool
+	var id schemas.Identifier
 	var limit int
 	var from trailToken
 	if err == nil {
-		id, class, err = subject(r)
+		id, err = subject(r)
 	}
 	if err == nil {
 		limit, err = perPage(q)
@@ -82,14 +81,14 @@ func (g *Gateway) getTrail(w http.ResponseWriter, r *http.Request) {
 	if text, ok := q["nextPageToken"]; err == nil && ok {
 		from, err = parseTrailToken(text)
 	}
-	out := Trail{ID: id}
+	out := Trail{ID: id.String()}
 	if err == nil {
 		err = g.read(func(view View) error {
 			out.Height = view.Height()
-			if class {
-				return out.readClass(view, from, limit)
+			if id.Scheme().Class() {
+				return out.readClass(view, from, min(limit, maxRecords))
 			}
-			return out.readItem(view, from, limit)
+			return out.readItem(view, from, min(limit, maxRecords))
 		})
 	}
 	if err != nil {

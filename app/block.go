@@ -112,7 +112,7 @@ func (b *block) appendActivity(tx *schemas.Transaction, position uint32, results
 	for i := range tx.Messages {
 		m := &tx.Messages[i]
 		at := schemas.Locator{Height: b.height, Position: position, Index: uint32(i)}
-		b.led.PutRow(trailRow(key, r.trail.Count), trailValue(at, m.Event.Skeleton.EventTime))
+		b.led.Emit(trailRow(key, r.trail.Count), trailValue(at, m.Event.Skeleton.EventTime))
 		r.trail.append(schemas.Entry(key, m.Digest, tx.ID, at, &results[i]))
 	}
 	for _, entry := range b.registered {
@@ -142,7 +142,7 @@ func (b *block) anchor() {
 	height := int64(binary.BigEndian.Uint64(pending))
 	_, aside := b.get(schemas.AccumulatorKey())
 	l := readLog(aside)
-	b.led.PutRow(accumulatorRow(l.Count), pending)
+	b.led.Emit(accumulatorRow(l.Count), pending)
 	l.append(schemas.AnchorEntry(height, pending[8:]))
 	b.led.Set(schemas.AccumulatorKey(), schemas.SingleHead(l.head()), l.AppendTo(nil))
 	b.led.DeleteRow(anchorRow())

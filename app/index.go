@@ -94,7 +94,7 @@ func sortable(t int64) []byte { return be64(t ^ math.MinInt64) }
 func unsortable(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) ^ math.MinInt64 }
 
 func (m *message) putTrailRow(key schemas.TrailKey, n uint64) {
-	m.led.PutRow(trailRow(key, n), trailValue(m.at, m.event.EventTime))
+	m.led.Emit(trailRow(key, n), trailValue(m.at, m.event.EventTime))
 }
 
 // sketch is what the index keeps of an event beside its place, so that most
@@ -125,7 +125,7 @@ func (m *message) indexEvent() {
 	e := m.event
 	when := m.at.Append(append(make([]byte, 0, 8+schemas.LocatorSize), sortable(e.EventTime)...))
 	s := sketchOf(e, m.msg.Event.BizLocation, m.msg.Event.ReadPoint)
-	m.led.PutRow(append(append(make([]byte, 0, 1+len(when)), rowTime), when...), s[:])
+	m.led.Emit(append(append(make([]byte, 0, 1+len(when)), rowTime), when...), s[:])
 	parent := e.ParentID
 	if m.parent() != "" {
 		parent = ""
@@ -139,23 +139,23 @@ func (m *message) indexEvent() {
 		{fieldBizLocation, m.msg.Event.BizLocation}, {fieldReadPoint, m.msg.Event.ReadPoint},
 	} {
 		if f.value != "" {
-			m.led.PutRow(append(fieldPrefix(f.field, f.value), when...), s[:])
+			m.led.Emit(append(fieldPrefix(f.field, f.value), when...), s[:])
 		}
 	}
 	if e.Type != schemas.TransformationEvent {
 		for _, q := range e.Quantities {
-			m.led.PutRow(append(fieldPrefix(fieldClass, q.Class), when...), s[:])
+			m.led.Emit(append(fieldPrefix(fieldClass, q.Class), when...), s[:])
 		}
 	}
 	if e.Declaration != nil {
-		m.led.PutRow(m.at.Append(rowKey(rowDeclared, m.msg.EventIDOf())), present)
+		m.led.Emit(m.at.Append(rowKey(rowDeclared, m.msg.EventIDOf())), present)
 	}
 	if len(m.result.Flags) == 0 {
 		return
 	}
-	m.led.PutRow(m.at.Append(rowKey(rowException, m.partner)), present)
+	m.led.Emit(m.at.Append(rowKey(rowException, m.partner)), present)
 	for _, p := range m.parties.list {
-		m.led.PutRow(m.at.Append(rowKey(rowException, p)), present)
+		m.led.Emit(m.at.Append(rowKey(rowException, p)), present)
 	}
 }
 

@@ -48,7 +48,7 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, recorded []txReco
 		if err != nil {
 			return fmt.Errorf("archiving bodies: %w", err)
 		}
-		b.led.PutRow(txRow(at.Height, at.Position), bodies.Append(records.Append(nil)))
+		b.led.Emit(txRow(at.Height, at.Position), bodies.Append(records.Append(nil)))
 		b.led.PutRow(transactionRow(r.tx.ID), at.Append(nil)[:12])
 		out.receipts = append(out.receipts, receiptOf(r.tx, at, b.time, r.results))
 	}
@@ -71,7 +71,7 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, recorded []txReco
 		return fmt.Errorf("archiving a block: %w", err)
 	}
 	if out.changed {
-		b.led.PutRow(blockRow(req.Height), ref.Append(be64(b.now())))
+		b.led.Emit(blockRow(req.Height), ref.Append(be64(b.now())))
 	}
 	return nil
 }

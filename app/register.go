@@ -109,7 +109,7 @@ func (m *message) declare(p prior, known bool) {
 	}
 	p.void = true
 	m.led.PutRow(eventRow(m.partner, m.event.EventID), p.encode())
-	m.led.PutRow(voidRow(p.at), m.at.Append(nil))
+	m.led.Emit(voidRow(p.at), m.at.Append(nil))
 	m.registered = append(m.registered, schemas.VoidEntry(p.at, m.at))
 	m.result.Effect = schemas.Applied
 }

@@ -16,6 +16,7 @@ type ledger interface {
 	Set(key, value, aside []byte)
 	Row(key []byte) ([]byte, error)
 	PutRow(key, value []byte)
+	Emit(key, value []byte) // of a row that no rule reads
 	DeleteRow(key []byte)
 	Delete(key []byte)
 	Mark() int

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -51,39 +51,39 @@ type closer struct {
 
 // Start opens everything of a home, brings engine and ledger to one height and
 // begins to serve. version is the program's.
-func Start(ctx context.Context, s Settings, version string, logTo io.Writer) (n *Node, err error) {
+func Start(ctx context.Context, s Settings, version string, logTo io.Writer) (*Node, error) {
+	n := &Node{settings: s, served: make(chan error, 1), failure: make(chan struct{})}
+	if err := n.start(ctx, version, logTo); err != nil {
+		return nil, errors.Join(err, n.Stop())
+	}
+	return n, nil
+}
+
+func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err error) {
+	s := &n.settings
 	if err := s.Check(); err != nil {
-		return nil, err
+		return err
 	}
-	n = &Node{settings: s, served: make(chan error, 1), failure: make(chan struct{})}
-	if n.log, err = newLogger(&s, logTo); err != nil {
-		return nil, err
+	if n.log, err = newLogger(s, logTo); err != nil {
+		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, n.Stop())
-		}
-	}()
 	keys, err := LoadKeys(s.Home)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := checkGenesis(&s, keys); err != nil {
-		return nil, err
+	if err := checkGenesis(s, keys); err != nil {
+		return err
 	}
-	// Both ports are taken first: a conflict should be told before anything starts.
+	// The port is taken first: a conflict should be told before anything starts.
 	rest, err := net.Listen("tcp", s.REST)
 	if err != nil {
-		return nil, fmt.Errorf("listening for the gateway: %w (another program uses the port: choose another with --rest)", err)
+		return fmt.Errorf("listening for the gateway: %w (another program uses the port: choose another with --rest)", err)
 	}
 	n.push("the gateway's listener", ignoreClosed(rest.Close))
 	if err := n.open(ctx, keys, version); err != nil {
-		return nil, err
+		return err
 	}
-	if err := n.serve(rest); err != nil {
-		return nil, err
-	}
-	return n, nil
+	return n.serve(rest)
 }
 
 func (n *Node) push(what string, f func() error) { n.closers = append(n.closers, closer{what, f}) }
@@ -91,7 +91,7 @@ func (n *Node) push(what string, f func() error) { n.closers = append(n.closers,
 // checkGenesis finds what would otherwise be told deep in the engine.
 func checkGenesis(s *Settings, k *Keys) error {
 	doc, err := types.GenesisDocFromFile(GenesisPath(s.Home))
-	if errors.Is(err, os.ErrNotExist) || err != nil && !fileExists(GenesisPath(s.Home)) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is missing: put the network's genesis document there (waybill genesis makes one)", GenesisPath(s.Home))
 	}
 	if err != nil {
@@ -111,11 +111,6 @@ func checkGenesis(s *Settings, k *Keys) error {
 		return nil
 	}
 	return fmt.Errorf("setting partner: the genesis document has no partner %q", s.Partner)
-}
-
-func fileExists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 func (n *Node) open(ctx context.Context, keys *Keys, version string) error {
@@ -165,7 +160,7 @@ func (n *Node) openGateway(registry *prometheus.Registry, version string) error 
 	}
 	n.push("the gateway's store", own.Close)
 	n.gateway, err = api.New(api.Config{Ledger: n.ledger, Local: own, Logger: n.log.With("part", "gateway"),
-		Partner: n.settings.Partner, Version: version, Metrics: registry})
+		Partner: n.settings.Partner, Version: version, Metrics: registry, Limits: api.Limits{Gather: n.settings.GatherEvents}})
 	return err
 }
 

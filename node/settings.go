@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/cometbft/cometbft/p2p"
+
+	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // SettingsFile is the name of the settings in a node's home.
@@ -43,6 +45,7 @@ type Settings struct {
 	PendingBytes   int64    `json:"pending_bytes"`   // bound of transactions that wait for a block
 	PendingCount   int      `json:"pending_count"`   // bound of their number
 	CacheBytes     int      `json:"cache_bytes"`     // decoded transactions that the ledger remembers
+	GatherEvents   int      `json:"gather_events"`   // single events that may share a signature; 1: none do
 }
 
 // DefaultSettings are those of a node in one region's network.
@@ -53,7 +56,7 @@ func DefaultSettings(home string) Settings {
 		Backend: "goleveldb", LogLevel: "info",
 		ProposeTimeout: Duration(500 * time.Millisecond), VoteTimeout: Duration(100 * time.Millisecond),
 		IdleInterval: Duration(5 * time.Second), ExpiryHeights: 1000,
-		PendingBytes: 256 << 20, PendingCount: 20000, CacheBytes: 64 << 20,
+		PendingBytes: 256 << 20, PendingCount: 20000, CacheBytes: 64 << 20, GatherEvents: 100,
 	}
 }
 
@@ -104,6 +107,7 @@ func (s *Settings) Fields() []Setting {
 		{"pending-bytes", "bound of the bytes of waiting transactions", number(&s.PendingBytes)},
 		{"pending-count", "bound of the number of waiting transactions", number(&s.PendingCount)},
 		{"cache-bytes", "bytes of decoded transactions to remember", number(&s.CacheBytes)},
+		{"gather-events", "single events that may share a signature; 1: none do", number(&s.GatherEvents)},
 	}
 }
 
@@ -238,6 +242,7 @@ func (s *Settings) checkBounds(refuse func(setting, format string, args ...any))
 		{"pending_bytes", s.PendingBytes, 8 << 20, 8 << 30},
 		{"pending_count", int64(s.PendingCount), 100, 1 << 20},
 		{"cache_bytes", int64(s.CacheBytes), 1 << 20, 64 << 30},
+		{"gather_events", int64(s.GatherEvents), 1, schemas.MaxMessages},
 	} {
 		if b.value < b.lo || b.value > b.hi {
 			refuse(b.name, "%d is not between %d and %d", b.value, b.lo, b.hi)

@@ -30,11 +30,11 @@ func PutAnswer(key schemas.Hash, a *Answer, isNew bool) []Change {
 	b = schemas.AppendString(b, 5, a.Location)
 	b = schemas.AppendString(b, 6, a.Type)
 	b = schemas.AppendField(b, 7, a.Body)
-	put := []Change{{key: row(rowIdempotency, key[:]), value: b}}
+	age := Change{key: ageRow(a.Made, key), value: []byte{1}}
 	if isNew {
-		put = append(put, Change{key: ageRow(a.Made, key), value: []byte{1}, records: 1})
+		age.records = 1
 	}
-	return put
+	return []Change{{key: row(rowIdempotency, key[:]), value: b}, age}
 }
 
 func ageRow(made time.Time, key schemas.Hash) []byte {

@@ -19,6 +19,7 @@ type Entry struct {
 	Atomic      bool
 	Transaction schemas.Hash
 	Expiry      int64
+	Size        int // bytes of the transaction
 	Parts       []Part
 }
 
@@ -88,7 +89,7 @@ func (s *Store) Raw(id string) ([]byte, error) {
 }
 
 // encode writes 1 client, 2 actor, 3 atomic, 4 transaction, 5 expiry, 6 part
-// (repeated: 1 job, 2 messages, 3 idempotency record).
+// (repeated: 1 job, 2 messages, 3 idempotency record), 7 size.
 func (e *Entry) encode() []byte {
 	var b []byte
 	if e.Client {
@@ -108,7 +109,7 @@ func (e *Entry) encode() []byte {
 		}
 		b = schemas.AppendField(b, 6, v)
 	}
-	return b
+	return schemas.AppendUint(b, 7, uint64(e.Size))
 }
 
 func decodeEntry(id string, b []byte) (*Entry, error) {
@@ -132,9 +133,14 @@ func decodeEntry(id string, b []byte) (*Entry, error) {
 				return nil, err
 			}
 			e.Parts = append(e.Parts, p)
+		case 7:
+			e.Size = int(f.Uint(n, v))
 		default:
 			f.Fail(n, "unknown")
 		}
+	}
+	if f.Err() == nil && len(e.Parts) == 0 {
+		f.Fail(6, "missing")
 	}
 	return e, f.Err()
 }

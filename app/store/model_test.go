@@ -68,7 +68,7 @@ func drawKey(t *rapid.T) string {
 func (m *machine) writes(t *rapid.T, b *store.Block, k *kept, depth int) {
 	for range rapid.IntRange(0, 6).Draw(t, "writes") {
 		key := drawKey(t)
-		switch op := rapid.IntRange(0, 7).Draw(t, "op"); {
+		switch op := rapid.IntRange(0, 8).Draw(t, "op"); {
 		case op < 2:
 			v := [2]string{rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "value"), rapid.SampledFrom([]string{"", "z"}).Draw(t, "aside")}
 			b.Set([]byte(key), []byte(v[0]), []byte(v[1]))
@@ -83,6 +83,10 @@ func (m *machine) writes(t *rapid.T, b *store.Block, k *kept, depth int) {
 		case op == 5:
 			b.DeleteRow([]byte(key))
 			delete(k.rows, key)
+		case op == 8: // under keys that the block itself never reads
+			v := rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "emitted")
+			b.Emit([]byte("e"+key), []byte(v))
+			k.rows["e"+key] = v
 		case op == 6 && depth < 3:
 			inner, mark := k.clone(k.height), b.Mark()
 			m.writes(t, b, &inner, depth+1)

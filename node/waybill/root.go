@@ -64,6 +64,7 @@ func (p *program) root() *cobra.Command {
 Partners run nodes that agree on one history of who held what, when and in
 which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 		SilenceUsage: true, SilenceErrors: true,
+		Args:              cobra.ArbitraryArgs, // a command that is not there is told below, as wrong use
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -80,9 +81,9 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 		}
 		return nil
 	}
-	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.genesisCommand(), p.joinCommand(), p.versionCommand(),
+	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.keyCommand(), p.genesisCommand(), p.joinCommand(), p.versionCommand(),
 		p.statusCommand(), p.captureCommand(), p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(),
-		p.trustCommand(), p.bundleCommand(), p.verifyCommand())
+		p.trustCommand(), p.bundleCommand(), p.verifyCommand(), p.benchCommand())
 	return root
 }
 

@@ -1,0 +1,195 @@
+package api_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// fakeView answers by looking at every record. A view of height -1 has expired.
+type fakeView struct {
+	height  int64
+	now     time.Time
+	records []schemas.Record
+	commits map[schemas.Hash]*commit
+}
+
+var _ api.View = (*fakeView)(nil)
+
+func (v *fakeView) expired() error {
+	if v.height < 0 {
+		return &schemas.Fault{Code: schemas.ViewExpired, Detail: "too old"}
+	}
+	return nil
+}
+
+func (v *fakeView) Height() int64   { return v.height }
+func (v *fakeView) Time() time.Time { return v.now }
+
+func names(r *schemas.Record, id string, anywhere bool) bool {
+	s := r.Skeleton
+	all := s.EPCs
+	if anywhere {
+		all = append(append([]string{s.ParentID}, s.EPCs...), s.OutputEPCs...)
+	}
+	return slices.Contains(all, id)
+}
+
+func (v *fakeView) trail(key schemas.TrailKey) (out []schemas.Record) {
+	for _, r := range v.records {
+		switch key.Kind {
+		case schemas.CustodyTrail:
+			if names(&r, key.Subject, true) && r.Result.Effect == schemas.Applied {
+				out = append(out, r)
+			}
+		case schemas.ObservationTrail:
+			if names(&r, key.Subject, true) && r.Result.Effect != schemas.Applied {
+				out = append(out, r)
+			}
+		case schemas.ClassTrail:
+			if slices.ContainsFunc(r.Skeleton.Quantities, func(q schemas.Quantity) bool { return q.Class == key.Subject }) {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+func (v *fakeView) Item(id string) (*schemas.ItemState, error) {
+	if err := v.expired(); err != nil {
+		return nil, err
+	}
+	s := &schemas.ItemState{ID: id, Custodian: "acme-farms"}
+	s.Custody, _ = v.TrailHead(schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: id})
+	s.Observations, _ = v.TrailHead(schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: id})
+	if s.Custody.Count+s.Observations.Count == 0 {
+		return nil, nil
+	}
+	s.Disposition = "active"
+	return s, nil
+}
+
+// fakePage is what fits the ledger's bound of a page.
+const fakePage = 3
+
+func (v *fakeView) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Record, error) {
+	all := v.trail(key)
+	if from > uint64(len(all)) {
+		return nil, v.expired()
+	}
+	all = all[from:]
+	return all[:min(limit, len(all), fakePage)], v.expired()
+}
+
+func (v *fakeView) TrailHead(key schemas.TrailKey) (schemas.Head, error) {
+	n := len(v.trail(key))
+	if n == 0 {
+		return schemas.Head{}, v.expired()
+	}
+	return schemas.Head{Root: schemas.Sum("fake", binary.AppendUvarint(nil, uint64(n))), Count: uint64(n)}, v.expired()
+}
+
+func (v *fakeView) Balances(class string) ([]schemas.Balance, error) {
+	if len(v.trail(schemas.TrailKey{Kind: schemas.ClassTrail, Subject: class})) == 0 {
+		return nil, v.expired()
+	}
+	return []schemas.Balance{{Partner: "acme-farms", UOM: "KGM", Quantity: "12.5", Known: true}}, v.expired()
+}
+
+func (v *fakeView) Events(_ context.Context, q schemas.EventQuery) (out []schemas.Record, more bool, err error) {
+	if err := v.expired(); err != nil {
+		return nil, false, err
+	}
+	var all []schemas.Record
+	for _, r := range v.records {
+		if matches(&r, &q) {
+			all = append(all, r)
+		}
+	}
+	compare := func(a, b schemas.Record) int {
+		c := a.Locator.Compare(b.Locator)
+		if q.OrderBy == schemas.ByEventTime && a.Skeleton.EventTime != b.Skeleton.EventTime {
+			c = 1
+			if a.Skeleton.EventTime < b.Skeleton.EventTime {
+				c = -1
+			}
+		}
+		if !q.Ascending {
+			c = -c
+		}
+		return c
+	}
+	slices.SortFunc(all, compare)
+	if q.After != nil {
+		last := schemas.Record{Locator: *q.After, Skeleton: &schemas.Skeleton{EventTime: q.AfterTime}}
+		all = slices.DeleteFunc(all, func(r schemas.Record) bool { return compare(r, last) <= 0 })
+	}
+	if len(all) > q.Limit {
+		return all[:q.Limit], true, nil
+	}
+	return all, false, nil
+}
+
+func matches(r *schemas.Record, q *schemas.EventQuery) bool {
+	s := r.Skeleton
+	in := func(list []string, s string) bool { return len(list) == 0 || slices.Contains(list, s) }
+	some := func(list []string, anywhere bool) bool {
+		return len(list) == 0 || slices.ContainsFunc(list, func(id string) bool { return names(r, id, anywhere) })
+	}
+	eventTime := time.Unix(0, s.EventTime)
+	return r.Height <= q.MaxHeight && in(q.BizSteps, s.BizStep) && in(q.Dispositions, s.Disposition) && in(q.EventIDs, r.EventID) &&
+		(len(q.EventTypes) == 0 || slices.Contains(q.EventTypes, s.Type)) && (len(q.Actions) == 0 || slices.Contains(q.Actions, s.Action)) &&
+		some(q.MatchEPC, false) && some(q.MatchAnyEPC, true) &&
+		(q.GEEventTime == nil || !eventTime.Before(*q.GEEventTime)) && (q.LTEventTime == nil || eventTime.Before(*q.LTEventTime)) &&
+		(q.GERecordTime == nil || !r.Time.Before(*q.GERecordTime)) && (q.LTRecordTime == nil || r.Time.Before(*q.LTRecordTime))
+}
+
+func (v *fakeView) EventsByID(eventID string) (out []schemas.Record, err error) {
+	for _, r := range v.records {
+		if r.EventID == eventID {
+			out = append(out, r)
+		}
+	}
+	return out, v.expired()
+}
+
+func (v *fakeView) Trace(_ context.Context, q schemas.TraceQuery) (*schemas.Trace, error) {
+	t := &schemas.Trace{ID: q.ID, Height: v.height, Items: []schemas.TraceItem{{ID: q.ID, Direction: fmt.Sprint(q.Direction, q.MaxDepth)}}, Edges: []schemas.TraceEdge{}, Gaps: []schemas.TraceGap{}}
+	for _, r := range v.records {
+		if names(&r, q.ID, true) {
+			t.Events = append(t.Events, r)
+		}
+	}
+	return t, v.expired()
+}
+
+func (v *fakeView) Exceptions(partner string, before *schemas.Locator, limit int) (out []schemas.Record, more bool, err error) {
+	for i := len(v.records) - 1; i >= 0; i-- {
+		r := v.records[i]
+		if r.Partner == partner && (before == nil || r.Locator.Compare(*before) < 0) {
+			out = append(out, r)
+		}
+	}
+	if len(out) > limit {
+		return out[:limit], true, v.expired()
+	}
+	return out, false, v.expired()
+}
+
+func (v *fakeView) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.TransactionInfo, error) {
+	c := v.commits[id]
+	if c == nil {
+		return nil, nil, v.expired()
+	}
+	r, h := c.receipt, c.tx.Header
+	return &r, &schemas.TransactionInfo{Partner: h.Partner, KeyID: h.KeyId, Actor: h.Actor, Expiry: int64(h.Expiry), Atomic: h.Atomic}, v.expired()
+}
+
+func (v *fakeView) Partners() ([]schemas.Partner, error) {
+	return []schemas.Partner{{ID: "acme-farms", Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}}, v.expired()
+}
