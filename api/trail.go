@@ -101,33 +101,58 @@ func (g *Gateway) getTrail(w http.ResponseWriter, r *http.Request) {
 	g.writeJSON(w, r, http.StatusOK, out)
 }
 
-// readItem merges an item's two trails into ledger order.
+// part is what was read of a trail, and how many records it has in all.
+type part struct {
+	records []schemas.Record
+	from    uint64
+	count   uint64
+	taken   int
+}
+
+func readPart(view View, key schemas.TrailKey, from uint64, limit int) (*part, error) {
+	head, err := view.TrailHead(key)
+	if err != nil {
+		return nil, err
+	}
+	records, err := view.Trail(key, from, limit)
+	if err != nil {
+		return nil, err
+	}
+	return &part{records: records, from: from, count: head.Count}, nil
+}
+
+func (p *part) next() uint64 { return p.from + uint64(p.taken) }
+func (p *part) read() bool   { return p.taken < len(p.records) }
+func (p *part) more() bool   { return p.next() < p.count }
+
+// readItem merges an item's two trails into ledger order, as far as both were read.
 func (t *Trail) readItem(view View, from trailToken, limit int) error {
-	custody, err := view.Trail(schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: t.ID}, from.custody, limit+1)
+	custody, err := readPart(view, schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: t.ID}, from.custody, limit)
 	if err != nil {
 		return err
 	}
-	observations, err := view.Trail(schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: t.ID}, from.observations, limit+1)
+	observations, err := readPart(view, schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: t.ID}, from.observations, limit)
 	if err != nil {
 		return err
 	}
 	t.Records, t.NextPageToken = []Record{}, ""
-	i, j := 0, 0
-	for len(t.Records) < limit && (i < len(custody) || j < len(observations)) {
-		next, name := &schemas.Record{}, ""
-		if j == len(observations) || i < len(custody) && custody[i].Locator.Compare(observations[j].Locator) < 0 {
-			next, name, i = &custody[i], custodyTrail, i+1
-		} else {
-			next, name, j = &observations[j], observationTrail, j+1
+	for len(t.Records) < limit && (custody.read() || observations.read()) {
+		if !custody.read() && custody.more() || !observations.read() && observations.more() {
+			break // what comes next may not have been read
 		}
-		record, err := recordOf(next, name)
+		next, name := observations, observationTrail
+		if !observations.read() || custody.read() && custody.records[custody.taken].Locator.Compare(observations.records[observations.taken].Locator) < 0 {
+			next, name = custody, custodyTrail
+		}
+		record, err := recordOf(&next.records[next.taken], name)
 		if err != nil {
 			return err
 		}
+		next.taken++
 		t.Records = append(t.Records, record)
 	}
-	if i < len(custody) || j < len(observations) {
-		t.NextPageToken = trailToken{from.custody + uint64(i), from.observations + uint64(j)}.String()
+	if custody.more() || observations.more() {
+		t.NextPageToken = trailToken{custody.next(), observations.next()}.String()
 	}
 	if len(t.Records) == 0 && from == (trailToken{}) {
 		return fault(schemas.NotFound, "the ledger has no record of "+clip(t.ID))
@@ -136,22 +161,21 @@ func (t *Trail) readItem(view View, from trailToken, limit int) error {
 }
 
 func (t *Trail) readClass(view View, from trailToken, limit int) error {
-	records, err := view.Trail(schemas.TrailKey{Kind: schemas.ClassTrail, Subject: t.ID}, from.custody, limit+1)
+	p, err := readPart(view, schemas.TrailKey{Kind: schemas.ClassTrail, Subject: t.ID}, from.custody, limit)
 	if err != nil {
 		return err
 	}
 	t.NextPageToken = ""
-	if len(records) > limit {
-		records = records[:limit]
-		t.NextPageToken = trailToken{custody: from.custody + uint64(limit)}.String()
-	}
-	t.Records = make([]Record, len(records))
-	for i := range records {
-		if t.Records[i], err = recordOf(&records[i], classTrail); err != nil {
+	t.Records = make([]Record, len(p.records))
+	for ; p.read(); p.taken++ {
+		if t.Records[p.taken], err = recordOf(&p.records[p.taken], classTrail); err != nil {
 			return err
 		}
 	}
-	if len(records) == 0 && from == (trailToken{}) {
+	if p.more() {
+		t.NextPageToken = trailToken{custody: p.next()}.String()
+	}
+	if len(p.records) == 0 && from == (trailToken{}) {
 		return fault(schemas.NotFound, "the ledger has no record of "+clip(t.ID))
 	}
 	return nil

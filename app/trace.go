@@ -45,6 +45,8 @@ const (
 	looks = 16
 	links = 8
 	slack = 1024 // of either, however few events are asked for
+
+	maxTraced = 64 << 20 // bytes of skeletons that are looked at, and of bodies that are answered
 )
 
 // Trace follows an item's history.
@@ -79,6 +81,7 @@ func (v *View) Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace,
 func (t *tracer) finish() error {
 	slices.SortFunc(t.found, happened)
 	t.out.Events = make([]schemas.Record, len(t.found))
+	bytes := 0
 	for i, r := range t.found {
 		if i%64 == 63 && t.ctx.Err() != nil {
 			return t.ctx.Err()
@@ -86,6 +89,10 @@ func (t *tracer) finish() error {
 		var err error
 		if t.out.Events[i], err = t.view.dressed(r); err != nil {
 			return err
+		}
+		if bytes += len(t.out.Events[i].Body); bytes > maxTraced {
+			t.out.Events, t.out.Truncated = t.out.Events[:i], true
+			break
 		}
 	}
 	return nil
