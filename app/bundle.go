@@ -136,7 +136,7 @@ func (g *gathering) read(view *View) (more bool, err error) {
 			}
 		}
 		if have += uint64(len(records)); len(records) == 0 || have > head.Count {
-			return false, fmt.Errorf("a trail of %d entries has %d rows: run waybill check", head.Count, have)
+			return false, fmt.Errorf("a trail of %d entries has %d rows: restore the node from a backup or from its peers", head.Count, have)
 		}
 		left -= len(records)
 		more = more || have < head.Count
