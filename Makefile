@@ -51,6 +51,7 @@ e2e: ## four processes: kills, quorum lost and regained, attacks, bundles, confo
 	$(GO) test -count=1 -timeout 10m ./e2e
 
 bench: build ## load four local nodes and print what they do (docs/benchmarks.md)
+	$(GO) test -run '^$$' -bench 'Execute|Trace|Verify|DecodeEvent|Commit' ./schemas/... ./app/...
 	bin/waybill bench
 
 fuzz: ## run every fuzz target for FUZZTIME

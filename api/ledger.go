@@ -76,14 +76,17 @@ type View interface {
 	// Item returns an item's state, nil where the ledger has no record. The
 	// custodian is that of the outermost container.
 	Item(id string) (*schemas.ItemState, error)
-	// Trail returns records of a trail from the n-th (0-based), at most limit.
+	// Trail returns records of a trail from the n-th (0-based), at most limit and
+	// as many as fit its bound of bytes, one at least; TrailHead tells whether
+	// others follow.
 	Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Record, error)
 	// TrailHead returns a trail's head.
 	TrailHead(key schemas.TrailKey) (schemas.Head, error)
 	// Balances returns what partners hold of a class or lot.
 	Balances(class string) ([]schemas.Balance, error)
 
-	// Events answers a query, at most q.Limit records; more tells whether others follow.
+	// Events answers a query, at most q.Limit records and as many as fit its bound
+	// of bytes; more tells whether others follow.
 	Events(ctx context.Context, q schemas.EventQuery) (records []schemas.Record, more bool, err error)
 	// Trace follows an item's history.
 	Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace, error)

@@ -153,15 +153,14 @@ type cursor struct {
 // peek returns the next record, nil at the end. wanted is how many may follow.
 func (c *cursor) peek(wanted int) (*schemas.Record, error) {
 	if len(c.ahead) == 0 && !c.ended {
-		step := c.read.step(wanted + 1)
-		records, err := c.view.Trail(c.key, c.next, step)
+		records, err := c.view.Trail(c.key, c.next, c.read.step(wanted+1))
 		if err == nil {
 			err = c.read.add(records...)
 		}
 		if err != nil {
 			return nil, err
 		}
-		c.ahead, c.ended = records, len(records) < step
+		c.ahead, c.ended = records, len(records) == 0 // a view may answer fewer than it was asked for
 	}
 	if len(c.ahead) == 0 {
 		return nil, nil

@@ -75,13 +75,16 @@ func (v *fakeView) Item(id string) (*schemas.ItemState, error) {
 	return s, nil
 }
 
+// fakePage is what fits the ledger's bound of a page.
+const fakePage = 3
+
 func (v *fakeView) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Record, error) {
 	all := v.trail(key)
 	if from > uint64(len(all)) {
 		return nil, v.expired()
 	}
 	all = all[from:]
-	return all[:min(limit, len(all))], v.expired()
+	return all[:min(limit, len(all), fakePage)], v.expired()
 }
 
 func (v *fakeView) TrailHead(key schemas.TrailKey) (schemas.Head, error) {

@@ -26,16 +26,18 @@ type admission struct {
 	bytes    int
 	declared int
 	messages int
-	named    int
+	weight   schemas.Weight
 	seen     map[schemas.Hash]bool
+	signers  map[[2]string]ed25519.PublicKey // by partner and key id
 }
 
 func (a *App) admission(state reader, height int64) *admission {
-	return &admission{app: a, state: state, height: height, seen: map[schemas.Hash]bool{}}
+	return &admission{app: a, state: state, height: height, seen: map[schemas.Hash]bool{}, signers: map[[2]string]ed25519.PublicKey{}}
 }
 
-// admit decodes and checks one transaction. The error is a *schemas.Fault, or a
-// fault of the disk.
+// admit decodes and checks one transaction. What cannot be admitted by its header
+// or signature is refused before anything is decompressed. The error is a
+// *schemas.Fault, or a fault of the disk.
 func (ad *admission) admit(raw []byte) (*schemas.Transaction, error) {
 	size, err := measure(raw)
 	if err != nil {
@@ -44,33 +46,54 @@ func (ad *admission) admit(raw []byte) (*schemas.Transaction, error) {
 	if ad.bytes+len(raw) > schemas.MaxBlock || ad.declared+size.Declared > schemas.MaxBlockDeclared || ad.messages+size.Messages > schemas.MaxBlockMessages {
 		return nil, &schemas.Fault{Code: schemas.TransactionTooLarge, Detail: "the block is full"}
 	}
-	d, err := ad.app.memo.decode(ad.app.codec, raw)
-	if err != nil {
+	key := sha256.Sum256(raw)
+	d := ad.app.memo.find(key)
+	known := d != nil
+	if !known {
+		if d, err = sealed(raw); err != nil {
+			return nil, err
+		}
+	}
+	if err := ad.check(d.tx); err != nil {
 		return nil, err
 	}
-	if ad.named+d.named > maxNamed {
-		return nil, &schemas.Fault{Code: schemas.TransactionTooLarge, Detail: fmt.Sprintf("it names %d things, a block may name %d", d.named, maxNamed)}
-	}
-	if err := ad.check(d); err != nil {
+	if err := ad.checkSigned(d); err != nil {
 		return nil, err
 	}
-	ad.named += d.named
+	if !known {
+		if d, err = d.whole(ad.app.codec, raw); err != nil {
+			return nil, err
+		}
+		ad.app.memo.keep(key, d)
+	}
+	weight := ad.weight.Plus(d.tx.Weight)
+	if err := weight.Check(); err != nil {
+		return nil, err
+	}
+	ad.weight = weight
 	ad.bytes, ad.declared, ad.messages = ad.bytes+len(raw), ad.declared+size.Declared, ad.messages+size.Messages
 	ad.seen[d.tx.ID] = true
 	return d.tx, nil
 }
 
+// again checks a transaction that was admitted to the mempool before: what may
+// have changed since, and nothing that costs more than a look.
+func (ad *admission) again(raw []byte) error {
+	d, err := sealed(raw)
+	if err != nil {
+		return err
+	}
+	return ad.check(d.tx)
+}
+
 func measure(raw []byte) (size schemas.Size, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = &schemas.Fault{Code: schemas.BadEncoding, Detail: fmt.Sprint("measuring broke down: ", r)}
-		}
-	}()
+	defer refusing(&err)
 	return schemas.Measure(raw)
 }
 
-func (ad *admission) check(d *decoded) error {
-	h := d.tx.Header
+// check judges what the header says.
+func (ad *admission) check(tx *schemas.Transaction) error {
+	h := tx.Header
 	fault := func(c schemas.Code, format string, args ...any) error {
 		return &schemas.Fault{Code: c, Detail: fmt.Sprintf(format, args...)}
 	}
@@ -84,13 +107,13 @@ func (ad *admission) check(d *decoded) error {
 		return fault(schemas.Expired, "expired at height %d, this is %d", h.Expiry, height)
 	case h.Expiry > height+schemas.MaxExpiry:
 		return fault(schemas.ExpiryTooFar, "expires at height %d, %d heights after this", h.Expiry, h.Expiry-height)
-	case ad.seen[d.tx.ID]:
+	case ad.seen[tx.ID]:
 		return fault(schemas.Replayed, "twice in one block")
 	}
-	if err := ad.checkSigner(d, height); err != nil {
+	if _, err := ad.signer(h); err != nil {
 		return err
 	}
-	row, err := ad.state.Row(transactionRow(d.tx.ID))
+	row, err := ad.state.Row(transactionRow(tx.ID))
 	if err != nil {
 		return fmt.Errorf("looking up a transaction: %w", err)
 	}
@@ -100,59 +123,68 @@ func (ad *admission) check(d *decoded) error {
 	return nil
 }
 
-func (ad *admission) checkSigner(d *decoded, height uint64) error {
+// checkSigned judges the signature of a header that was checked.
+func (ad *admission) checkSigned(d *decoded) error {
 	h := d.tx.Header
-	value, _, err := ad.state.Get(schemas.PartnerKey(h.Partner))
+	key, err := ad.signer(h)
 	if err != nil {
-		return fmt.Errorf("reading a partner: %w", err)
+		return err
 	}
-	if value == nil {
-		return &schemas.Fault{Code: schemas.UnknownPartner, Detail: fmt.Sprintf("no partner %q", h.Partner)}
-	}
-	partner, err := schemas.DecodePartner(h.Partner, value)
-	if err != nil {
-		return fmt.Errorf("reading a partner: %w", err)
-	}
-	value, _, err = ad.state.Get(schemas.KeyKey(h.Partner, h.KeyId))
-	if err != nil {
-		return fmt.Errorf("reading a key: %w", err)
-	}
-	if value == nil {
-		return &schemas.Fault{Code: schemas.UnknownKey, Detail: fmt.Sprintf("%s has no key %q", h.Partner, h.KeyId)}
-	}
-	key, err := schemas.DecodeKey(h.Partner, h.KeyId, value)
-	if err != nil {
-		return fmt.Errorf("reading a key: %w", err)
-	}
-	if !key.ValidAt(height) || key.Roles&schemas.RoleCapture == 0 || partner.Standing == schemas.StandingObserver {
-		return &schemas.Fault{Code: schemas.KeyNotValid, Detail: fmt.Sprintf("key %q of %s may not sign events at height %d", h.KeyId, h.Partner, height)}
-	}
-	if !d.verify(key.Public) {
+	if !d.verify(key) {
 		return &schemas.Fault{Code: schemas.BadSignature, Detail: fmt.Sprintf("not signed by key %q of %s", h.KeyId, h.Partner)}
 	}
 	return nil
 }
 
-// maxNamed bounds the things that the events of one block name, and so of one
-// transaction. Identifiers can be short, and each that is named costs a read, a
-// write and a link: without this bound a block of few bytes could take minutes.
-const maxNamed = 100_000
-
-// namedIn counts the things that a transaction's events name.
-func namedIn(tx *schemas.Transaction) (n int) {
-	for i := range tx.Messages {
-		e := &tx.Messages[i].Event.Skeleton
-		n += len(e.EPCs) + len(e.OutputEPCs) + len(e.Quantities) + len(e.OutputQuantities)
+// signer is the key that a header names, if it may sign events at this height.
+// Most transactions of a block are of few signers, so that it is remembered.
+func (ad *admission) signer(h *schemas.Header) (ed25519.PublicKey, error) {
+	name := [2]string{h.Partner, h.KeyId}
+	key, ok := ad.signers[name]
+	if !ok {
+		var err error
+		if key, err = ad.findSigner(h); err != nil {
+			return nil, err
+		}
+		ad.signers[name] = key
 	}
-	return n
+	return key, nil
+}
+
+func (ad *admission) findSigner(h *schemas.Header) (ed25519.PublicKey, error) {
+	value, _, err := ad.state.Get(schemas.PartnerKey(h.Partner))
+	if err != nil {
+		return nil, fmt.Errorf("reading a partner: %w", err)
+	}
+	if value == nil {
+		return nil, &schemas.Fault{Code: schemas.UnknownPartner, Detail: fmt.Sprintf("no partner %q", h.Partner)}
+	}
+	partner, err := schemas.DecodePartner(h.Partner, value)
+	if err != nil {
+		return nil, fmt.Errorf("reading a partner: %w", err)
+	}
+	value, _, err = ad.state.Get(schemas.KeyKey(h.Partner, h.KeyId))
+	if err != nil {
+		return nil, fmt.Errorf("reading a key: %w", err)
+	}
+	if value == nil {
+		return nil, &schemas.Fault{Code: schemas.UnknownKey, Detail: fmt.Sprintf("%s has no key %q", h.Partner, h.KeyId)}
+	}
+	key, err := schemas.DecodeKey(h.Partner, h.KeyId, value)
+	if err != nil {
+		return nil, fmt.Errorf("reading a key: %w", err)
+	}
+	if !key.ValidAt(uint64(ad.height)) || key.Roles&schemas.RoleCapture == 0 || partner.Standing == schemas.StandingObserver {
+		return nil, &schemas.Fault{Code: schemas.KeyNotValid, Detail: fmt.Sprintf("key %q of %s may not sign events at height %d", h.KeyId, h.Partner, ad.height)}
+	}
+	return key.Public, nil
 }
 
 // decoded is a transaction that was decoded once, and perhaps verified.
 type decoded struct {
 	tx       *schemas.Transaction
-	named    int
-	mu       sync.Mutex
-	verified ed25519.PublicKey // guarded by mu; a key under which the signature holds
+	mu       sync.Mutex        // guards verified
+	verified ed25519.PublicKey // a key under which the signature holds
 }
 
 func (d *decoded) verify(key ed25519.PublicKey) bool {
@@ -184,29 +216,26 @@ func newMemo(capacity int) *memo {
 	return &memo{young: map[[32]byte]*decoded{}, capacity: capacity / 2}
 }
 
-func (c *memo) decode(codec *schemas.Codec, raw []byte) (*decoded, error) {
-	key := sha256.Sum256(raw)
-	if d := c.find(key); d != nil {
-		return d, nil
-	}
-	tx, err := decode(codec, raw)
-	if err != nil {
-		return nil, err
-	}
-	d := &decoded{tx: tx, named: namedIn(tx)}
-	c.keep(key, d)
-	return d, nil
+// sealed reads a transaction without its messages.
+func sealed(raw []byte) (d *decoded, err error) {
+	defer refusing(&err)
+	tx, err := schemas.Sealed(raw)
+	return &decoded{tx: tx}, err
 }
 
-// decode refuses bytes on which the decoder breaks down: it is pure, so that it
+// whole decodes all of a transaction of which the header was checked.
+func (d *decoded) whole(codec *schemas.Codec, raw []byte) (whole *decoded, err error) {
+	defer refusing(&err)
+	tx, err := codec.Decode(raw)
+	return &decoded{tx: tx, verified: d.verified}, err
+}
+
+// refusing refuses bytes on which a decoder breaks down: it is pure, so that it
 // breaks down on every node alike.
-func decode(codec *schemas.Codec, raw []byte) (tx *schemas.Transaction, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			tx, err = nil, &schemas.Fault{Code: schemas.BadEncoding, Detail: fmt.Sprint("decoding broke down: ", r)}
-		}
-	}()
-	return codec.Decode(raw)
+func refusing(err *error) {
+	if r := recover(); r != nil {
+		*err = &schemas.Fault{Code: schemas.BadEncoding, Detail: fmt.Sprint("decoding broke down: ", r)}
+	}
 }
 
 func (c *memo) find(key [32]byte) *decoded {
@@ -225,6 +254,7 @@ func (c *memo) keep(key [32]byte, d *decoded) {
 		c.old, c.young, c.size = c.young, map[[32]byte]*decoded{}, 0
 	}
 	c.young[key] = d
-	// Decoded events refer to the bodies and take about as much again twice.
-	c.size += d.tx.Size + 3*int(d.tx.Bodies.Size) + 512*len(d.tx.Messages)
+	// Decoded events hold a body twice, each name as text and encoded.
+	w := d.tx.Weight
+	c.size += d.tx.Size + 3*int(d.tx.Bodies.Size) + 512*len(d.tx.Messages) + 2*w.Skeletons + 64*w.Names + 48*w.Members
 }

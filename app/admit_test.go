@@ -240,3 +240,43 @@ func TestPeers(t *testing.T) {
 		}
 	}
 }
+
+// TestSignatureFirst: what nobody signed is refused before it is decompressed.
+func TestSignatureFirst(t *testing.T) {
+	c := newChain(t, store.Options{})
+	signed := c.altered(c.sign(c.draft("farm", false, c.event("obj add epc=a"))), func(e *schemas.Envelope, _ *schemas.Header) {
+		e.Bodies.Frame = append(e.Bodies.Frame, 0)
+	})
+	forged := bytes.Clone(signed)
+	forged[bytes.LastIndex(forged, []byte{0x12, 0x40})+10] ^= 1
+	for want, raw := range map[schemas.Code][]byte{schemas.BadCompression: signed, schemas.BadSignature: forged} {
+		if res, err := c.app.CheckTx(context.Background(), &abci.RequestCheckTx{Tx: raw}); err != nil || schemas.Code(res.Code) != want {
+			t.Errorf("answered %s, not %s: %v", schemas.Code(res.Code), want, err)
+		}
+	}
+}
+
+// TestRecheck: after a block, what it holds and what expired leaves the mempool,
+// and what waits on stays.
+func TestRecheck(t *testing.T) {
+	c := newChain(t, store.Options{})
+	held, waiting := c.sign(c.draft("farm", false, c.event("obj add epc=a"))), c.sign(c.draft("farm", false, c.event("obj add epc=b")))
+	d := c.draft("farm", false, c.event("obj add epc=c"))
+	d.Expiry = 1
+	late := c.sign(d)
+	check := func(raw []byte, want schemas.Code) {
+		t.Helper()
+		res, err := c.app.CheckTx(context.Background(), &abci.RequestCheckTx{Tx: raw, Type: abci.CheckTxType_Recheck})
+		if err != nil || schemas.Code(res.Code) != want {
+			t.Errorf("answered %s, not %s: %v", schemas.Code(res.Code), want, err)
+		}
+	}
+	for _, raw := range [][]byte{held, waiting, late} {
+		check(raw, schemas.OK)
+	}
+	c.block(held)
+	c.app.TestingOnlyForget()
+	check(held, schemas.Replayed)
+	check(waiting, schemas.OK)
+	check(late, schemas.Expired)
+}

@@ -28,10 +28,13 @@ type Config struct {
 
 // Committed tells of a durable block.
 type Committed struct {
-	Height   int64
-	Time     time.Time
-	Changed  bool
-	Receipts []schemas.Receipt // of admitted transactions, in order
+	Height  int64
+	Time    time.Time
+	Changed bool
+	// Receipts of admitted transactions, in order. Of a duplicate they have the place
+	// of the first, not its receipt, which View.Transaction reads: a block of
+	// duplicates would otherwise wait for as many reads of the archive.
+	Receipts []schemas.Receipt
 }
 
 // App is the state machine as CometBFT's application. The engine calls its
@@ -204,7 +207,7 @@ func (a *App) loadGenesis() error {
 		chain, ok = string(v), true
 	}
 	if !ok {
-		return errors.New("the ledger has no parameters: run waybill check")
+		return errors.New("the ledger has no parameters: restore the node from a backup or from its peers")
 	}
 	var partners []schemas.Partner
 	for row, err := range view.Rows([]byte{rowPartner}, nil, false) {
@@ -231,6 +234,7 @@ func (a *App) loadGenesis() error {
 func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (res *abci.ResponseFinalizeBlock, err error) {
 	defer recovered(&err)
 	// A block may come again, after a crash: what was executed before is dropped.
+	a.executed = nil
 	switch last, _ := a.store.Last(); {
 	case last > 0:
 		a.block = a.store.Begin(req.Height)
@@ -262,17 +266,6 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	}
 	done := a.executed
 	a.block, a.executed = nil, nil
-	if len(done.receipts) > 0 {
-		view, err := a.View()
-		if err != nil {
-			return nil, fmt.Errorf("reading block %d back: %w", done.height, err)
-		}
-		for i := range done.receipts {
-			if err := view.completeReceipt(&done.receipts[i]); err != nil {
-				return nil, fmt.Errorf("reading block %d back: %w", done.height, err)
-			}
-		}
-	}
 	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Receipts: done.receipts})
 	return &abci.ResponseCommit{}, nil
 }

@@ -66,7 +66,7 @@ func (v *View) transaction(p place) (*archived, error) {
 		return nil, err
 	}
 	if len(block) < 8 {
-		return nil, fmt.Errorf("block %d has no time: run waybill check", placeHeight(p))
+		return nil, fmt.Errorf("block %d has no time: restore the node from a backup or from its peers", placeHeight(p))
 	}
 	t, err := v.app.decodeArchived(frame)
 	if err != nil {
@@ -81,7 +81,7 @@ func (v *View) transaction(p place) (*archived, error) {
 func (v *View) refs(p place) ([]byte, error) {
 	refs, err := v.row(append([]byte{rowBodies}, p[:]...))
 	if err == nil && refs != nil && len(refs) != 2*store.RefSize {
-		err = fmt.Errorf("the place of transaction %d/%d is damaged: run waybill check", placeHeight(p), placePosition(p))
+		err = fmt.Errorf("the place of transaction %d/%d is damaged: restore the node from a backup or from its peers", placeHeight(p), placePosition(p))
 	}
 	return refs, err
 }

@@ -28,7 +28,8 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock) (*executed, []
 		// This block's header is the first that carries the app hash of the last change.
 		b.led.PutRow(anchorRow(), append(be64(req.Height), req.Hash...))
 	}
-	admitted := a.admission(led, req.Height)
+	state, _ := a.before() // as the proposal was judged
+	admitted := a.admission(state, req.Height)
 	results := make([]*abci.ExecTxResult, len(req.Txs))
 	recorded := make([]txRecord, len(req.Txs))
 	for i, raw := range req.Txs {

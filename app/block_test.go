@@ -275,3 +275,32 @@ func TestEmptyLedger(t *testing.T) {
 		t.Error("a genesis state without rules is taken")
 	}
 }
+
+// A partner knows what eventID will be derived for an event that it has signed,
+// and may give it to another event first: that one keeps it.
+func TestDerivedEventIDTaken(t *testing.T) {
+	c := newChain(t, store.Options{})
+	later := c.draft("farm", false, c.event("obj obs epc=b"))
+	raw, _, digests, err := c.codec.SignDigests(later, c.members["farm"].key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := schemas.DerivedEventID(digests[0])
+	taken, err := schemas.DecodeSingle([]byte(`{"type":"ObjectEvent","action":"OBSERVE","eventTime":"2026-01-31T12:00:00Z",` +
+		`"eventTimeZoneOffset":"+00:00","epcList":["` + full("a") + `"],"eventID":"` + id + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := c.submit("farm", false, taken)
+	if first[0].Code != schemas.OK {
+		t.Fatalf("the first is %v", first[0])
+	}
+	results, err := schemas.DecodeResults(c.block(raw).TxResults[0].Data)
+	if err != nil || results[0].Code != schemas.EventIDConflict {
+		t.Fatalf("the second is %v, %v", results, err)
+	}
+	records, err := c.view().EventsByID(id)
+	if err != nil || len(records) != 1 || records[0].Digest != first[0].Digest {
+		t.Fatalf("%s is %v, %v", id, records, err)
+	}
+}

@@ -208,6 +208,18 @@ func (c *chain) finish(req *abci.RequestFinalizeBlock) *abci.ResponseFinalizeBlo
 		c.t.Fatal(err)
 	}
 	c.height, c.hash = req.Height, res.AppHash
+	for i, told := range c.last.Receipts {
+		r, _, err := c.view().Transaction(told.Transaction)
+		if err != nil || r == nil || len(r.Events) != len(told.Events) || r.Position != told.Position {
+			c.t.Fatalf("receipt %d is told as %v, read as %v: %v", i, told, r, err)
+		}
+		for j, e := range told.Events {
+			if read := r.Events[j]; e.Code != read.Code || e.Effect != read.Effect || e.First != nil && (read.First == nil || e.First.Locator != read.First.Locator) {
+				c.t.Fatalf("event %d of receipt %d is told as %v, read as %v", j, i, e, read)
+			}
+		}
+		c.last.Receipts[i] = *r
+	}
 	if c.told != nil {
 		c.told(req, res.AppHash)
 	}

@@ -31,6 +31,9 @@ func (a *App) DryRun(actor, partner string, atomic bool, events []*schemas.Event
 	for i, e := range events {
 		m := &tx.Messages[i]
 		m.Kind, m.Event, m.Skeleton = schemas.KindEvent, e, e.Skeleton.Append(nil)
+		if tx.Weight = tx.Weight.Plus(e.Weight(len(m.Skeleton))); tx.Weight.Check() != nil {
+			return nil, tx.Weight.Check() // as signing would answer
+		}
 		if len(duplicateKeys) > 0 {
 			m.DuplicateKey = duplicateKeys[i]
 		}

@@ -41,12 +41,17 @@ func (v *View) TrailEntries(key schemas.TrailKey) ([]TrailEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	records, err := v.Trail(key, 0, int(head.Count))
-	if err != nil {
-		return nil, err
+	var records []schemas.Record
+	for more := true; more; {
+		page, err := v.Trail(key, uint64(len(records)), int(head.Count))
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, page...)
+		more = len(page) > 0 && uint64(len(records)) < head.Count
 	}
 	if uint64(len(records)) != head.Count {
-		return nil, fmt.Errorf("a trail of %d entries has %d rows: run waybill check", head.Count, len(records))
+		return nil, fmt.Errorf("a trail of %d entries has %d rows: restore the node from a backup or from its peers", head.Count, len(records))
 	}
 	out := make([]TrailEntry, len(records))
 	for i := range records {
@@ -105,7 +110,7 @@ func (v *View) PendingAnchor() (*Anchor, error) {
 
 func decodeAnchor(b []byte) (Anchor, error) {
 	if len(b) < 8 {
-		return Anchor{}, fmt.Errorf("an anchor of %d bytes: run waybill check", len(b))
+		return Anchor{}, fmt.Errorf("an anchor of %d bytes: restore the node from a backup or from its peers", len(b))
 	}
 	return Anchor{Height: int64(decodeUint64(b)), Block: b[8:]}, nil
 }

@@ -49,6 +49,7 @@ type histories struct {
 	ctx    context.Context
 	looked int // records looked at so far
 	limit  int // records that may be looked at
+	bytes  int // of their skeletons: one event may name twenty thousand things
 	events map[string][]*schemas.Record
 	nodes  map[string][]*schemas.Record // by transformationID
 	stays  map[string][]*stay
@@ -117,6 +118,9 @@ func (h *histories) standing(places []schemas.Locator) ([]*schemas.Record, error
 		r, err := h.view.bare(at)
 		if err != nil {
 			return nil, err
+		}
+		if h.bytes += len(r.SkeletonBytes); h.bytes > maxTraced {
+			return nil, errEnough
 		}
 		if r.Skeleton.Declaration != nil {
 			continue

@@ -2,7 +2,9 @@ package app_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,36 +75,163 @@ func TestLargeEvents(t *testing.T) {
 	}
 }
 
-// TestShortNames: what a block names is bounded, however short the names are.
+// naming is an event that observes n things, whose names are short in its body and
+// stand for names of a size.
+func naming(t *testing.T, first, n, size int) *schemas.Event {
+	t.Helper()
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprintf(`"a:%d"`, first+i))
+	}
+	context := ""
+	if size > 0 {
+		context = `"@context":[{"a":"urn:` + strings.Repeat("x", size-12) + `:"}],`
+	}
+	e, err := schemas.DecodeEvent([]byte(`{` + context + `"type":"ObjectEvent","action":"OBSERVE","eventTime":"2026-03-01T08:00:00Z","eventTimeZoneOffset":"+00:00","epcList":[` + strings.Join(list, ",") + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// unchecked is a transaction as somebody makes it who leaves out what Sign checks.
+// Its root is that of other messages.
+func (c *chain) unchecked(events ...*schemas.Event) []byte {
+	return c.altered(c.sign(c.draft("farm", false, c.event("obj obs epc=a"))), func(e *schemas.Envelope, h *schemas.Header) {
+		var joined []byte
+		e.Payloads = nil
+		for _, event := range events {
+			joined = append(binary.AppendUvarint(joined, uint64(len(event.Body))), event.Body...)
+			e.Payloads = append(e.Payloads, &schemas.Payload{Kind: uint32(schemas.KindEvent)})
+		}
+		e.Bodies.Size, e.Bodies.Frame = uint32(len(joined)), c.codec.Compress(joined)
+		h.Count = uint32(len(events))
+	})
+}
+
+// TestShortNames: what a block names is bounded, however short the names are, and
+// however long the names that they stand for.
 func TestShortNames(t *testing.T) {
 	c := newChain(t, store.Options{})
-	full := func(event int) *schemas.Event {
-		var list []string
-		for i := range 10_000 {
-			list = append(list, fmt.Sprintf("%q", fmt.Sprintf("a:%d", i+event*10_000)))
-		}
-		e, err := schemas.DecodeSingle([]byte(`{"type":"ObjectEvent","action":"OBSERVE","eventTime":"2026-03-01T08:00:00Z","eventTimeZoneOffset":"+00:00","epcList":[` + strings.Join(list, ",") + `]}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return e
-	}
+	ctx := context.Background()
 	var events []*schemas.Event
 	for i := range 11 {
-		events = append(events, full(i))
+		events = append(events, naming(t, i*10_000, 10_000, 0))
 	}
-	ctx := context.Background()
+	long := []*schemas.Event{naming(t, 0, 18_000, 1000), naming(t, 18_000, 18_000, 1000)}
 	whole, rest := c.sign(c.draft("farm", false, events[:10]...)), c.sign(c.draft("farm", false, events[10]))
 	for raw, want := range map[string]schemas.Code{
-		string(whole): schemas.OK, string(rest): schemas.OK, string(c.sign(c.draft("farm", false, events...))): schemas.TransactionTooLarge,
+		string(whole): schemas.OK, string(rest): schemas.OK,
+		string(c.unchecked(events...)): schemas.TransactionTooLarge, string(c.unchecked(long...)): schemas.TransactionTooLarge,
 	} {
 		if res, err := c.app.CheckTx(ctx, &abci.RequestCheckTx{Tx: []byte(raw)}); err != nil || schemas.Code(res.Code) != want {
 			t.Errorf("answered %s, not %s: %s %v", schemas.Code(res.Code), want, res.Log, err)
 		}
 	}
-	res, err := c.app.ProcessProposal(ctx, &abci.RequestProcessProposal{Height: 1, Txs: [][]byte{whole, rest}})
+	for _, list := range [][]*schemas.Event{events, long} {
+		if _, _, err := c.codec.Sign(c.draft("farm", false, list...), c.members["farm"].key); !isFault(err, schemas.TransactionTooLarge) {
+			t.Errorf("signing too much is answered %v", err)
+		}
+		c.block()
+		if _, err := c.app.DryRun("test", "farm", false, list); !isFault(err, schemas.TransactionTooLarge) {
+			t.Errorf("a dry run of too much is answered %v", err)
+		}
+	}
+	res, err := c.app.ProcessProposal(ctx, &abci.RequestProcessProposal{Height: c.height + 1, Txs: [][]byte{whole, rest}})
 	if err != nil || res.Status != abci.ResponseProcessProposal_REJECT {
 		t.Errorf("a block that names too much is answered %v, %v", res.Status, err)
+	}
+	// What fits is read back: a duplicate of it is answered, and halts nobody.
+	for range 2 {
+		if r := c.submit("farm", false, long[0]); r[0].Code != schemas.OK {
+			t.Errorf("answered %s", answer(r[0]))
+		}
+	}
+	for i := range 3 {
+		c.submit("farm", false, naming(t, 0, 18_000-i-1, 1000))
+	}
+	name := long[0].Skeleton.EPCs[0]
+	tr, err := c.view().Trace(ctx, schemas.TraceQuery{ID: name, Direction: schemas.Both, MaxDepth: 3, MaxEvents: 100})
+	if err != nil || !tr.Truncated {
+		t.Errorf("a trace of too much is answered %d events, truncated %t, %v", len(tr.Events), tr.Truncated, err)
+	}
+}
+
+// TestPagesAreBounded: a page holds so many bytes of events, however many events it
+// may hold, and what follows is on the next.
+func TestPagesAreBounded(t *testing.T) {
+	c := newChain(t, store.Options{})
+	const n = 24
+	var want []schemas.Locator
+	for i := range n / 6 {
+		var events []*schemas.Event
+		for j := range 6 {
+			// Claims, so that all are exceptions.
+			events = append(events, c.event(fmt.Sprintf("obj obs epc=a step=receiving id=%d-%d note=%s", i, j, strings.Repeat("x", 1_000_000))))
+			want = append(want, schemas.Locator{Height: int64(i + 1), Index: uint32(j)})
+		}
+		c.submit("farm", false, events...)
+	}
+	var found, flagged []schemas.Locator
+	q := schemas.EventQuery{OrderBy: schemas.ByRecordTime, Ascending: true, Limit: 1000}
+	for more := true; more; {
+		var page []schemas.Record
+		var err error
+		if page, more, err = c.view().Events(context.Background(), q); err != nil || len(page) == 0 || len(page) > 16 {
+			t.Fatalf("a page of %d events, %v", len(page), err)
+		}
+		for _, r := range page {
+			found = append(found, r.Locator)
+		}
+		q.After, q.AfterTime = &found[len(found)-1], page[len(page)-1].Skeleton.EventTime
+	}
+	var before *schemas.Locator
+	for more := true; more; {
+		var page []schemas.Record
+		var err error
+		if page, more, err = c.view().Exceptions("farm", before, 1000); err != nil || len(page) == 0 || len(page) > 16 {
+			t.Fatalf("a page of %d exceptions, %v", len(page), err)
+		}
+		for _, r := range page {
+			flagged = append(flagged, r.Locator)
+		}
+		before = &flagged[len(flagged)-1]
+	}
+	key := schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: full("a")}
+	trail := 0
+	for trail < n {
+		page, err := c.view().Trail(key, uint64(trail), 1000)
+		if err != nil || len(page) == 0 || len(page) > 16 {
+			t.Fatalf("a page of %d records, %v", len(page), err)
+		}
+		trail += len(page)
+	}
+	if entries, err := c.view().TrailEntries(key); err != nil || len(entries) != n || trail != n {
+		t.Errorf("%d entries, %v", len(entries), err)
+	}
+	slices.Reverse(flagged)
+	if !slices.Equal(found, want) || !slices.Equal(flagged, want) {
+		t.Errorf("%d events and %d exceptions are found, %d are there", len(found), len(flagged), len(want))
+	}
+}
+
+// TestBusyItem: a query for an item that far too many events name is answered as
+// for any other.
+func TestBusyItem(t *testing.T) {
+	c := newChain(t, store.Options{})
+	e := c.event("obj obs epc=busy step=storing")
+	events := slices.Repeat([]*schemas.Event{e}, schemas.MaxMessages)
+	for range 4 {
+		d := c.draft("farm", false)
+		d.Events = events
+		c.block(c.sign(d))
+	}
+	for _, order := range []schemas.Order{schemas.ByEventTime, schemas.ByRecordTime} {
+		q := schemas.EventQuery{MatchEPC: []string{full("busy")}, OrderBy: order, Limit: 3}
+		page, more, err := c.view().Events(context.Background(), q)
+		if err != nil || !more || len(page) != 3 || page[0].Height != c.height || page[0].Index != schemas.MaxMessages-1 {
+			t.Errorf("answered %d records, %t, %v", len(page), more, err)
+		}
 	}
 }
 

@@ -19,6 +19,11 @@ func (m *message) move(quantities []schemas.Quantity, credit bool) {
 	}
 }
 
+// commissions reports whether the rule of the event's type brings lots into being.
+func (m *message) commissions() bool {
+	return m.event.Type == schemas.ObjectEvent && m.event.Action == schemas.ActionAdd
+}
+
 // balance changes what a partner holds of one class or lot.
 func (m *message) balance(partner string, q schemas.Quantity, credit bool) {
 	key := schemas.BalanceKey(q.Class, q.UOM, partner)
@@ -148,7 +153,9 @@ func (m *message) passLot(sent schemas.Quantity, from, to, got string) {
 	if got != "" {
 		arrived.Amount, arrived.Known = must(schemas.ParseDecimal(got)), true
 	}
-	if to != m.partner || m.event.Action != schemas.ActionAdd { // else the rule of ADD credits it
+	if to == m.partner && m.commissions() {
+		m.owed = append(m.owed, arrived) // the rule of its type credits it, unless the event is a claim
+	} else {
 		m.balance(to, arrived, true)
 	}
 	m.concern(from)
@@ -187,7 +194,7 @@ func (m *message) receiveLot(q schemas.Quantity) {
 		m.passLot(sent, open[i].From, m.partner, amount(q))
 		return
 	}
-	if m.event.Action == schemas.ActionAdd {
+	if m.commissions() {
 		return // brought into being here: the rule of its type credits it
 	}
 	if from := m.sender(); strings.HasPrefix(from, schemas.External) {

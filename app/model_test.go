@@ -337,12 +337,17 @@ func (a *act) receiveLot(q schemas.Quantity) {
 	if i := pick(a.sent[k], amountOf(q), a.fitting); i >= 0 {
 		s := a.sent[k][i]
 		a.sent[k] = cut(a.sent[k], i)
-		a.settle(s.from, s.amount, q, a.e.Action != schemas.ActionAdd)
+		// What is commissioned is weighed later, unless somebody else's things are named.
+		a.settle(s.from, s.amount, q, !a.commissions() || a.foreign(a.moved()))
 		return
 	}
-	if a.e.Action != schemas.ActionAdd {
+	if !a.commissions() {
 		a.came[k] = append(a.came[k], shipment{wait{a.who, a.at, a.now}, "", amountOf(q)})
 	}
+}
+
+func (a *act) commissions() bool {
+	return a.e.Type == schemas.ObjectEvent && a.e.Action == schemas.ActionAdd
 }
 
 // settle books a shipment of an amount by one partner and the receipt of q.

@@ -152,7 +152,10 @@ func (c *query) byItems(items []string) (iter.Seq2[candidate, error], error) {
 				if err != nil {
 					return nil, err
 				}
-				list = append(list, candidate{time: t, at: at})
+				if list = append(list, candidate{time: t, at: at}); len(list) > maxSorted {
+					// So many that reading in the order asked for finds them soon.
+					return c.byRange(choice{})
+				}
 			}
 		}
 		// Parents that are no items, such as locations, have no trail.
@@ -160,7 +163,9 @@ func (c *query) byItems(items []string) (iter.Seq2[candidate, error], error) {
 			if err != nil {
 				return nil, c.view.answered(err)
 			}
-			list = append(list, cand)
+			if list = append(list, cand); len(list) > maxSorted {
+				return c.byRange(choice{})
+			}
 		}
 	}
 	return c.listed(list), nil
@@ -308,7 +313,7 @@ func (c *query) transactionsEvents(p place, yield func(candidate, error) bool) b
 // decodeTimed reads the end of a key of the index: event time, then place.
 func decodeTimed(key, value []byte) (candidate, error) {
 	if len(key) != 8+schemas.LocatorSize {
-		return candidate{}, errors.New("a row of the index is damaged: run waybill check")
+		return candidate{}, errors.New("a row of the index is damaged: restore the node from a backup or from its peers")
 	}
 	at, err := schemas.DecodeLocator(key[8:])
 	return candidate{time: unsortable(key), at: at, sketch: value}, err

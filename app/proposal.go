@@ -10,11 +10,18 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// CheckTx says whether a transaction may enter the mempool. It is a courtesy: the
-// block is judged again.
+// CheckTx says whether a transaction may enter the mempool, and, after each block,
+// whether it may stay. It is a courtesy: the block is judged again.
 func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
 	state, height := a.before()
-	if _, err := a.admission(state, height+1).admit(req.Tx); err != nil {
+	ad := a.admission(state, height+1)
+	var err error
+	if req.Type == abci.CheckTxType_Recheck {
+		err = ad.again(req.Tx)
+	} else {
+		_, err = ad.admit(req.Tx)
+	}
+	if err != nil {
 		code, known := faultCode(err)
 		if !known {
 			a.logger.Error("checking a transaction", "error", err)

@@ -71,13 +71,33 @@ func (v *View) Events(ctx context.Context, q schemas.EventQuery) (records []sche
 		}
 		found = append(found, r)
 	}
-	records = make([]schemas.Record, len(found))
-	for i, r := range found {
-		if records[i], err = v.dressed(r); err != nil {
+	records = make([]schemas.Record, 0, len(found))
+	var page page
+	for _, r := range found {
+		full, err := v.dressed(r)
+		if err != nil {
 			return nil, false, err
 		}
+		if page.full(&full) {
+			return records, true, nil
+		}
+		records = append(records, full)
 	}
 	return records, more, nil
+}
+
+// maxPage is how many bytes of events a page holds; one that is larger by itself
+// is a page.
+const maxPage = 16 << 20
+
+// page counts the bytes of a page: a thousand events of a megabyte each are asked
+// for in one line.
+type page struct{ bytes, records int }
+
+// full reports whether a further record is for the next page.
+func (p *page) full(r *schemas.Record) bool {
+	p.bytes, p.records = p.bytes+len(r.Body)+len(r.SkeletonBytes), p.records+1
+	return p.bytes > maxPage && p.records > 1
 }
 
 func (c *query) prepare() (err error) {

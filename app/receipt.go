@@ -53,7 +53,7 @@ func (v *View) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.Transact
 		return nil, nil, err
 	}
 	if len(row) != len(place{}) {
-		return nil, nil, fmt.Errorf("the place of transaction %s is damaged: run waybill check", id)
+		return nil, nil, fmt.Errorf("the place of transaction %s is damaged: restore the node from a backup or from its peers", id)
 	}
 	p := place(row)
 	t, err := v.transaction(p)
@@ -61,7 +61,7 @@ func (v *View) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.Transact
 		return nil, nil, err
 	}
 	if t == nil {
-		return nil, nil, fmt.Errorf("transaction %s is not in the archive: run waybill check", id)
+		return nil, nil, fmt.Errorf("transaction %s is not in the archive: restore the node from a backup or from its peers", id)
 	}
 	r := &schemas.Receipt{Transaction: id, Height: placeHeight(p), Position: placePosition(p), Time: t.time, Events: make([]schemas.EventReceipt, len(t.messages))}
 	for i := range t.messages {

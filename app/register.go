@@ -83,12 +83,10 @@ func (p prior) repeats(content schemas.Hash, declared []byte) bool {
 	return len(p.key) == 0 || len(declared) == 0 || bytes.Equal(p.key, declared)
 }
 
-// priorEvent looks for an earlier event of the same partner and eventID.
+// priorEvent looks for an earlier event of the same partner and eventID. Also a
+// derived eventID can be taken: its partner may have given it to another event.
 func (m *message) priorEvent() (p prior, ok bool) {
-	if m.event.EventID == "" {
-		return p, false
-	}
-	row := m.row(eventRow(m.partner, m.event.EventID))
+	row := m.row(eventRow(m.partner, m.msg.EventIDOf()))
 	if row == nil {
 		return p, false
 	}

@@ -46,7 +46,8 @@ func anEvent(t *rapid.T) string {
 	case 2:
 		s = "agg add parent=" + one() + " epc=" + some("children")
 	case 3:
-		s = "agg add parent=" + one() + " qty=" + amount() + " epc=" + one()
+		s = "agg add parent=" + rapid.SampledFrom([]string{one(), "@dock"}).Draw(t, "parent") + " qty=" + amount() + " epc=" + one() +
+			rapid.SampledFrom([]string{"", " step=receiving", " step=shipping to=" + to()}).Draw(t, "step")
 	case 4:
 		s = "agg del parent=" + one()
 	case 5:
@@ -54,7 +55,11 @@ func anEvent(t *rapid.T) string {
 	case 6:
 		s = "xform epc=" + some("inputs") + " out=" + one() + " qty=" + amount() + " outqty=" + amount()
 	case 7:
-		s = "txn " + action() + " epc=" + some("epcs")
+		s = rapid.SampledFrom([]string{"txn ", "txn ", "assoc "}).Draw(t, "link") + action() + " epc=" + some("epcs") + " qty=" + amount() +
+			rapid.SampledFrom([]string{"", " parent=" + one(), " step=receiving", " step=shipping to=" + to(), " step=inspecting disp=non_conformant"}).Draw(t, "step")
+		if strings.HasPrefix(s, "assoc ") && !strings.Contains(s, "parent=") {
+			s += " parent=@dock"
+		}
 	case 8, 9:
 		s = "obj obs epc=" + some("epcs") + " qty=" + amount() + " step=shipping to=" + to()
 	case 10, 11:

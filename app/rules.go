@@ -84,6 +84,9 @@ func (m *message) apply() {
 	m.answerOffers()
 	if m.event.Action == schemas.ActionAdd || m.event.Action == schemas.ActionDelete || m.event.Type == schemas.TransformationEvent {
 		if m.touchesAnothers(m.changedInstances()) {
+			for _, q := range m.owed {
+				m.balance(m.partner, q, true)
+			}
 			m.claim()
 			return
 		}

@@ -63,7 +63,7 @@ func (b *block) row(key []byte) []byte {
 // database does not hold what it wrote.
 func must[T any](v T, err error) T {
 	if err != nil {
-		panic(ioFailure{fmt.Errorf("state is damaged: run waybill check: %w", err)})
+		panic(ioFailure{fmt.Errorf("state is damaged: restore the node from a backup or from its peers: %w", err)})
 	}
 	return v
 }
@@ -131,7 +131,8 @@ type message struct {
 	named       []string // what instances answers, once asked
 	parentID    string   // what parent answers, once parentKnown
 	parentKnown bool
-	handedSet   map[string]bool // only ever looked up
+	handedSet   map[string]bool    // only ever looked up
+	owed        []schemas.Quantity // received lots that the event's own rule credits
 
 	items   map[string]*item // by canonical identifier
 	order   []*item          // as first touched

@@ -45,6 +45,8 @@ const (
 	looks = 16
 	links = 8
 	slack = 1024 // of either, however few events are asked for
+
+	maxTraced = 64 << 20 // bytes of skeletons that are looked at, and of bodies that are answered
 )
 
 // Trace follows an item's history.
@@ -95,7 +97,10 @@ func (t *tracer) finish() error {
 		if t.out.Events[i], err = t.view.dressed(r); err != nil {
 			return err
 		}
-		bytes += len(t.out.Events[i].Body)
+		if bytes += len(t.out.Events[i].Body); bytes > maxTraced {
+			t.out.Events, t.out.Truncated = t.out.Events[:i], true
+			break
+		}
 	}
 	return nil
 }

@@ -165,9 +165,11 @@ func trailLeaf(key schemas.TrailKey) []byte {
 	return schemas.ItemKey(key.Subject)
 }
 
-// Trail returns records of a trail from the n-th, counted from 0, at most limit.
+// Trail returns records of a trail from the n-th, counted from 0, at most limit,
+// and no more than fit a page: one at least, if there is one.
 func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Record, error) {
 	var out []schemas.Record
+	var page page
 	for row, err := range v.at.Rows(trailPrefix(key), trailRow(key, from), false) {
 		if err != nil {
 			return nil, v.answered(fmt.Errorf("reading a trail: %w", err))
@@ -183,6 +185,9 @@ func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Re
 		if err != nil {
 			return nil, err
 		}
+		if page.full(&r) {
+			break
+		}
 		out = append(out, r)
 	}
 	return out, nil
@@ -191,7 +196,7 @@ func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Re
 // decodeTrailValue reads what trailValue wrote.
 func decodeTrailValue(b []byte) (at schemas.Locator, eventTime int64, err error) {
 	if len(b) != schemas.LocatorSize+8 {
-		return at, 0, errors.New("a trail's row is damaged: run waybill check")
+		return at, 0, errors.New("a trail's row is damaged: restore the node from a backup or from its peers")
 	}
 	at, err = schemas.DecodeLocator(b[:schemas.LocatorSize])
 	return at, unsortable(b[schemas.LocatorSize:]), err
@@ -263,7 +268,7 @@ func (v *View) Balances(class string) ([]schemas.Balance, error) {
 		}
 		parts := strings.Split(string(row.Key[1:]), "\x00")
 		if len(parts) != 4 {
-			return nil, fmt.Errorf("a balance's row %q is damaged: run waybill check", row.Key)
+			return nil, fmt.Errorf("a balance's row %q is damaged: restore the node from a backup or from its peers", row.Key)
 		}
 		uom, partner := parts[1], parts[2]
 		value, _, err := v.get(schemas.BalanceKey(class, uom, partner))
@@ -279,22 +284,31 @@ func (v *View) Balances(class string) ([]schemas.Balance, error) {
 	return out, nil
 }
 
-// EventsByID returns every partner's events of this eventID, oldest first.
+// EventsByID returns every partner's events of this eventID, oldest first, as many
+// as fit a page.
 func (v *View) EventsByID(eventID string) ([]schemas.Record, error) {
 	places, err := v.placesByID(eventID)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]schemas.Record, 0, len(places))
+	var page page
 	for _, at := range places {
 		r, err := v.Record(at)
 		if err != nil {
 			return nil, err
 		}
+		if page.full(&r) {
+			break
+		}
 		out = append(out, r)
 	}
 	return out, nil
 }
+
+// maxSameID is how many events and error declarations of one eventID are read: a
+// partner can declare one as often as it likes, a little different each time.
+const maxSameID = 1000
 
 // placesByID are the places of events and error declarations of one eventID.
 func (v *View) placesByID(eventID string) ([]schemas.Locator, error) {
@@ -321,7 +335,9 @@ func (v *View) placesByID(eventID string) ([]schemas.Locator, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading error declarations: %w", err)
 		}
-		places = append(places, at)
+		if places = append(places, at); len(places) >= maxSameID {
+			break
+		}
 	}
 	slices.SortFunc(places, schemas.Locator.Compare)
 	return places, nil
@@ -335,6 +351,7 @@ func (v *View) Exceptions(partner string, before *schemas.Locator, limit int) (r
 	if before != nil {
 		from = before.Append(slices.Clip(prefix))
 	}
+	var page page
 	for row, err := range v.at.Rows(prefix, from, true) {
 		if err != nil {
 			return nil, false, v.answered(fmt.Errorf("reading exceptions: %w", err))
@@ -352,6 +369,9 @@ func (v *View) Exceptions(partner string, before *schemas.Locator, limit int) (r
 		r, err := v.Record(at)
 		if err != nil {
 			return nil, false, err
+		}
+		if page.full(&r) {
+			return records, true, nil
 		}
 		records = append(records, r)
 	}

@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -93,5 +94,10 @@ func agree(answers []*api.Trust) (*proof.Trust, error) {
 			return nil, fmt.Errorf("reading a root of trust: %w", err)
 		}
 	}
-	return t, nil
+	// What an auditor will read later must be readable: nodes may tell anything.
+	text, err := json.Marshal(t)
+	if err != nil {
+		return nil, fmt.Errorf("writing a root of trust: %w", err)
+	}
+	return proof.DecodeTrust(text)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,125 +17,62 @@ import (
 )
 
 const (
-	bundleWait = 10 * time.Second // for the header that carries the state's hash
-	maxRecords = 20000            // of one bundle; beyond it, MaxBundle is near
+	bundleWait = 10 * time.Second // for the header that carries a state's hash
+	maxBundles = 8                // at once: each may take as much memory as proof.MaxBundle, twice
 )
 
 // Bundle proves an item's trails, or its absence, as of the height at the call.
 // The header that carries a state's hash is that of the next block, unless the
 // last block changed nothing and its own header carries it already.
 func (l *ledger) Bundle(ctx context.Context, id string) ([]byte, error) {
-	canonical, scheme, err := schemas.Canonical(id)
+	select {
+	case l.bundles <- struct{}{}:
+		defer func() { <-l.bundles }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %d bundles are being made", api.ErrUnavailable, maxBundles)
+	}
+	b, err := l.sealed(ctx, id)
 	if err != nil {
 		return nil, err
-	}
-	view, err := l.app.View()
-	if err != nil {
-		return nil, err
-	}
-	m := proof.Material{Subject: proof.AnItem, ID: canonical, Records: map[schemas.TrailKind][]proof.Record{},
-		Header: proof.Header{Time: view.Time()}} // until the one that carries the state is there
-	trails := []schemas.TrailKind{schemas.CustodyTrail, schemas.ObservationTrail}
-	if scheme.Class() {
-		m.Subject, trails = proof.AClass, []schemas.TrailKind{schemas.ClassTrail}
-	}
-	signed := map[[2]int64]*proof.Transaction{}
-	for _, kind := range trails {
-		records, err := trailRecords(view, schemas.TrailKey{Kind: kind, Subject: canonical}, signed)
-		if err != nil {
-			return nil, err
-		}
-		if len(records) > 0 {
-			m.Records[kind] = records
-		}
-	}
-	// While the next block is made, nothing of the view may be read late: it is
-	// held for some heights only.
-	reads := map[string]proven{}
-	m.State = recordState(view, reads)
-	if _, err := proof.Build(m); err != nil {
-		return nil, fmt.Errorf("proving %s: %w", canonical, err)
-	}
-	m.State = func(key []byte) ([]byte, proof.Path, error) {
-		p, ok := reads[string(key)]
-		if !ok {
-			return nil, proof.Path{}, fmt.Errorf("state %q was not read before", key)
-		}
-		return p.value, p.path, nil
-	}
-	if err := l.seal(ctx, view, &m); err != nil {
-		return nil, err
-	}
-	b, err := proof.Build(m)
-	if err != nil {
-		return nil, fmt.Errorf("proving %s: %w", canonical, err)
 	}
 	encoded := b.Encode()
-	if len(encoded) > proof.MaxBundle {
-		return nil, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("a bundle of %d bytes, %d are allowed", len(encoded), proof.MaxBundle)}
+	if err := proof.CheckSize(encoded); err != nil {
+		return nil, &schemas.Fault{Code: schemas.TooLarge, Detail: err.Error()}
 	}
 	return encoded, nil
 }
 
-type proven struct {
-	value []byte
-	path  proof.Path
-}
-
-func recordState(view *app.View, reads map[string]proven) func(key []byte) ([]byte, proof.Path, error) {
-	return func(key []byte) ([]byte, proof.Path, error) {
-		value, err := view.StateValue(key)
+// sealed makes a bundle of a height whose header enough votes sign that every
+// auditor's program accepts. One validator that signs as only the engine accepts
+// can spoil a commit in which others are absent, so later heights are tried, too.
+func (l *ledger) sealed(ctx context.Context, id string) (*proof.Bundle, error) {
+	ctx, cancel := context.WithTimeout(ctx, bundleWait)
+	defer cancel()
+	for {
+		b, view, err := l.app.Bundle(ctx, id)
 		if err != nil {
-			return nil, proof.Path{}, err
+			return nil, fmt.Errorf("proving %s: %w", id, err)
 		}
-		path, err := view.Path(key)
-		if err != nil {
-			return nil, proof.Path{}, err
+		if err = l.seal(ctx, view, b); !errors.Is(err, proof.ErrFewVotes) {
+			return b, err
 		}
-		reads[string(key)] = proven{value, path}
-		return value, path, nil
-	}
-}
-
-func trailRecords(view *app.View, key schemas.TrailKey, signed map[[2]int64]*proof.Transaction) ([]proof.Record, error) {
-	head, err := view.TrailHead(key)
-	if err != nil {
-		return nil, err
-	}
-	if head.Count > maxRecords {
-		return nil, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("a trail of %d records, a bundle holds %d", head.Count, maxRecords)}
-	}
-	records, err := view.Trail(key, 0, int(head.Count))
-	if err != nil {
-		return nil, err
-	}
-	out := make([]proof.Record, len(records))
-	for i := range records {
-		r := &records[i]
-		at := [2]int64{r.Height, int64(r.Position)}
-		if signed[at] == nil {
-			s, err := view.Signed(r.Locator)
-			if err != nil {
-				return nil, err
-			}
-			signed[at] = &proof.Transaction{Header: s.Header, Signature: s.Signature, Digests: s.Digests}
+		select {
+		case <-l.Watch(view.Height()):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 		}
-		out[i] = proof.Record{Record: *r, Transaction: signed[at]}
 	}
-	return out, nil
 }
 
 // seal fills in the header that carries the view's hash, its commit, and the
 // validators that made it.
-func (l *ledger) seal(ctx context.Context, view *app.View, m *proof.Material) error {
+func (l *ledger) seal(ctx context.Context, view *app.View, b *proof.Bundle) error {
 	root := view.Root()
 	meta := l.meta(view.Height())
 	if meta == nil {
 		return fmt.Errorf("%w: no block is committed yet", api.ErrUnavailable)
 	}
 	if !bytes.Equal(meta.Header.AppHash, root[:]) {
-		ctx, cancel := context.WithTimeout(ctx, bundleWait)
-		defer cancel()
 		select {
 		case <-l.Watch(view.Height()):
 		case <-ctx.Done():
@@ -144,32 +82,40 @@ func (l *ledger) seal(ctx context.Context, view *app.View, m *proof.Material) er
 			return fmt.Errorf("the header at height %d does not carry the state of the height before", view.Height()+1)
 		}
 	}
-	return l.fillHeader(meta, m)
+	return l.fillHeader(meta, b)
 }
 
-func (l *ledger) fillHeader(meta *types.BlockMeta, m *proof.Material) error {
+func (l *ledger) fillHeader(meta *types.BlockMeta, b *proof.Bundle) error {
 	h := meta.Header
 	blocks, err := l.engine.blocks.of()
 	if err != nil {
 		return err
 	}
-	commit := blocks.LoadSeenCommit(h.Height)
-	if commit == nil {
-		commit = blocks.LoadBlockCommit(h.Height)
+	// A node may have seen other votes than the next block has: both are taken.
+	var commit proof.Commit
+	for _, c := range []*types.Commit{blocks.LoadSeenCommit(h.Height), blocks.LoadBlockCommit(h.Height)} {
+		if c == nil || !bytes.Equal(c.BlockID.Hash, meta.BlockID.Hash) {
+			continue
+		}
+		switch other := commitOf(c); {
+		case len(commit.Votes) == 0:
+			commit = other
+		case commit.Round == other.Round:
+			commit.Votes = append(commit.Votes, other.Votes...)
+		}
 	}
-	if commit == nil {
+	if len(commit.Votes) == 0 {
 		return fmt.Errorf("the commit of block %d is not in the engine's store", h.Height)
 	}
 	validators, err := l.engine.env.StateStore.LoadValidators(h.Height)
 	if err != nil {
 		return fmt.Errorf("reading the validators of height %d: %w", h.Height, err)
 	}
-	m.Header = headerOf(&h)
-	m.Commit = commitOf(commit)
+	set := make([]proof.Validator, 0, len(validators.Validators))
 	for _, v := range validators.Validators {
-		m.Validators = append(m.Validators, proof.Validator{Public: ed25519.PublicKey(v.PubKey.Bytes()), Power: v.VotingPower})
+		set = append(set, proof.Validator{Public: ed25519.PublicKey(v.PubKey.Bytes()), Power: v.VotingPower})
 	}
-	return nil
+	return b.Seal(headerOf(&h), commit, set)
 }
 
 func headerOf(h *types.Header) proof.Header {

@@ -10,6 +10,7 @@ import (
 // Bounds of what the gateway reads.
 const (
 	MaxDocument = 32 << 20 // bytes of a document
+	maxResolved = 64 << 20 // bytes of its events' bodies and names, prefixes resolved
 	maxContexts = 64       // entries of a merged @context
 
 	// documentDepth is deeper than a document's own levels and an event's, so
@@ -56,6 +57,7 @@ func DecodeDocument(text []byte, maxEvents int) ([]DocumentEvent, error) {
 		return nil, f
 	}
 	out := make([]DocumentEvent, len(doc.list))
+	resolved := 0
 	for i, n := range doc.list {
 		e, err := doc.maker.decode(doc.t.raw(n))
 		var fault *Fault
@@ -63,6 +65,12 @@ func DecodeDocument(text []byte, maxEvents int) ([]DocumentEvent, error) {
 			fault.Pointer = doc.pointer(i, n) + fault.Pointer
 		}
 		out[i] = DocumentEvent{Event: e, Fault: fault, Pointer: doc.pointer(i, n)}
+		if e != nil {
+			resolved += len(e.Body) + e.Skeleton.text()
+		}
+		if resolved > maxResolved {
+			return nil, &Fault{Code: TooLarge, Pointer: doc.pointer(i, n), Detail: fmt.Sprintf("with context and prefixes resolved, the events take more than %d bytes", maxResolved)}
+		}
 	}
 	return out, nil
 }
@@ -264,6 +272,13 @@ func (b *bodyMaker) body(event string) ([]byte, *Fault) {
 	}
 	if len(entries) > maxContexts {
 		return nil, &Fault{Code: TooLarge, Pointer: "/@context", Detail: fmt.Sprintf("more than %d context entries", maxContexts)}
+	}
+	size := 0
+	for _, entry := range entries {
+		size += len(entry)
+	}
+	if size > MaxBody { // before it is copied into every event
+		return nil, &Fault{Code: TooLarge, Pointer: "/@context", Detail: fmt.Sprintf("a context of %d bytes, an event may have %d", size, MaxBody)}
 	}
 	out := append(make([]byte, 0, len(event)), '{')
 	if len(entries) > 0 {

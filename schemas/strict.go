@@ -74,9 +74,11 @@ func checkValue(b []byte, typ protowire.Type, fd protoreflect.FieldDescriptor) (
 
 // Field numbers that are read before a message is unmarshalled.
 const (
-	envelopePayloads protowire.Number = 3
-	envelopeBodies   protowire.Number = 4
-	bodiesSize       protowire.Number = 2
+	envelopeHeader    protowire.Number = 1
+	envelopeSignature protowire.Number = 2
+	envelopePayloads  protowire.Number = 3
+	envelopeBodies    protowire.Number = 4
+	bodiesSize        protowire.Number = 2
 )
 
 // eachField calls f with every field of a message: bytes of those that have a

@@ -51,6 +51,7 @@ type Transaction struct {
 	Messages  []Message
 	Bodies    *Bodies
 	Size      int // bytes of the encoding
+	Weight    Weight
 }
 
 // Message is one message of a transaction.
@@ -140,7 +141,7 @@ func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Has
 	envelope := &Envelope{}
 	digests := make([][]byte, len(d.Events))
 	bodies := make([][]byte, len(d.Events))
-	size := 0
+	size, weight := 0, Weight{}
 	for i, e := range d.Events {
 		p := &Payload{Kind: uint32(KindEvent)}
 		if len(d.DuplicateKeys) > 0 {
@@ -149,7 +150,11 @@ func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Has
 		if err := checkDuplicateKey(i, p.DuplicateKey, &e.Skeleton); err != nil {
 			return nil, id, nil, err
 		}
-		digest := Digest(d.ChainID, d.Partner, KindEvent, e.Skeleton.Append(nil), bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
+		skeleton := e.Skeleton.Append(nil)
+		if weight = weight.Plus(e.Weight(len(skeleton))); weight.Check() != nil {
+			return nil, id, nil, weight.Check()
+		}
+		digest := Digest(d.ChainID, d.Partner, KindEvent, skeleton, bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
 		events = append(events, digest)
 		envelope.Payloads, digests[i], bodies[i] = append(envelope.Payloads, p), digest[:], e.Body
 		size += len(e.Body) + binary.MaxVarintLen32
@@ -245,6 +250,33 @@ func DecodeHeader(b []byte) (*Header, error) {
 		return nil, err
 	}
 	return h, nil
+}
+
+// Sealed reads who signed what of a transaction, without its messages: enough to
+// tell whether the rest is worth decoding. A transaction that Decode accepts has
+// exactly this header and signature. Errors are Faults.
+func Sealed(raw []byte) (*Transaction, error) {
+	t := &Transaction{Size: len(raw)}
+	err := eachField(raw, func(n protowire.Number, v []byte, _ uint64) error {
+		switch n {
+		case envelopeHeader:
+			t.Raw = v
+		case envelopeSignature:
+			t.Signature = v
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, &Fault{Code: BadEncoding, Detail: err.Error()}
+	}
+	if len(t.Signature) != ed25519.SignatureSize {
+		return nil, &Fault{Code: BadEncoding, Detail: "the signature has the wrong length"}
+	}
+	if t.Header, err = DecodeHeader(t.Raw); err != nil {
+		return nil, err
+	}
+	t.ID = TransactionID(t.Raw)
+	return t, nil
 }
 
 // Decode reads a transaction and checks all that needs no state: encoding,
@@ -378,6 +410,9 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope) error {
 			return err
 		}
 		m.Skeleton = event.Skeleton.Append(nil)
+		if t.Weight = t.Weight.Plus(event.Weight(len(m.Skeleton))); t.Weight.Check() != nil {
+			return t.Weight.Check()
+		}
 		m.BodyRoot = bodyRoot(EventSecret(e.Bodies.Secret, i), event.Members)
 		m.Digest = Digest(t.Header.ChainId, t.Header.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
 	}

@@ -297,6 +297,9 @@ func (b *Block) Commit() error {
 		s.versions = slices.Delete(s.versions, 0, 1)
 	}
 	s.block = nil
+	if cap(b.rows) <= spareBytes {
+		s.spare, b.rows = b.rows, nil
+	}
 	return nil
 }
 

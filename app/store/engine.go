@@ -45,6 +45,7 @@ type snapshot interface {
 const (
 	writeBuffer = 16 << 20
 	blockCache  = 16 << 20
+	spareBytes  = 16 << 20 // kept from a block for the next
 )
 
 func levelOptions() *opt.Options {
@@ -72,7 +73,7 @@ func openEngine(dir, backend string) (engine, error) {
 		if err != nil {
 			return nil, fmt.Errorf("opening a database in memory: %w", err)
 		}
-		return levelEngine{db}, nil
+		return &levelEngine{db: db}, nil
 	}
 	if backend == "" {
 		backend = string(dbm.GoLevelDBBackend)
@@ -93,7 +94,7 @@ func openEngine(dir, backend string) (engine, error) {
 	} else {
 		var db *dbm.GoLevelDB
 		if db, err = dbm.NewGoLevelDBWithOpts(name, dir, levelOptions()); err == nil {
-			e = levelEngine{db.DB()}
+			e = &levelEngine{db: db.DB()}
 		}
 	}
 	switch {
@@ -105,15 +106,25 @@ func openEngine(dir, backend string) (engine, error) {
 	return e, nil
 }
 
-type levelEngine struct{ db *leveldb.DB }
-
-func (e levelEngine) close() error { return e.db.Close() }
-
-func (e levelEngine) newBatch(size int) batch {
-	return &levelBatch{db: e.db, Batch: leveldb.MakeBatch(size)}
+type levelEngine struct {
+	db    *leveldb.DB
+	spare *leveldb.Batch // of the block before: fresh memory costs more than what is copied into it
 }
 
-func (e levelEngine) snapshot() (snapshot, error) {
+func (e *levelEngine) close() error { return e.db.Close() }
+
+// newBatch is called by one goroutine at a time, and not before the batch before
+// is closed.
+func (e *levelEngine) newBatch(size int) batch {
+	b := e.spare
+	e.spare = nil
+	if b == nil {
+		b = leveldb.MakeBatch(size)
+	}
+	return &levelBatch{engine: e, Batch: b}
+}
+
+func (e *levelEngine) snapshot() (snapshot, error) {
 	s, err := e.db.GetSnapshot()
 	if err != nil {
 		return nil, err
@@ -123,13 +134,22 @@ func (e levelEngine) snapshot() (snapshot, error) {
 
 type levelBatch struct {
 	*leveldb.Batch
-	db *leveldb.DB
+	engine *levelEngine
 }
 
 func (b *levelBatch) Set(key, value []byte) error { b.Put(key, value); return nil }
 func (b *levelBatch) Delete(key []byte) error     { b.Batch.Delete(key); return nil }
-func (b *levelBatch) WriteSync() error            { return b.db.Write(b.Batch, &opt.WriteOptions{Sync: true}) }
-func (b *levelBatch) Close() error                { b.Reset(); return nil }
+func (b *levelBatch) WriteSync() error {
+	return b.engine.db.Write(b.Batch, &opt.WriteOptions{Sync: true})
+}
+
+func (b *levelBatch) Close() error {
+	if len(b.Dump()) <= spareBytes {
+		b.Reset()
+		b.engine.spare = b.Batch
+	}
+	return nil
+}
 
 type levelSnapshot struct{ s *leveldb.Snapshot }
 

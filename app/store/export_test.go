@@ -36,7 +36,7 @@ func (m *Memory) Open(segment uint32) (*Store, error) {
 		return nil, err
 	}
 	// A cache of a few pages, so that it is full all the time.
-	return openOn(levelEngine{db}, m.files, Options{CacheBytes: 2 << 10}, segment)
+	return openOn(&levelEngine{db: db}, m.files, Options{CacheBytes: 2 << 10}, segment)
 }
 
 // Stream is the stream that a reference leads into.

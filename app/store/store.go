@@ -44,6 +44,7 @@ type Store struct {
 	mu       sync.Mutex // guards what follows
 	versions []*version // the last is the last committed
 	block    *Block     // under construction
+	spare    []byte     // memory of the last block's emitted rows, for the next
 	fault    error      // why nothing works any more
 }
 
@@ -266,7 +267,7 @@ func (s *Store) Begin(height int64) *Block {
 	s.archive.drop()
 	b := newBlock(&View{s, s.versions[len(s.versions)-1]}, height)
 	if s.fault == nil {
-		s.block = b
+		s.block, b.rows, s.spare = b, s.spare[:0], nil
 	}
 	return b
 }

@@ -1,27 +1,16 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"io"
 	"os"
-	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-ledger/waybill/network"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
-
-// escape makes foreign text harmless to a terminal, and one line.
-func escape(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
-		return s
-	}
-	return strconv.Quote(s)
-}
 
 func (p *program) trustCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -101,23 +90,33 @@ anything does not hold; the message names it.`,
 }
 
 func verify(bundleFile, trustFile string) (*proof.Report, *proof.Trust, error) {
-	text, err := os.ReadFile(trustFile)
+	text, err := readBounded(trustFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the root of trust: %w", err)
 	}
 	trust, err := proof.DecodeTrust(text)
 	if err != nil {
-		return nil, nil, errors.New(escape(err.Error()))
+		return nil, nil, err
 	}
-	bundle, err := os.ReadFile(bundleFile)
+	bundle, err := readBounded(bundleFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the bundle: %w", err)
 	}
 	report, err := proof.Verify(bundle, trust)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the bundle does not hold: %s", escape(err.Error()))
+		return nil, nil, fmt.Errorf("the bundle does not hold: %w", err)
 	}
 	return report, trust, nil
+}
+
+// readBounded reads a file, but not much more of it than a bundle can have.
+func readBounded(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, proof.MaxBundle+1))
 }
 
 func age(t time.Time) string {
@@ -133,22 +132,11 @@ func age(t time.Time) string {
 
 func (p *program) printReport(r *proof.Report) error {
 	fmt.Fprintf(p.out, "%s %s\n", r.Subject, escape(r.ID))
-	fmt.Fprintf(p.out, "chain %s, height %d, header %s\n\n", escape(r.ChainID), r.HeaderHeight, r.HeaderHash)
+	fmt.Fprintf(p.out, "chain %s, height %d, header %s\n", word(r.ChainID), r.HeaderHeight, r.HeaderHash)
+	p.printState(r)
+	fmt.Fprintln(p.out)
 	for i := range r.Events {
-		e := &r.Events[i]
-		step := e.BizStep
-		if step == "" {
-			step = e.Type
-		}
-		line := fmt.Sprintf("%d/%d/%d  %s  %s  %s  %s, key %s (%s)", e.Height, e.Position, e.Index,
-			e.EventTime.UTC().Format("2006-01-02T15:04:05.000Z"), escape(step), escape(e.Partner), e.Effect, escape(e.Key), e.Held)
-		for _, f := range e.Flags {
-			line += " " + f.String()
-		}
-		if e.VoidedBy != nil {
-			line += " void"
-		}
-		fmt.Fprintln(p.out, line)
+		p.printEvent(&r.Events[i])
 	}
 	fmt.Fprintln(p.out, "\nProven:")
 	for _, s := range r.Proven() {
@@ -159,4 +147,49 @@ func (p *program) printReport(r *proof.Report) error {
 		fmt.Fprintf(p.out, "  %s\n", escape(s))
 	}
 	return nil
+}
+
+// printState prints what the ledger had of the subject beside its records.
+func (p *program) printState(r *proof.Report) {
+	if r.Custodian != "" {
+		fmt.Fprintf(p.out, "custodian %s\n", word(r.Custodian))
+	}
+	for _, c := range r.Containers {
+		fmt.Fprintf(p.out, "inside %s\n", word(c))
+	}
+	if r.Disposition != "" {
+		fmt.Fprintf(p.out, "disposition %s\n", word(r.Disposition))
+	}
+	if r.Ended {
+		fmt.Fprintln(p.out, "ended: consumed, destroyed or decommissioned")
+	}
+	if r.OfferedTo != "" {
+		fmt.Fprintf(p.out, "offered to %s\n", word(r.OfferedTo))
+	}
+	for _, b := range r.Balances {
+		quantity := b.Quantity
+		if !b.Known {
+			quantity = "unknown"
+		}
+		if b.UOM != "" {
+			quantity += " " + word(b.UOM)
+		}
+		fmt.Fprintf(p.out, "held %s by %s\n", quantity, word(b.Partner))
+	}
+}
+
+func (p *program) printEvent(e *proof.Event) {
+	step := e.BizStep
+	if step == "" {
+		step = e.Type
+	}
+	line := fmt.Sprintf("%d/%d/%d  %s  %s  %s  %s, key %s (%s)", e.Height, e.Position, e.Index,
+		e.EventTime.UTC().Format("2006-01-02T15:04:05.000Z"), word(step), word(e.Partner), e.Effect, word(e.Key), e.Held)
+	for _, f := range e.Flags {
+		line += " " + f.String()
+	}
+	if e.VoidedBy != nil {
+		line += " void"
+	}
+	fmt.Fprintln(p.out, line)
 }

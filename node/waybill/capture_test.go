@@ -68,7 +68,7 @@ func TestTrustNeedsNoKey(t *testing.T) {
 			t.Errorf("%s with %q", r.URL.Path, r.Header.Get("Authorization"))
 		}
 		w.Header().Set("Content-Type", "application/json")
-		w.Write([]byte(`{"chain_id":"c","height":2,"time":"2026-05-01T10:00:00Z","header_hash":"` + strings.Repeat("00", 32) + `","validator_set_hash":"` + strings.Repeat("00", 32) + `"}`))
+		w.Write([]byte(`{"chain_id":"c","height":2,"time":"2026-05-01T10:00:00Z","header_hash":"` + strings.Repeat("01", 32) + `","validator_set_hash":"` + strings.Repeat("01", 32) + `"}`))
 	}))
 	defer server.Close()
 	var out, errOut bytes.Buffer

@@ -36,7 +36,12 @@ func (p *program) clients(open bool) ([]*client.Client, error) {
 		return nil, usage("%d keys for %d nodes: give one key for each node in the same order, or one for all", len(keys), len(nodes))
 	}
 	out := make([]*client.Client, len(nodes))
+	given := map[string]bool{}
 	for i, n := range nodes {
+		if n = strings.TrimRight(n, "/"); given[n] {
+			return nil, usage("node %s is given twice: of course it agrees with itself", n)
+		}
+		given[n] = true
 		c, err := client.New(n, keys[min(i, len(keys)-1)])
 		if err != nil {
 			return nil, usageError{err}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,14 +25,6 @@ func (p *program) versionCommand() *cobra.Command {
 			return nil
 		},
 	}
-}
-
-// json prints a value as indented JSON.
-func (p *program) json(v any) error {
-	e := json.NewEncoder(p.out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }
 
 // settingFlags adds a flag for every setting, and returns what applies those

@@ -47,9 +47,11 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(errOut, "waybill: %v\n", err)
 	var wrong usageError
-	if errors.As(err, &wrong) {
+	if !errors.As(err, &wrong) {
+		fmt.Fprintf(errOut, "waybill: %s\n", escape(err.Error()))
+	} else {
+		fmt.Fprintf(errOut, "waybill: %v\n", err)
 		fmt.Fprintln(errOut, "waybill --help tells more")
 		return exitUsage
 	}
@@ -81,7 +83,7 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 		}
 		return nil
 	}
-	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.genesisCommand(), p.joinCommand(), p.versionCommand(),
+	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.keyCommand(), p.genesisCommand(), p.joinCommand(), p.versionCommand(),
 		p.statusCommand(), p.captureCommand(), p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(),
 		p.trustCommand(), p.bundleCommand(), p.verifyCommand(), p.benchCommand())
 	return root

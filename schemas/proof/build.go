@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -50,18 +51,46 @@ var ErrOtherSubject = errors.New("the other kind of subject is there: ask for th
 // Build makes a bundle. It checks what it needs to know, not everything: Verify
 // does that.
 func Build(m Material) (*Bundle, error) {
-	b := &Bundle{Subject: m.Subject, ID: m.ID, Header: m.Header, Commit: m.Commit, Validators: m.Validators}
-	if err := b.Header.representable(); err != nil {
-		return nil, fmt.Errorf("bundle of %s: %w", m.ID, err)
+	b, err := Assemble(m)
+	if err != nil {
+		return nil, err
 	}
-	b.dropVotes()
+	return b, b.Seal(m.Header, m.Commit, m.Validators)
+}
+
+// Assemble makes a bundle that lacks the header, which may not be there yet: the
+// header that carries a state's hash is that of a later block. The state is read
+// before anything that takes long, so that a view which is held for some blocks
+// suffices.
+func Assemble(m Material) (*Bundle, error) {
+	b := &Bundle{Subject: m.Subject, ID: m.ID}
 	w := builder{Material: m, b: b, signers: map[string]map[string]bool{}, named: holdings{}}
-	for _, step := range []func() error{w.subject, w.records, w.partners, w.balances} {
+	for _, step := range []func() error{w.subject, w.name, w.partners, w.balances, w.records} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("bundle of %s: %w", m.ID, err)
 		}
 	}
 	return b, nil
+}
+
+// ErrFewVotes is Seal's answer where the votes that hold are not of more than two
+// thirds of the power. The engine accepts signatures that this package does not,
+// and one validator may make such ones: another commit, with more votes, may do.
+var ErrFewVotes = errors.New("too few votes hold")
+
+// Seal gives an assembled bundle the header that carries its state's hash, with
+// its commit, whose votes may be in any order and there twice. Those that do not
+// hold are left out.
+func (b *Bundle) Seal(h Header, c Commit, set []Validator) error {
+	if err := h.representable(); err != nil {
+		return fmt.Errorf("bundle of %s: %w", b.ID, err)
+	}
+	b.Header, b.Commit, b.Validators = h, c, set
+	b.dropVotes()
+	if _, _, err := b.Commit.Verify(h.ChainID, h.Height, h.Hash(ValidatorSetHash(set)), set); err != nil {
+		return fmt.Errorf("bundle of %s: %w: %w", b.ID, ErrFewVotes, err)
+	}
+	return nil
 }
 
 // representable reports whether the header's time fits its encoding.
@@ -85,7 +114,8 @@ func (b *Bundle) dropVotes() {
 			kept = append(kept, v)
 		}
 	}
-	b.Commit.Votes = kept
+	slices.SortStableFunc(kept, func(a, b Vote) int { return int(a.Index) - int(b.Index) })
+	b.Commit.Votes = slices.CompactFunc(kept, func(a, b Vote) bool { return a.Index == b.Index })
 }
 
 type builder struct {
@@ -181,6 +211,23 @@ func (w *builder) containers(value []byte) error {
 	return nil
 }
 
+// name notes whose leaves the records need.
+func (w *builder) name() error {
+	for _, records := range w.Records { // both are sets
+		for i := range records {
+			r := &records[i]
+			if r.Skeleton == nil {
+				return fmt.Errorf("record at %d/%d/%d comes without its skeleton", r.Height, r.Position, r.Index)
+			}
+			w.sign(r.Partner, r.KeyID)
+			if w.Subject == AClass {
+				w.named.add(w.ID, r.Partner, r.Skeleton)
+			}
+		}
+	}
+	return nil
+}
+
 // records adds the transactions of all trails, in ledger order.
 func (w *builder) records() error {
 	type placed struct {
@@ -196,13 +243,9 @@ func (w *builder) records() error {
 	sort.Slice(all, func(i, j int) bool { return all[i].Locator.Compare(all[j].Locator) < 0 })
 	trees := make(map[*Transaction]*subtrees) // a transaction is hashed once, however many of its messages are taken
 	for _, r := range all {
-		message, event, err := messageOf(r.Record, r.trail, trees)
+		message, err := messageOf(r.Record, r.trail, trees)
 		if err != nil {
 			return fmt.Errorf("record at %d/%d/%d: %w", r.Height, r.Position, r.Index, err)
-		}
-		w.sign(r.Partner, r.KeyID)
-		if w.Subject == AClass {
-			w.named.add(w.ID, r.Partner, &event.Skeleton)
 		}
 		n := len(w.b.Transactions)
 		if n == 0 || w.b.Transactions[n-1].Height != r.Height || w.b.Transactions[n-1].Position != r.Position {
@@ -223,17 +266,17 @@ func (w *builder) sign(partner, key string) {
 	w.signers[partner][key] = true
 }
 
-func messageOf(r *Record, trail schemas.TrailKind, trees map[*Transaction]*subtrees) (m MessagePart, event *schemas.Event, err error) {
+func messageOf(r *Record, trail schemas.TrailKind, trees map[*Transaction]*subtrees) (m MessagePart, err error) {
 	m = MessagePart{Index: r.Index, Trail: trail, Kind: r.Kind, DuplicateKey: r.DuplicateKey, Result: r.Result, Secret: r.Secret}
 	if r.Transaction == nil {
-		return m, nil, errors.New("it comes without its transaction")
+		return m, errors.New("it comes without its transaction")
 	}
 	if len(r.Body) == 0 {
-		return m, nil, errors.New("its body is not held here")
+		return m, errors.New("its body is not held here")
 	}
-	event, err = schemas.DecodeEvent(r.Body)
+	event, err := schemas.DecodeEvent(r.Body)
 	if err != nil {
-		return m, nil, fmt.Errorf("reading its body: %w", err)
+		return m, fmt.Errorf("reading its body: %w", err)
 	}
 	m.Members = schemas.SortMembers(event.Members)
 	tree, ok := trees[r.Transaction]
@@ -246,9 +289,9 @@ func messageOf(r *Record, trail schemas.TrailKind, trees map[*Transaction]*subtr
 		trees[r.Transaction] = tree
 	}
 	if m.Inclusion, err = tree.inclusion(uint64(r.Index)); err != nil {
-		return m, nil, err
+		return m, err
 	}
-	return m, event, nil
+	return m, nil
 }
 
 // partners adds who signed, and who holds the item.

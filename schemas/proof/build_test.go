@@ -30,6 +30,29 @@ func TestBuildDropsVotes(t *testing.T) {
 	}
 }
 
+// A commit whose votes that hold are too few makes no bundle: what is exported
+// verifies. With the votes that another node saw it does.
+func TestSealNeedsVotes(t *testing.T) {
+	l := newStory(t)
+	m := l.material(proof.AnItem, unit)
+	all := slices.Clone(m.Commit.Votes)
+	spoilt := bytes.Clone(all[1].Signature)
+	spoilt[5] ^= 1
+	m.Commit.Votes = []proof.Vote{all[0], {Index: 1, Time: all[1].Time, Signature: spoilt}, all[2]}
+	if _, err := proof.Build(m); !errors.Is(err, proof.ErrFewVotes) {
+		t.Errorf("two votes of four: %v", err)
+	}
+	m.Commit.Votes = append(m.Commit.Votes, all[3], all[0])
+	b, err := proof.Build(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := proof.Verify(b.Encode(), l.trust())
+	if err != nil || r.Signed != 30 {
+		t.Errorf("%v, %v", r, err)
+	}
+}
+
 // An identifier that the state has nothing of gives a bundle that says so, of
 // whichever kind it was asked for.
 func TestBuildUnknown(t *testing.T) {
@@ -108,7 +131,7 @@ func ExampleVerify() {
 	_, err = proof.Verify(bundle.Encode(), l.trust())
 	fmt.Println(err)
 	// Output:
-	// Validators with 40 of 40 votes of the trusted set signed the ledger's state after block 6, no later than 2026-03-01T08:00:06Z.
+	// Validators with 40 of 40 votes of the trusted set signed the ledger's state after block 6. By their clocks, all of it was decided before 2026-03-01T08:00:06Z.
 	// All that the ledger then had of this item is 4 records, each as signed by its partner, in the order in which they were recorded.
 	// The custodian of the item was then the partner carrier.
 	// The item was then inside 1 container.

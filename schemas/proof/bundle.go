@@ -11,8 +11,9 @@ const BundleVersion = 1
 
 // Bounds of a bundle.
 const (
-	MaxBundle  = 64 << 20 // bytes
-	maxNesting = 16       // containers within containers
+	MaxBundle  = 64 << 20  // bytes
+	MaxFields  = 1_000_000 // of the bundle itself, its partners, transactions and messages together
+	maxNesting = 16        // containers within containers
 )
 
 // Subject says what a bundle is about.

@@ -11,12 +11,41 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
+// CheckSize reports whether a bundle's encoding is within the bounds of what
+// DecodeBundle reads. It allocates next to nothing.
+func CheckSize(b []byte) error {
+	if len(b) > MaxBundle {
+		return fmt.Errorf("bundle of %d bytes, %d are read: %w", len(b), MaxBundle, ErrMalformed)
+	}
+	left := MaxFields
+	if countFields(b, &left, nest{fieldPartner: {}, fieldTransaction: {5: {}}}); left < 0 {
+		return fmt.Errorf("bundle of more than %d fields: %w", MaxFields, ErrMalformed)
+	}
+	return nil
+}
+
+// nest names the fields that have fields in them which are counted, too.
+type nest map[uint64]nest
+
+// countFields counts until nothing is left. It stops where the encoding is
+// faulty, as decoding does.
+func countFields(b []byte, left *int, inside nest) {
+	f := schemas.ReadFields(b)
+	for n, v, ok := f.Next(); ok && *left >= 0; n, v, ok = f.Next() {
+		*left--
+		if in, ok := inside[n]; ok {
+			countFields(v, left, in)
+		}
+	}
+}
+
 // DecodeBundle reads a bundle's encoding: all of b, which the bundle refers to.
 // Whether what it says holds, Verify tells. What is allocated is bounded by the
-// length of b: no count is believed before what it counts is there.
+// length of b: no count is believed before what it counts is there; and since a
+// field takes more memory than bytes, by the number of fields.
 func DecodeBundle(b []byte) (*Bundle, error) {
-	if len(b) > MaxBundle {
-		return nil, fmt.Errorf("bundle of %d bytes, %d are read: %w", len(b), MaxBundle, ErrMalformed)
+	if err := CheckSize(b); err != nil {
+		return nil, err
 	}
 	out := &Bundle{}
 	if err := out.decode(b); err != nil {

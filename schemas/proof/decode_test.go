@@ -100,3 +100,27 @@ func TestDecodeBundleBounded(t *testing.T) {
 		}
 	}
 }
+
+// However small the fields of a large bundle are, and however well formed, they
+// are counted before anything is made of them.
+func TestDecodeBundleCountsFields(t *testing.T) {
+	version := schemas.AppendUint(nil, 1, 1)
+	leaf := raw(raw(nil, 1, []byte{1}), 2, []byte{1})
+	named := raw(raw(nil, 1, []byte("a")), 2, leaf)
+	many := func(unit []byte) []byte { return bytes.Repeat(unit, proof.MaxFields+1) }
+	for name, encoded := range map[string][]byte{
+		"balances": many(raw(nil, 13, raw(nil, 2, []byte{1}))),
+		"keys":     raw(nil, 11, append(bytes.Clone(named), many(raw(nil, 3, named))...)),
+		"members":  raw(nil, 12, raw(nil, 5, many(raw(nil, 8, []byte{1, 'a', '1'})))),
+		"messages": raw(nil, 12, many(raw(nil, 5, []byte{1, 1, 1}))),
+	} {
+		encoded = append(bytes.Clone(version), encoded...)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := proof.DecodeBundle(encoded)
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; err == nil || !strings.Contains(err.Error(), "fields") || took > 1<<20 {
+			t.Errorf("%s: %v, after %d bytes", name, err, took)
+		}
+	}
+}

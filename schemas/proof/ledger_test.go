@@ -133,7 +133,7 @@ func (l *ledger) transactAt(partner string, position uint32, messages ...message
 	}
 	for i, m := range messages {
 		r := schemas.Record{Locator: schemas.Locator{Height: l.height, Position: position, Index: uint32(i)}, Partner: partner, KeyID: "k1",
-			Kind: schemas.KindEvent, Result: m.result, DuplicateKey: m.dup, Body: draft.Events[i].Body, Secret: schemas.EventSecret(draft.Secret, i)}
+			Kind: schemas.KindEvent, Result: m.result, DuplicateKey: m.dup, Skeleton: &draft.Events[i].Skeleton, Body: draft.Events[i].Body, Secret: schemas.EventSecret(draft.Secret, i)}
 		for _, key := range m.trails {
 			l.records[key] = append(l.records[key], proof.Record{Record: r, Transaction: tx})
 			l.entries[key] = append(l.entries[key], schemas.Entry(key, tx.Digests[i], signed.ID, r.Locator, &r.Result))

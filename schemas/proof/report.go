@@ -112,14 +112,14 @@ func (v *verification) findVoided() {
 
 // Proven tells in words what the bundle proves to whoever trusts its root.
 func (r *Report) Proven() []string {
-	said := []string{fmt.Sprintf("Validators with %d of %d votes of the trusted set signed the ledger's state after block %d, no later than %s.",
-		r.Signed, r.Power, r.Height, r.Time.Format(time.RFC3339))}
+	said := []string{fmt.Sprintf("Validators with %d of %d votes of the trusted set signed the ledger's state after block %d. By their clocks, all of it was decided before %s.",
+		r.Signed, r.Power, r.Height, r.Time.Format(time.RFC3339Nano))}
 	if !r.Present {
 		return append(said, "The ledger then had neither an item nor a class or lot of this identifier.")
 	}
 	said = append(said, fmt.Sprintf("All that the ledger then had of this %s is %s, each as signed by its partner, in the order in which they were recorded.", r.Subject, count(len(r.Events), "record")))
 	if r.Subject == AClass {
-		return append(said, fmt.Sprintf("All that partners then held of it is %s.", count(len(r.Balances), "balance")))
+		return append(said, fmt.Sprintf("All that partners then held of it, as they reported, is %s. What is packed into containers counts for nobody.", count(len(r.Balances), "balance")))
 	}
 	switch {
 	case r.Custodian == "":
@@ -150,6 +150,12 @@ func (r *Report) NotProven() []string {
 	}
 	if !r.Present {
 		return append(said, "That nothing happened to the thing: only that nobody had reported it.")
+	}
+	if r.Subject == AnItem {
+		if _, scheme, err := schemas.Canonical(r.ID); err == nil && (scheme == schemas.PrivateURI || scheme == schemas.OtherGS1) {
+			said = append(said, "That the identifier is not that of a class or lot as well: the bundle tells of the item.")
+		}
+		said = append(said, "What happened to containers that the item was in: their hand-overs and unpacking are in their own trails, ask for their bundles.")
 	}
 	said = append(said,
 		"That everything that happened was reported, or that what was reported is true.",

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybill-ledger/waybill/api/local"
+	"github.com/waybill-ledger/waybill/node"
+)
+
+func (p *program) keyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "key", Short: "Make, list or revoke the API keys of a node's gateway", Args: exactly(0, "one of add, list, revoke"),
+		Long: `Make, list or revoke the API keys of a node's gateway. The node must be stopped:
+its gateway alone may have the keys open while it runs.`,
+	}
+	cmd.AddCommand(p.keyAddCommand(), p.keyListCommand(), p.keyRevokeCommand())
+	return cmd
+}
+
+// withKeys opens the gateway's store of a node that is stopped.
+func (p *program) withKeys(home string, use func(*local.Store) error) error {
+	if err := requireHome(home); err != nil {
+		return err
+	}
+	path := node.GatewayPath(home)
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("%s is no node's home: %w", home, err)
+	}
+	store, err := local.Open(path)
+	if err != nil {
+		return fmt.Errorf("%w (stop the node before its keys are changed)", err)
+	}
+	return errors.Join(use(store), store.Close())
+}
+
+func (p *program) keyAddCommand() *cobra.Command {
+	var home, name, scopes string
+	cmd := &cobra.Command{
+		Use: "add --home DIR --name NAME --scopes SCOPES", Short: "Make an API key and print it: it is never shown again", Args: exactly(0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			var wanted []local.Scope
+			for _, s := range strings.Split(scopes, ",") {
+				wanted = append(wanted, local.Scope(strings.TrimSpace(s)))
+			}
+			return p.withKeys(home, func(store *local.Store) error {
+				key, kept, err := store.CreateKey(name, wanted...)
+				if err != nil {
+					return err
+				}
+				if p.output == "json" {
+					return p.json(map[string]any{"id": kept.ID, "name": kept.Name, "scopes": kept.Scopes, "key": key})
+				}
+				fmt.Fprintf(p.out, "%s\t%s\n", kept.ID, key)
+				return nil
+			})
+		},
+	}
+	p.homeFlag(cmd, &home)
+	cmd.Flags().StringVar(&name, "name", "", "what people call the key, 1 to 64 bytes")
+	cmd.Flags().StringVar(&scopes, "scopes", "", "what it may do: capture, query, admin, separated by commas")
+	return cmd
+}
+
+func (p *program) keyListCommand() *cobra.Command {
+	var home string
+	cmd := &cobra.Command{
+		Use: "list --home DIR", Short: "List the API keys: their ids, names and scopes", Args: exactly(0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			return p.withKeys(home, func(store *local.Store) error {
+				keys := store.Keys()
+				if p.output == "json" {
+					return p.json(keys)
+				}
+				for _, k := range keys {
+					fmt.Fprintf(p.out, "%s\t%s\t%s\t%v\n", k.ID, k.Made.Format("2006-01-02"), k.Name, k.Scopes)
+				}
+				return nil
+			})
+		},
+	}
+	p.homeFlag(cmd, &home)
+	return cmd
+}
+
+func (p *program) keyRevokeCommand() *cobra.Command {
+	var home string
+	cmd := &cobra.Command{
+		Use: "revoke --home DIR ID", Short: "Revoke the API key of an id that list shows", Args: exactly(1, "a key's id"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return p.withKeys(home, func(store *local.Store) error {
+				found, err := store.RevokeKey(args[0])
+				if err == nil && !found {
+					err = fmt.Errorf("no API key has the id %q", args[0])
+				}
+				return err
+			})
+		},
+	}
+	p.homeFlag(cmd, &home)
+	return cmd
+}

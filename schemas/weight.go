@@ -1,0 +1,68 @@
+package schemas
+
+import "fmt"
+
+// Bounds of what the events of one block, and so of one transaction, ask of
+// every node beyond their bytes and their number. Identifiers can be four bytes
+// long, members eight, and a prefix of one letter can stand for a thousand: so
+// bytes alone bound neither the time nor the memory that a block takes.
+const (
+	MaxBlockNames     = 100_000   // EPCs and quantities: each costs a read, a write and a link
+	MaxBlockMembers   = 1_000_000 // top-level members: each is hashed behind a salt of its own
+	MaxBlockSkeletons = 32 << 20  // bytes of skeletons, in which prefixes are resolved
+)
+
+// Weight is what events ask of every node beyond their bytes and their number.
+type Weight struct {
+	Names     int
+	Members   int
+	Skeletons int
+}
+
+// Plus is the weight of both.
+func (w Weight) Plus(v Weight) Weight {
+	return Weight{w.Names + v.Names, w.Members + v.Members, w.Skeletons + v.Skeletons}
+}
+
+// Check reports what is too much for one block, as a Fault.
+func (w Weight) Check() error {
+	what, n, most := "", 0, 0
+	switch {
+	case w.Names > MaxBlockNames:
+		what, n, most = "%d EPCs and quantities, %d are allowed", w.Names, MaxBlockNames
+	case w.Members > MaxBlockMembers:
+		what, n, most = "%d members of events, %d are allowed", w.Members, MaxBlockMembers
+	case w.Skeletons > MaxBlockSkeletons:
+		what, n, most = "%d bytes of what rules read, prefixes resolved, %d are allowed", w.Skeletons, MaxBlockSkeletons
+	default:
+		return nil
+	}
+	return &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf(what, n, most)}
+}
+
+// Weight is that of an event whose skeleton has so many bytes.
+func (e *Event) Weight(skeleton int) Weight {
+	s := &e.Skeleton
+	return Weight{len(s.EPCs) + len(s.OutputEPCs) + len(s.Quantities) + len(s.OutputQuantities), len(e.Members), skeleton}
+}
+
+// text is about how many bytes the event's resolved names take.
+func (s *Skeleton) text() int {
+	n := len(s.ParentID) + len(s.BizStep) + len(s.Disposition)
+	for _, list := range [...][]string{s.EPCs, s.OutputEPCs} {
+		for _, id := range list {
+			n += len(id)
+		}
+	}
+	for _, list := range [...][]Quantity{s.Quantities, s.OutputQuantities} {
+		for i := range list {
+			n += len(list[i].Class)
+		}
+	}
+	for _, list := range [...][]Party{s.Sources, s.Destinations} {
+		for i := range list {
+			n += len(list[i].Type) + len(list[i].ID)
+		}
+	}
+	return n
+}
