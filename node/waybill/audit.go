@@ -28,7 +28,8 @@ func (p *program) trustCommand() *cobra.Command {
 		Use: "trust --node URL [--node URL ...]", Short: "Print an auditor's root of trust", Args: exactly(0, "no arguments"),
 		Long: `Print an auditor's root of trust: a header that the nodes asked agree on. With
 --node given several times all must agree: the more partners are asked, the less
-one of them must be believed. Keep it: bundles are verified against it, offline.`,
+one of them must be believed. Give a --key for each --node, in the same order.
+Keep what is printed: bundles are verified against it, offline.`,
 	}
 	p.nodeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
