@@ -19,6 +19,7 @@ RACED = ./app/... ./api/...
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo; echo "  run takes PORT=$(PORT) (to PORT + 99) and DIR=$(DIR); fuzz takes FUZZTIME=$(FUZZTIME)"
 
 build: ## build bin/waybill
 	$(GO) build -o bin/waybill ./node/waybill
