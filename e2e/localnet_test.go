@@ -128,6 +128,15 @@ func TestLocalnetRefusals(t *testing.T) {
 			t.Errorf("localnet %v ended with %d, expected %d and %q:\n%s", test.args, code, test.code, test.says, out)
 		}
 	}
+
+	// Nodes that cannot start say why, and none is left.
+	taken.Close()
+	cmd := exec.Command(program, "localnet", "--home", filepath.Join(t.TempDir(), "net"), "--base-port", fmt.Sprint(x.base))
+	cmd.Env = append(os.Environ(), "WAYBILL_BACKEND=parchment")
+	out, _ := cmd.CombinedOutput()
+	if code := cmd.ProcessState.ExitCode(); code != 1 || !bytes.Contains(out, []byte("parchment")) || bytes.Contains(out, []byte("panic")) {
+		t.Errorf("a network whose nodes cannot start ended with %d:\n%s", code, out)
+	}
 }
 
 // The first thing that a newcomer runs: the story is played, the trace printed,

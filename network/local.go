@@ -87,9 +87,10 @@ func StartLocal(ctx context.Context, spec LocalSpec) (l *Local, err error) {
 	if err := l.makeHomes(spec); err != nil {
 		return nil, err
 	}
+	started := l // what is answered with an error is nil
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, l.Stop())
+			err = errors.Join(err, started.Stop())
 		}
 	}()
 	for i := range l.Members {

@@ -27,8 +27,9 @@ const (
 
 	gossipSleep   = 5 * time.Millisecond
 	flushThrottle = 2 * time.Millisecond
-	transferRate  = 512 << 20 // bytes a second to and from one peer
-	packetPayload = 64 << 10  // both sides must agree, so no setting
+	transferRate  = 512 << 20   // bytes a second to and from one peer
+	engineBackend = "goleveldb" // the others need build tags; the setting is the ledger's
+	packetPayload = 64 << 10    // both sides must agree, so no setting
 	maxDialPeriod = 10 * time.Second
 	maxInbound    = 128
 )
@@ -39,7 +40,7 @@ func engineConfig(s *Settings) *config.Config {
 	c := config.DefaultConfig()
 	c.SetRoot(s.Home)
 	c.Moniker = s.Partner
-	c.DBBackend, c.DBPath = s.Backend, dataDir
+	c.DBBackend, c.DBPath = engineBackend, dataDir
 	c.PrivValidatorKey, c.PrivValidatorState = validatorKeyPath(""), signStatePath("")
 	c.NodeKey, c.Genesis = nodeKeyPath(""), genesisFile
 	c.FilterPeers = true // the ledger says which node ids may connect

@@ -35,7 +35,7 @@ type Settings struct {
 	Advertise string   `json:"advertise,omitempty"` // address told to peers where it differs from p2p
 	Peers     []string `json:"peers"`               // other nodes, as ID@HOST:PORT
 
-	Backend  string `json:"backend"`   // database of ledger and engine: goleveldb or pebbledb
+	Backend  string `json:"backend"`   // database of the ledger: goleveldb or pebbledb
 	LogLevel string `json:"log_level"` // debug, info, warn or error
 	LogJSON  bool   `json:"log_json"`  // log lines as JSON
 
@@ -98,7 +98,7 @@ func (s *Settings) Fields() []Setting {
 		{"p2p", "address that other partners' nodes connect to", text(&s.P2P)},
 		{"advertise", "address told to peers where it differs from --p2p", text(&s.Advertise)},
 		{"peers", "other nodes, ID@HOST:PORT, separated by commas", list(&s.Peers)},
-		{"backend", "database: goleveldb or pebbledb", text(&s.Backend)},
+		{"backend", "database of the ledger: goleveldb or pebbledb", text(&s.Backend)},
 		{"log-level", "debug, info, warn or error", text(&s.LogLevel)},
 		{"log-json", "log lines as JSON: true or false", flag(&s.LogJSON)},
 		{"propose-timeout", "wait for a proposal before voting for none", s.ProposeTimeout.set()},

@@ -109,6 +109,7 @@ func openEngine(dir, backend string) (engine, error) {
 type levelEngine struct {
 	db    *leveldb.DB
 	spare *leveldb.Batch // of the block before: fresh memory costs more than what is copied into it
+	room  int            // of spare, in bytes
 }
 
 func (e *levelEngine) close() error { return e.db.Close() }
@@ -116,12 +117,12 @@ func (e *levelEngine) close() error { return e.db.Close() }
 // newBatch is called by one goroutine at a time, and not before the batch before
 // is closed.
 func (e *levelEngine) newBatch(size int) batch {
-	b := e.spare
+	b, room := e.spare, e.room
 	e.spare = nil
-	if b == nil {
-		b = leveldb.MakeBatch(size)
+	if b == nil || room < size { // a batch of many rows grows in small steps, each a copy of all
+		b, room = leveldb.MakeBatch(size), size
 	}
-	return &levelBatch{engine: e, Batch: b}
+	return &levelBatch{engine: e, Batch: b, room: room}
 }
 
 func (e *levelEngine) snapshot() (snapshot, error) {
@@ -135,6 +136,7 @@ func (e *levelEngine) snapshot() (snapshot, error) {
 type levelBatch struct {
 	*leveldb.Batch
 	engine *levelEngine
+	room   int
 }
 
 func (b *levelBatch) Set(key, value []byte) error { b.Put(key, value); return nil }
@@ -144,9 +146,9 @@ func (b *levelBatch) WriteSync() error {
 }
 
 func (b *levelBatch) Close() error {
-	if len(b.Dump()) <= spareBytes {
+	if b.room <= spareBytes {
 		b.Reset()
-		b.engine.spare = b.Batch
+		b.engine.spare, b.engine.room = b.Batch, b.room
 	}
 	return nil
 }
