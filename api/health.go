@@ -41,6 +41,8 @@ func (g *Gateway) getReady(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case n.Halted:
 		reason = "halted"
+	case n.CatchingUp && !n.Quorum:
+		reason = "catching up, and no quorum"
 	case n.CatchingUp:
 		reason = "catching up"
 	case !n.Quorum:

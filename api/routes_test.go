@@ -203,9 +203,10 @@ func TestHealth(t *testing.T) {
 	h.do("GET", "/livez", "", "Authorization", "").want(t, 200)
 	h.do("GET", "/readyz", "", "Authorization", "").want(t, 200)
 	for reason, set := range map[string]func(*api.Network){
-		"no quorum":   func(n *api.Network) { n.Quorum = false },
-		"catching up": func(n *api.Network) { n.CatchingUp = true },
-		"halted":      func(n *api.Network) { n.Halted = true },
+		"no quorum":                  func(n *api.Network) { n.Quorum = false },
+		"catching up":                func(n *api.Network) { n.CatchingUp = true },
+		"catching up, and no quorum": func(n *api.Network) { n.CatchingUp, n.Quorum = true, false },
+		"halted":                     func(n *api.Network) { n.Halted = true },
 	} {
 		good := h.ledger.network
 		h.ledger.set(func() { set(&h.ledger.network) })
