@@ -18,12 +18,14 @@ func placeOf(at schemas.Locator) place { return place(at.Append(nil)[:12]) }
 // archived is a transaction as read back from the archive. Its messages are
 // decoded when they are asked for: most questions want one of hundreds.
 type archived struct {
-	header   *schemas.Header
-	id       schemas.Hash
-	time     time.Time // of the block
-	messages [][]byte
-	results  []schemas.Result
-	records  []atomic.Pointer[schemas.Record] // those decoded so far, without body
+	header    *schemas.Header
+	signed    []byte // the header's bytes, as signed
+	signature []byte
+	id        schemas.Hash
+	time      time.Time // of the block
+	messages  [][]byte
+	results   []schemas.Result
+	records   []atomic.Pointer[schemas.Record] // those decoded so far, without body
 }
 
 func (a *archived) weight() int {
@@ -146,9 +148,10 @@ func (a *App) decodeArchived(frame []byte) (*archived, error) {
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
 		switch n {
 		case 1:
-			t.id = schemas.TransactionID(v)
+			t.signed, t.id = v, schemas.TransactionID(v)
 			t.header, err = schemas.DecodeHeader(v)
-		case 2: // the signature, which only proofs need
+		case 2:
+			t.signature = v
 		case 3:
 			t.messages = append(t.messages, v)
 		case 4:

@@ -151,7 +151,7 @@ func (g *gathering) add(view *View, kind schemas.TrailKind, r *schemas.Record) e
 		if err != nil {
 			return err
 		}
-		g.signed[at] = &proof.Transaction{Header: s.Header, Signature: s.Signature, Digests: s.Digests}
+		g.signed[at] = s
 		g.held += len(schemas.Hash{}) * len(s.Digests)
 		g.size += len(s.Header) + len(s.Signature)
 	}

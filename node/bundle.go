@@ -16,21 +16,13 @@ import (
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-const (
-	bundleWait = 10 * time.Second // for the header that carries a state's hash
-	maxBundles = 8                // at once: each may take as much memory as proof.MaxBundle, twice
-)
+const bundleWait = 10 * time.Second // for the header that carries a state's hash
 
 // Bundle proves an item's trails, or its absence, as of the height at the call.
 // The header that carries a state's hash is that of the next block, unless the
-// last block changed nothing and its own header carries it already.
+// last block changed nothing and its own header carries it already. The gateway
+// bounds how many are made at once: each may take twice proof.MaxBundle of memory.
 func (l *ledger) Bundle(ctx context.Context, id string) ([]byte, error) {
-	select {
-	case l.bundles <- struct{}{}:
-		defer func() { <-l.bundles }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %d bundles are being made", api.ErrUnavailable, maxBundles)
-	}
 	b, err := l.sealed(ctx, id)
 	if err != nil {
 		return nil, err

@@ -30,7 +30,6 @@ type ledger struct {
 	log      *slog.Logger
 	version  string
 	started  time.Time
-	bundles  chan struct{} // a place for each bundle that is being made
 }
 
 var _ api.Ledger = (*ledger)(nil)

@@ -145,8 +145,7 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	}
 	height, _ := s.Last()
 	n.ledger = &ledger{app: machine, engine: n.engine, codec: codec, keys: keys, settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
-		waits: newWaits(height, time.Now()), failed: n.failed.Load, log: n.log, version: version, started: time.Now(),
-		bundles: make(chan struct{}, maxBundles)}
+		waits: newWaits(height, time.Now()), failed: n.failed.Load, log: n.log, version: version, started: time.Now()}
 	blockTime := newLedgerMetrics(registry, n.ledger)
 	machine.OnCommit(func(c app.Committed) {
 		blockTime(c)
