@@ -14,16 +14,18 @@ func receiptOf(tx *schemas.Transaction, at schemas.Locator, t time.Time, results
 	for i := range results {
 		m := &tx.Messages[i]
 		r.Events[i] = eventReceipt(m.EventIDOf(), m.Digest, &results[i])
-		if first := results[i].First; first != nil {
-			r.Events[i].First = &schemas.FirstReceipt{Locator: *first}
-		}
 	}
 	return r
 }
 
 // eventReceipt has a list of flags even where there is none: JSON shows it empty.
+// Of a duplicate it has only the place of the first.
 func eventReceipt(eventID string, digest schemas.Hash, r *schemas.Result) schemas.EventReceipt {
-	return schemas.EventReceipt{EventID: eventID, Digest: digest, Code: r.Code, Effect: r.Effect, Flags: append([]schemas.Code{}, r.Flags...)}
+	e := schemas.EventReceipt{EventID: eventID, Digest: digest, Code: r.Code, Effect: r.Effect, Flags: append([]schemas.Code{}, r.Flags...)}
+	if r.First != nil {
+		e.First = &schemas.FirstReceipt{Locator: *r.First}
+	}
+	return e
 }
 
 // completeReceipt fills in the first receipts of duplicates. An event without an
@@ -70,9 +72,6 @@ func (v *View) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.Transact
 			return nil, nil, err
 		}
 		r.Events[i] = eventReceipt(record.EventID, record.Digest, &record.Result)
-		if first := record.Result.First; first != nil {
-			r.Events[i].First = &schemas.FirstReceipt{Locator: *first}
-		}
 	}
 	if err := v.completeReceipt(r); err != nil {
 		return nil, nil, err
