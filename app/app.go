@@ -50,6 +50,7 @@ type App struct {
 	logger   *slog.Logger
 	onCommit func(Committed)
 	probe    func(*message) // set by tests
+	lookups  int            // maxLookups; tests set less
 
 	genesis atomic.Pointer[genesis]
 	founded atomic.Pointer[founding]
@@ -83,7 +84,7 @@ func New(cfg Config) (*App, error) {
 	}
 	a := &App{store: cfg.Store, codec: codec, memo: newMemo(cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
 		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
-		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}}
+		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, lookups: maxLookups}
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.loadGenesis(); err != nil {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)

@@ -22,6 +22,8 @@ const (
 	rowException   = 'X' // partner, locator
 	rowField       = 'F' // field, value, event time, locator: sketch
 	rowBalance     = 'q' // class, unit, partner
+	rowPacked      = 'Q' // class, unit, container that holds some
+	rowWaiting     = 'w' // item, partner whose receipt waits for its offer
 	rowNow         = 'n' // time of the last block
 	rowPartner     = 'P' // partner id
 	rowTime        = 'T' // event time, locator: sketch

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +19,9 @@ type model struct {
 	offer  map[string]wait            // of an item
 	waits  map[string]map[string]wait // of an item, by receiver
 	lots   map[lot]map[string]*big.Rat
-	sent   map[lot][]shipment // offers of lots that are open
-	came   map[lot][]shipment // receipts of lots that wait
+	packed map[string]map[lot]*big.Rat // by container, nil for an amount that cannot be told
+	sent   map[lot][]shipment          // offers of lots that are open
+	came   map[lot][]shipment          // receipts of lots that wait
 	keys   map[string]bool
 	ids    map[string]known
 }
@@ -43,7 +45,7 @@ type known struct {
 
 func newModel(members map[string]*member) *model {
 	m := &model{byGLN: map[string]string{}, holder: map[string]string{}, inside: map[string]string{}, offer: map[string]wait{},
-		waits: map[string]map[string]wait{}, lots: map[lot]map[string]*big.Rat{}, sent: map[lot][]shipment{}, came: map[lot][]shipment{},
+		waits: map[string]map[string]wait{}, lots: map[lot]map[string]*big.Rat{}, packed: map[string]map[lot]*big.Rat{}, sent: map[lot][]shipment{}, came: map[lot][]shipment{},
 		keys: map[string]bool{}, ids: map[string]known{}}
 	for _, p := range members {
 		m.byGLN[p.gln] = p.id
@@ -71,6 +73,7 @@ type act struct {
 
 // apply judges one message.
 func (m *model) apply(who string, e *schemas.Skeleton, key string, now time.Time) (schemas.Code, schemas.Effect) {
+	m.lapse(now)
 	own, prior := key[:min(32, len(key))], key[min(32, len(key)):]
 	if m.keys[who+own] {
 		return schemas.OK, schemas.Duplicate
@@ -164,6 +167,77 @@ func (a *act) empty(container string) {
 			a.leave(child)
 		}
 	}
+	for k, amount := range a.packed[container] {
+		a.credit(a.who, k, amount)
+	}
+	delete(a.packed, container)
+}
+
+// lapse forgets what is older than thirty days.
+func (m *model) lapse(now time.Time) {
+	old := func(w wait) bool { return now.Sub(w.blocked) > 30*24*time.Hour }
+	for id, o := range m.offer {
+		if old(o) {
+			delete(m.offer, id)
+		}
+	}
+	for _, list := range m.waits {
+		for partner, w := range list {
+			if old(w) {
+				delete(list, partner)
+			}
+		}
+	}
+	for _, all := range []map[lot][]shipment{m.sent, m.came} {
+		for k := range all {
+			all[k] = slices.DeleteFunc(all[k], func(s shipment) bool { return old(s.wait) })
+		}
+	}
+}
+
+// stow puts lots into a container, or takes as much out as there is.
+func (a *act) stow(container string, list []schemas.Quantity, in bool) {
+	for _, q := range list {
+		k := lot{q.Class, q.UOM}
+		have, there := a.packed[container][k]
+		said, _ := new(big.Rat).SetString(q.Amount.String())
+		switch {
+		case in && q.Known && said.Sign() == 0, !in && !there:
+			continue
+		case in:
+			a.book(a.who, q, false)
+			if a.packed[container] == nil {
+				a.packed[container] = map[lot]*big.Rat{}
+			}
+			switch {
+			case !q.Known, there && have == nil:
+				a.packed[container][k] = nil
+			case there:
+				a.packed[container][k] = new(big.Rat).Add(have, said)
+			default:
+				a.packed[container][k] = said
+			}
+		case have == nil || !q.Known:
+			a.packed[container][k] = nil
+			a.credit(a.who, k, nil)
+		case said.Cmp(have) >= 0:
+			delete(a.packed[container], k)
+			a.credit(a.who, k, have)
+		default:
+			a.packed[container][k] = new(big.Rat).Sub(have, said)
+			a.credit(a.who, k, said)
+		}
+	}
+}
+
+// credit adds what came out of a container.
+func (a *act) credit(who string, k lot, amount *big.Rat) {
+	q := schemas.Quantity{Class: k.class, UOM: k.uom}
+	if amount != nil {
+		q.Amount, _ = schemas.ParseDecimal(amount.FloatString(12))
+		q.Known = true
+	}
+	a.book(who, q, true)
 }
 
 func (a *act) end(id string) {
@@ -201,6 +275,7 @@ func (a *act) change() {
 			for _, id := range e.EPCs {
 				a.put(id)
 			}
+			a.stow(a.parent(), e.Quantities, true)
 		case len(e.EPCs) == 0 && len(e.Quantities) == 0:
 			a.empty(a.parent())
 		default:
@@ -209,8 +284,8 @@ func (a *act) change() {
 					a.leave(id)
 				}
 			}
+			a.stow(a.parent(), e.Quantities, false)
 		}
-		a.weigh(e.Quantities, !add)
 	default:
 		a.claim(append([]string{a.parent()}, e.EPCs...)...)
 	}
@@ -337,13 +412,22 @@ func (a *act) receiveLot(q schemas.Quantity) {
 	if i := pick(a.sent[k], amountOf(q), a.fitting); i >= 0 {
 		s := a.sent[k][i]
 		a.sent[k] = cut(a.sent[k], i)
-		// What is commissioned is weighed later, unless somebody else's things are named.
-		a.settle(s.from, s.amount, q, !a.commissions() || a.foreign(a.moved()))
-		return
+		if !a.lacks(s.from, k, s.amount) {
+			// What is commissioned is weighed later, unless somebody else's things are named.
+			a.settle(s.from, s.amount, q, !a.commissions() || a.foreign(a.moved()))
+			return
+		}
 	}
 	if !a.commissions() {
 		a.came[k] = append(a.came[k], shipment{wait{a.who, a.at, a.now}, "", amountOf(q)})
 	}
+}
+
+// lacks reports whether a partner is known to have less than an amount.
+func (a *act) lacks(who string, k lot, amount string) bool {
+	have := a.lots[k][who]
+	want, ok := new(big.Rat).SetString(amount)
+	return ok && have != nil && have.Cmp(want) < 0
 }
 
 func (a *act) commissions() bool {
@@ -424,7 +508,7 @@ func (a *act) ship() {
 		a.effect = schemas.Applied
 		w, waiting := a.waits[id][to]
 		switch {
-		case strings.HasPrefix(to, "external:"), waiting && !w.claimed.Before(a.at) && a.now.Sub(w.blocked) <= 30*24*time.Hour:
+		case strings.HasPrefix(to, "external:"), waiting && !w.claimed.Before(a.at):
 			a.pass(id, to)
 		default:
 			a.offer[id] = wait{to, a.at, a.now}
@@ -443,7 +527,7 @@ func (a *act) shipLot(q schemas.Quantity, to string) {
 		return
 	}
 	fits := func(s shipment) bool {
-		return s.party == to && !s.claimed.Before(a.at) && a.now.Sub(s.blocked) <= 30*24*time.Hour
+		return s.party == to && !s.claimed.Before(a.at)
 	}
 	if i := pick(a.came[k], amountOf(q), fits); i >= 0 {
 		got := a.came[k][i].amount
@@ -455,6 +539,9 @@ func (a *act) shipLot(q schemas.Quantity, to string) {
 		}
 		a.book(to, q, true)
 		return
+	}
+	if a.lacks(a.who, k, amountOf(q)) {
+		a.lots[k][a.who] = nil
 	}
 	a.sent[k] = append(a.sent[k], shipment{wait{to, a.at, a.now}, a.who, amountOf(q)})
 }

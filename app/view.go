@@ -95,6 +95,9 @@ func (v *View) Item(id string) (*schemas.ItemState, error) {
 		return nil, err
 	}
 	state := &schemas.ItemState{Item: *it, ID: id}
+	if err := v.complete(state); err != nil {
+		return nil, err
+	}
 	for depth := 0; depth <= maxDepth; depth++ {
 		parent, custodian, err := v.placed(it)
 		if err != nil {
