@@ -25,7 +25,6 @@ const (
 	rowPacked      = 'Q' // class, unit, container that holds some
 	rowWaiting     = 'w' // item, partner whose receipt waits for its offer
 	rowNow         = 'n' // time of the last block
-	rowPartner     = 'P' // partner id
 	rowTime        = 'T' // event time, locator: sketch
 	rowTrail       = 'r' // trail key, n: locator and event time
 	rowBodies      = 't' // height, position: where the archive has the transaction

@@ -383,21 +383,9 @@ func (v *View) Exceptions(partner string, before *schemas.Locator, limit int) (r
 
 // Partners returns the partners, by id.
 func (v *View) Partners() ([]schemas.Partner, error) {
-	var out []schemas.Partner
-	for row, err := range v.at.Rows([]byte{rowPartner}, nil, false) {
-		if err != nil {
-			return nil, v.answered(fmt.Errorf("reading partners: %w", err))
-		}
-		id := strings.TrimSuffix(string(row.Key[1:]), "\x00")
-		value, _, err := v.get(schemas.PartnerKey(id))
-		if err != nil {
-			return nil, err
-		}
-		p, err := schemas.DecodePartner(id, value)
-		if err != nil {
-			return nil, fmt.Errorf("reading partner %q: %w", id, err)
-		}
-		out = append(out, p)
+	out, err := partnersOf(v.at)
+	if err != nil {
+		return nil, v.answered(fmt.Errorf("reading partners: %w", err))
 	}
 	return out, nil
 }
