@@ -56,6 +56,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock) (*executed, []
 		b.forgetNonces(last)
 		b.led.Set(schemas.ChangedKey(), schemas.AppendUint(nil, 1, uint64(req.Height)), nil)
 	}
+	b.emitRuns()
 	if err := a.record(b, req, recorded, results, out); err != nil {
 		return nil, nil, err
 	}
@@ -65,13 +66,14 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock) (*executed, []
 // safely runs a transaction, and drops it whole if what frames its messages
 // breaks down: a block is never failed by what a transaction says.
 func (b *block) safely(tx *schemas.Transaction, position uint32) (results []schemas.Result, ok bool) {
-	mark := b.led.Mark()
+	b.registered = b.registered[:0]
+	mark := b.mark()
 	defer func() {
 		if r := recover(); r != nil {
 			if failure, disk := r.(ioFailure); disk {
 				panic(failure)
 			}
-			b.led.Revert(mark)
+			b.undo(mark)
 			results, ok = nil, false
 		}
 	}()
@@ -82,8 +84,7 @@ func (b *block) safely(tx *schemas.Transaction, position uint32) (results []sche
 // all or none.
 func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.Result {
 	b.appendTo(schemas.NoncesKey(tx.Header.Expiry), tx.ID)
-	b.registered = b.registered[:0]
-	mark := b.led.Mark()
+	mark := b.mark()
 	results := make([]schemas.Result, len(tx.Messages))
 	undo := false
 	for i := range tx.Messages {
@@ -94,7 +95,7 @@ func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.
 		results[i] = b.run(tx, i, position)
 		if tx.Header.Atomic && results[i].Code != schemas.OK {
 			undo = true
-			b.undo(mark, 0)
+			b.undo(mark)
 			for j := range i {
 				results[j] = schemas.Result{Code: schemas.Undone}
 			}
@@ -112,7 +113,9 @@ func (b *block) appendActivity(tx *schemas.Transaction, position uint32, results
 	for i := range tx.Messages {
 		m := &tx.Messages[i]
 		at := schemas.Locator{Height: b.height, Position: position, Index: uint32(i)}
-		b.led.Emit(trailRow(key, r.trail.Count), trailValue(at, m.Event.Skeleton.EventTime))
+		if i == len(tx.Messages)-1 {
+			b.led.Emit(trailRow(key, r.trail.Count), trailValue(at, m.Event.Skeleton.EventTime))
+		}
 		r.trail.append(schemas.Entry(key, m.Digest, tx.ID, at, &results[i]))
 	}
 	for _, entry := range b.registered {
