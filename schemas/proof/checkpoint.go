@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -36,6 +37,18 @@ const originPrefix = "github.com/waybill-ledger/waybill/"
 
 // Origin is the first line of all checkpoints of a chain.
 func Origin(chainID string) string { return originPrefix + url.PathEscape(chainID) }
+
+// ParseOrigin answers the chain id that an origin is made of.
+func ParseOrigin(origin string) (chainID string, err error) {
+	escaped, ok := strings.CutPrefix(origin, originPrefix)
+	if ok {
+		chainID, err = url.PathUnescape(escaped)
+	}
+	if !ok || err != nil || chainID == "" || Origin(chainID) != origin {
+		return "", fmt.Errorf("origin %q: it is none of a ledger's checkpoints", origin)
+	}
+	return chainID, nil
+}
 
 // Body is the checkpoint as a text: what witnesses sign, behind the line that
 // tells when.
