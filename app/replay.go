@@ -44,7 +44,7 @@ type ReplayedBlock struct {
 	Codes      []schemas.Code
 	Results    []*abci.ExecTxResult // what the rules answer, computed again
 	Root       schemas.Hash         // app hash after the block
-	Records    store.Ref    // where the archive has the block's record
+	Records    store.Ref            // where the archive has the block's record
 	Messages   int
 	Erased     int // transactions whose bodies are erased, in part or all
 }

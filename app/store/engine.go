@@ -98,6 +98,9 @@ func openDatabase(dir, backend string, readOnly bool) (engine, error) {
 	if backend == string(dbm.PebbleDBBackend) {
 		e, err = openPebble(name, dir, readOnly)
 	} else {
+		if err := checkJournals(filepath.Join(dir, name+dbm.DBFileSuffix)); err != nil {
+			return nil, err
+		}
 		var db *dbm.GoLevelDB
 		options := levelOptions()
 		options.ReadOnly, options.ErrorIfMissing = readOnly, readOnly

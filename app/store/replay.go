@@ -2,13 +2,19 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"iter"
+	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
+
+	dbm "github.com/cosmos/cosmos-db"
 )
 
 // Damage is what is wrong with an archive, and where.
@@ -243,4 +249,125 @@ func merge(a, b pull, yield func(Difference, error) bool) {
 			y, errY, moreY = b()
 		}
 	}
+}
+
+// CheckArchive reads every entry of an archive. It returns what is damaged, how
+// many bytes lie behind what have's last height refers to (have may be nil: then
+// nothing is behind), and how many files it read.
+func CheckArchive(ctx context.Context, dir string, have *Store) (damages []*Damage, extra int64, read int, err error) {
+	on := diskFiles{dir: dir, readOnly: true}
+	names, err := on.names()
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("listing the archive: %w", err)
+	}
+	a := newArchive(on, [streams]end{}, segmentSize)
+	defer a.close()
+	pattern := regexp.MustCompile(`^(records|bodies)-(\d{10})\.seg$`)
+	for _, name := range names {
+		m := pattern.FindStringSubmatch(name)
+		if m == nil {
+			damages = append(damages, &Damage{name, 0, errors.New("no segment has this name")})
+			continue
+		}
+		stream := Records
+		if m[1] == Bodies.String() {
+			stream = Bodies
+		}
+		n, err := strconv.ParseUint(m[2], 10, 32)
+		if err != nil {
+			damages = append(damages, &Damage{name, 0, errors.New("no segment has this name")})
+			continue
+		}
+		until := int64(-1)
+		if have != nil {
+			switch e := have.archive.ends[stream]; {
+			case uint32(n) > e.segment:
+				until = 0
+			case uint32(n) == e.segment:
+				until = int64(e.offset)
+			}
+		}
+		read++
+		behind, damage := a.checkSegment(ctx, stream, uint32(n), until)
+		extra += behind
+		if damage != nil {
+			damages = append(damages, damage)
+		}
+	}
+	return damages, extra, read, ctx.Err()
+}
+
+// checkSegment reads one segment's entries up to a length, or all if that is
+// negative, and tells how much lies behind.
+func (a *archive) checkSegment(ctx context.Context, s Stream, segment uint32, until int64) (behind int64, damage *Damage) {
+	name := segmentName(s, segment)
+	f, err := a.segment(name)
+	if err != nil {
+		return 0, &Damage{name, 0, err}
+	}
+	size, err := f.size()
+	if err != nil {
+		return 0, &Damage{name, 0, err}
+	}
+	if until < 0 {
+		until = size
+	}
+	if size < until {
+		return 0, &Damage{name, size, fmt.Errorf("the file has %d bytes, %d are recorded", size, until)}
+	}
+	for at := (end{segment: segment}); int64(at.offset) < until && ctx.Err() == nil; {
+		_, next, err := a.entry(s, at)
+		var d *Damage
+		if errors.As(err, &d) {
+			return size - until, d
+		}
+		if err != nil {
+			return size - until, &Damage{name, int64(at.offset), err}
+		}
+		if next.segment != segment || int64(next.offset) > until {
+			return size - until, &Damage{name, int64(at.offset), fmt.Errorf("an entry reaches beyond the recorded length %d", until)}
+		}
+		at = next
+	}
+	return size - until, nil
+}
+
+// DatabaseName is the directory of a backend's database within a store's.
+func DatabaseName(backend string) string {
+	if backend == "" {
+		backend = string(dbm.GoLevelDBBackend)
+	}
+	return databases()[backend] + dbm.DBFileSuffix
+}
+
+// Adopt puts the database that a replay made in scratch in the place of the
+// store's own, durably. A kill in between leaves the store without a database,
+// which the next rebuild makes good: the archive is not touched.
+func Adopt(o Options, scratch string) error {
+	name := DatabaseName(o.Backend)
+	from, to := filepath.Join(scratch, name), filepath.Join(o.Dir, name)
+	if err := syncTree(from); err != nil {
+		return fmt.Errorf("syncing the rebuilt database: %w", err)
+	}
+	old := to + ".replaced"
+	if err := os.RemoveAll(old); err != nil {
+		return fmt.Errorf("removing an older database: %w", err)
+	}
+	if err := os.Rename(to, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("putting the database aside: %w", err)
+	}
+	if err := errors.Join(os.Rename(from, to), syncDir(o.Dir)); err != nil {
+		return fmt.Errorf("putting the rebuilt database in place: %w", err)
+	}
+	return errors.Join(os.RemoveAll(old), os.RemoveAll(scratch))
+}
+
+// syncTree makes a directory durable with all files in it.
+func syncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return syncDir(path) // of a file as of a directory
+	})
 }

@@ -124,7 +124,48 @@ func checkJournal(b []byte) (int, error) {
 	return 0, nil
 }
 
-// span of a table's file: a block without its trailer.
+// checkJournals refuses a database whose journal is damaged in the middle: there
+// goleveldb would drop what it cannot read and go on behind it, and the database
+// would hold no height's state. Every batch of the ledger is synced, so that a
+// machine that stops can only have left the last one unfinished, which is dropped
+// as if it had never come.
+func checkJournals(dir string) error {
+	names, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	if err != nil {
+		return fmt.Errorf("listing the database's journals: %w", err)
+	}
+	for i, path := range names { // by ascending number, each of at least six digits
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("reading the database's journal: %w", err)
+		}
+		at, damage := checkJournal(b)
+		if damage != nil && (i < len(names)-1 || resumes(b, at)) {
+			return fmt.Errorf("the database's journal %s is damaged at %d: %w: with the node stopped, waybill check --rebuild computes the database again", filepath.Base(path), at, damage)
+		}
+	}
+	return nil
+}
+
+// resumes reports whether a record begins in the blocks behind a place.
+func resumes(b []byte, at int) bool {
+	castagnoli := crc32.MakeTable(crc32.Castagnoli)
+	for at = (at/journalBlock + 1) * journalBlock; at+journalHeader <= len(b); at += journalBlock {
+		for rest := b[at:min(at+journalBlock, len(b))]; len(rest) >= journalHeader; {
+			size := int(binary.LittleEndian.Uint16(rest[4:]))
+			if size > len(rest)-journalHeader || unmasked(binary.LittleEndian.Uint32(rest)) != crc32.Checksum(rest[6:journalHeader+size], castagnoli) {
+				break
+			}
+			if kind := rest[6]; kind == 1 || kind == 2 {
+				return true
+			}
+			rest = rest[journalHeader+size:]
+		}
+	}
+	return false
+}
+
+// extent is a block's place in a table's file, without its trailer.
 type extent struct{ offset, length uint64 }
 
 func decodeExtent(b []byte) (e extent, rest []byte, ok bool) {
