@@ -243,7 +243,7 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 	default:
 		return nil, errors.New("the ledger has no genesis state: begin with InitChain")
 	}
-	done, results, err := a.execute(a.block, req)
+	done, results, err := a.execute(a.block, req, a.proposed(req), len(req.Txs))
 	if err != nil {
 		return nil, fmt.Errorf("executing block %d: %w", req.Height, err)
 	}

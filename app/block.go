@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -18,8 +19,25 @@ type executed struct {
 	receipts []schemas.Receipt
 }
 
-// execute runs a decided block over led. Its answer is the same on every node.
-func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock) (*executed, []*abci.ExecTxResult, error) {
+// proposed is a decided block whose transactions are judged here.
+type proposed struct {
+	admission *admission
+	txs       [][]byte
+}
+
+func (p *proposed) admit(i int) (*schemas.Transaction, error) { return p.admission.admit(p.txs[i]) }
+func (p *proposed) raw(i int) ([sha256.Size]byte, []byte)     { return sha256.Sum256(p.txs[i]), p.txs[i] }
+
+// proposed is what a decided block holds, judged from the state before it, as its
+// proposal was.
+func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
+	state, _ := a.before()
+	return &proposed{a.admission(state, req.Height), req.Txs}
+}
+
+// execute runs a decided block of count transactions over led. Its answer is the
+// same on every node.
+func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided, count int) (*executed, []*abci.ExecTxResult, error) {
 	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), probe: a.probe}
 	out := &executed{height: req.Height, time: b.time}
 	b.led.PutRow([]byte{rowNow}, be64(b.now()))
@@ -28,12 +46,10 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock) (*executed, []
 		// This block's header is the first that carries the app hash of the last change.
 		b.led.PutRow(anchorRow(), append(be64(req.Height), req.Hash...))
 	}
-	state, _ := a.before() // as the proposal was judged
-	admitted := a.admission(state, req.Height)
-	results := make([]*abci.ExecTxResult, len(req.Txs))
-	recorded := make([]txRecord, len(req.Txs))
-	for i, raw := range req.Txs {
-		tx, err := admitted.admit(raw)
+	results := make([]*abci.ExecTxResult, count)
+	recorded := make([]txRecord, count)
+	for i := range results {
+		tx, err := source.admit(i)
 		if err != nil {
 			code, known := faultCode(err)
 			if !known {
@@ -57,7 +73,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock) (*executed, []
 		b.led.Set(schemas.ChangedKey(), schemas.AppendUint(nil, 1, uint64(req.Height)), nil)
 	}
 	b.emitRuns()
-	if err := a.record(b, req, recorded, results, out); err != nil {
+	if err := a.record(b, req, source, recorded, results, out); err != nil {
 		return nil, nil, err
 	}
 	return out, results, nil
