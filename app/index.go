@@ -22,8 +22,9 @@ const (
 	rowException   = 'X' // partner, locator
 	rowField       = 'F' // field, value, slice of event time, height: run
 	rowBalance     = 'q' // class, unit, partner
+	rowPacked      = 'Q' // class, unit, container that holds some
+	rowWaiting     = 'w' // item, partner whose receipt waits for its offer
 	rowNow         = 'n' // time of the last block
-	rowPartner     = 'P' // partner id
 	rowTime        = 'T' // slice of event time, height: run
 	rowTrail       = 'r' // trail key, n: locator and event time; of a partner's, one of the last of a transaction
 	rowBodies      = 't' // height, position: where the archive has the transaction

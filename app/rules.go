@@ -5,13 +5,11 @@ import (
 )
 
 const (
-	second     = 1_000_000_000           // nanoseconds
-	maxAhead   = 10 * 60 * second        // nanoseconds that an event's time may lead the block's
-	maxWaiting = 30 * 24 * 3600 * second // nanoseconds that a receipt waits for its offer
-	maxOpen    = 4                       // receipts that wait for one item
-	maxLots    = 64                      // offers open for one lot and receiver
-	maxOwnLots = 16                      // of them by one partner, and receipts that wait for one lot
-	maxDepth   = 16                      // containers within containers
+	second     = 1_000_000_000    // nanoseconds
+	maxAhead   = 10 * 60 * second // nanoseconds that an event's time may lead the block's
+	maxLots    = 40               // offers open for one lot and receiver
+	maxOwnLots = 16               // of them by one partner, and receipts that wait for one lot
+	maxDepth   = 16               // containers within containers
 	received   = "receiving"
 	shipped    = "shipping"
 	voided     = "void_shipping"
@@ -28,11 +26,9 @@ func (b *block) run(tx *schemas.Transaction, i int, position uint32) (result sch
 	mark := b.mark()
 	defer func() {
 		if r := recover(); r != nil {
-			if failure, ok := r.(ioFailure); ok {
-				panic(failure)
-			}
+			code := brokeDown(r)
 			b.undo(mark)
-			result = schemas.Result{Code: schemas.RuleFailed}
+			result = schemas.Result{Code: code}
 		}
 	}()
 	m.execute()

@@ -96,6 +96,9 @@ func (v *View) Item(id string) (*schemas.ItemState, error) {
 		return nil, err
 	}
 	state := &schemas.ItemState{Item: *it, ID: id}
+	if err := v.complete(state); err != nil {
+		return nil, err
+	}
 	for depth := 0; depth <= maxDepth; depth++ {
 		parent, custodian, err := v.placed(it)
 		if err != nil {
@@ -409,21 +412,9 @@ func (v *View) Exceptions(partner string, before *schemas.Locator, limit int) (r
 
 // Partners returns the partners, by id.
 func (v *View) Partners() ([]schemas.Partner, error) {
-	var out []schemas.Partner
-	for row, err := range v.at.Rows([]byte{rowPartner}, nil, false) {
-		if err != nil {
-			return nil, v.answered(fmt.Errorf("reading partners: %w", err))
-		}
-		id := strings.TrimSuffix(string(row.Key[1:]), "\x00")
-		value, _, err := v.get(schemas.PartnerKey(id))
-		if err != nil {
-			return nil, err
-		}
-		p, err := schemas.DecodePartner(id, value)
-		if err != nil {
-			return nil, fmt.Errorf("reading partner %q: %w", id, err)
-		}
-		out = append(out, p)
+	out, err := partnersOf(v.at)
+	if err != nil {
+		return nil, v.answered(fmt.Errorf("reading partners: %w", err))
 	}
 	return out, nil
 }
