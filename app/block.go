@@ -17,6 +17,7 @@ type executed struct {
 	time     time.Time
 	changed  bool // some transaction was admitted
 	receipts []schemas.Receipt
+	txs      [][]byte // all of the block's
 }
 
 // proposed is a decided block whose transactions are judged here.
