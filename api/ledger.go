@@ -56,6 +56,8 @@ type Ledger interface {
 
 	// Watch returns a channel that is closed when a height above this one is committed.
 	Watch(height int64) <-chan struct{}
+
+	History // for whoever watches that the past stays as it is
 }
 
 // Signed is a transaction that can be broadcast.

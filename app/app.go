@@ -21,8 +21,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Blocks gives headers and commits for the archive; nil leaves them out.
 	Blocks Blocks
-	// CacheBytes bounds what is remembered of decoded transactions, and again of
-	// archived ones; 0 is 32 MiB.
+	// CacheBytes bounds what is remembered of archived transactions, and half of what
+	// is of those that are decoded and not in a block yet; 0 is 32 MiB.
 	CacheBytes int
 }
 
@@ -82,7 +82,7 @@ func New(cfg Config) (*App, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{store: cfg.Store, codec: codec, memo: newMemo(cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
+	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
 		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
 		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, lookups: maxLookups}
 	if height, _ := cfg.Store.Last(); height > 0 {
@@ -249,7 +249,7 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 	default:
 		return nil, errors.New("the ledger has no genesis state: begin with InitChain")
 	}
-	done, results, err := a.execute(a.block, req)
+	done, results, err := a.execute(a.block, req, a.proposed(req), len(req.Txs))
 	if err != nil {
 		return nil, fmt.Errorf("executing block %d: %w", req.Height, err)
 	}
@@ -257,7 +257,7 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 	if err != nil {
 		return nil, fmt.Errorf("hashing the state of block %d: %w", req.Height, err)
 	}
-	a.executed = done
+	a.executed, done.txs = done, req.Txs
 	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:]}, nil
 }
 
@@ -272,6 +272,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	}
 	done := a.executed
 	a.block, a.executed = nil, nil
+	a.memo.forget(done.txs)
 	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Receipts: done.receipts})
 	return &abci.ResponseCommit{}, nil
 }

@@ -23,27 +23,32 @@ const (
 func (b *block) run(tx *schemas.Transaction, i int, position uint32) (result schemas.Result) {
 	m := &message{block: b, tx: tx, msg: &tx.Messages[i], event: &tx.Messages[i].Event.Skeleton, partner: tx.Header.Partner,
 		at: schemas.Locator{Height: b.height, Position: position, Index: uint32(i)}, items: map[string]*item{}}
-	mark := b.led.Mark()
-	registered := len(b.registered)
+	mark := b.mark()
 	defer func() {
 		if r := recover(); r != nil {
 			code := brokeDown(r)
-			b.undo(mark, registered)
+			b.undo(mark)
 			result = schemas.Result{Code: code}
 		}
 	}()
 	m.execute()
 	if m.result.Code != schemas.OK {
-		b.undo(mark, registered)
+		b.undo(mark)
 		return schemas.Result{Code: m.result.Code}
 	}
 	return m.result
 }
 
+// mark is how far a block has come.
+type mark struct{ writes, registered, runs int }
+
+func (b *block) mark() mark { return mark{b.led.Mark(), len(b.registered), len(b.runs.log)} }
+
 // undo drops what was written since a mark.
-func (b *block) undo(mark, registered int) {
-	b.led.Revert(mark)
-	b.registered = b.registered[:registered]
+func (b *block) undo(m mark) {
+	b.led.Revert(m.writes)
+	b.registered = b.registered[:m.registered]
+	b.runs.revert(m.runs)
 }
 
 // execute judges the message: first whether it was recorded before, then what
