@@ -10,7 +10,7 @@ import (
 // Item is an instance as the ledger has it.
 type Item struct {
 	ID           string      `json:"id"`  // canonical
-	URN          string      `json:"urn"` // "" where the form asked for does not tell it
+	URN          string      `json:"urn"` // "" where neither the form asked for nor its first events tell it
 	Custodian    string      `json:"custodian"`
 	Parent       string      `json:"parent"`
 	Disposition  string      `json:"disposition"`
@@ -82,8 +82,7 @@ func (g *Gateway) getItem(w http.ResponseWriter, r *http.Request) {
 			if id.Scheme().Class() {
 				out, err = classOf(view, id.String())
 			} else {
-				urn, _ := id.URN()
-				out, err = itemOf(view, id.String(), urn)
+				out, err = itemOf(view, id, pager{in: stateOf(r).read})
 			}
 			return err
 		})
@@ -95,15 +94,21 @@ func (g *Gateway) getItem(w http.ResponseWriter, r *http.Request) {
 	g.writeJSON(w, r, http.StatusOK, out)
 }
 
-func itemOf(view View, id, urn string) (*Item, error) {
-	s, err := view.Item(id)
+func itemOf(view View, id schemas.Identifier, read pager) (*Item, error) {
+	s, err := view.Item(id.String())
 	if err != nil {
 		return nil, err
 	}
 	if s == nil {
-		return nil, fault(schemas.NotFound, "the ledger has no record of "+clip(id))
+		return nil, fault(schemas.NotFound, "the ledger has no record of "+clip(id.String()))
 	}
-	out := &Item{ID: id, URN: urn, Custodian: s.Custodian, Parent: s.Parent, Disposition: s.Disposition, Ended: s.Ended,
+	urn, known := id.URN()
+	if !known && id.Scheme() != schemas.PrivateURI {
+		if urn, err = urnOf(view, id.String(), read); err != nil {
+			return nil, err
+		}
+	}
+	out := &Item{ID: id.String(), URN: urn, Custodian: s.Custodian, Parent: s.Parent, Disposition: s.Disposition, Ended: s.Ended,
 		Events: s.Custody.Count, Observations: s.Observations.Count, Head: s.Custody.Root.String(), ObservedHead: s.Observations.Root.String(),
 		Height: view.Height(), Time: view.Time()}
 	if s.Offer != nil {

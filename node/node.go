@@ -127,7 +127,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, version string) error {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
 	registry := newRegistry()
-	n.engine, err = newEngine(ctx, s, keys, machine, blocks, engineMetrics(registry), engineLogger{n.log.With("part", "engine")})
+	n.engine, err = newEngine(ctx, s, keys, machine, blocks, engineMetrics(registry), n.engineLog("engine"))
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (n *Node) serve(rest net.Listener) error {
 	}
 	go n.watch()
 	if n.settings.RPC != "" {
-		l, err := serveRPC(n.settings.RPC, n.engine.env, engineLogger{n.log.With("part", "rpc")})
+		l, err := serveRPC(n.settings.RPC, n.engine.env, n.engineLog("rpc"))
 		if err != nil {
 			return err
 		}
@@ -231,6 +231,10 @@ func (n *Node) shutdown() error {
 		return errors.Join(err, n.server.Close())
 	}
 	return nil
+}
+
+func (n *Node) engineLog(part string) engineLogger {
+	return engineLogger{to: n.log.With("part", part), stopping: &n.stopping}
 }
 
 func (n *Node) stopEngine() error { return n.engine.stop() }

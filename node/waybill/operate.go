@@ -31,10 +31,10 @@ func (p *program) versionCommand() *cobra.Command {
 // settingFlags adds a flag for every setting, and returns what applies those
 // that were given.
 func settingFlags(cmd *cobra.Command) (apply func(*node.Settings) error) {
-	var names node.Settings
+	defaults := node.DefaultSettings("")
 	values := map[string]*string{}
-	for _, f := range names.Fields() {
-		values[f.Name] = cmd.Flags().String(f.Name, "", f.Help+" ("+f.Env()+")")
+	for _, f := range defaults.Fields() {
+		values[f.Name] = cmd.Flags().String(f.Name, f.Value, f.Help+" ("+f.Env()+")")
 	}
 	return func(s *node.Settings) error {
 		for _, f := range s.Fields() {
