@@ -30,7 +30,7 @@ import (
 //	format                                what this directory is
 //	chunks/ab/NAME.SHA256                 a chunk, encrypted where there are recipients
 //	manifests/TIME-HEIGHT.SHA256.json     what one backup holds; .age where encrypted
-//	manifests/TIME-HEIGHT.chunks          names of its chunks
+//	manifests/....json.chunks             names of its chunks
 //
 // A file comes under its name only when it is whole and synced, and a manifest
 // comes last: whatever ends a backup, those before it stand.
@@ -277,7 +277,7 @@ func (v *vault) finish(m *manifest) (name string, err error) {
 		ending = "age"
 	}
 	name = fmt.Sprintf("%s.%x.%s", base, sum, ending)
-	if err := v.write(filepath.Join("manifests", base+".chunks"), []byte(strings.Join(append(list, ""), "\n"))); err != nil {
+	if err := v.write(filepath.Join("manifests", name+".chunks"), []byte(strings.Join(append(list, ""), "\n"))); err != nil {
 		return "", err
 	}
 	return name, v.write(filepath.Join("manifests", name), stored)
@@ -308,7 +308,7 @@ func (v *vault) keep(newest int) error {
 	}
 	used := map[string]bool{}
 	for _, name := range names[:min(newest, len(names))] {
-		b, err := os.ReadFile(filepath.Join(v.dir, "manifests", manifestName.FindStringSubmatch(name)[1]+".chunks"))
+		b, err := os.ReadFile(filepath.Join(v.dir, "manifests", name+".chunks"))
 		if err != nil {
 			return fmt.Errorf("reading which chunks a backup has, so that nothing is removed: %w", err)
 		}
@@ -317,12 +317,11 @@ func (v *vault) keep(newest int) error {
 		}
 	}
 	for _, name := range names[min(newest, len(names)):] {
-		base := manifestName.FindStringSubmatch(name)[1]
 		// The manifest first: a backup without all its chunks must not look like one.
 		if err := os.Remove(filepath.Join(v.dir, "manifests", name)); err != nil {
 			return fmt.Errorf("removing an older backup: %w", err)
 		}
-		if err := os.Remove(filepath.Join(v.dir, "manifests", base+".chunks")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(filepath.Join(v.dir, "manifests", name+".chunks")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("removing an older backup: %w", err)
 		}
 	}
