@@ -49,7 +49,7 @@ race: ## unit tests again under the race detector, where goroutines share state
 	$(GO) test -short -race $(RACED)
 
 e2e: ## four processes: kills, quorum lost and regained, attacks, bundles, conformance documents
-	$(GO) test -count=1 -timeout 10m ./e2e
+	$(GO) test -count=1 -timeout 20m ./e2e
 
 bench: build ## load four local nodes and print what they do (docs/benchmarks.md)
 	$(GO) test -run '^$$' -bench 'Execute|Trace|Verify|DecodeEvent|Commit' ./schemas/... ./app/...

@@ -3,6 +3,7 @@ module github.com/waybill-ledger/waybill
 go 1.26.0
 
 require (
+	filippo.io/age v1.2.1
 	github.com/bufbuild/protocompile v0.14.1
 	github.com/cockroachdb/pebble v1.1.5
 	github.com/cometbft/cometbft v0.40.0

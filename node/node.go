@@ -37,6 +37,7 @@ type Node struct {
 	engine   *engine
 	ledger   *ledger
 	gateway  *api.Gateway
+	own      *local.Store
 	server   *http.Server
 	served   chan error    // the gateway's listener ended
 	failure  chan struct{} // closed when consensus ended without being stopped
@@ -135,7 +136,15 @@ func (n *Node) open(ctx context.Context, keys *Keys, version string) error {
 	if err := n.openLedger(machine, ledgerStore, keys, version, registry); err != nil {
 		return err
 	}
-	return n.openGateway(registry, version)
+	if err := n.openGateway(registry, version); err != nil {
+		return err
+	}
+	socket, err := serveControl(&control{node: n, store: ledgerStore, own: n.own})
+	if err != nil {
+		return err
+	}
+	n.push("the node's socket", socket.Close)
+	return nil
 }
 
 func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version string, registry *prometheus.Registry) error {
@@ -160,6 +169,7 @@ func (n *Node) openGateway(registry *prometheus.Registry, version string) error 
 		return err
 	}
 	n.push("the gateway's store", own.Close)
+	n.own = own
 	n.gateway, err = api.New(api.Config{Ledger: n.ledger, Local: own, Logger: n.log.With("part", "gateway"),
 		Partner: n.settings.Partner, Version: version, Metrics: registry, Limits: api.Limits{Gather: n.settings.GatherEvents}})
 	return err
