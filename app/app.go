@@ -24,6 +24,10 @@ type Config struct {
 	// CacheBytes bounds what is remembered of decoded transactions, and again of
 	// archived ones; 0 is 32 MiB.
 	CacheBytes int
+	// Snapshots keeps what other nodes restore from; nil takes and offers none.
+	Snapshots *store.Snapshots
+	// ChainID is the chain that a snapshot must be of; "" takes any.
+	ChainID string
 }
 
 // Committed tells of a durable block.
@@ -50,6 +54,10 @@ type App struct {
 	logger   *slog.Logger
 	onCommit func(Committed)
 	probe    func(*message) // set by tests
+
+	snapshots *store.Snapshots
+	expected  string     // chain id of the network that this node belongs to, "" if it does not matter
+	restoring *restoring // belongs to the snapshot methods alone
 
 	genesis atomic.Pointer[genesis]
 	founded atomic.Pointer[founding]
@@ -83,7 +91,7 @@ func New(cfg Config) (*App, error) {
 	}
 	a := &App{store: cfg.Store, codec: codec, memo: newMemo(cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
 		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
-		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}}
+		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, snapshots: cfg.Snapshots, expected: cfg.ChainID}
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.loadGenesis(); err != nil {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)

@@ -49,7 +49,7 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, recorded []txReco
 			return fmt.Errorf("archiving bodies: %w", err)
 		}
 		b.led.Emit(txRow(at.Height, at.Position), bodies.Append(records.Append(nil)))
-		b.led.PutRow(transactionRow(r.tx.ID), at.Append(nil)[:12])
+		b.led.PutRow(transactionRow(r.tx.ID), transactionValue(at, r.tx.Header.Expiry))
 		out.receipts = append(out.receipts, receiptOf(r.tx, at, b.time, r.results))
 	}
 	entry := schemas.AppendField(nil, 1, be64(b.now()))

@@ -21,6 +21,30 @@ const (
 	kindChanged     = 'S' // last height that changed anything
 )
 
+// StateKind is a kind of leaves, where somebody needs to tell them apart.
+type StateKind byte
+
+// Kinds of leaves that are more than their values: with logs beside them, or
+// with rows that follow from their keys.
+const (
+	AccumulatorLeaf StateKind = kindAccumulator
+	BalanceLeaf     StateKind = kindBalance
+	ChangedLeaf     StateKind = kindChanged
+	ClassLeaf       StateKind = kindClass
+	ItemLeaf        StateKind = kindItem
+	NoncesLeaf      StateKind = kindNonces
+	PartnerLeaf     StateKind = kindPartner
+	RegisterLeaf    StateKind = kindRegister
+)
+
+// KindOf is a state key's kind, and its parts.
+func KindOf(key []byte) (kind StateKind, parts []byte) {
+	if len(key) == 0 {
+		return 0, nil
+	}
+	return StateKind(key[0]), key[1:]
+}
+
 func stateKey(kind byte, parts ...string) []byte {
 	key := []byte{kind}
 	for i, p := range parts {
