@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,9 @@ type Config struct {
 	Snapshots *store.Snapshots
 	// ChainID is the chain that a snapshot must be of; "" takes any.
 	ChainID string
+	// Invited are the node ids that may connect before there is a ledger, which
+	// knows them; nil lets everybody.
+	Invited []string
 }
 
 // Committed tells of a durable block.
@@ -55,6 +59,7 @@ type App struct {
 	onCommit func(Committed)
 	probe    func(*message) // set by tests
 
+	invited   []string
 	snapshots *store.Snapshots
 	expected  string     // chain id of the network that this node belongs to, "" if it does not matter
 	restoring *restoring // belongs to the snapshot methods alone
@@ -91,7 +96,7 @@ func New(cfg Config) (*App, error) {
 	}
 	a := &App{store: cfg.Store, codec: codec, memo: newMemo(cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
 		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
-		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, snapshots: cfg.Snapshots, expected: cfg.ChainID}
+		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited}
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.loadGenesis(); err != nil {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)
@@ -293,12 +298,12 @@ func (a *App) Query(_ context.Context, req *abci.RequestQuery) (*abci.ResponseQu
 	return &abci.ResponseQuery{Code: uint32(schemas.NotFound), Log: "ask the gateway"}, nil
 }
 
-// admitsPeer reports whether a node id is a partner's. Before InitChain nothing
-// is known, and the engine's own peer settings decide.
+// admitsPeer reports whether a node id is a partner's. Before there is a ledger,
+// while a node joins, those count that its operator named.
 func (a *App) admitsPeer(id string) bool {
 	g := a.genesis.Load()
 	if g == nil {
-		return true
+		return a.invited == nil || slices.Contains(a.invited, id)
 	}
 	for _, p := range g.partners {
 		if p.NodeID == id && id != "" {

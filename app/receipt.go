@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,6 +38,10 @@ func (v *View) completeReceipt(r *schemas.Receipt) error {
 			continue // none, or one of a dry run, which the archive does not have
 		}
 		record, err := v.bare(first.Locator)
+		var fault *schemas.Fault
+		if errors.As(err, &fault) && fault.Code == schemas.HistoryMissing {
+			continue // its place is known, what was said of it is not yet
+		}
 		if err != nil {
 			return err
 		}

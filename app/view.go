@@ -181,6 +181,12 @@ func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Re
 		if err != nil {
 			return nil, err
 		}
+		if n := decodeUint64(row.Key[len(row.Key)-8:]); n != from+uint64(len(out)) {
+			// A trail begins in the middle where its first records are not there yet.
+			if err := v.lacksAny(); err != nil {
+				return nil, err
+			}
+		}
 		r, err := v.Record(at)
 		if err != nil {
 			return nil, err

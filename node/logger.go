@@ -9,16 +9,24 @@ import (
 
 // engineLogger lets CometBFT log through slog. Its informational lines tell of
 // every step of every block, so they are this node's debug lines.
-type engineLogger struct{ to *slog.Logger }
+type engineLogger struct {
+	to    *slog.Logger
+	alarm func(msg string) // told of errors, if set
+}
 
 var _ cmtlog.Logger = engineLogger{}
 
-func (l engineLogger) Debug(string, ...any)        {}
-func (l engineLogger) Info(msg string, kv ...any)  { l.log(slog.LevelDebug, msg, kv) }
-func (l engineLogger) Warn(msg string, kv ...any)  { l.log(slog.LevelWarn, msg, kv) }
-func (l engineLogger) Error(msg string, kv ...any) { l.log(slog.LevelError, msg, kv) }
+func (l engineLogger) Debug(string, ...any)       {}
+func (l engineLogger) Info(msg string, kv ...any) { l.log(slog.LevelDebug, msg, kv) }
+func (l engineLogger) Warn(msg string, kv ...any) { l.log(slog.LevelWarn, msg, kv) }
+func (l engineLogger) Error(msg string, kv ...any) {
+	l.log(slog.LevelError, msg, kv)
+	if l.alarm != nil {
+		l.alarm(msg)
+	}
+}
 
-func (l engineLogger) With(kv ...any) cmtlog.Logger { return engineLogger{l.to.With(kv...)} }
+func (l engineLogger) With(kv ...any) cmtlog.Logger { return engineLogger{l.to.With(kv...), l.alarm} }
 
 func (l engineLogger) log(level slog.Level, msg string, kv []any) {
 	if l.to.Enabled(context.Background(), level) {

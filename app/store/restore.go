@@ -143,7 +143,7 @@ func (r *Restore) Row(key []byte) ([]byte, error) {
 
 func (r *Restore) put(key, value []byte) error {
 	if r.batch == nil {
-		r.batch, r.size = r.store.engine.newBatch(r.limit + r.limit/4), 0
+		r.batch, r.size = r.store.engine.newBatch(r.limit+r.limit/4), 0
 	}
 	if err := r.batch.Set(key, value); err != nil {
 		return fmt.Errorf("restoring: %w", err)
