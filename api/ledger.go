@@ -74,6 +74,9 @@ type Signed struct {
 type View interface {
 	Height() int64
 	Time() time.Time
+	// Missing is the range of heights whose records the node does not have yet,
+	// since it joined by a snapshot; 0, 0 where it has all.
+	Missing() (first, last int64, err error)
 
 	// Item returns an item's state, nil where the ledger has no record. The
 	// custodian is that of the outermost container.
@@ -127,6 +130,14 @@ type Network struct {
 	Peers      int             `json:"peers"`
 	Partners   []NetworkMember `json:"partners"`
 	Version    string          `json:"version"`
+	Snapshots  []int64         `json:"snapshots"`         // heights that others can join by
+	Missing    *HeightRange    `json:"missing,omitempty"` // whose records the node does not have yet
+}
+
+// HeightRange is a range of heights, both included.
+type HeightRange struct {
+	First int64 `json:"first"`
+	Last  int64 `json:"last"`
 }
 
 // NetworkMember is a partner as this node sees it.

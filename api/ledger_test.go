@@ -36,6 +36,7 @@ type fakeLedger struct {
 	pool        [][]byte
 	wholeTraces bool // traces hold all bodies
 	network     api.Network
+	missing     [2]int64 // heights without records
 
 	broadcasts int
 	signed     int
@@ -329,7 +330,7 @@ func (l *fakeLedger) View() (api.View, error) {
 	for id, c := range l.commits {
 		commits[id] = c
 	}
-	return &fakeView{height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits, wholeTraces: l.wholeTraces}, nil
+	return &fakeView{missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits, wholeTraces: l.wholeTraces}, nil
 }
 
 func (l *fakeLedger) ViewAt(int64) (api.View, error) {
