@@ -73,7 +73,12 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/partners", g.getPartners)
 	})
 	m.With(g.accepting(typeJSON)).Get("/trust", g.getTrust) // open: an auditor has no key
-	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary), g.reading).Get("/items/{id}/bundle", g.getBundle)
+	m.Group(func(m chi.Router) {
+		m.Use(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.reading)
+		m.Get("/items/{id}/bundle", g.getItemBundle)
+		m.Get("/lots/{id}/bundle", g.getLotBundle)
+		m.Get("/partners/{id}/bundle", g.getPartnerBundle)
+	})
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)
 }
 
