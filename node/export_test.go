@@ -27,3 +27,10 @@ func (n *Node) TestingCloseLedger() error {
 
 // Ledger is what the node gives its gateway.
 func (n *Node) Ledger() *ledger { return n.ledger }
+
+// HeaderOf, CommitOf and SetOf turn what the engine has into what bundles have.
+var (
+	HeaderOf = headerOf
+	CommitOf = commitOf
+	SetOf    = setOf
+)

@@ -32,7 +32,7 @@ func TestBundleRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", of.id, err)
 		}
-		if r.ID != of.id || r.Height != l.height || r.Signed != 40 || len(r.Proven()) < 2 || len(r.NotProven()) < 2 {
+		if r.Asked().ID != of.id || r.Height != l.height || r.Signed != 30 || r.Power != 40 || len(r.Proven()) < 2 || len(r.NotProven()) < 2 {
 			t.Errorf("%s: %s", of.id, report(t, r))
 		}
 	}
@@ -44,12 +44,12 @@ func TestVerifyReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !r.Present || r.Custodian != "carrier" || !cmp.Equal(r.Containers, []string{pallet}) || r.Disposition != "in_transit" {
+	if a := r.Asked(); !a.Present || a.Custodian != "carrier" || !cmp.Equal(a.Containers, []string{pallet}) || a.Disposition != "in_transit" {
 		t.Errorf("state: %s", report(t, r))
 	}
 	got := make([]string, len(r.Events))
 	for i, e := range r.Events {
-		got[i] = fmt.Sprintf("%d/%d/%d %s: %s %s by %s (%s %s): %s %v", e.Height, e.Position, e.Index, e.Trail, e.Action, e.BizStep, e.PartnerName, e.Key, e.Held, e.Effect, e.Flags)
+		got[i] = fmt.Sprintf("%d/%d/%d %s: %s %s by %s (%s %s): %s %v", e.Height, e.Position, e.Index, e.Trails[0].Trail, e.Action, e.BizStep, e.PartnerName, e.Key, e.Held, e.Effect, e.Flags)
 	}
 	want := []string{
 		"2/0/0 custody trail: ADD commissioning by The acme-farms (k1 gateway): applied []",
@@ -82,10 +82,10 @@ func TestVerifyReleased(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Custodian != "borg-foods" || len(r.Containers) != 0 {
-		t.Errorf("custodian %s in %v", r.Custodian, r.Containers)
+	if r.Asked().Custodian != "borg-foods" || len(r.Asked().Containers) != 0 {
+		t.Errorf("custodian %s in %v", r.Asked().Custodian, r.Asked().Containers)
 	}
-	b.Release = nil
+	b.Releases = nil
 	if _, err := proof.Verify(b.Encode(), l.trust()); err == nil || !strings.Contains(err.Error(), "emptied") {
 		t.Errorf("without the release: %v", err)
 	}
@@ -106,7 +106,8 @@ func TestVerifyNested(t *testing.T) {
 			}
 			l.put(box(i), it)
 		}
-		b, err := proof.Build(l.material(proof.AnItem, unit))
+		header := l.header()
+		b, err := proof.Assemble(l.everything(proof.AnItem, unit))
 		if c.refused != "" {
 			if err == nil || !strings.Contains(err.Error(), c.refused) {
 				t.Errorf("depth %d: %v", c.depth, err)
@@ -116,8 +117,11 @@ func TestVerifyNested(t *testing.T) {
 		if err != nil {
 			t.Fatalf("depth %d: %v", c.depth, err)
 		}
+		if err := b.Seal(l.signed(header)); err != nil {
+			t.Fatal(err)
+		}
 		r, err := proof.Verify(b.Encode(), l.trust())
-		if err != nil || r.Custodian != "borg-foods" || len(r.Containers) != c.depth {
+		if err != nil || r.Asked().Custodian != "borg-foods" || len(r.Asked().Containers) != c.depth {
 			t.Errorf("depth %d: %v, %v", c.depth, r, err)
 		}
 	}
@@ -130,7 +134,7 @@ func TestVerifyExternal(t *testing.T) {
 	l := newStory(t)
 	l.put(pallet, schemas.Item{Custodian: schemas.External + "9521234000099"})
 	r, err := proof.Verify(l.build(proof.AnItem, unit).Encode(), l.trust())
-	if err != nil || r.Custodian != "external:9521234000099" {
+	if err != nil || r.Asked().Custodian != "external:9521234000099" {
 		t.Errorf("%v, %v", r, err)
 	}
 }
@@ -172,7 +176,7 @@ func TestVerifyClass(t *testing.T) {
 	if err != nil || len(r.Events) != 302 {
 		t.Fatalf("%v, %v", r, err)
 	}
-	if diff := cmp.Diff([]schemas.Balance{{Partner: "acme-farms"}, {Partner: "carrier", Quantity: "5", Known: true}}, r.Balances); diff != "" {
+	if diff := cmp.Diff([]schemas.Balance{{Partner: "acme-farms"}, {Partner: "carrier", Quantity: "5", Known: true}}, r.Asked().Balances); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -253,7 +257,7 @@ func FuzzDecodeBundle(f *testing.F) {
 			t.Fatalf("two encodings: %x and %x", raw, again)
 		}
 		r, err := proof.Verify(raw, trust)
-		if err == nil && r.Subject == proof.AnItem && r.Signed == r.Power && !good[report(t, r)] {
+		if err == nil && r.Asked().Kind == proof.AnItem && r.Signed == 30 && !good[report(t, r)] {
 			t.Fatalf("a bundle that nobody made: %s", report(t, r))
 		}
 	})
