@@ -1,7 +1,7 @@
 // What is where in a bundle, and its JSON form (docs/format-bundle.md). Both forms
 // are read into one tree of fields, and written again to be compared.
 
-import { type Bytes, Cursor, Writer, be, concat, equal, fields, hex, number, refuse, signed64, text, uint, unhex, utf8, uvarint } from "./bytes.js";
+import { type Bytes, Cursor, Writer, be, concat, fields, hex, number, refuse, signed64, text, uint, unhex, utf8, uvarint } from "./bytes.js";
 import { type Value, parse, quote } from "./json.js";
 
 export type Kind = "number" | "text" | "bytes" | "hashes" | "time" | "trail" | "nest" | "validator" | "vote" | "member" | "ref" | "leaf";
@@ -114,31 +114,13 @@ function readNode(f: Form, b: Bytes, left: { fields: number }): Node {
 /** fromJSON reads the JSON form into the binary one. */
 export function fromJSON(b: Bytes): Bytes {
   if (b.length > MAX_BUNDLE) refuse("a bundle of more than 64 MiB");
-  const compact = withoutBlanks(b);
-  const binary = writeNode(BUNDLE, parse(compact));
-  if (!equal(utf8(toJSON(binary)), compact)) refuse("a bundle that is not in its one JSON form");
+  const binary = writeNode(BUNDLE, parse(b, true));
+  if (toJSON(binary) !== withoutBlanks(text(b))) refuse("a bundle that is not in its one JSON form");
   return binary;
 }
 
-/** withoutBlanks drops blanks between tokens. */
-function withoutBlanks(b: Bytes): Bytes {
-  const out = new Uint8Array(b.length);
-  let n = 0;
-  let quoted = false;
-  for (let i = 0; i < b.length; i++) {
-    const c = b[i]!;
-    if (quoted) {
-      if (c === 0x5c) out[n++] = b[i++]!;
-      else if (c === 0x22) quoted = false;
-      out[n++] = b[i]!;
-      continue;
-    }
-    if (c === 0x20 || c === 0x09 || c === 0x0a || c === 0x0d) continue;
-    if (c === 0x22) quoted = true;
-    out[n++] = c;
-  }
-  return out.slice(0, n);
-}
+/** withoutBlanks drops blanks between tokens of a JSON text. */
+const withoutBlanks = (s: string): string => s.replace(/("(?:[^"\\]|\\.)*")|[ \t\n\r]+/g, "$1");
 
 function writeNode(f: Form, v: Value): Bytes {
   if (v.kind !== "object") return refuse("JSON: an object is expected");

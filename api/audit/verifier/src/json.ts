@@ -19,18 +19,32 @@ export interface Member {
 const MAX_DEPTH = 32;
 const NUMBER = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
 
-/** parse reads one compact JSON text. */
-export function parse(b: Bytes): Value {
+/** parse reads one JSON text: compact, unless blanks between tokens are allowed. */
+export function parse(b: Bytes, blanks = false): Value {
   text(b); // all of it is UTF-8
-  const p = new Parser(b);
+  const p = new Parser(b, blanks);
   const v = p.value(1);
+  p.skip();
   if (p.at !== b.length) refuse("JSON: something follows the text");
   return v;
 }
 
 class Parser {
   at = 0;
-  constructor(readonly b: Bytes) {}
+  constructor(
+    readonly b: Bytes,
+    private readonly blanks: boolean,
+  ) {}
+
+  /** skip passes over blanks, where they are allowed. */
+  skip(): void {
+    while (this.blanks && this.at < this.b.length && " \t\n\r".includes(String.fromCharCode(this.b[this.at]!))) this.at++;
+  }
+
+  private next(): number | undefined {
+    this.skip();
+    return this.b[this.at++];
+  }
 
   private expect(word: string): void {
     for (let i = 0; i < word.length; i++) {
@@ -39,6 +53,7 @@ class Parser {
   }
 
   value(depth: number): Value {
+    this.skip();
     switch (this.b[this.at]) {
       case 0x7b:
         return this.object(depth);
@@ -68,20 +83,23 @@ class Parser {
     const members: Member[] = [];
     const names = new Set<string>();
     this.at++;
+    this.skip();
     if (this.b[this.at] === 0x7d) {
       this.at++;
       return { kind: "object", members };
     }
     for (;;) {
+      this.skip();
       if (this.b[this.at] !== 0x22) refuse("JSON: a member without a name");
       const name = this.string();
       if (names.has(name)) refuse(`JSON: member ${JSON.stringify(name)} is there twice`);
       names.add(name);
-      if (this.b[this.at++] !== 0x3a) refuse("JSON: a member without a value");
+      if (this.next() !== 0x3a) refuse("JSON: a member without a value");
+      this.skip();
       const from = this.at;
       const value = this.value(depth + 1);
       members.push({ name, value, raw: this.b.subarray(from, this.at) });
-      const next = this.b[this.at++];
+      const next = this.next();
       if (next === 0x7d) return { kind: "object", members };
       if (next !== 0x2c) refuse("JSON: an object that does not end");
     }
@@ -91,13 +109,14 @@ class Parser {
     if (depth > MAX_DEPTH) refuse("JSON: nested too deep");
     const values: Value[] = [];
     this.at++;
+    this.skip();
     if (this.b[this.at] === 0x5d) {
       this.at++;
       return { kind: "array", values };
     }
     for (;;) {
       values.push(this.value(depth + 1));
-      const next = this.b[this.at++];
+      const next = this.next();
       if (next === 0x5d) return { kind: "array", values };
       if (next !== 0x2c) refuse("JSON: an array that does not end");
     }
