@@ -22,7 +22,7 @@ type fakeLedger struct {
 	codec *schemas.Codec
 	key   ed25519.PrivateKey
 
-	mu          sync.Mutex // guards what follows
+	mu          sync.Mutex          // guards what follows
 	asked       schemas.BundleQuery // last, for a bundle
 	changed     chan struct{}
 	height      int64

@@ -223,37 +223,3 @@ func FuzzDecodeBundle(f *testing.F) {
 		}
 	})
 }
-
-// newCrowd is a ledger of a thousand leaves, so that paths are as long as those
-// of a small network.
-func newCrowd(t testing.TB) *ledger {
-	l := newLedger(t)
-	for i := range 1000 {
-		l.set(schemas.ItemKey(box(i)), []byte{1, 1, 'x'})
-	}
-	l.transact("acme-farms", message{body: eventJSON(unit, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(unit)}, result: applied})
-	l.put(unit, schemas.Item{Custodian: "acme-farms"})
-	return l
-}
-
-func TestBundleSize(t *testing.T) {
-	l := newCrowd(t)
-	encoded := l.build(proof.AnItem, unit).Encode()
-	body := len(l.records[custody(unit)][0].Body)
-	t.Logf("%d bytes, of which the event %d", len(encoded), body)
-	if over := len(encoded) - body; over > 2560 {
-		t.Errorf("%d bytes beside the event", over)
-	}
-}
-
-func BenchmarkVerify(b *testing.B) {
-	l := newCrowd(b)
-	encoded, trust := l.build(proof.AnItem, unit).Encode(), l.trust()
-	b.ReportMetric(float64(len(encoded)), "bytes")
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := proof.Verify(encoded, trust); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
