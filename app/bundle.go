@@ -72,8 +72,8 @@ func (g *gathering) bundle(q schemas.BundleQuery) (*proof.Bundle, error) {
 		return nil, err
 	}
 	return proof.Assemble(proof.Material{
-		Asked: asked, Scope: proof.Scope{Containers: q.Containers, Ancestors: uint64(max(0, q.Ancestors))},
-		Observations: q.Observations, Names: q.Names, First: q.First, Count: q.Count, Source: g,
+		Asked: asked, Scope: proof.Scope{Containers: q.Containers, Ancestors: uint64(max(0, q.Ancestors)), Names: q.Names, Times: q.Times},
+		Observations: q.Observations, First: q.First, Count: q.Count, Source: g,
 		Disclosure: proof.Disclosure{Only: q.Only, Withhold: q.Withhold, HashIDs: q.HashIDs, Partner: q.Partner},
 	})
 }

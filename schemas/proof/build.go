@@ -15,7 +15,6 @@ type Material struct {
 	Asked        []Thing // one; or an item and a class of one identifier
 	Scope        Scope
 	Observations bool // of the items asked for
-	Names        bool // of the partners
 	Disclosure   Disclosure
 	First, Count uint64 // records of a partner, 0 for all
 	Source
@@ -179,9 +178,13 @@ func (w *builder) subjects() error {
 			}
 		}
 	}
-	var err error
-	if w.needs, err = find(w, w.Scope, asked); err != nil {
+	found, err := find(w, w.Scope, asked)
+	if err != nil {
 		return err
+	}
+	w.needs = found.needs
+	if n := &w.b.Scope.Ancestors; *n > 0 && !found.cut {
+		*n = found.deepest() + 1
 	}
 	var others []Thing
 	for t := range w.needs { // sorted below
@@ -356,13 +359,13 @@ func (w *builder) sign(partner, key string) {
 // partners adds who signed, and, where names are wanted, who holds the items.
 func (w *builder) partners() error {
 	for _, holder := range w.holders {
-		if w.Names && holder != "" && !strings.HasPrefix(holder, schemas.External) && w.signers[holder] == nil {
+		if w.Scope.Names && holder != "" && !strings.HasPrefix(holder, schemas.External) && w.signers[holder] == nil {
 			w.signers[holder] = map[string]bool{}
 		}
 	}
 	for _, id := range sorted(w.signers) {
 		part := PartnerPart{ID: id}
-		if w.Names {
+		if w.Scope.Names {
 			var err error
 			if part.Leaf, err = w.leaf(schemas.PartnerKey(id)); err != nil {
 				return err

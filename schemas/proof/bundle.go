@@ -76,6 +76,8 @@ type Bundle struct {
 // Scope is what a bundle claims to have beside its subjects' own records.
 type Scope struct {
 	Containers bool   `json:"containers"` // the trails of the containers that things were in, while they were
+	Names      bool   `json:"names"`      // the partners, as the state has them
+	Times      bool   `json:"times"`      // when the blocks with records were made
 	Ancestors  uint64 `json:"ancestors"`  // how many transformations upstream are followed
 }
 

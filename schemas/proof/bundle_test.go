@@ -2,7 +2,6 @@ package proof_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -195,44 +194,6 @@ func TestVerifyTwoTrailsOfOneTransaction(t *testing.T) {
 	}
 }
 
-// Whatever byte is altered, the bundle is refused, or says the same.
-func TestVerifyMutations(t *testing.T) {
-	l := newLedger(t)
-	l.transact("acme-farms",
-		message{body: eventJSON(other, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(other)}, result: applied},
-		message{body: eventJSON(unit, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(unit)}, result: applied})
-	l.put(unit, schemas.Item{Custodian: "acme-farms"})
-	l.transact("carrier", message{body: lotJSON("ADD"), trails: []schemas.TrailKey{class(lot)}, result: applied})
-	l.set(schemas.ClassKey(lot), schemas.SingleHead(l.head(class(lot))))
-	trust := l.trust()
-	for name, good := range map[string][]byte{
-		"item":    l.build(proof.AnItem, unit).Encode(),
-		"class":   l.build(proof.AClass, lot).Encode(),
-		"unknown": l.build(proof.AnItem, pallet).Encode(),
-	} {
-		if _, err := proof.Verify(good, trust); err != nil {
-			t.Fatal(err)
-		}
-		for i := range good {
-			bad := bytes.Clone(good)
-			for _, b := range []byte{good[i] ^ 1<<(i%8), good[i] + 1} {
-				if bad[i] = b; b == good[i] {
-					continue
-				}
-				if _, err := proof.Verify(bad, trust); err == nil {
-					t.Fatalf("%s: byte %d made %#x passes", name, i, b)
-				}
-			}
-			if _, err := proof.Verify(good[:i], trust); err == nil {
-				t.Fatalf("%s: cut to %d bytes it passes", name, i)
-			}
-		}
-		if _, err := proof.Verify(append(bytes.Clone(good), 0), trust); !errors.Is(err, proof.ErrMalformed) {
-			t.Errorf("%s with a byte behind it: %v", name, err)
-		}
-	}
-}
-
 func FuzzDecodeBundle(f *testing.F) {
 	l := newStory(f)
 	trust := l.trust()
@@ -261,38 +222,4 @@ func FuzzDecodeBundle(f *testing.F) {
 			t.Fatalf("a bundle that nobody made: %s", report(t, r))
 		}
 	})
-}
-
-// newCrowd is a ledger of a thousand leaves, so that paths are as long as those
-// of a small network.
-func newCrowd(t testing.TB) *ledger {
-	l := newLedger(t)
-	for i := range 1000 {
-		l.set(schemas.ItemKey(box(i)), []byte{1, 1, 'x'})
-	}
-	l.transact("acme-farms", message{body: eventJSON(unit, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(unit)}, result: applied})
-	l.put(unit, schemas.Item{Custodian: "acme-farms"})
-	return l
-}
-
-func TestBundleSize(t *testing.T) {
-	l := newCrowd(t)
-	encoded := l.build(proof.AnItem, unit).Encode()
-	body := len(l.records[custody(unit)][0].Body)
-	t.Logf("%d bytes, of which the event %d", len(encoded), body)
-	if over := len(encoded) - body; over > 2560 {
-		t.Errorf("%d bytes beside the event", over)
-	}
-}
-
-func BenchmarkVerify(b *testing.B) {
-	l := newCrowd(b)
-	encoded, trust := l.build(proof.AnItem, unit).Encode(), l.trust()
-	b.ReportMetric(float64(len(encoded)), "bytes")
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := proof.Verify(encoded, trust); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

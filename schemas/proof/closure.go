@@ -168,11 +168,22 @@ type search struct {
 	needs  map[Thing]*need
 	queue  []Thing
 	visits int
+	cut    bool // something was made from what is not followed
+}
+
+// deepest is how many transformations lead to the farthest ancestor.
+func (s *search) deepest() (depth uint64) {
+	for _, n := range s.needs { // the largest, in whatever order
+		if n.follows {
+			depth = max(depth, n.depth)
+		}
+	}
+	return depth
 }
 
 // find answers what belongs to the things asked for.
-func find(h histories, scope Scope, asked []Thing) (map[Thing]*need, error) {
-	s := search{histories: h, scope: scope, needs: map[Thing]*need{}}
+func find(h histories, scope Scope, asked []Thing) (*search, error) {
+	s := &search{histories: h, scope: scope, needs: map[Thing]*need{}}
 	for _, t := range asked {
 		if t.Kind == AnItem || t.Kind == AClass {
 			s.needs[t] = &need{over: &window{firstPlace, lastPlace}, fromStart: true, follows: true, waits: true}
@@ -192,13 +203,13 @@ func find(h histories, scope Scope, asked []Thing) (map[Thing]*need, error) {
 				return nil, err
 			}
 		}
-		if n.follows && n.depth < scope.Ancestors {
+		if n.follows && scope.Ancestors > 0 {
 			if err := s.ancestors(t, n); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return s.needs, nil
+	return s, nil
 }
 
 // want notes a need, and looks again at what grew.
@@ -271,6 +282,10 @@ func (s *search) ancestors(t Thing, n *need) error {
 		}
 		for _, q := range r.s.Quantities {
 			inputs = append(inputs, Thing{AClass, q.Class})
+		}
+		if n.depth >= s.scope.Ancestors {
+			s.cut = s.cut || len(inputs) > 0
+			return nil
 		}
 		for _, input := range inputs {
 			if s.visits++; s.visits > maxVisits {

@@ -162,6 +162,10 @@ func (s *Scope) decode(outer *schemas.Fields, in uint64, v []byte) {
 			s.Containers = f.Uint(n, v) == 1
 		case 2:
 			s.Ancestors = f.Uint(n, v)
+		case 3:
+			s.Names = f.Uint(n, v) == 1
+		case 4:
+			s.Times = f.Uint(n, v) == 1
 		default:
 			f.Fail(n, "unknown")
 		}

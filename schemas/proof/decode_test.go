@@ -38,7 +38,7 @@ func TestDecodeBundleRefuses(t *testing.T) {
 		"the version before":         {append([]byte{1, 1, 1}, good[3:]...), "version 1"},
 		"a reserved field":           {schemas.AppendString(bytes.Clone(good), 16, "x"), "field 16: unknown"},
 		"fields out of order":        {schemas.AppendString(bytes.Clone(good), 3, unit), "field 3 after"},
-		"a scope of more":            {raw(bytes.Clone(version), 2, raw(nil, 3, vote)), "field 3: unknown"},
+		"a scope of more":            {raw(bytes.Clone(version), 2, raw(nil, 5, vote)), "field 5: unknown"},
 		"a scope of two":             {raw(bytes.Clone(version), 2, []byte{1, 1, 2}), "encoding"},
 		"a trail of no letter":       {raw(bytes.Clone(version), 7, raw(nil, 6, schemas.AppendUint(nil, 1, 256))), "no trail"},
 		"a release without all":      {raw(bytes.Clone(version), 9, schemas.AppendString(nil, 1, "c")), "without container or leaf"},

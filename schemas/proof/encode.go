@@ -63,13 +63,19 @@ func (b *Bundle) Encode() []byte {
 	return dst
 }
 
-// encode is the scope: 1 containers, 2 ancestors.
+// encode is the scope: 1 containers, 2 ancestors, 3 names, 4 times.
 func (s *Scope) encode() []byte {
-	var b []byte
-	if s.Containers {
-		b = schemas.AppendUint(b, 1, 1)
+	b := schemas.AppendUint(nil, 1, flag(s.Containers))
+	b = schemas.AppendUint(b, 2, s.Ancestors)
+	b = schemas.AppendUint(b, 3, flag(s.Names))
+	return schemas.AppendUint(b, 4, flag(s.Times))
+}
+
+func flag(set bool) uint64 {
+	if set {
+		return 1
 	}
-	return schemas.AppendUint(b, 2, s.Ancestors)
+	return 0
 }
 
 func appendLeaf(dst []byte, n uint64, l *StateLeaf) []byte {

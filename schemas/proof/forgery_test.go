@@ -145,6 +145,9 @@ var forgedState = []forgery{
 		b.Subjects[0].Trails[0].Beside = make([][32]byte, 1)
 	}, "not those that the ledger has"},
 	{"a path of a malformed kind", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Path = []byte{2, 0, 0} }, "malformed"},
+	{"no custodian's leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Partners = b.Partners[:2] }, "custodian \"carrier\""},
+	{"a partner without its leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Partners[0].Leaf = nil }, "its leaf is missing"},
+	{"times that are not there", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Scope.Times = true }, "0 blocks are proven of 3"},
 	{"a partner too many", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		l.put(unit, schemas.Item{Custodian: "acme-farms"})
 		*b = *l.build(proof.AnItem, unit)

@@ -67,7 +67,7 @@ var (
 		{4, "inclusion", aHashes, false, nil}}
 	blockForm = form{{1, "height", aNumber, false, nil}, {2, "time", aTime, false, nil}, {3, "time_path", aHashes, false, nil}, {4, "parts", aNumber, false, nil},
 		{5, "parts_hash", aBytes, false, nil}, {6, "next_path", aHashes, false, nil}, {7, "index", aNumber, false, nil}, {8, "inclusion", aHashes, false, nil}}
-	scopeForm  = form{{1, "containers", aNumber, false, nil}, {2, "ancestors", aNumber, false, nil}}
+	scopeForm  = form{{1, "containers", aNumber, false, nil}, {2, "ancestors", aNumber, false, nil}, {3, "names", aNumber, false, nil}, {4, "times", aNumber, false, nil}}
 	bundleForm = form{{fieldVersion, "version", aNumber, false, nil}, {fieldScope, "scope", aNest, false, &scopeForm}, {fieldChain, "chain_id", aText, false, nil},
 		{fieldHeader, "header", aNest, false, &headerForm}, {fieldCommit, "commit", aNest, false, &commitForm}, {fieldValidator, "validators", aValidator, true, nil},
 		{fieldSubject, "subjects", aNest, true, &subjectForm}, {fieldRelease, "releases", aNest, true, &releaseForm}, {fieldPartner, "partners", aNest, true, &partnerForm},

@@ -214,7 +214,7 @@ func (l *ledger) signed(h proof.BlockHeader) proof.Signed {
 
 // everything is what is asked for unless a test asks for something else.
 func (l *ledger) everything(subject proof.Subject, id string) proof.Material {
-	return proof.Material{Asked: []proof.Thing{{Kind: subject, ID: id}}, Observations: true, Names: true, Source: l}
+	return proof.Material{Asked: []proof.Thing{{Kind: subject, ID: id}}, Observations: true, Scope: proof.Scope{Names: true}, Source: l}
 }
 
 func (l *ledger) build(subject proof.Subject, id string) *proof.Bundle {

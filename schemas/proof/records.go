@@ -33,6 +33,9 @@ func (v *verification) checkPartners() error {
 		last = part.ID
 		where := fmt.Sprintf("partner %q", part.ID)
 		p := &partner{keys: make(map[string]*key, len(part.Keys))}
+		if (part.Leaf != nil) != v.b.Scope.Names {
+			return fmt.Errorf("%s: its leaf is missing, or was not asked for", where)
+		}
 		if part.Leaf != nil {
 			if err := v.leaf(where, schemas.PartnerKey(part.ID), part.Leaf); err != nil {
 				return err
@@ -50,9 +53,15 @@ func (v *verification) checkPartners() error {
 		v.partners[part.ID] = p
 	}
 	for _, s := range v.subjects {
-		if p := v.partners[s.report.Custodian]; p != nil && p.Partner != nil {
-			p.used = true
+		holder := s.report.Custodian
+		if holder == "" || strings.HasPrefix(holder, schemas.External) || !v.b.Scope.Names {
+			continue
 		}
+		p, ok := v.partners[holder]
+		if !ok {
+			return fmt.Errorf("custodian %q: the partner's leaf is missing", holder)
+		}
+		p.used = true
 	}
 	return nil
 }

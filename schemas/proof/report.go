@@ -24,7 +24,8 @@ type Report struct {
 	Power        int64             `json:"power"`           // of all its validators
 	Steps        []int64           `json:"steps,omitempty"` // heights of headers between the root of trust and it
 	Scope        Scope             `json:"scope"`
-	Subjects     []SubjectReport   `json:"subjects"` // as in the bundle: what was asked for first
+	Complete     bool              `json:"complete,omitempty"` // all ancestors that records tell of are there
+	Subjects     []SubjectReport   `json:"subjects"`           // as in the bundle: what was asked for first
 	Partners     []schemas.Partner `json:"partners,omitempty"`
 	Events       []Event           `json:"events"` // in the order of the ledger
 }

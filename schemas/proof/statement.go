@@ -21,8 +21,11 @@ func (r *Report) Proven() []string {
 	for _, s := range r.asked() {
 		said = append(said, s.proven()...)
 	}
-	if n := r.role(RoleAncestor); n > 0 {
-		said = append(said, fmt.Sprintf("What they were made from, up to %s upstream, is told by the records themselves: %s.", count(int(r.Scope.Ancestors), "transformation"), count(n, "ancestor")))
+	switch n := count(r.role(RoleAncestor), "ancestor"); {
+	case r.Complete:
+		said = append(said, "All that it was made from, as far upstream as records tell, is there: "+n+".")
+	case r.Scope.Ancestors > 0:
+		said = append(said, fmt.Sprintf("What it was made from, up to %s upstream, is there: %s.", count(int(r.Scope.Ancestors), "transformation"), n))
 	}
 	if n := r.role(RoleContainer); r.Scope.Containers {
 		said = append(said, fmt.Sprintf("Of every container that the items were put into, as their records tell, the records while they may have been inside are there: %s.", count(n, "container")))
@@ -162,8 +165,11 @@ func (r *Report) notProvenOfEvents() (said []string) {
 	if bare > 0 {
 		said = append(said, fmt.Sprintf("Of %s, what it says beside what rules read: its body is not held.", count(bare, "event")))
 	}
-	if upstream {
-		said = append(said, "Where the inputs of transformations came from, beyond what is followed here, and inputs that other events of the same transformation tell.")
+	switch {
+	case upstream && r.Complete:
+		said = append(said, "That transformations had no inputs but those in the events here: others may be told by events of the same transformation.")
+	case upstream:
+		said = append(said, "Where inputs of transformations came from, beyond what is followed here, and inputs that other events of the same transformation tell.")
 	}
 	return said
 }

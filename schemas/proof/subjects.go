@@ -58,7 +58,7 @@ func (v *verification) checkSubjects() error {
 	if asked == 0 {
 		return errors.New("subjects: the bundle has none")
 	}
-	if s := v.b.Scope; s.Ancestors > MaxAncestry {
+	if s := v.b.Scope; s.Ancestors > MaxAncestry+1 {
 		return fmt.Errorf("scope: %d transformations upstream, at most %d are followed", s.Ancestors, MaxAncestry)
 	}
 	v.report.Scope = v.b.Scope
@@ -285,10 +285,15 @@ func (v *verification) checkNeeds() error {
 			asked = append(asked, s.Thing)
 		}
 	}
-	needs, err := find(v, v.b.Scope, asked)
+	found, err := find(v, v.b.Scope, asked)
 	if err != nil {
 		return err
 	}
+	needs, n := found.needs, v.b.Scope.Ancestors
+	if n > 0 && !found.cut && n != found.deepest()+1 {
+		return fmt.Errorf("scope: %d transformations upstream, where %d lead to the farthest ancestor and nothing is left out", n, found.deepest())
+	}
+	v.report.Complete = n > 0 && !found.cut
 	for _, s := range v.subjects {
 		n := needs[s.Thing]
 		if s.asked {

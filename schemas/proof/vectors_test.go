@@ -28,7 +28,7 @@ func vectors(t testing.TB) []vector {
 	}
 	return []vector{
 		story("item", func(*ledger, *proof.Material) {}),
-		story("custody", func(_ *ledger, m *proof.Material) { m.Observations, m.Names = false, false }),
+		story("custody", func(_ *ledger, m *proof.Material) { m.Observations, m.Scope.Names = false, false }),
 		story("class", func(_ *ledger, m *proof.Material) { m.Asked[0] = proof.Thing{Kind: proof.AClass, ID: lot} }),
 		story("unknown", func(_ *ledger, m *proof.Material) { m.Asked[0].ID = "https://id.gs1.org/01/09521234543213/21/none" }),
 		story("partial", func(_ *ledger, m *proof.Material) {
@@ -56,7 +56,7 @@ func vectors(t testing.TB) []vector {
 				}
 			}}
 		}),
-		nested(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t),
+		contained(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t),
 	}
 }
 
@@ -102,7 +102,7 @@ func inChain(t testing.TB) *ledger {
 
 const other2 = "https://id.gs1.org/01/09521234543213/21/1003"
 
-func nested(t testing.TB) vector {
+func contained(t testing.TB) vector {
 	l := inChain(t)
 	m := l.everything(proof.AnItem, unit)
 	m.Scope.Containers = true
@@ -241,6 +241,7 @@ func timed(t testing.TB) vector {
 	sealed := l.header()
 	hash := last.Hash(set)
 	sealed.LastBlock.Hash = hash[:]
+	m.Scope.Times = true
 	b, err := proof.Assemble(m)
 	if err != nil {
 		t.Fatal(err)

@@ -251,6 +251,9 @@ func (v *verification) checkBlocks() error {
 		}
 		times[p.Height] = p.Time
 	}
+	if v.b.Scope.Times && len(times) < len(v.heights) || !v.b.Scope.Times && len(times) > 0 {
+		return fmt.Errorf("times: %d blocks are proven of %d that have records: all or none, as the scope says", len(times), len(v.heights))
+	}
 	if (v.b.Accumulator != nil) != (needed || v.b.Anchor != nil) {
 		return errors.New("header accumulator: its leaf is missing, or nothing needs it")
 	}
