@@ -44,9 +44,10 @@ type Ledger interface {
 	View() (View, error)
 	ViewAt(height int64) (View, error)
 
-	// Bundle proves an item's trails, or its absence, to somebody who trusts no
-	// node. Answers the encoded bundle in its binary form.
-	Bundle(ctx context.Context, id string) ([]byte, error)
+	// Bundle proves what the ledger has of an item, a lot or a partner's activity,
+	// or that it has nothing, to somebody who trusts no node. Answers the encoded
+	// bundle in its binary form.
+	Bundle(ctx context.Context, q schemas.BundleQuery) ([]byte, error)
 
 	// Trust is an auditor's root of trust at the last committed height.
 	Trust(ctx context.Context) (*Trust, error)

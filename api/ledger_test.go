@@ -22,7 +22,8 @@ type fakeLedger struct {
 	codec *schemas.Codec
 	key   ed25519.PrivateKey
 
-	mu          sync.Mutex // guards what follows
+	mu          sync.Mutex          // guards what follows
+	asked       schemas.BundleQuery // last, for a bundle
 	changed     chan struct{}
 	height      int64
 	now         time.Time
@@ -270,8 +271,15 @@ func (l *fakeLedger) DryRun(_ context.Context, actor string, atomic bool, events
 	return &r, nil
 }
 
-func (l *fakeLedger) Bundle(_ context.Context, id string) ([]byte, error) {
-	return append([]byte("bundle\x00"), id...), nil
+// Bundle answers no bundle, but what was asked for.
+func (l *fakeLedger) Bundle(_ context.Context, q schemas.BundleQuery) ([]byte, error) {
+	if q.ID == "urn:example:json" { // a bundle of a version alone is none, but has a JSON form
+		return []byte{1, 1, 2}, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked = q
+	return append([]byte("bundle\x00"), q.ID...), nil
 }
 
 func (l *fakeLedger) Trust(context.Context) (*api.Trust, error) {

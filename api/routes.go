@@ -81,7 +81,12 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		open.Get("/checkpoint/growth", g.getGrowth)
 		open.Get("/checkpoint/anchors/{index}", g.getAnchor)
 	})
-	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary), g.reading).Get("/items/{id}/bundle", g.getBundle)
+	m.Group(func(m chi.Router) {
+		m.Use(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.reading)
+		m.Get("/items/{id}/bundle", g.getItemBundle)
+		m.Get("/lots/{id}/bundle", g.getLotBundle)
+		m.Get("/partners/{id}/bundle", g.getPartnerBundle)
+	})
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)
 }
 

@@ -55,6 +55,7 @@ type App struct {
 	shelf    *shelf[*archived]
 	bodies   *shelf[*bodies]
 	blocks   Blocks
+	tiles    tiles
 	logger   *slog.Logger
 	onCommit func(Committed)
 	probe    func(*message) // set by tests
