@@ -52,20 +52,20 @@ func (c *headers) trust(height int64) *proof.Trust {
 	return &proof.Trust{ChainID: "c", Height: height, Time: s.Header.Time, HeaderHash: s.Header.Hash(set), ValidatorSetHash: set}
 }
 
-// nothing is the state of a ledger that knows nothing.
-type nothing struct{}
+// noState is the state of a ledger that knows nothing.
+type noState struct{}
 
-func (nothing) State([]byte) ([]byte, proof.Path, error) { return nil, proof.Path{}, nil }
-func (nothing) Records(schemas.TrailKey, uint64, int) ([]proof.Record, error) {
+func (noState) State([]byte) ([]byte, proof.Path, error) { return nil, proof.Path{}, nil }
+func (noState) Records(schemas.TrailKey, uint64, int) ([]proof.Record, error) {
 	return nil, errors.New("no records")
 }
-func (nothing) Beside(schemas.TrailKey, uint64, uint64, uint64) ([][32]byte, error) {
+func (noState) Beside(schemas.TrailKey, uint64, uint64, uint64) ([][32]byte, error) {
 	return nil, errors.New("no records")
 }
 
 // led is a bundle of the height that leads there from the root of trust.
 func (c *headers) led(since, past, to int64) (*proof.Bundle, error) {
-	b, err := proof.Assemble(proof.Material{Asked: []proof.Thing{{Kind: proof.AnItem, ID: "urn:example:none"}}, Source: nothing{}})
+	b, err := proof.Assemble(proof.Material{Asked: []proof.Thing{{Kind: proof.AnItem, ID: "urn:example:none"}}, Source: noState{}})
 	if err == nil {
 		err = node.Lead(c, b, since, past, to)
 	}
