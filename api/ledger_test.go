@@ -22,7 +22,8 @@ type fakeLedger struct {
 	codec *schemas.Codec
 	key   ed25519.PrivateKey
 
-	mu          sync.Mutex // guards what follows
+	mu          sync.Mutex          // guards what follows
+	asked       schemas.BundleQuery // last, for a bundle
 	changed     chan struct{}
 	height      int64
 	now         time.Time
@@ -36,6 +37,7 @@ type fakeLedger struct {
 	pool        [][]byte
 	wholeTraces bool // traces hold all bodies
 	network     api.Network
+	missing     [2]int64 // heights without records
 
 	broadcasts int
 	signed     int
@@ -269,8 +271,15 @@ func (l *fakeLedger) DryRun(_ context.Context, actor string, atomic bool, events
 	return &r, nil
 }
 
-func (l *fakeLedger) Bundle(_ context.Context, id string) ([]byte, error) {
-	return append([]byte("bundle\x00"), id...), nil
+// Bundle answers no bundle, but what was asked for.
+func (l *fakeLedger) Bundle(_ context.Context, q schemas.BundleQuery) ([]byte, error) {
+	if q.ID == "urn:example:json" { // a bundle of a version alone is none, but has a JSON form
+		return []byte{1, 1, 2}, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked = q
+	return append([]byte("bundle\x00"), q.ID...), nil
 }
 
 func (l *fakeLedger) Trust(context.Context) (*api.Trust, error) {
@@ -329,7 +338,7 @@ func (l *fakeLedger) View() (api.View, error) {
 	for id, c := range l.commits {
 		commits[id] = c
 	}
-	return &fakeView{height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits, wholeTraces: l.wholeTraces}, nil
+	return &fakeView{missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits, wholeTraces: l.wholeTraces}, nil
 }
 
 func (l *fakeLedger) ViewAt(int64) (api.View, error) {

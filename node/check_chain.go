@@ -28,6 +28,7 @@ type chainCheck struct {
 	before  *types.Header
 	appHash []byte // what the next header must carry
 	results []byte
+	commit  *types.Commit // that the last header carried, for the block before
 	faulty  bool
 	tip     *app.ReplayedBlock
 }
@@ -121,11 +122,11 @@ func (k *chainCheck) follow(b *app.ReplayedBlock, genesis *types.GenesisDoc) err
 	if again, err := encoded.Marshal(); err != nil || !bytes.Equal(again, b.Header) {
 		return errors.New("the header is not encoded as the engine encodes it")
 	}
-	raw := make([][]byte, len(b.Raw))
-	for i := range raw {
-		raw[i] = b.Raw[i][:]
+	hashes := make([][]byte, len(b.Hashes))
+	for i := range hashes {
+		hashes[i] = b.Hashes[i][:]
 	}
-	data := schemas.MerkleRoot(raw)
+	data := schemas.MerkleRoot(hashes)
 	switch {
 	case !bytes.Equal(h.Hash(), b.Hash):
 		return fmt.Errorf("the header hashes to %x, recorded is %x", h.Hash(), b.Hash)
@@ -150,6 +151,7 @@ func (k *chainCheck) follow(b *app.ReplayedBlock, genesis *types.GenesisDoc) err
 
 // link checks that a header follows the one before, which its votes decided.
 func (k *chainCheck) link(h *types.Header, encoded []byte, genesis *types.GenesisDoc) error {
+	k.commit = &types.Commit{}
 	if k.before == nil {
 		if h.Height != genesis.InitialHeight || !h.Time.Equal(genesis.GenesisTime) {
 			return fmt.Errorf("the first block is of height %d and time %s, by the genesis document of %d and %s", h.Height, h.Time, genesis.InitialHeight, genesis.GenesisTime)
@@ -173,6 +175,7 @@ func (k *chainCheck) link(h *types.Header, encoded []byte, genesis *types.Genesi
 	if err := k.signers.VerifyCommit(k.chainID, h.LastBlockID, k.before.Height, commit); err != nil {
 		return fmt.Errorf("the votes for the block before do not hold: %w", err)
 	}
+	k.commit = commit
 	return nil
 }
 

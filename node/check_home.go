@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -233,6 +234,10 @@ func (c *checker) checkSignState() {
 			return err
 		}
 		if s.Step == 0 && s.Height == 0 && s.Round == 0 && len(s.SignBytes) == 0 && len(s.Signature) == 0 {
+			return nil
+		}
+		if s.Round == math.MaxInt32 && s.Step == lastStep && len(s.SignBytes) == 0 && len(s.Signature) == 0 {
+			c.note("the validator has not signed since the home was restored; it does above height %d", s.Height)
 			return nil
 		}
 		height, round, step, err := signedOf(s.SignBytes)

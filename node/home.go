@@ -1,6 +1,11 @@
 package node
 
-import "path/filepath"
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/cometbft/cometbft/types"
+)
 
 // Where things are in a node's home. Everything under data is written by the
 // running node alone; keys, genesis and settings are made once.
@@ -23,3 +28,12 @@ func LedgerPath(home string) string { return filepath.Join(home, dataDir, "ledge
 
 // GatewayPath is the gateway's own database in a home.
 func GatewayPath(home string) string { return filepath.Join(home, dataDir, "gateway") }
+
+// genesisOf reads a home's genesis document.
+func genesisOf(home string) (*types.GenesisDoc, error) {
+	doc, err := types.GenesisDocFromFile(GenesisPath(home))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", GenesisPath(home), err)
+	}
+	return doc, nil
+}

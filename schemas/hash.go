@@ -42,6 +42,7 @@ const (
 	tagRegister = "waybill/register" // link of a partner's register
 	tagVoid     = "waybill/void"     // link of a partner's register that voids
 	tagAnchor   = "waybill/anchor"   // link of the header accumulator
+	tagSnapshot = "waybill/snapshot" // what a snapshot is known by
 )
 
 // Sum is H(tag, parts...) of the design: SHA-256 over the tag and each part,
