@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -41,8 +42,10 @@ type Node struct {
 	server   *http.Server
 	served   chan error    // the gateway's listener ended
 	failure  chan struct{} // closed when consensus ended without being stopped
+	failing  sync.Once
 	stopping atomic.Bool
 	failed   atomic.Bool
+	diverged atomic.Pointer[Divergence]
 	closers  []closer // what to close, last opened first
 }
 
@@ -73,7 +76,7 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 	if err != nil {
 		return err
 	}
-	if err := checkGenesis(s, keys); err != nil {
+	if err := errors.Join(checkGenesis(s, keys), refuseDiverged(s.Home)); err != nil {
 		return err
 	}
 	// The port is taken first: a conflict should be told before anything starts.
@@ -128,7 +131,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, version string) error {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
 	registry := newRegistry()
-	n.engine, err = newEngine(ctx, s, keys, machine, blocks, engineMetrics(registry), engineLogger{n.log.With("part", "engine")})
+	n.engine, err = newEngine(ctx, s, keys, machine, blocks, engineMetrics(registry), newWatchman(engineLogger{n.log.With("part", "engine")}, n.diverge))
 	if err != nil {
 		return err
 	}
@@ -204,8 +207,7 @@ func (n *Node) serve(rest net.Listener) error {
 func (n *Node) watch() {
 	n.engine.state.Wait()
 	if !n.stopping.Load() {
-		n.failed.Store(true)
-		close(n.failure)
+		n.fail()
 	}
 }
 
@@ -215,6 +217,9 @@ func (n *Node) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case <-n.failure:
+		if d := n.diverged.Load(); d != nil {
+			return errors.Join(d.explain(), n.keepDivergence(d))
+		}
 		return ErrConsensus
 	case err := <-n.served:
 		return fmt.Errorf("serving the gateway: %w", err)
