@@ -10,13 +10,14 @@ import (
 // Item is an instance as the ledger has it.
 type Item struct {
 	ID           string      `json:"id"`  // canonical
-	URN          string      `json:"urn"` // "" where the form asked for does not tell it
+	URN          string      `json:"urn"` // "" where neither the form asked for nor its first events tell it
 	Custodian    string      `json:"custodian"`
 	Parent       string      `json:"parent"`
 	Disposition  string      `json:"disposition"`
 	Ended        bool        `json:"ended"`
 	Offer        *ItemOffer  `json:"offer,omitempty"`
 	Waiting      []ItemOffer `json:"waiting,omitempty"` // receipts that wait for their offer
+	Lots         []ItemLot   `json:"lots,omitempty"`    // classes and lots that it holds
 	Events       uint64      `json:"events"`            // that changed its state
 	Observations uint64      `json:"observations"`      // seen or claimed by others
 	Head         string      `json:"head"`              // of the trail of events
@@ -33,11 +34,21 @@ type ItemOffer struct {
 	schemas.Locator
 }
 
+// ItemLot is how much of a class or lot is inside an item.
+type ItemLot struct {
+	Class    string `json:"class"`
+	UOM      string `json:"uom,omitempty"`
+	Quantity string `json:"quantity,omitempty"` // "" when it cannot be told
+	Known    bool   `json:"known"`
+}
+
 // Class is a class or lot as the ledger has it.
 type Class struct {
 	ID       string            `json:"id"`
-	Class    bool              `json:"class"` // true
-	Balances []schemas.Balance `json:"balances"`
+	Class    bool              `json:"class"`                 // true
+	Balances []schemas.Balance `json:"balances"`              // loose, by partner and unit
+	Packed   []schemas.Packed  `json:"packed,omitempty"`      // inside containers, at most a hundred
+	More     bool              `json:"packed_more,omitempty"` // there are others
 	Events   uint64            `json:"events"`
 	Head     string            `json:"head"`
 	Height   int64             `json:"height"`
@@ -71,8 +82,7 @@ func (g *Gateway) getItem(w http.ResponseWriter, r *http.Request) {
 			if id.Scheme().Class() {
 				out, err = classOf(view, id.String())
 			} else {
-				urn, _ := id.URN()
-				out, err = itemOf(view, id.String(), urn)
+				out, err = itemOf(view, id, pager{in: stateOf(r).read})
 			}
 			return err
 		})
@@ -84,15 +94,21 @@ func (g *Gateway) getItem(w http.ResponseWriter, r *http.Request) {
 	g.writeJSON(w, r, http.StatusOK, out)
 }
 
-func itemOf(view View, id, urn string) (*Item, error) {
-	s, err := view.Item(id)
+func itemOf(view View, id schemas.Identifier, read pager) (*Item, error) {
+	s, err := view.Item(id.String())
 	if err != nil {
 		return nil, err
 	}
 	if s == nil {
-		return nil, fault(schemas.NotFound, "the ledger has no record of "+clip(id))
+		return nil, fault(schemas.NotFound, "the ledger has no record of "+clip(id.String()))
 	}
-	out := &Item{ID: id, URN: urn, Custodian: s.Custodian, Parent: s.Parent, Disposition: s.Disposition, Ended: s.Ended,
+	urn, known := id.URN()
+	if !known && id.Scheme() != schemas.PrivateURI {
+		if urn, err = urnOf(view, id.String(), read); err != nil {
+			return nil, err
+		}
+	}
+	out := &Item{ID: id.String(), URN: urn, Custodian: s.Custodian, Parent: s.Parent, Disposition: s.Disposition, Ended: s.Ended,
 		Events: s.Custody.Count, Observations: s.Observations.Count, Head: s.Custody.Root.String(), ObservedHead: s.Observations.Root.String(),
 		Height: view.Height(), Time: view.Time()}
 	if s.Offer != nil {
@@ -101,6 +117,9 @@ func itemOf(view View, id, urn string) (*Item, error) {
 	}
 	for i := range s.Receipts {
 		out.Waiting = append(out.Waiting, offerOf(&s.Receipts[i]))
+	}
+	for _, l := range s.Inside {
+		out.Lots = append(out.Lots, ItemLot{Class: l.Class, UOM: l.UOM, Quantity: l.Amount, Known: !l.Unknown})
 	}
 	return out, nil
 }
@@ -124,7 +143,11 @@ func classOf(view View, id string) (*Class, error) {
 	if balances == nil {
 		balances = []schemas.Balance{}
 	}
-	return &Class{ID: id, Class: true, Balances: balances, Events: head.Count, Head: head.Root.String(), Height: view.Height(), Time: view.Time()}, nil
+	packed, more, err := view.Packed(id)
+	if err != nil {
+		return nil, err
+	}
+	return &Class{ID: id, Class: true, Balances: balances, Packed: packed, More: more, Events: head.Count, Head: head.Root.String(), Height: view.Height(), Time: view.Time()}, nil
 }
 
 // getBundle answers the proof of an item's trails, or of its absence.

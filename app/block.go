@@ -17,6 +17,7 @@ type executed struct {
 	time     time.Time
 	changed  bool // some transaction was admitted
 	receipts []schemas.Receipt
+	txs      [][]byte // all of the block's
 }
 
 // proposed is a decided block whose transactions are judged here.
@@ -38,7 +39,8 @@ func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
 // execute runs a decided block of count transactions over led. Its answer is the
 // same on every node.
 func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided, count int) (*executed, []*abci.ExecTxResult, error) {
-	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), probe: a.probe}
+	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), probe: a.probe,
+		most: a.lookups, followed: map[string]bool{}}
 	out := &executed{height: req.Height, time: b.time}
 	b.led.PutRow([]byte{rowNow}, be64(b.now()))
 	last := b.lastChanged()
@@ -72,6 +74,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 		b.forgetNonces(last)
 		b.led.Set(schemas.ChangedKey(), schemas.AppendUint(nil, 1, uint64(req.Height)), nil)
 	}
+	b.emitRuns()
 	if err := a.record(b, req, source, recorded, results, out); err != nil {
 		return nil, nil, err
 	}
@@ -81,25 +84,27 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 // safely runs a transaction, and drops it whole if what frames its messages
 // breaks down: a block is never failed by what a transaction says.
 func (b *block) safely(tx *schemas.Transaction, position uint32) (results []schemas.Result, ok bool) {
-	mark := b.led.Mark()
+	b.registered = b.registered[:0]
+	mark := b.mark()
 	defer func() {
 		if r := recover(); r != nil {
 			if failure, disk := r.(ioFailure); disk {
 				panic(failure)
 			}
-			b.led.Revert(mark)
+			b.undo(mark)
 			results, ok = nil, false
 		}
 	}()
-	return b.transaction(tx, position), true
+	results = b.transaction(tx, position)
+	b.led.Keep() // a list that many events write is held as often as it was written
+	return results, true
 }
 
 // transaction runs the messages of an admitted transaction: each by itself, or
 // all or none.
 func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.Result {
 	b.appendTo(schemas.NoncesKey(tx.Header.Expiry), tx.ID)
-	b.registered = b.registered[:0]
-	mark := b.led.Mark()
+	mark := b.mark()
 	results := make([]schemas.Result, len(tx.Messages))
 	undo := false
 	for i := range tx.Messages {
@@ -110,7 +115,7 @@ func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.
 		results[i] = b.run(tx, i, position)
 		if tx.Header.Atomic && results[i].Code != schemas.OK {
 			undo = true
-			b.undo(mark, 0)
+			b.undo(mark)
 			for j := range i {
 				results[j] = schemas.Result{Code: schemas.Undone}
 			}
@@ -128,7 +133,9 @@ func (b *block) appendActivity(tx *schemas.Transaction, position uint32, results
 	for i := range tx.Messages {
 		m := &tx.Messages[i]
 		at := schemas.Locator{Height: b.height, Position: position, Index: uint32(i)}
-		b.led.Emit(trailRow(key, r.trail.Count), trailValue(at, m.Event.Skeleton.EventTime))
+		if i == len(tx.Messages)-1 {
+			b.led.Emit(trailRow(key, r.trail.Count), trailValue(at, m.Event.Skeleton.EventTime))
+		}
 		r.trail.append(schemas.Entry(key, m.Digest, tx.ID, at, &results[i]))
 	}
 	for _, entry := range b.registered {

@@ -237,7 +237,7 @@ func proveUnit(ctx context.Context, members []Member, clients map[string]*client
 	if err != nil {
 		return fmt.Errorf("verifying the bundle of %s: %w", last, err)
 	}
-	fmt.Fprintf(out, "Its bundle of %d bytes, from %s, holds against a root of trust that all nodes agree on: %d records, held by %s.\n",
-		len(bundle), last, len(report.Events), clean(report.Custodian))
+	fmt.Fprintf(out, "Its bundle of %d bytes, from %s, holds against a root of trust that all nodes agree on: %s, held by %s.\n",
+		len(bundle), last, counted(len(report.Events), "record"), clean(report.Custodian))
 	return nil
 }

@@ -131,7 +131,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, version string) error {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
 	registry := newRegistry()
-	n.engine, err = newEngine(ctx, s, keys, machine, blocks, engineMetrics(registry), newWatchman(engineLogger{n.log.With("part", "engine")}, n.diverge))
+	n.engine, err = newEngine(ctx, s, keys, machine, blocks, engineMetrics(registry), newWatchman(n.engineLog("engine"), n.diverge))
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 		return err
 	}
 	height, _ := s.Last()
-	n.ledger = &ledger{app: machine, engine: n.engine, codec: codec, keys: keys, settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
+	n.ledger = &ledger{app: machine, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
 		waits: newWaits(height, time.Now()), failed: n.failed.Load, log: n.log, version: version, started: time.Now()}
 	blockTime := newLedgerMetrics(registry, n.ledger)
 	machine.OnCommit(func(c app.Committed) {
@@ -185,7 +185,7 @@ func (n *Node) serve(rest net.Listener) error {
 	}
 	go n.watch()
 	if n.settings.RPC != "" {
-		l, err := serveRPC(n.settings.RPC, n.engine.env, engineLogger{n.log.With("part", "rpc")})
+		l, err := serveRPC(n.settings.RPC, n.engine.env, n.engineLog("rpc"))
 		if err != nil {
 			return err
 		}
@@ -246,6 +246,10 @@ func (n *Node) shutdown() error {
 		return errors.Join(err, n.server.Close())
 	}
 	return nil
+}
+
+func (n *Node) engineLog(part string) engineLogger {
+	return engineLogger{to: n.log.With("part", part), stopping: &n.stopping}
 }
 
 func (n *Node) stopEngine() error { return n.engine.stop() }

@@ -193,12 +193,12 @@ func TestRefusalsAreEscaped(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(w, `{"status":400,"code":"bad_identifier","title":"\u001b[2J","detail":"\u001b]0;x\u0007\u009b31m","hint":"\u001b[A"}`)
+		_, _ = io.WriteString(w, `{"status":400,"code":"bad_identifier","title":"\u001b[2J","detail":"\u001b]0;x\u0007\u009b31m","hint":"\u001b[A try this"}`)
 	}))
 	t.Cleanup(s.Close)
 	for _, args := range [][]string{{"bundle", "urn:x:1"}, {"trail", "urn:x:1"}, {"item", "urn:x:1"}, {"trust"}, {"status"}} {
 		out, said, status := running(t, append(args, "--node", s.URL, "--key", "k")...)
-		if status != exitFailed || strings.ContainsAny(out+said, "\x1b\a\u009b") || !strings.Contains(said, "waybill: ") {
+		if status != exitFailed || strings.ContainsAny(out+said, "\x1b\a\u009b") || !strings.Contains(said, "waybill: ") || !strings.Contains(said, "try this") {
 			t.Errorf("%v: status %d, %q, %q", args, status, out, said)
 		}
 	}
