@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
@@ -38,11 +39,18 @@ type chainCheck struct {
 func (c *checker) replay(ctx context.Context, scratch string) {
 	codec, err := schemas.NewCodec()
 	if err == nil {
-		c.again, err = store.OpenReplay(store.Options{Dir: scratch, Backend: c.settings.Backend}, filepath.Join(LedgerPath(c.Home), "archive"), app.SameEntry(codec))
+		c.again, err = store.OpenReplay(store.Options{Dir: filepath.Join(scratch, "ledger"), Backend: c.settings.Backend}, filepath.Join(LedgerPath(c.Home), "archive"), app.SameEntry(codec))
 	}
 	if err != nil {
 		c.fault(Fault{Detail: fmt.Sprintf("computing the ledger again: %v", err)})
 		return
+	}
+	if c.options.Rebuild {
+		// Its blocks are the engine's own, so that none are kept here.
+		if c.engine, err = newRevival(scratch, c.genesis, math.MaxInt64); err != nil {
+			c.fault(Fault{Detail: fmt.Sprintf("computing the engine's state again: %v", err)})
+			return
+		}
 	}
 	r, root, err := app.NewReplay(c.again, c.genesis.ChainID, c.genesis.InitialHeight, c.genesis.AppState)
 	if err != nil {
@@ -61,6 +69,9 @@ func (c *checker) replay(ctx context.Context, scratch string) {
 		}
 		if err == nil {
 			err = c.chain.follow(b, c.genesis)
+		}
+		if err == nil && c.engine != nil {
+			err = c.engine.next(&c.chain, b)
 		}
 		if err != nil {
 			c.chainFault(c.Replayed+1, err)

@@ -51,6 +51,7 @@ type Node struct {
 	once     sync.Once     // of closing failure
 	stopping atomic.Bool
 	failed   atomic.Bool
+	diverged atomic.Pointer[Divergence]
 	closers  []closer // what to close, last opened first
 }
 
@@ -82,7 +83,7 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 		return err
 	}
 	genesis, err := checkGenesis(s, keys)
-	if err != nil {
+	if err := errors.Join(err, refuseDiverged(s.Home)); err != nil {
 		return err
 	}
 	// The port is taken first: a conflict should be told before anything starts.
@@ -101,12 +102,12 @@ func (n *Node) push(what string, f func() error) { n.closers = append(n.closers,
 
 // checkGenesis finds what would otherwise be told deep in the engine.
 func checkGenesis(s *Settings, k *Keys) (*types.GenesisDoc, error) {
-	doc, err := types.GenesisDocFromFile(GenesisPath(s.Home))
+	doc, err := genesisOf(s.Home)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is missing: put the network's genesis document there (waybill genesis makes one)", GenesisPath(s.Home))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", GenesisPath(s.Home), err)
+		return nil, err
 	}
 	g, err := schemas.DecodeGenesis(doc.AppState)
 	if err != nil {
@@ -154,7 +155,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	registry := newRegistry()
 	log := n.engineLog("engine")
 	log.alarm = n.alarm
-	n.engine, err = newEngine(ctx, s, keys, machine, blocks, root, noHistory, engineMetrics(registry), log)
+	n.engine, err = newEngine(ctx, s, keys, machine, blocks, root, noHistory, engineMetrics(registry), newWatchman(log, n.diverge))
 	if err != nil {
 		return err
 	}
@@ -285,6 +286,9 @@ func (n *Node) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case <-n.failure:
+		if d := n.diverged.Load(); d != nil {
+			return errors.Join(d.explain(), n.keepDivergence(d))
+		}
 		return n.reason
 	case err := <-n.served:
 		return fmt.Errorf("serving the gateway: %w", err)
