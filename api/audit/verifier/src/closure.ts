@@ -109,9 +109,10 @@ export interface Need {
 }
 
 /** search finds all that belongs to what was asked for, and refuses where it is not there. */
-export function search(asked: readonly Thing[], containers: boolean, ancestors: number, trailOf: (t: Thing) => MainTrail | undefined): Map<string, Need> {
+export function search(asked: readonly Thing[], containers: boolean, ancestors: number, trailOf: (t: Thing) => MainTrail | undefined): { needs: Map<string, Need>; cut: boolean } {
   const needs = new Map<string, Need>();
   const queue: Thing[] = [];
+  let cut = false; // something was made from what is not followed
   const want = (t: Thing, over: Interval | undefined, fromStart: boolean, follows: boolean, depth: number): void => {
     let n = needs.get(thingKey(t));
     if (!n) needs.set(thingKey(t), (n = { fromStart: false, depth, follows: false, waits: false }));
@@ -175,6 +176,10 @@ export function search(asked: readonly Thing[], containers: boolean, ancestors: 
       if (!s || s.type !== TRANSFORMATION || compareLocators(r.at, n.over!.to) > 0) continue;
       if (t.kind === ITEM ? !s.outputEPCs.includes(t.id) : !s.outputQuantities.some((q) => q.epcClass === t.id)) continue;
       const inputs: Thing[] = [...s.epcs.map((id): Thing => ({ kind: ITEM, id })), ...s.quantities.map((q): Thing => ({ kind: CLASS, id: q.epcClass }))];
+      if (n.depth >= ancestors) {
+        cut ||= inputs.length > 0;
+        return;
+      }
       for (const input of inputs) {
         if (thingKey(input) === thingKey(t)) continue;
         const w = { from: FIRST, to: r.at };
@@ -188,7 +193,7 @@ export function search(asked: readonly Thing[], containers: boolean, ancestors: 
     const n = needs.get(thingKey(t))!;
     n.waits = false;
     if (containers && t.kind === ITEM && n.over) followContainers(t, n.over);
-    if (n.follows && n.depth < ancestors) followAncestors(t, n);
+    if (n.follows && ancestors > 0) followAncestors(t, n);
   }
-  return needs;
+  return { needs, cut };
 }
