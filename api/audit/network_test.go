@@ -286,6 +286,26 @@ func (n *simNode) Anchor(_ context.Context, index, size uint64) (*api.AnchorProo
 	})
 }
 
+func (n *simNode) Carrying(ctx context.Context, height int64, size uint64) (*api.AnchorProof, error) {
+	n.mu.Lock()
+	index := -1
+	for i, a := range n.history.anchors {
+		if uint64(i) < size && a.at <= height {
+			index = i
+		}
+	}
+	n.mu.Unlock()
+	if index < 0 {
+		return nil, notFound()
+	}
+	out, err := n.Anchor(ctx, uint64(index), size)
+	if err != nil {
+		return nil, err
+	}
+	out.Signed = n.history.anchors[index].proof.Anchor.Encode()
+	return out, nil
+}
+
 func hashes(path [][32]byte) []schemas.Hash {
 	var out []schemas.Hash
 	for _, h := range path {

@@ -42,6 +42,7 @@ against it, offline, and it does not expire.`,
 
 func (p *program) verifyCommand() *cobra.Command {
 	var trustFile string
+	var demands demandFlags
 	cmd := &cobra.Command{
 		Use: "verify FILE --trust trust.json", Short: "Check a bundle against a root of trust, offline", Args: exactly(1, "one bundle"),
 		Long: `Check a bundle against a root of trust, offline. What the bundle proves goes to
@@ -50,11 +51,16 @@ depends on today, such as ages, goes to standard error. The exit status is 1 whe
 anything does not hold; the message names it.`,
 	}
 	cmd.Flags().StringVar(&trustFile, "trust", "", "file with the root of trust, from waybill trust")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	demands.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if trustFile == "" {
 			return usage("--trust FILE must be given: waybill trust makes it")
 		}
-		statement, trust, err := verify(args[0], trustFile)
+		demanded, err := demands.read(cmd)
+		if err != nil {
+			return err
+		}
+		statement, trust, err := verify(args[0], trustFile, demanded)
 		if err != nil {
 			return err
 		}
@@ -67,7 +73,7 @@ anything does not hold; the message names it.`,
 	return cmd
 }
 
-func verify(bundleFile, trustFile string) (*audit.Statement, *proof.Trust, error) {
+func verify(bundleFile, trustFile string, demands audit.Demands) (*audit.Statement, *proof.Trust, error) {
 	trust, err := readTrust(trustFile)
 	if err != nil {
 		return nil, nil, err
@@ -76,7 +82,7 @@ func verify(bundleFile, trustFile string) (*audit.Statement, *proof.Trust, error
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the bundle: %w", err)
 	}
-	statement, err := audit.Verify(bundle, trust)
+	statement, err := audit.VerifyDemanding(bundle, trust, demands)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the bundle does not hold: %w", err)
 	}
