@@ -88,3 +88,42 @@ func TestBundleKinds(t *testing.T) {
 		t.Errorf("waybill bundle -o json: %d %s", code, errOut)
 	}
 }
+
+// An old bundle is proven again under a later header, and says what it said.
+func TestRenew(t *testing.T) {
+	x := shared.get(t)
+	item := captureOne(t, x, 0)
+	x.level(t)
+	old, err := x.client(t, 1).Bundle(t.Context(), schemas.BundleQuery{ID: item, Times: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := audit.Verify(old, x.trust(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // headers in the accumulator
+		captureOne(t, x, 2)
+	}
+	x.level(t)
+	trust := x.trust(t)
+	for range 2 { // also one that was renewed before
+		if old, err = x.client(t, 3).Renew(t.Context(), old, trust.Height); err != nil {
+			t.Fatal(err)
+		}
+		after, err := audit.Verify(old, trust)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after.SignedHeight <= before.SignedHeight || after.AppHash != before.AppHash || !bytes.Equal(mustJSON(t, after.Events), mustJSON(t, before.Events)) {
+			t.Errorf("before %s\nafter %s", mustJSON(t, before), mustJSON(t, after))
+		}
+	}
+	altered := bytes.Clone(old)
+	altered[len(altered)/2] ^= 1
+	if b, err := x.client(t, 3).Renew(t.Context(), altered, 0); err == nil {
+		if _, err := audit.Verify(b, trust); err == nil {
+			t.Error("an altered bundle verifies once it is renewed")
+		}
+	}
+}
