@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -279,6 +280,13 @@ func (l *fakeLedger) Bundle(_ context.Context, q schemas.BundleQuery) ([]byte, e
 	defer l.mu.Unlock()
 	l.asked = q
 	return append([]byte("bundle\x00"), q.ID...), nil
+}
+
+func (l *fakeLedger) Renew(_ context.Context, bundle []byte, since int64) ([]byte, error) {
+	if len(bundle) == 0 {
+		return nil, &schemas.Fault{Code: schemas.BadEncoding, Detail: "empty"}
+	}
+	return fmt.Appendf(bundle, " since %d", since), nil
 }
 
 func (l *fakeLedger) Trust(context.Context) (*api.Trust, error) {

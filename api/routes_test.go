@@ -122,7 +122,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		}
 		h.do(method, path, "", "Authorization", "Basic x").problem(t, 401, "unauthorized")
 		scope := "query"
-		if method == "POST" || strings.Contains(route, "capture") {
+		if method == "POST" && route != "/api/v1/bundles" || strings.Contains(route, "capture") { // a renewed bundle is read
 			scope = "capture"
 		}
 		for s, key := range keys {
@@ -133,7 +133,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		}
 		h.do(method, path, "", "Accept", "application/xml").problem(t, 406, "not_acceptable")
 		mediaType := "application/json"
-		if strings.HasSuffix(route, "/transactions") {
+		if strings.HasSuffix(route, "/transactions") || strings.HasSuffix(route, "/bundles") {
 			mediaType = "application/octet-stream"
 		}
 		h.do(method, path+"?frobnicate=1", "", "Content-Type", mediaType).problem(t, 400, "bad_parameter")
@@ -395,5 +395,12 @@ func bundles(t *testing.T, h *harness, base, link string) {
 	if text.header.Get("Content-Type") != "application/json" || string(text.body) != `{"version":"2"}` || !strings.Contains(text.header.Get("Content-Disposition"), "item.bundle.json") {
 		t.Errorf("as JSON: %v %s", text.header, text.body)
 	}
+	renewed := h.do("POST", "/api/v1/bundles?since=7", "old", "Content-Type", "application/vnd.waybill.bundle").want(t, 200)
+	if string(renewed.body) != "old since 7" || renewed.header.Get("Content-Type") != "application/vnd.waybill.bundle" {
+		t.Errorf("renewed: %s", renewed.body)
+	}
+	h.do("POST", "/api/v1/bundles", "", "Content-Type", "application/vnd.waybill.bundle").problem(t, 400, "bad_encoding")
+	h.do("POST", "/api/v1/bundles?height=7", "old", "Content-Type", "application/vnd.waybill.bundle").problem(t, 400, "bad_parameter")
+	h.do("POST", "/api/v1/bundles", "old").problem(t, 415, "unsupported_media_type")
 	h.do("GET", base+"/bundle", "", "Accept", "text/html").problem(t, 406, "not_acceptable")
 }

@@ -171,6 +171,13 @@ func (x *testNet) vouched(t *testing.T, dir, key string) {
 		})
 	}
 	run("", "verify", file, "--trust", trust)
+	captureOne(t, x, 0)
+	x.level(t)
+	renewed := filepath.Join(dir, "renewed.bundle")
+	if err := os.WriteFile(renewed, run("", "renew", file, "--node", x.members[1].REST, "--key", x.members[1].Key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run("", "verify", renewed, "--trust", trust, "--witness", key)
 	run("too few witnesses", "verify", file, "--trust", trust, "--witness", key, "--witness", stranger(t), "--witnesses-needed", "2")
 	run("", "verify", file, "--trust", trust, "--witness", key, "--witness", stranger(t), "--witnesses-needed", "1")
 	if err := os.WriteFile(file, run("", ask...), 0o600); err != nil {

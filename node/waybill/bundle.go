@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waybill-ledger/waybill/api/audit"
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
@@ -107,4 +108,46 @@ func (f *bundleFlags) query(id string) (schemas.BundleQuery, error) {
 		q.Since = trust.Height
 	}
 	return q, nil
+}
+
+func (p *program) renewCommand() *cobra.Command {
+	var trustFile string
+	cmd := &cobra.Command{
+		Use: "renew FILE > FILE", Short: "Have an old bundle proven under a header of now", Args: exactly(1, "one bundle"),
+		Long: `Have an old bundle proven under a header of now, for a reader whose root of trust is
+younger than the bundle. It is of the same state and says the same.`,
+	}
+	p.nodeFlags(cmd)
+	cmd.Flags().StringVar(&trustFile, "trust", "", "file with the reader's root of trust, where validators changed")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if out, ok := p.out.(*os.File); ok && isTerminal(out) {
+			return usage("a bundle is binary: send it to a file with > FILE")
+		}
+		since := int64(0)
+		if trustFile != "" {
+			trust, err := readTrust(trustFile)
+			if err != nil {
+				return err
+			}
+			since = trust.Height
+		}
+		old, err := readBounded(args[0])
+		if err == nil {
+			old, err = audit.Binary(old)
+		}
+		if err != nil {
+			return err
+		}
+		c, err := p.client()
+		if err != nil {
+			return err
+		}
+		b, err := c.Renew(cmd.Context(), old, since)
+		if err != nil {
+			return err
+		}
+		_, err = p.out.Write(b)
+		return err
+	}
+	return cmd
 }

@@ -102,6 +102,7 @@ func (s *Signed) votes(hash schemas.Hash) (kept []Vote, err error) {
 		if helps && s.Commit.holds(v, s.Header.ChainID, s.Header.Height, hash, s.Validators) {
 			kept = append(kept, v)
 			power, trusted = power+by.Power, trusted+known[string(by.Public)]
+			delete(known, string(by.Public)) // each key counts once
 		}
 	}
 	if 3*power <= 2*total || wanted > 0 && 3*trusted <= 2*wanted {

@@ -125,6 +125,16 @@ func (b *Bundle) Attach(p WitnessedPart) {
 	b.Witnessed = append(append(append([]WitnessedPart(nil), b.Witnessed[:at]...), p), rest...)
 }
 
+// Resettle is for who has given a bundle another header that carries its state:
+// what checkpoints had of that header besides is not needed any more.
+func (b *Bundle) Resettle() {
+	for i := range b.Witnessed {
+		if p := &b.Witnessed[i]; p.Header != nil && p.Header.Height == b.State().Height {
+			p.Header, p.Validators = nil, schemas.Hash{}
+		}
+	}
+}
+
 // State is the header that carries the bundle's state.
 func (b *Bundle) State() *Header {
 	if b.Anchor != nil {
