@@ -16,7 +16,10 @@ import (
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-const bundleWait = 10 * time.Second // for the header that carries a state's hash
+const (
+	bundleWait = 10 * time.Second // for the header that carries a state's hash
+	maxTimes   = 4000             // blocks of one bundle whose times are proven
+)
 
 // Bundle proves what the ledger has of an item, lot or partner, as of the height
 // at the call or the one asked for. The header that carries a state's hash is that
@@ -66,7 +69,7 @@ func (l *ledger) seal(ctx context.Context, view *app.View, b *proof.Bundle, q sc
 	}
 	way := &steps{ledger: l, ctx: ctx, since: q.Since, to: height}
 	if q.Times {
-		if err := l.addTimes(view, b, way); err != nil {
+		if err := l.addTimes(ctx, view, b, way); err != nil {
 			return err
 		}
 	}
@@ -96,14 +99,19 @@ func (l *ledger) carrier(ctx context.Context, view *app.View) (int64, error) {
 // addTimes proves when the blocks with the bundle's records were made. The header
 // behind the last block that changed anything is not in the accumulator yet: it is
 // the bundle's own, or becomes a step.
-func (l *ledger) addTimes(view *app.View, b *proof.Bundle, way *steps) error {
+func (l *ledger) addTimes(ctx context.Context, view *app.View, b *proof.Bundle, way *steps) error {
 	last := int64(0)
 	for i := range b.Transactions {
 		height := b.Transactions[i].Height
 		if height == last {
 			continue
 		}
-		last = height
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if last = height; len(b.Blocks) >= maxTimes {
+			return &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("records in more than %d blocks, of which the times are proven: ask without times, or for fewer records", maxTimes)}
+		}
 		own, err := l.header(height)
 		if err != nil {
 			return err

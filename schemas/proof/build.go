@@ -179,7 +179,7 @@ func (w *builder) subjects() error {
 			}
 		}
 	}
-	found, err := find(w, w.Scope, asked)
+	found, err := w.settle(asked)
 	if err != nil {
 		return err
 	}
@@ -211,6 +211,19 @@ func (w *builder) subjects() error {
 	}
 	w.b.Subjects = slices.CompactFunc(w.b.Subjects, func(a, b SubjectPart) bool { return a.Kind == b.Kind && a.ID == b.ID })
 	return nil
+}
+
+// settle searches until a search reads nothing more: what one reads on behalf of one
+// thing may be the begin of what another was inside of, and whoever checks the
+// bundle sees all of it from the start.
+func (w *builder) settle(asked []Thing) (*search, error) {
+	for {
+		before := w.loaded()
+		found, err := find(w, w.Scope, asked)
+		if err != nil || w.loaded() == before {
+			return found, err
+		}
+	}
 }
 
 // stateKeys are the keys of a thing's leaf and of that of the other kind.
