@@ -159,7 +159,7 @@ func addAccumulator(view *app.View, b *proof.Bundle) error {
 
 // decided is a header with the hash of its validators.
 type decided struct {
-	header     proof.BlockHeader
+	header     proof.Header
 	validators schemas.Hash
 }
 
@@ -218,8 +218,8 @@ func setOf(set *types.ValidatorSet) []proof.Validator {
 	return out
 }
 
-func headerOf(h *types.Header) proof.BlockHeader {
-	return proof.BlockHeader{
+func headerOf(h *types.Header) proof.Header {
+	return proof.Header{
 		VersionBlock: h.Version.Block, VersionApp: h.Version.App, ChainID: h.ChainID, Height: h.Height, Time: h.Time,
 		LastBlock:  proof.BlockID{Hash: h.LastBlockID.Hash, Parts: partsOf(h.LastBlockID.PartSetHeader)},
 		LastCommit: h.LastCommitHash, Data: h.DataHash, NextValidators: h.NextValidatorsHash, Consensus: h.ConsensusHash,

@@ -61,14 +61,14 @@ var ErrFewVotes = errors.New("too few votes hold")
 
 // Signed is a header with the votes for it and the set that they are of.
 type Signed struct {
-	Header     BlockHeader
+	Header     Header
 	Commit     Commit // votes may be in any order and there twice
 	Validators []Validator
 	Known      []Validator // the set trusted before, where the header follows from its votes
 }
 
 // short is what a bundle has of a signed header: of its votes as few as suffice.
-func (s *Signed) short() (Header, Commit, error) {
+func (s *Signed) short() (ShortHeader, Commit, error) {
 	set := ValidatorSetHash(s.Validators)
 	h, err := s.Header.Short(set)
 	if err != nil {
