@@ -73,6 +73,13 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/partners", g.getPartners)
 	})
 	m.With(g.accepting(typeJSON)).Get("/trust", g.getTrust) // open: an auditor has no key
+	m.Group(func(open chi.Router) {                         // witnesses have no key, either
+		open.Use(g.accepting(typeJSON), g.reading)
+		open.Get("/headers/{height}", g.getHeader)
+		open.Get("/checkpoint", g.getCheckpoint)
+		open.Get("/checkpoint/growth", g.getGrowth)
+		open.Get("/checkpoint/anchors/{index}", g.getAnchor)
+	})
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.reading)
 		m.Get("/items/{id}/bundle", g.getItemBundle)

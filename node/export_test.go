@@ -49,8 +49,8 @@ type Chain interface {
 
 type exported struct{ Chain }
 
-func (c exported) signed(height int64) (*proof.Signed, error)         { return c.Signed(height) }
-func (c exported) validators(height int64) ([]proof.Validator, error) { return c.Validators(height) }
+func (c exported) signedAt(height int64) (*proof.Signed, error)         { return c.Signed(height) }
+func (c exported) validatorsAt(height int64) ([]proof.Validator, error) { return c.Validators(height) }
 
 // Lead adds to a bundle what leads from a root of trust to the header of a height.
 func Lead(c Chain, b *proof.Bundle, since, past, to int64) error {
