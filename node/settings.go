@@ -111,7 +111,7 @@ func (s *Settings) Fields() []Setting {
 		{"pending-bytes", "bound of the bytes of waiting transactions", number(&s.PendingBytes)},
 		{"pending-count", "bound of the number of waiting transactions", number(&s.PendingCount)},
 		{"cache-bytes", "bytes of decoded transactions to remember", number(&s.CacheBytes)},
-		{"trust", "root of trust (waybill trust): a node without a ledger begins with a peer's snapshot", text(&s.Trust)},
+		{"trust", "root of trust (waybill trust): a node without a ledger begins with a peer's snapshot", path(&s.Trust)},
 		{"snapshot-heights", "heights with transactions from snapshot to snapshot; 0: none is taken", number(&s.SnapshotHeights)},
 		{"gather-events", "single events that may share a signature; 1: none do", number(&s.GatherEvents)},
 	}
@@ -119,6 +119,14 @@ func (s *Settings) Fields() []Setting {
 
 func text(p *string) func(string) error {
 	return func(v string) error { *p = v; return nil }
+}
+
+// path makes a file's name independent of where the program runs.
+func path(p *string) func(string) error {
+	return func(v string) (err error) {
+		*p, err = filepath.Abs(v)
+		return err
+	}
 }
 
 func list(p *[]string) func(string) error {
@@ -161,8 +169,8 @@ func number[N int | int64](p *N) func(string) error {
 // does not check the whole: flags may follow, and then Check.
 func LoadSettings(home string, getenv func(string) string) (Settings, error) {
 	s := DefaultSettings(home)
-	path := filepath.Join(home, SettingsFile)
-	b, err := os.ReadFile(path)
+	file := filepath.Join(home, SettingsFile)
+	b, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return s, fmt.Errorf("%s is no node's home: %s is missing (waybill init makes one)", home, SettingsFile)
@@ -172,10 +180,10 @@ func LoadSettings(home string, getenv func(string) string) (Settings, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
-		return s, fmt.Errorf("reading settings in %s: %w", path, err)
+		return s, fmt.Errorf("reading settings in %s: %w", file, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return s, fmt.Errorf("reading settings in %s: something follows the settings", path)
+		return s, fmt.Errorf("reading settings in %s: something follows the settings", file)
 	}
 	for _, f := range s.Fields() {
 		v := getenv(f.Env())

@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-ledger/waybill/network"
 	"github.com/waybill-ledger/waybill/node"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 func (p *program) versionCommand() *cobra.Command {
@@ -172,11 +173,15 @@ same bytes, so that every partner can make it and compare.`,
 }
 
 func (p *program) joinCommand() *cobra.Command {
-	var home, genesis string
+	var home, genesis, trust string
 	cmd := &cobra.Command{
 		Use: "join --home DIR --genesis FILE CARD...", Short: "Put a network's genesis document and its partners' addresses into a home",
 		Args: atLeast(1, "the partners' cards"),
+		Long: `Put a network's genesis document and its partners' addresses into a home. With
+a root of trust the node begins with a snapshot of its peers' state, and checks all
+of it against the root; without one it fetches every block from the first.`,
 	}
+	cmd.Flags().StringVar(&trust, "trust", "", "a root of trust (waybill trust), to begin with a snapshot")
 	p.homeFlag(cmd, &home)
 	cmd.Flags().StringVar(&genesis, "genesis", "", "the network's genesis document")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -194,7 +199,23 @@ func (p *program) joinCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return network.Join(home, doc, cards)
+		root, err := readTrust(trust)
+		if err != nil {
+			return err
+		}
+		return network.Join(home, doc, cards, root)
 	}
 	return cmd
+}
+
+// readTrust reads a root of trust; nil where no file is named.
+func readTrust(path string) (*proof.Trust, error) {
+	if path == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the root of trust: %w", err)
+	}
+	return proof.DecodeTrust(b)
 }
