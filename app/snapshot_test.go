@@ -551,6 +551,9 @@ func TestSnapshotRestoredTwice(t *testing.T) {
 	}
 	c.open()
 	c.keepSnapshots(filepath.Join(t.TempDir(), "snapshots"))
+	if rows := c.rows("R"); len(rows) != 1 {
+		t.Errorf("%d rows say what was restored", len(rows))
+	}
 	c.restored(s.chain, truth)
 	c.submit("farm", false, c.event("obj obs epc=a id=99"))
 }
