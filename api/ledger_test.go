@@ -336,3 +336,24 @@ func (l *fakeLedger) View() (api.View, error) {
 func (l *fakeLedger) ViewAt(int64) (api.View, error) {
 	return nil, &schemas.Fault{Code: schemas.ViewExpired}
 }
+
+func (l *fakeLedger) SignedHeader(_ context.Context, height int64) (*api.SignedHeader, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if height > l.height {
+		return nil, &schemas.Fault{Code: schemas.NotFound, Detail: "no such header"}
+	}
+	return &api.SignedHeader{Height: height, Time: l.now, Hash: "00", Signed: []byte("signed")}, nil
+}
+
+func (l *fakeLedger) Checkpoint(context.Context) (*api.Checkpoint, error) {
+	return &api.Checkpoint{Origin: "test", Size: 3, Root: "00", Height: 5, Hash: "01", Proof: []byte("proof")}, nil
+}
+
+func (l *fakeLedger) Growth(_ context.Context, from, to uint64) (*api.Growth, error) {
+	return &api.Growth{From: from, To: to, Path: []schemas.Hash{{1}}}, nil
+}
+
+func (l *fakeLedger) Anchor(_ context.Context, index, size uint64) (*api.AnchorProof, error) {
+	return &api.AnchorProof{Index: index, Size: size, Height: 5, Hash: schemas.Hash{2}, Path: []schemas.Hash{{1}}}, nil
+}

@@ -74,6 +74,13 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/partners", g.getPartners)
 	})
 	m.With(g.accepting(typeJSON)).Get("/trust", g.getTrust) // open: an auditor has no key
+	m.Group(func(open chi.Router) {                         // witnesses have no key, either
+		open.Use(g.accepting(typeJSON), g.reading)
+		open.Get("/headers/{height}", g.getHeader)
+		open.Get("/checkpoint", g.getCheckpoint)
+		open.Get("/checkpoint/growth", g.getGrowth)
+		open.Get("/checkpoint/anchors/{index}", g.getAnchor)
+	})
 	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary), g.reading).Get("/items/{id}/bundle", g.getBundle)
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)
 }

@@ -22,7 +22,7 @@ const (
 // sample is a path that a route matches.
 func sample(pattern string) string {
 	return strings.NewReplacer("{id}", url.PathEscape(itemURN), "{eventID}", "urn:uuid:none", "{captureID}", "none",
-		"{hash}", strings.Repeat("0", 64)).Replace(pattern)
+		"{hash}", strings.Repeat("0", 64), "{height}", "1", "/growth", "/growth?from=1&to=2", "{index}", "0?size=3").Replace(pattern)
 }
 
 // TestOpenAPI: the document tells every route, and nothing else.
@@ -104,7 +104,8 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		}
 		keys[string(s)] = "Bearer " + key
 	}
-	open := map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, "/openapi.json": true, "/": true, "/api/v1/trust": true}
+	open := map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, "/openapi.json": true, "/": true, "/api/v1/trust": true,
+		"/api/v1/headers/{height}": true, "/api/v1/checkpoint": true, "/api/v1/checkpoint/growth": true, "/api/v1/checkpoint/anchors/{index}": true}
 	err := chi.Walk(h.g.TestingOnlyRoutes(), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		path := sample(route)
 		if open[route] || method == "OPTIONS" {
@@ -318,6 +319,9 @@ func TestClasses(t *testing.T) {
 	c := into[api.Class](t, h.do("GET", "/api/v1/items/"+url.PathEscape(classID), "").want(t, 200))
 	if !c.Class || c.Events != 1 || len(c.Balances) != 1 || c.Balances[0].Quantity != "12.5" || !strings.HasPrefix(c.ID, "https://id.gs1.org/01/") {
 		t.Fatalf("class: %+v", c)
+	}
+	if want := (schemas.Packed{Container: "urn:example:pallet", Custodian: "acme-farms", UOM: "KGM", Quantity: "3", Known: true}); len(c.Packed) != 1 || c.Packed[0] != want || !c.More {
+		t.Errorf("packed: %+v", c)
 	}
 	trail := into[api.Trail](t, h.do("GET", "/api/v1/items/"+url.PathEscape(classID)+"/trail", "").want(t, 200))
 	if len(trail.Records) != 1 || trail.Records[0].Trail != "class" {

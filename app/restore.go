@@ -254,10 +254,26 @@ func (r *restoring) note(rec *schemas.SnapshotRecord) error {
 		r.nonces[expiry] = head
 	case schemas.ChangedLeaf:
 		r.changed = decodeChanged(rec.Value)
-	case schemas.PartnerLeaf:
-		return r.into.PutRow(rowKey(rowPartner, string(name)), present)
 	case schemas.BalanceLeaf:
 		return r.into.PutRow(rowKey(rowBalance, string(name)), present)
+	case schemas.WaitingLeaf:
+		return r.into.PutRow(rowKey(rowWaiting, string(name)), present)
+	case schemas.ContentsLeaf:
+		return r.packed(name, rec.Value)
+	}
+	return nil
+}
+
+// packed writes the rows of the lots that a container holds.
+func (r *restoring) packed(name, value []byte) error {
+	lots, err := schemas.DecodeContents(value)
+	if err != nil || len(name) < 9 {
+		return lying("what a container holds is malformed")
+	}
+	for _, h := range lots {
+		if err := r.into.PutRow(packedRow(h.Class, h.UOM, string(name[:len(name)-9])), present); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -170,12 +170,12 @@ func TestSnapshotRestore(t *testing.T) {
 			if i+1 >= at && joined == nil && len(txs) > 0 {
 				joined = joining(t, store.Options{})
 				joined.restored(s.chain, s.take())
-				for key, value := range s.rows("depPqv") {
+				for key, value := range s.rows("depqQwvW") {
 					if joined.rows(key[:1])[key] != value {
 						rt.Fatalf("row %q is not restored", key)
 					}
 				}
-				if have, want := len(joined.rows("depPqv")), len(s.rows("depPqv")); have != want {
+				if have, want := len(joined.rows("depqQwvW")), len(s.rows("depqQwvW")); have != want {
 					rt.Fatalf("%d rows are restored, there are %d", have, want)
 				}
 			}
@@ -460,7 +460,7 @@ func TestSnapshotLies(t *testing.T) {
 			if height, _ := c.store.Last(); height != 0 {
 				t.Fatalf("it left height %d", height)
 			}
-			for _, kind := range "dehwPqvR" {
+			for _, kind := range "dehwWqQvR" {
 				if n := len(c.rows(string(kind))); n > 0 {
 					t.Errorf("it left %d rows of kind %c", n, kind)
 				}

@@ -3,7 +3,6 @@ package node
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"time"
@@ -78,36 +77,11 @@ func (l *ledger) seal(ctx context.Context, view *app.View, b *proof.Bundle) erro
 }
 
 func (l *ledger) fillHeader(meta *types.BlockMeta, b *proof.Bundle) error {
-	h := meta.Header
-	blocks, err := l.engine.blocks.of()
+	h, err := l.signed(meta)
 	if err != nil {
-		return err
+		return fmt.Errorf("bundle of %s: %w", b.ID, err)
 	}
-	// A node may have seen other votes than the next block has: both are taken.
-	var commit proof.Commit
-	for _, c := range []*types.Commit{blocks.LoadSeenCommit(h.Height), blocks.LoadBlockCommit(h.Height)} {
-		if c == nil || !bytes.Equal(c.BlockID.Hash, meta.BlockID.Hash) {
-			continue
-		}
-		switch other := commitOf(c); {
-		case len(commit.Votes) == 0:
-			commit = other
-		case commit.Round == other.Round:
-			commit.Votes = append(commit.Votes, other.Votes...)
-		}
-	}
-	if len(commit.Votes) == 0 {
-		return fmt.Errorf("the commit of block %d is not in the engine's store", h.Height)
-	}
-	validators, err := l.engine.env.StateStore.LoadValidators(h.Height)
-	if err != nil {
-		return fmt.Errorf("reading the validators of height %d: %w", h.Height, err)
-	}
-	set := make([]proof.Validator, 0, len(validators.Validators))
-	for _, v := range validators.Validators {
-		set = append(set, proof.Validator{Public: ed25519.PublicKey(v.PubKey.Bytes()), Power: v.VotingPower})
-	}
-	return b.Seal(headerOf(&h), commit, set)
+	return b.Seal(h.Header, h.Commit, h.Validators)
 }
 
 func headerOf(h *types.Header) proof.Header {

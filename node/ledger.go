@@ -20,6 +20,7 @@ import (
 // ledger is api.Ledger over the state machine and the engine of this process.
 type ledger struct {
 	app      *app.App
+	anchors  *app.Anchors
 	engine   *engine
 	codec    *schemas.Codec
 	keys     *Keys

@@ -193,7 +193,7 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 		return err
 	}
 	height, _ := s.Last()
-	n.ledger = &ledger{app: machine, engine: n.engine, codec: codec, keys: keys, settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
+	n.ledger = &ledger{app: machine, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
 		waits: newWaits(height, time.Now()), failed: n.failed.Load, log: n.log, version: version, started: time.Now()}
 	blockTime := newLedgerMetrics(registry, n.ledger)
 	taken := newSnapshots(machine, n.settings.SnapshotHeights, registry, n.log.With("part", "snapshots"))

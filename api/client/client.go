@@ -29,7 +29,7 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer bounds what is read of an answer, unless told less.
 const maxAnswer = 256 << 20
 
 // Client talks to one gateway. It may be used by many goroutines.
@@ -39,6 +39,7 @@ type Client struct {
 	http     *http.Client
 	attempts int
 	pause    time.Duration
+	most     int64 // bytes of an answer
 }
 
 // Option changes a client.
@@ -53,6 +54,9 @@ func WithAttempts(attempts int, pause time.Duration) Option {
 	return func(c *Client) { c.attempts, c.pause = max(1, attempts), pause }
 }
 
+// WithAnswers bounds the bytes that are read of an answer.
+func WithAnswers(most int64) Option { return func(c *Client) { c.most = most } }
+
 // New returns a client of the gateway at a URL such as http://127.0.0.1:8080.
 func New(node, key string, options ...Option) (*Client, error) {
 	u, err := url.Parse(node)
@@ -61,7 +65,7 @@ func New(node, key string, options ...Option) (*Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 256
-	c := &Client{base: strings.TrimSuffix(u.String(), "/"), key: key, attempts: 5, pause: 100 * time.Millisecond,
+	c := &Client{base: strings.TrimSuffix(u.String(), "/"), key: key, attempts: 5, pause: 100 * time.Millisecond, most: maxAnswer,
 		http: &http.Client{Transport: transport, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	for _, o := range options {
 		o(c)
@@ -169,12 +173,12 @@ func (c *Client) once(ctx context.Context, q request) (*answer, error) {
 		return nil, fmt.Errorf("asking %s: %w", c.base, err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(res.Body, c.most+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer of %s: %w", c.base, err)
 	}
-	if len(body) > maxAnswer {
-		return nil, fmt.Errorf("%w: larger than %d bytes", errAnswer, maxAnswer)
+	if int64(len(body)) > c.most {
+		return nil, fmt.Errorf("%w: larger than %d bytes", errAnswer, c.most)
 	}
 	if res.StatusCode >= 300 {
 		return nil, problemOf(res, body)

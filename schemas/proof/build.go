@@ -64,7 +64,7 @@ func Build(m Material) (*Bundle, error) {
 // suffices.
 func Assemble(m Material) (*Bundle, error) {
 	b := &Bundle{Subject: m.Subject, ID: m.ID}
-	w := builder{Material: m, b: b, signers: map[string]map[string]bool{}, named: holdings{}}
+	w := builder{Material: m, b: b, signers: map[string]map[string]bool{}, named: newHoldings()}
 	for _, step := range []func() error{w.subject, w.name, w.partners, w.balances, w.records} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("bundle of %s: %w", m.ID, err)
@@ -123,7 +123,7 @@ type builder struct {
 	b       *Bundle
 	signers map[string]map[string]bool // partner to its keys that signed
 	holder  string
-	named   holdings // of a class
+	named   *holdings // of a class
 }
 
 // leaf reads a value that must be there.

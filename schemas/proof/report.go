@@ -119,7 +119,7 @@ func (r *Report) Proven() []string {
 	}
 	said = append(said, fmt.Sprintf("All that the ledger then had of this %s is %s, each as signed by its partner, in the order in which they were recorded.", r.Subject, count(len(r.Events), "record")))
 	if r.Subject == AClass {
-		return append(said, fmt.Sprintf("All that partners then held of it, as they reported, is %s. What is packed into containers counts for nobody.", count(len(r.Balances), "balance")))
+		return append(said, fmt.Sprintf("All that partners then held of it, as they reported, is %s. What was packed into containers is held with them, and is not counted here.", count(len(r.Balances), "balance")))
 	}
 	switch {
 	case r.Custodian == "":

@@ -176,7 +176,7 @@ func (v *verification) checkItem() error {
 	v.heads = map[schemas.TrailKind]schemas.Head{schemas.CustodyTrail: it.Custody, schemas.ObservationTrail: it.Observations}
 	r := &v.report
 	r.Present, r.Disposition, r.Ended = true, it.Disposition, it.Ended
-	if it.Offer != nil {
+	if it.Offer != nil && v.report.Time.UnixNano()-it.Offer.Time <= schemas.MaxWaiting {
 		r.OfferedTo = it.Offer.Party
 	}
 	r.Custodian, err = v.custodian(it)
