@@ -19,7 +19,7 @@ const (
 	rowAnchor      = 'p' // the pending anchor: height and block hash
 	rowWithdrawal  = 'W' // partner, locator of an error declaration: withdrawal
 
-	rowRestored = 'R' // height that the node was restored at, if it was, and how far what came before was fetched
+	rowRestored = 'R' // height that the node was restored at, if it was
 
 	rowAccumulator = 'a' // n-th anchor: height and block hash
 	rowBlock       = 'b' // height: time, and where the archive has the block's record

@@ -448,7 +448,7 @@ func (r *restoring) finish(ctx context.Context) error {
 	if err := r.logs(ctx, r.ids, 8, nonces, len(r.nonces)); err != nil {
 		return fmt.Errorf("transactions that have not expired: %w", err)
 	}
-	if err := r.into.PutRow([]byte{rowRestored}, restoredValue(r.manifest.Height, 0)); err != nil {
+	if err := r.into.PutRow([]byte{rowRestored}, be64(r.manifest.Height)); err != nil {
 		return err
 	}
 	if err := errors.Join(r.close(), r.into.Commit(r.manifest.Height)); err != nil {

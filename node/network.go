@@ -37,7 +37,7 @@ func (l *ledger) Network(context.Context) (*api.Network, error) {
 		return nil, err
 	}
 	if last > 0 {
-		n.Missing = &api.HeightRange{First: first, Last: last}
+		n.Missing = &api.HeightRange{First: first, Last: last, Fetched: l.computed()}
 	}
 	if n.Height > 0 {
 		n.AppHash = view.Root().String()

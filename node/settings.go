@@ -50,6 +50,7 @@ type Settings struct {
 
 	Trust           string `json:"trust,omitempty"`  // root of trust: a node without a ledger begins with a peer's snapshot
 	SnapshotHeights int    `json:"snapshot_heights"` // heights with transactions from snapshot to snapshot; 0: none is taken
+	HistoryRate     int64  `json:"history_rate"`     // bytes a second at which what came before a snapshot is fetched; 0: never
 }
 
 // DefaultSettings are those of a node in one region's network.
@@ -60,7 +61,7 @@ func DefaultSettings(home string) Settings {
 		Backend: "goleveldb", LogLevel: "info",
 		ProposeTimeout: Duration(500 * time.Millisecond), VoteTimeout: Duration(100 * time.Millisecond),
 		IdleInterval: Duration(5 * time.Second), ExpiryHeights: 1000,
-		PendingBytes: 256 << 20, PendingCount: 20000, CacheBytes: 64 << 20, GatherEvents: 100, SnapshotHeights: 5000,
+		PendingBytes: 256 << 20, PendingCount: 20000, CacheBytes: 64 << 20, GatherEvents: 100, SnapshotHeights: 5000, HistoryRate: 8 << 20,
 	}
 }
 
@@ -113,6 +114,7 @@ func (s *Settings) Fields() []Setting {
 		{"cache-bytes", "bytes of decoded transactions to remember", number(&s.CacheBytes)},
 		{"trust", "root of trust (waybill trust): a node without a ledger begins with a peer's snapshot", path(&s.Trust)},
 		{"snapshot-heights", "heights with transactions from snapshot to snapshot; 0: none is taken", number(&s.SnapshotHeights)},
+		{"history-rate", "bytes a second at which what came before a snapshot is fetched; 0: never", number(&s.HistoryRate)},
 		{"gather-events", "single events that may share a signature; 1: none do", number(&s.GatherEvents)},
 	}
 }
@@ -261,6 +263,7 @@ func (s *Settings) checkBounds(refuse func(setting, format string, args ...any))
 		{"cache_bytes", int64(s.CacheBytes), 1 << 20, 64 << 30},
 		{"gather_events", int64(s.GatherEvents), 1, schemas.MaxMessages},
 		{"snapshot_heights", int64(s.SnapshotHeights), 0, 1 << 30},
+		{"history_rate", s.HistoryRate, 0, 1 << 40},
 	} {
 		if b.value < b.lo || b.value > b.hi {
 			refuse(b.name, "%d is not between %d and %d", b.value, b.lo, b.hi)
