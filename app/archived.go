@@ -190,3 +190,30 @@ func (a *App) ReadArchived(b *ArchivedBlock) (block *ReplayedBlock, err error) {
 	}
 	return &r.block.ReplayedBlock, nil
 }
+
+// ArchivedHeader is the engine's encoding of a block's header, and of the commit
+// for it, which the block behind it carries; ErrNotArchived where one of the two
+// is not in the archive.
+func (a *App) ArchivedHeader(height int64) (header, commit []byte, err error) {
+	r, err := a.Archive(height)
+	if err != nil {
+		return nil, nil, err
+	}
+	var blocks [2]replayed
+	for i := range blocks {
+		b, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil, nil, ErrNotArchived
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := blocks[i].decode(b.Records[len(b.Records)-1]); err != nil {
+			return nil, nil, err
+		}
+	}
+	if blocks[1].Height != height+1 || len(blocks[0].Header) == 0 {
+		return nil, nil, ErrNotArchived
+	}
+	return blocks[0].Header, blocks[1].LastCommit, nil
+}

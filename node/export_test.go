@@ -27,3 +27,6 @@ func (n *Node) TestingCloseLedger() error {
 
 // Ledger is what the node gives its gateway.
 func (n *Node) Ledger() *ledger { return n.ledger }
+
+// Base is the first block that the engine still has.
+func (n *Node) Base() int64 { return n.engine.BlockStore().Base() }

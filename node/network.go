@@ -85,7 +85,11 @@ func (l *ledger) meta(height int64) *types.BlockMeta {
 	if err != nil || height < 1 {
 		return nil
 	}
-	return blocks.LoadBlockMeta(height)
+	if meta := blocks.LoadBlockMeta(height); meta != nil || height >= blocks.Base() {
+		return meta
+	}
+	meta, _ := l.archivedBlock(height)
+	return meta
 }
 
 // Trust is an auditor's root of trust at the last committed height.

@@ -146,11 +146,13 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return err
 	}
 	blocks := &headers{}
+	kept := &retention{blocks: blocks, age: evidenceAge(genesis)}
 	machine, err := app.New(app.Config{Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes,
-		Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis)})
+		Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height})
 	if err != nil {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
+	kept.app = machine
 	if err := n.settle(machine, ledgerStore); err != nil {
 		return err
 	}
