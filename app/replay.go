@@ -115,6 +115,9 @@ func (r *Replay) Header(int64) (header, lastCommit, validators []byte, err error
 // Cursor is at the end of the last block that was computed.
 func (r *Replay) Cursor() *store.Cursor { return r.cursor.(*store.Cursor) }
 
+// Rewind goes back to where a block ended, after one that could not be computed.
+func (r *Replay) Rewind(to *store.Cursor) { r.cursor = to }
+
 // Next computes the next block; io.EOF behind the last, ErrCut in the middle of
 // one. What is wrong with the archive is a *store.Damage.
 func (r *Replay) Next() (block *ReplayedBlock, err error) {

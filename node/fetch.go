@@ -142,6 +142,7 @@ type history struct {
 	replay    *app.Replay
 	chain     chainCheck
 	collected *store.Collection
+	behind    *store.Cursor // at the end of the last block that was computed
 	dismissed map[p2p.ID]bool
 }
 
@@ -273,7 +274,6 @@ func (h *history) paused() bool {
 // What does not hold any more, because a disk damaged it, is fetched again.
 func (h *history) open() error {
 	dir := HistoryPath(h.settings.Home)
-	h.computed.Store(0)
 	err := h.resume(dir)
 	if err == nil || h.ctx.Err() != nil {
 		return err
@@ -286,6 +286,7 @@ func (h *history) open() error {
 }
 
 func (h *history) resume(dir string) error {
+	h.computed.Store(0)
 	// The database was never synced, and the archive tells all that is in it.
 	if err := os.RemoveAll(filepath.Join(dir, store.DatabaseName(h.settings.Backend))); err != nil {
 		return err
@@ -315,6 +316,7 @@ func (h *history) resume(dir string) error {
 // compute computes what is in the archive and not computed yet.
 func (h *history) compute() error {
 	for {
+		h.behind = h.replay.Cursor().Copy()
 		b, err := h.replay.Next()
 		if errors.Is(err, io.EOF) || errors.Is(err, app.ErrCut) {
 			return nil
@@ -344,21 +346,59 @@ func (h *history) next() (int, error) {
 		if err != nil {
 			continue // it has none, is slow, or is gone
 		}
-		blocks, err := h.confirmed(answer, from)
-		if err != nil {
+		n, err := h.take(answer, from)
+		var lie *lied
+		if errors.As(err, &lie) {
 			h.dismissed[peer.ID()] = true
 			h.log.Warn("a peer's history is refused, it is asked no more", "peer", peer.ID(), "height", from, "error", err)
 			continue
 		}
-		if len(blocks) == 0 {
-			continue
+		if n > 0 || err != nil {
+			return n, err
 		}
-		return len(answer), h.keep(blocks, len(answer))
 	}
 	if len(h.dismissed) > 0 && len(h.dismissed) >= len(h.exchange.peers()) {
 		clear(h.dismissed) // perhaps it was this node's disk
 	}
 	return 0, nil
+}
+
+// lied is what is wrong with a peer's answer, in contrast to a fault of this node.
+type lied struct{ err error }
+
+func (l *lied) Error() string { return l.err.Error() }
+func (l *lied) Unwrap() error { return l.err }
+
+// take keeps what holds of an answer, and returns how many bytes it had, 0 if
+// nothing new was in it. The results and codes in it are only known to be right
+// when they are computed: a block in which they are wrong goes again.
+func (h *history) take(answer []byte, from int64) (int, error) {
+	blocks, err := h.confirmed(answer, from)
+	if err != nil {
+		return 0, &lied{err}
+	}
+	if len(blocks) == 0 {
+		return 0, nil
+	}
+	err = h.keep(blocks, len(answer))
+	var damage *store.Damage
+	if !errors.As(err, &damage) {
+		return len(answer), err
+	}
+	if again := h.rewind(); again != nil {
+		return 0, errors.Join(err, again)
+	}
+	return 0, &lied{err}
+}
+
+// rewind drops what is behind the last block that was computed.
+func (h *history) rewind() (err error) {
+	if err := h.collected.Close(); err != nil {
+		return err
+	}
+	h.replay.Rewind(h.behind)
+	h.collected, err = store.Collect(HistoryPath(h.settings.Home), h.behind)
+	return err
 }
 
 // keep adds blocks to the archive, durably, and computes them.

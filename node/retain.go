@@ -19,9 +19,9 @@ import (
 // evidence about them counts any more.
 
 const (
-	retainEvery = 256 // heights between two looks at what may go
+	retainEvery = 50  // heights between two looks at what may go
 	retainStep  = 100 // blocks that go at a block: it waits for them
-	retainLeast = 100 // last blocks that never go
+	retainLeast = 50  // last blocks that never go
 )
 
 // retention decides which blocks the engine may drop.

@@ -39,7 +39,7 @@ func TestRetention(t *testing.T) {
 			<-n.Ledger().Watch(height(t, n)) // the next block
 		}
 	}
-	until("the first look", func() bool { return height(t, n) > 300 })
+	until("the first look", func() bool { return height(t, n) > 60 })
 	want, err := n.Ledger().SignedHeader(t.Context(), first.Height+1)
 	if err != nil {
 		t.Fatal(err)
