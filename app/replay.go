@@ -28,8 +28,13 @@ var ErrCut = errors.New("the archive ends within a block")
 // Replay reads an archive block by block.
 type Replay struct {
 	app    *App
-	cursor *store.Cursor
+	cursor entries
 	block  replayed
+}
+
+// entries are an archive's, stream by stream, in order; io.EOF behind the last.
+type entries interface {
+	Next(store.Stream) (store.Entry, error)
 }
 
 // ReplayedBlock is a block as the archive has it and as it was computed again.
@@ -107,6 +112,12 @@ func NewReplay(s *store.Store, chainID string, initialHeight int64, genesis []by
 func (r *Replay) Header(int64) (header, lastCommit, validators []byte, err error) {
 	return r.block.ReplayedBlock.Header, r.block.LastCommit, r.block.Validators, nil
 }
+
+// Cursor is at the end of the last block that was computed.
+func (r *Replay) Cursor() *store.Cursor { return r.cursor.(*store.Cursor) }
+
+// Rewind goes back to where a block ended, after one that could not be computed.
+func (r *Replay) Rewind(to *store.Cursor) { r.cursor = to }
 
 // Next computes the next block; io.EOF behind the last, ErrCut in the middle of
 // one. What is wrong with the archive is a *store.Damage.
