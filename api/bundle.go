@@ -78,14 +78,19 @@ func (g *Gateway) serveBundle(w http.ResponseWriter, r *http.Request, name strin
 		err = commonQuery(q, &query)
 	}
 	var bundle []byte
-	kind := w.Header().Get("Content-Type") // as negotiated, where it is not the first
 	if err == nil {
-		bundle, err = g.bundle(r, query, kind == typeJSON)
+		asJSON := w.Header().Get("Content-Type") == typeJSON // as negotiated, where it is not the first
+		bundle, err = g.made(r, asJSON, func() ([]byte, error) { return g.ledger.Bundle(r.Context(), query) })
 	}
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
+	sendBundle(w, name, bundle)
+}
+
+func sendBundle(w http.ResponseWriter, name string, bundle []byte) {
+	kind := w.Header().Get("Content-Type")
 	if kind != typeJSON {
 		kind = typeBundle
 	} else {
@@ -93,6 +98,28 @@ func (g *Gateway) serveBundle(w http.ResponseWriter, r *http.Request, name strin
 	}
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	writeBody(w, http.StatusOK, kind, bundle)
+}
+
+// postBundle answers a bundle again, of the same state under a header of now. It
+// records nothing: a repetition is answered anew.
+func (g *Gateway) postBundle(w http.ResponseWriter, r *http.Request) {
+	q, err := parameters(r, "since")
+	var since uint64
+	if err == nil {
+		since, err = natural(q, "since")
+	}
+	var old, bundle []byte
+	if err == nil {
+		old, err = g.receive(w, r, g.limits.CaptureBytes)
+	}
+	if err == nil {
+		bundle, err = g.made(r, w.Header().Get("Content-Type") == typeJSON, func() ([]byte, error) { return g.ledger.Renew(r.Context(), old, int64(since)) })
+	}
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	sendBundle(w, "renewed.bundle", bundle)
 }
 
 func commonQuery(q map[string]string, out *schemas.BundleQuery) (err error) {
@@ -170,13 +197,14 @@ func turn(r *http.Request, line chan struct{}) (leave func(), err error) {
 	}
 }
 
-func (g *Gateway) bundle(r *http.Request, q schemas.BundleQuery, asJSON bool) ([]byte, error) {
+// made makes a bundle in its turn, and writes it in the form that was asked for.
+func (g *Gateway) made(r *http.Request, asJSON bool, bundle func() ([]byte, error)) ([]byte, error) {
 	leave, err := turn(r, g.bundles)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	b, err := g.ledger.Bundle(r.Context(), q)
+	b, err := bundle()
 	if err != nil || !asJSON {
 		return b, err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -282,6 +283,13 @@ func (l *fakeLedger) Bundle(_ context.Context, q schemas.BundleQuery) ([]byte, e
 	return append([]byte("bundle\x00"), q.ID...), nil
 }
 
+func (l *fakeLedger) Renew(_ context.Context, bundle []byte, since int64) ([]byte, error) {
+	if len(bundle) == 0 {
+		return nil, &schemas.Fault{Code: schemas.BadEncoding, Detail: "empty"}
+	}
+	return fmt.Appendf(bundle, " since %d", since), nil
+}
+
 func (l *fakeLedger) Trust(context.Context) (*api.Trust, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -364,4 +372,8 @@ func (l *fakeLedger) Growth(_ context.Context, from, to uint64) (*api.Growth, er
 
 func (l *fakeLedger) Anchor(_ context.Context, index, size uint64) (*api.AnchorProof, error) {
 	return &api.AnchorProof{Index: index, Size: size, Height: 5, Hash: schemas.Hash{2}, Path: []schemas.Hash{{1}}}, nil
+}
+
+func (l *fakeLedger) Carrying(_ context.Context, height int64, size uint64) (*api.AnchorProof, error) {
+	return &api.AnchorProof{Index: 1, Size: size, Height: height, Hash: schemas.Hash{2}, Path: []schemas.Hash{{1}}, Signed: []byte("signed")}, nil
 }

@@ -80,6 +80,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		open.Get("/checkpoint", g.getCheckpoint)
 		open.Get("/checkpoint/growth", g.getGrowth)
 		open.Get("/checkpoint/anchors/{index}", g.getAnchor)
+		open.Get("/checkpoint/carrying/{height}", g.getCarrying)
 	})
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.reading)
@@ -87,6 +88,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/lots/{id}/bundle", g.getLotBundle)
 		m.Get("/partners/{id}/bundle", g.getPartnerBundle)
 	})
+	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.sending(typeBundle, typeBinary), g.reading).Post("/bundles", g.postBundle)
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)
 }
 

@@ -23,7 +23,7 @@ const (
 // sample is a path that a route matches.
 func sample(pattern string) string {
 	return strings.NewReplacer("{id}", url.PathEscape(itemURN), "{eventID}", "urn:uuid:none", "{captureID}", "none",
-		"{hash}", strings.Repeat("0", 64), "{height}", "1", "/growth", "/growth?from=1&to=2", "{index}", "0?size=3").Replace(pattern)
+		"{hash}", strings.Repeat("0", 64), "carrying/{height}", "carrying/1?size=3", "{height}", "1", "/growth", "/growth?from=1&to=2", "{index}", "0?size=3").Replace(pattern)
 }
 
 // TestOpenAPI: the document tells every route, and nothing else.
@@ -106,7 +106,8 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		keys[string(s)] = "Bearer " + key
 	}
 	open := map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, "/openapi.json": true, "/": true, "/api/v1/trust": true,
-		"/api/v1/headers/{height}": true, "/api/v1/checkpoint": true, "/api/v1/checkpoint/growth": true, "/api/v1/checkpoint/anchors/{index}": true}
+		"/api/v1/headers/{height}": true, "/api/v1/checkpoint": true, "/api/v1/checkpoint/growth": true, "/api/v1/checkpoint/anchors/{index}": true,
+		"/api/v1/checkpoint/carrying/{height}": true}
 	err := chi.Walk(h.g.TestingOnlyRoutes(), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		path := sample(route)
 		if open[route] || method == "OPTIONS" {
@@ -121,7 +122,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		}
 		h.do(method, path, "", "Authorization", "Basic x").problem(t, 401, "unauthorized")
 		scope := "query"
-		if method == "POST" || strings.Contains(route, "capture") {
+		if method == "POST" && route != "/api/v1/bundles" || strings.Contains(route, "capture") { // a renewed bundle is read
 			scope = "capture"
 		}
 		for s, key := range keys {
@@ -132,7 +133,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		}
 		h.do(method, path, "", "Accept", "application/xml").problem(t, 406, "not_acceptable")
 		mediaType := "application/json"
-		if strings.HasSuffix(route, "/transactions") {
+		if strings.HasSuffix(route, "/transactions") || strings.HasSuffix(route, "/bundles") {
 			mediaType = "application/octet-stream"
 		}
 		h.do(method, path+"?frobnicate=1", "", "Content-Type", mediaType).problem(t, 400, "bad_parameter")
@@ -402,5 +403,12 @@ func bundles(t *testing.T, h *harness, base, link string) {
 	if text.header.Get("Content-Type") != "application/json" || string(text.body) != `{"version":"2"}` || !strings.Contains(text.header.Get("Content-Disposition"), "item.bundle.json") {
 		t.Errorf("as JSON: %v %s", text.header, text.body)
 	}
+	renewed := h.do("POST", "/api/v1/bundles?since=7", "old", "Content-Type", "application/vnd.waybill.bundle").want(t, 200)
+	if string(renewed.body) != "old since 7" || renewed.header.Get("Content-Type") != "application/vnd.waybill.bundle" {
+		t.Errorf("renewed: %s", renewed.body)
+	}
+	h.do("POST", "/api/v1/bundles", "", "Content-Type", "application/vnd.waybill.bundle").problem(t, 400, "bad_encoding")
+	h.do("POST", "/api/v1/bundles?height=7", "old", "Content-Type", "application/vnd.waybill.bundle").problem(t, 400, "bad_parameter")
+	h.do("POST", "/api/v1/bundles", "old").problem(t, 415, "unsupported_media_type")
 	h.do("GET", base+"/bundle", "", "Accept", "text/html").problem(t, 406, "not_acceptable")
 }

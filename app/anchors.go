@@ -39,8 +39,37 @@ func (v *View) AnchorProof(height int64) (index uint64, path [][32]byte, ok bool
 	return index, path, true, err
 }
 
+// AnchorUpTo is the last header in the accumulator at or below a height: it carries
+// the state that every header between it and the height does. It is nil where there
+// is none.
+func (v *View) AnchorUpTo(height int64) (*Anchor, error) {
+	head, err := v.AnchorHead()
+	if err != nil || head.Count == 0 {
+		return nil, err
+	}
+	behind, err := v.searchAnchor(height+1, head.Count)
+	if err != nil || behind == 0 {
+		return nil, err
+	}
+	list, err := v.Anchors(behind-1, 1)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
 // findAnchor finds the entry of a height: heights ascend.
 func (v *View) findAnchor(height int64, count uint64) (index uint64, ok bool, err error) {
+	index, err = v.searchAnchor(height, count)
+	if err != nil || index == count {
+		return index, false, err
+	}
+	list, err := v.Anchors(index, 1)
+	return index, err == nil && len(list) == 1 && list[0].Height == height, err
+}
+
+// searchAnchor finds the first entry of a height or above it.
+func (v *View) searchAnchor(height int64, count uint64) (index uint64, err error) {
 	at := func(i uint64) int64 {
 		if err != nil {
 			return 0
@@ -55,8 +84,7 @@ func (v *View) findAnchor(height int64, count uint64) (index uint64, ok bool, er
 		return list[0].Height
 	}
 	index = uint64(sort.Search(int(count), func(i int) bool { return at(uint64(i)) >= height }))
-	ok = err == nil && index < count && at(index) == height
-	return index, ok, err
+	return index, err
 }
 
 // tileRoots are the roots of all tiles of an accumulator of so many headers.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"sort"
 
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
@@ -66,6 +67,28 @@ func (s *Anchors) Inclusion(ctx context.Context, index, count uint64, last *Anch
 		return Anchor{}, nil, err
 	}
 	return list[0], path, nil
+}
+
+// UpTo answers the index of the last of the first count anchors whose height is
+// not above this one. ok is false where all are above.
+func (s *Anchors) UpTo(ctx context.Context, height int64, count uint64, last *Anchor) (index uint64, ok bool, err error) {
+	if last != nil && count > 0 && last.Height <= height {
+		return count - 1, true, nil
+	}
+	if last != nil {
+		count--
+	}
+	n := sort.Search(int(count), func(i int) bool {
+		if err == nil {
+			err = ctx.Err()
+		}
+		var one []Anchor
+		if err == nil {
+			one, err = s.read(uint64(i), uint64(i)+1)
+		}
+		return err != nil || one[0].Height > height
+	})
+	return uint64(n) - 1, err == nil && n > 0, err
 }
 
 // roots answers the roots of subtrees of the first count anchors. Where the last

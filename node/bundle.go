@@ -16,7 +16,10 @@ import (
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-const bundleWait = 10 * time.Second // for the header that carries a state's hash
+const (
+	bundleWait = 10 * time.Second // for the header that carries a state's hash
+	maxTimes   = 4000             // blocks of one bundle whose times are proven
+)
 
 // Bundle proves what the ledger has of an item, lot or partner, as of the height
 // at the call or the one asked for. The header that carries a state's hash is that
@@ -60,41 +63,55 @@ func (l *ledger) sealed(ctx context.Context, q schemas.BundleQuery) (*proof.Bund
 // seal fills in the header that carries the view's hash, what leads to it from the
 // reader's root of trust, and when its blocks were made.
 func (l *ledger) seal(ctx context.Context, view *app.View, b *proof.Bundle, q schemas.BundleQuery) error {
-	root := view.Root()
-	meta := l.meta(view.Height())
-	if meta == nil {
-		return fmt.Errorf("%w: no block is committed yet", api.ErrUnavailable)
+	height, err := l.carrier(ctx, view)
+	if err != nil {
+		return err
 	}
-	if !bytes.Equal(meta.Header.AppHash, root[:]) {
-		select {
-		case <-l.Watch(view.Height()):
-		case <-ctx.Done():
-			return fmt.Errorf("%w: the header that carries the state of height %d did not come", api.ErrUnavailable, view.Height())
-		}
-		if meta = l.meta(view.Height() + 1); meta == nil || !bytes.Equal(meta.Header.AppHash, root[:]) {
-			return fmt.Errorf("the header at height %d does not carry the state of the height before", view.Height()+1)
-		}
-	}
-	way := &steps{ledger: l, ctx: ctx, since: q.Since, to: meta.Header.Height}
+	way := &steps{ledger: l, ctx: ctx, since: q.Since, to: height}
 	if q.Times {
-		if err := l.addTimes(view, b, way); err != nil {
+		if err := l.addTimes(ctx, view, b, way); err != nil {
 			return err
 		}
 	}
 	return way.lead(b)
 }
 
+// carrier is the height of the header that carries a view's hash.
+func (l *ledger) carrier(ctx context.Context, view *app.View) (int64, error) {
+	root := view.Root()
+	meta := l.meta(view.Height())
+	if meta == nil {
+		return 0, fmt.Errorf("%w: no block is committed yet", api.ErrUnavailable)
+	}
+	if !bytes.Equal(meta.Header.AppHash, root[:]) {
+		select {
+		case <-l.Watch(view.Height()):
+		case <-ctx.Done():
+			return 0, fmt.Errorf("%w: the header that carries the state of height %d did not come", api.ErrUnavailable, view.Height())
+		}
+		if meta = l.meta(view.Height() + 1); meta == nil || !bytes.Equal(meta.Header.AppHash, root[:]) {
+			return 0, fmt.Errorf("the header at height %d does not carry the state of the height before", view.Height()+1)
+		}
+	}
+	return meta.Header.Height, nil
+}
+
 // addTimes proves when the blocks with the bundle's records were made. The header
 // behind the last block that changed anything is not in the accumulator yet: it is
 // the bundle's own, or becomes a step.
-func (l *ledger) addTimes(view *app.View, b *proof.Bundle, way *steps) error {
+func (l *ledger) addTimes(ctx context.Context, view *app.View, b *proof.Bundle, way *steps) error {
 	last := int64(0)
 	for i := range b.Transactions {
 		height := b.Transactions[i].Height
 		if height == last {
 			continue
 		}
-		last = height
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if last = height; len(b.Blocks) >= maxTimes {
+			return &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("records in more than %d blocks, of which the times are proven: ask without times, or for fewer records", maxTimes)}
+		}
 		own, err := l.header(height)
 		if err != nil {
 			return err

@@ -135,6 +135,32 @@ func (l *ledger) Anchor(ctx context.Context, index, size uint64) (*api.AnchorPro
 	return &api.AnchorProof{Index: index, Size: size, Height: a.Height, Hash: schemas.Hash(a.Block), Path: hashes(path)}, nil
 }
 
+// Carrying proves which header first carried the state that the header of a height
+// carries, as far as the checkpoint of a size tells.
+func (l *ledger) Carrying(ctx context.Context, height int64, size uint64) (*api.AnchorProof, error) {
+	last, err := l.lastOf(size)
+	if err != nil {
+		return nil, err
+	}
+	index, ok, err := l.anchors.UpTo(ctx, height, size, last)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, &schemas.Fault{Code: schemas.NotFound, Detail: fmt.Sprintf("no transaction was recorded before height %d", height)}
+	}
+	out, err := l.Anchor(ctx, index, size)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := l.signedHeader(out.Height)
+	if err != nil {
+		return nil, err
+	}
+	out.Signed = signed.Encode()
+	return out, nil
+}
+
 // lastOf is the last anchor of the checkpoint of this size, where it is the one
 // that the accumulator does not hold yet.
 func (l *ledger) lastOf(size uint64) (*app.Anchor, error) {

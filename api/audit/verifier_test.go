@@ -3,6 +3,8 @@ package audit_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -96,9 +98,13 @@ type verdict struct {
 	Refused string
 }
 
-func (s *second) verify(bundle, trust []byte) (v verdict) {
+func (s *second) verify(bundle, trust []byte, needed int, keys []proof.WitnessKey) (v verdict) {
 	s.t.Helper()
-	if _, err := fmt.Fprintln(s.in, base64.StdEncoding.EncodeToString(trust), base64.StdEncoding.EncodeToString(bundle)); err != nil {
+	line := fmt.Sprint(base64.StdEncoding.EncodeToString(trust), " ", base64.StdEncoding.EncodeToString(bundle), " ", needed)
+	for _, k := range keys {
+		line += " " + k.String()
+	}
+	if _, err := fmt.Fprintln(s.in, line); err != nil {
 		s.t.Fatal(err)
 	}
 	if !s.out.Scan() {
@@ -111,7 +117,7 @@ func (s *second) verify(bundle, trust []byte) (v verdict) {
 }
 
 // first is what the first verifier says, as JSON has it.
-func first(t *testing.T, bundle, trust []byte) (v verdict) {
+func first(t *testing.T, bundle, trust []byte, needed int, keys []proof.WitnessKey) (v verdict) {
 	t.Helper()
 	root, err := proof.DecodeTrust(trust)
 	if err == nil && len(bundle) > 0 && bytes.IndexByte([]byte("{ \t\r\n"), bundle[0]) >= 0 {
@@ -120,6 +126,9 @@ func first(t *testing.T, bundle, trust []byte) (v verdict) {
 	var r *proof.Report
 	if err == nil {
 		r, err = proof.Verify(bundle, root)
+	}
+	if err == nil {
+		err = r.Witness(keys, needed)
 	}
 	if err != nil {
 		return verdict{Refused: err.Error()}
@@ -135,9 +144,9 @@ func first(t *testing.T, bundle, trust []byte) (v verdict) {
 }
 
 // agree checks that both verifiers say the same, and answers whether they accept.
-func (s *second) agree(what string, bundle, trust []byte) bool {
+func (s *second) agree(what string, bundle, trust []byte, needed int, keys ...proof.WitnessKey) bool {
 	s.t.Helper()
-	a, b := first(s.t, bundle, trust), s.verify(bundle, trust)
+	a, b := first(s.t, bundle, trust, needed, keys), s.verify(bundle, trust, needed, keys)
 	if (a.Refused == "") != (b.Refused == "") {
 		s.t.Errorf("%s: the first verifier says %q, the second %q", what, a.Refused, b.Refused)
 	} else if diff := cmp.Diff(a.Report, b.Report); diff != "" {
@@ -175,8 +184,32 @@ func bundleVectors(t *testing.T) []bundleVector {
 func TestVerifiersAgree(t *testing.T) {
 	s := newSecond(t)
 	for _, v := range bundleVectors(t) {
-		if !s.agree(v.name, v.binary, v.trust) || !s.agree(v.name+" as JSON", v.json, v.trust) {
+		if !s.agree(v.name, v.binary, v.trust, 0) || !s.agree(v.name+" as JSON", v.json, v.trust, 0) {
 			t.Errorf("%s is refused", v.name)
+		}
+	}
+}
+
+// vectorWitness is the key of a witness of the vectors.
+func vectorWitness(name string) proof.WitnessKey {
+	seed := sha256.Sum256([]byte("witness " + name))
+	return proof.WitnessKey{Name: name, Public: ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)}
+}
+
+// TestVerifiersAgreeOnWitnesses: whose word is demanded, and how many.
+func TestVerifiersAgreeOnWitnesses(t *testing.T) {
+	s := newSecond(t)
+	auditor, customs, stranger := vectorWitness("auditor.example"), vectorWitness("customs.example/2"), vectorWitness("stranger.example")
+	namesake := stranger
+	namesake.Name = auditor.Name
+	heard := map[string]int{"witnessed": 2, "witnessed-idle": 1} // of these
+	for _, v := range bundleVectors(t) {
+		for needed := range 4 {
+			for name, form := range map[string][]byte{v.name: v.binary, v.name + " as JSON": v.json} {
+				if got := s.agree(name, form, v.trust, needed, stranger, auditor, customs, auditor, namesake); got != (needed <= heard[v.name]) {
+					t.Errorf("%s, %d witnesses needed: %t", name, needed, got)
+				}
+			}
 		}
 	}
 }
@@ -201,16 +234,20 @@ func TestVerifiersAgreeOnDamage(t *testing.T) {
 				if form == "JSON" {
 					bad = damage(r, good, other.json)
 				}
-				s.agree(fmt.Sprintf("%s, %s, change %d of seed %d", v.name, form, n, seed), bad, v.trust)
+				needed := 0
+				if strings.HasPrefix(v.name, "witnessed") {
+					needed = 1
+				}
+				s.agree(fmt.Sprintf("%s, %s, change %d of seed %d", v.name, form, n, seed), bad, v.trust, needed, vectorWitness("auditor.example"))
 				if t.Failed() {
 					return
 				}
 			}
 		}
 		for n := range budget / 4 {
-			s.agree(fmt.Sprintf("%s, its root of trust changed, %d of seed %d", v.name, n, seed), v.binary, damage(r, v.trust, other.trust))
+			s.agree(fmt.Sprintf("%s, its root of trust changed, %d of seed %d", v.name, n, seed), v.binary, damage(r, v.trust, other.trust), 0)
 		}
-		s.agree(v.name+" under another root of trust", v.binary, other.trust)
+		s.agree(v.name+" under another root of trust", v.binary, other.trust, 0)
 	}
 }
 

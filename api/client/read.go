@@ -105,6 +105,20 @@ func (c *Client) Bundle(ctx context.Context, q schemas.BundleQuery) ([]byte, err
 	return a.body, nil
 }
 
+// Renew answers a bundle again, of the same state under a header of now that leads
+// from a root of trust of the height since, 0 for any.
+func (c *Client) Renew(ctx context.Context, bundle []byte, since int64) ([]byte, error) {
+	q := request{method: http.MethodPost, path: "/api/v1/bundles", plain: true, body: bundle, header: http.Header{"Content-Type": {"application/vnd.waybill.bundle"}}}
+	if since > 0 {
+		q.path += "?since=" + strconv.FormatInt(since, 10)
+	}
+	a, err := c.do(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return a.body, nil
+}
+
 func bundleValues(q schemas.BundleQuery) url.Values {
 	v := url.Values{}
 	thing := q.Of != schemas.BundleOfPartner

@@ -41,7 +41,8 @@ against it, offline, and it does not expire.`,
 }
 
 func (p *program) verifyCommand() *cobra.Command {
-	var trustFile string
+	var trustFile, of string
+	var demands demandFlags
 	cmd := &cobra.Command{
 		Use: "verify FILE --trust trust.json", Short: "Check a bundle against a root of trust, offline", Args: exactly(1, "one bundle"),
 		Long: `Check a bundle against a root of trust, offline. What the bundle proves goes to
@@ -50,12 +51,21 @@ depends on today, such as ages, goes to standard error. The exit status is 1 whe
 anything does not hold; the message names it.`,
 	}
 	cmd.Flags().StringVar(&trustFile, "trust", "", "file with the root of trust, from waybill trust")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	cmd.Flags().StringVar(&of, "of", "", "refuse a bundle of anything but this identifier, in any of its forms")
+	demands.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if trustFile == "" {
 			return usage("--trust FILE must be given: waybill trust makes it")
 		}
-		statement, trust, err := verify(args[0], trustFile)
+		demanded, err := demands.read(cmd)
 		if err != nil {
+			return err
+		}
+		statement, trust, err := verify(args[0], trustFile, demanded)
+		if err != nil {
+			return err
+		}
+		if err := isOf(statement, of); err != nil {
 			return err
 		}
 		fmt.Fprintf(p.err, "The state is %s old, the root of trust %s.\n", age(statement.Time), age(trust.Time))
@@ -67,7 +77,7 @@ anything does not hold; the message names it.`,
 	return cmd
 }
 
-func verify(bundleFile, trustFile string) (*audit.Statement, *proof.Trust, error) {
+func verify(bundleFile, trustFile string, demands audit.Demands) (*audit.Statement, *proof.Trust, error) {
 	trust, err := readTrust(trustFile)
 	if err != nil {
 		return nil, nil, err
@@ -76,11 +86,22 @@ func verify(bundleFile, trustFile string) (*audit.Statement, *proof.Trust, error
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the bundle: %w", err)
 	}
-	statement, err := audit.Verify(bundle, trust)
+	statement, err := audit.VerifyDemanding(bundle, trust, demands)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the bundle does not hold: %w", err)
 	}
 	return statement, trust, nil
+}
+
+// isOf refuses a bundle of something else than was asked for, "" for anything.
+func isOf(s *audit.Statement, id string) error {
+	if canonical, _, err := schemas.Canonical(id); err == nil {
+		id = canonical
+	}
+	if id != "" && s.Asked().ID != id {
+		return fmt.Errorf("the bundle is of %s, not of %s", s.Asked().ID, id)
+	}
+	return nil
 }
 
 func readTrust(name string) (*proof.Trust, error) {

@@ -52,15 +52,18 @@ func TestVerifyStatus(t *testing.T) {
 		status int
 		says   string
 	}{
-		"good":             {[]string{golden + "item.bundle", "--trust", trust}, 0, ""},
-		"no trust":         {[]string{golden + "item.bundle"}, 2, "--trust"},
-		"no bundle":        {[]string{"--trust", trust}, 2, "one bundle"},
-		"no such bundle":   {[]string{filepath.Join(dir, "none"), "--trust", trust}, 1, "reading the bundle"},
-		"no such trust":    {[]string{golden + "item.bundle", "--trust", filepath.Join(dir, "none")}, 1, "reading the root of trust"},
-		"another trust":    {[]string{golden + "item.bundle", "--trust", golden + "item.report.json"}, 1, "root of trust"},
-		"a cut bundle":     {[]string{file("cut", item[:len(item)-1]), "--trust", trust}, 1, "does not hold"},
-		"an endless file":  {[]string{huge, "--trust", trust}, 1, "are read"},
-		"orders in a name": {[]string{file("esc", append(bytes.Clone(item[:6]), "\x1b]0;x\a"...)), "--trust", trust}, 1, "does not hold"},
+		"good":              {[]string{golden + "item.bundle", "--trust", trust}, 0, ""},
+		"good, of the item": {[]string{golden + "item.bundle", "--trust", trust, "--of", "urn:epc:id:sgtin:9521234.054321.1001"}, 0, ""},
+		"of another item":   {[]string{golden + "item.bundle", "--trust", trust, "--of", "urn:epc:id:sgtin:9521234.054321.1002"}, 1, "not of"},
+		"in JSON":           {[]string{golden + "item.bundle.json", "--trust", trust}, 0, ""},
+		"no trust":          {[]string{golden + "item.bundle"}, 2, "--trust"},
+		"no bundle":         {[]string{"--trust", trust}, 2, "one bundle"},
+		"no such bundle":    {[]string{filepath.Join(dir, "none"), "--trust", trust}, 1, "reading the bundle"},
+		"no such trust":     {[]string{golden + "item.bundle", "--trust", filepath.Join(dir, "none")}, 1, "reading the root of trust"},
+		"another trust":     {[]string{golden + "item.bundle", "--trust", golden + "item.report.json"}, 1, "root of trust"},
+		"a cut bundle":      {[]string{file("cut", item[:len(item)-1]), "--trust", trust}, 1, "does not hold"},
+		"an endless file":   {[]string{huge, "--trust", trust}, 1, "are read"},
+		"orders in a name":  {[]string{file("esc", append(bytes.Clone(item[:6]), "\x1b]0;x\a"...)), "--trust", trust}, 1, "does not hold"},
 	} {
 		out, said, status := running(t, append([]string{"verify"}, c.args...)...)
 		if status != c.status || !strings.Contains(said, c.says) || status != 0 && out != "" {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waybill-ledger/waybill/api/audit"
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
@@ -15,6 +16,7 @@ type bundleFlags struct {
 	as        string
 	partner   bool
 	trustFile string
+	vouchFlags
 }
 
 func (p *program) bundleCommand() *cobra.Command {
@@ -45,6 +47,7 @@ is withheld is withheld whole, unless --hash-ids.`,
 	flags.Uint64Var(&f.First, "first", 0, "of a partner: leave out so many of its messages")
 	flags.Uint64Var(&f.Count, "count", 0, "of a partner: so many of its messages at most, 0 for all")
 	flags.Int64Var(&f.Height, "height", 0, "of the state: one of the last few, 0 for the last")
+	f.vouchFlags.add(cmd)
 	flags.StringVar(&f.trustFile, "trust", "", "file with the reader's root of trust, where validators changed since")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if out, ok := p.out.(*os.File); ok && isTerminal(out) && p.output != "json" {
@@ -59,6 +62,9 @@ is withheld is withheld whole, unless --hash-ids.`,
 			return err
 		}
 		b, err := c.Bundle(cmd.Context(), query)
+		if err == nil {
+			b, err = f.vouch(cmd.Context(), b, c)
+		}
 		if err == nil && p.output == "json" {
 			b, err = proof.AppendJSON(nil, b)
 			b = append(b, '\n')
@@ -102,4 +108,46 @@ func (f *bundleFlags) query(id string) (schemas.BundleQuery, error) {
 		q.Since = trust.Height
 	}
 	return q, nil
+}
+
+func (p *program) renewCommand() *cobra.Command {
+	var trustFile string
+	cmd := &cobra.Command{
+		Use: "renew FILE > FILE", Short: "Have an old bundle proven under a header of now", Args: exactly(1, "one bundle"),
+		Long: `Have an old bundle proven under a header of now, for a reader whose root of trust is
+younger than the bundle. It is of the same state and says the same.`,
+	}
+	p.nodeFlags(cmd)
+	cmd.Flags().StringVar(&trustFile, "trust", "", "file with the reader's root of trust, where validators changed")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if out, ok := p.out.(*os.File); ok && isTerminal(out) {
+			return usage("a bundle is binary: send it to a file with > FILE")
+		}
+		since := int64(0)
+		if trustFile != "" {
+			trust, err := readTrust(trustFile)
+			if err != nil {
+				return err
+			}
+			since = trust.Height
+		}
+		old, err := readBounded(args[0])
+		if err == nil {
+			old, err = audit.Binary(old)
+		}
+		if err != nil {
+			return err
+		}
+		c, err := p.client()
+		if err != nil {
+			return err
+		}
+		b, err := c.Renew(cmd.Context(), old, since)
+		if err != nil {
+			return err
+		}
+		_, err = p.out.Write(b)
+		return err
+	}
+	return cmd
 }

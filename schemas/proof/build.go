@@ -102,6 +102,7 @@ func (s *Signed) votes(hash schemas.Hash) (kept []Vote, err error) {
 		if helps && s.Commit.holds(v, s.Header.ChainID, s.Header.Height, hash, s.Validators) {
 			kept = append(kept, v)
 			power, trusted = power+by.Power, trusted+known[string(by.Public)]
+			delete(known, string(by.Public)) // each key counts once
 		}
 	}
 	if 3*power <= 2*total || wanted > 0 && 3*trusted <= 2*wanted {
@@ -178,7 +179,7 @@ func (w *builder) subjects() error {
 			}
 		}
 	}
-	found, err := find(w, w.Scope, asked)
+	found, err := w.settle(asked)
 	if err != nil {
 		return err
 	}
@@ -210,6 +211,19 @@ func (w *builder) subjects() error {
 	}
 	w.b.Subjects = slices.CompactFunc(w.b.Subjects, func(a, b SubjectPart) bool { return a.Kind == b.Kind && a.ID == b.ID })
 	return nil
+}
+
+// settle searches until a search reads nothing more: what one reads on behalf of one
+// thing may be the begin of what another was inside of, and whoever checks the
+// bundle sees all of it from the start.
+func (w *builder) settle(asked []Thing) (*search, error) {
+	for {
+		before := w.loaded()
+		found, err := find(w, w.Scope, asked)
+		if err != nil || w.loaded() == before {
+			return found, err
+		}
+	}
 }
 
 // stateKeys are the keys of a thing's leaf and of that of the other kind.

@@ -94,15 +94,18 @@ type stay struct {
 	window
 }
 
-// staysOf are the stays of a thing that its records tell of, each put into the
-// list where it begins.
-func staysOf(id string, records []placed) []stay {
+// stays are those of a thing that its records tell of, each put into the list
+// where it begins.
+func (s *search) stays(id string, records []placed) ([]stay, error) {
 	var stays []stay
 	var open []int // of stays
 	for i := range records {
 		r := &records[i]
 		kept := open[:0]
 		for _, at := range open {
+			if err := s.visit(r); err != nil {
+				return nil, err
+			}
 			if r.leaves(id, stays[at].parent) {
 				stays[at].to = r.at
 			} else {
@@ -117,7 +120,7 @@ func staysOf(id string, records []placed) []stay {
 		open = append(open, len(stays))
 		stays = append(stays, stay{parent, window{r.at, lastPlace}})
 	}
-	return stays
+	return stays, nil
 }
 
 // Thing names a subject of a bundle: by its canonical identifier, a partner by its
@@ -153,13 +156,16 @@ type histories interface {
 	shown(t Thing) []placed
 	// cover makes sure that the records from one place to another are known, or up
 	// to the first at which the thing stops, and answers where that ends.
-	cover(t Thing, w window, stops func(*placed) bool) (schemas.Locator, error)
+	cover(t Thing, w window, stops func(*placed) (bool, error)) (schemas.Locator, error)
 	// begin makes sure that a thing's records tell what it is in at a place: they
 	// are known from the first on, or from one at which it certainly enters something.
 	begin(t Thing, at schemas.Locator) error
 }
 
-const maxVisits = 20_000_000 // records that a search looks at
+const (
+	maxVisits = 20_000_000 // records that a search looks at, or many times as many EPCs in them
+	epcsVisit = 16
+)
 
 // search finds all that belongs to what was asked for.
 type search struct {
@@ -181,6 +187,18 @@ func (s *search) deepest() (depth uint64) {
 	return depth
 }
 
+// visit counts a record that is looked at: what partners record may be entangled
+// without end, and whoever checks a bundle has other things to do.
+func (s *search) visit(r *placed) error {
+	if s.visits++; r.s != nil {
+		s.visits += (len(r.s.EPCs) + len(r.s.OutputEPCs)) / epcsVisit
+	}
+	if s.visits > maxVisits {
+		return fmt.Errorf("containers and ancestors take more than %d looks at records: ask for fewer", maxVisits)
+	}
+	return nil
+}
+
 // find answers what belongs to the things asked for.
 func find(h histories, scope Scope, asked []Thing) (*search, error) {
 	s := &search{histories: h, scope: scope, needs: map[Thing]*need{}}
@@ -195,9 +213,6 @@ func find(h histories, scope Scope, asked []Thing) (*search, error) {
 		s.queue = s.queue[1:]
 		n := s.needs[t]
 		n.waits = false
-		if s.visits += len(s.shown(t)); s.visits > maxVisits {
-			return nil, fmt.Errorf("containers and ancestors of more than %d records: ask for fewer", maxVisits)
-		}
 		if scope.Containers && t.Kind == AnItem && n.over != nil {
 			if err := s.containers(t, *n.over); err != nil {
 				return nil, err
@@ -244,20 +259,20 @@ func (s *search) containers(t Thing, over window) error {
 	if err := s.begin(t, over.from); err != nil {
 		return err
 	}
-	for _, in := range staysOf(t.ID, s.shown(t)) {
+	stays, err := s.stays(t.ID, s.shown(t))
+	if err != nil {
+		return err
+	}
+	for _, in := range stays {
 		if in.to.Compare(over.from) < 0 || in.from.Compare(over.to) > 0 {
 			continue
 		}
 		parent := Thing{AnItem, in.parent}
-		end, err := s.cover(parent, window{in.from, earlier(in.to, over.to)}, func(r *placed) bool {
-			s.visits++
-			return r.at.Compare(in.from) > 0 && r.empties(parent.ID)
+		end, err := s.cover(parent, window{in.from, earlier(in.to, over.to)}, func(r *placed) (bool, error) {
+			return r.at.Compare(in.from) > 0 && r.empties(parent.ID), s.visit(r)
 		})
 		if err != nil {
 			return err
-		}
-		if s.visits > maxVisits {
-			return fmt.Errorf("containers of more than %d records: ask for fewer", maxVisits)
 		}
 		if end.Compare(over.from) < 0 {
 			s.want(parent, nil, false, false, 0) // it had been emptied before, as its trail tells
@@ -273,6 +288,9 @@ func (s *search) ancestors(t Thing, n *need) error {
 	records := s.shown(t)
 	for i := range records {
 		r := &records[i]
+		if err := s.visit(r); err != nil {
+			return err
+		}
 		if !r.applied() || r.s.Type != schemas.TransformationEvent || r.at.Compare(n.over.to) > 0 || !names(r.s.OutputEPCs, r.s.OutputQuantities, t) {
 			continue
 		}
@@ -288,14 +306,11 @@ func (s *search) ancestors(t Thing, n *need) error {
 			return nil
 		}
 		for _, input := range inputs {
-			if s.visits++; s.visits > maxVisits {
-				return fmt.Errorf("ancestors of more than %d records: ask for fewer", maxVisits)
-			}
 			if input == t {
 				continue
 			}
 			w := window{firstPlace, r.at}
-			if _, err := s.cover(input, w, func(*placed) bool { s.visits++; return false }); err != nil {
+			if _, err := s.cover(input, w, func(r *placed) (bool, error) { return false, s.visit(r) }); err != nil {
 				return err
 			}
 			s.want(input, &w, true, true, n.depth+1)

@@ -7,8 +7,7 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// Numbers of a bundle's fields. 16 is reserved for cosignatures of witnesses; all
-// that is unknown is refused.
+// Numbers of a bundle's fields. All that is unknown is refused.
 const (
 	fieldVersion     = 1
 	fieldScope       = 2
@@ -23,6 +22,7 @@ const (
 	fieldBalance     = 13
 	fieldStep        = 14
 	fieldAnchor      = 15
+	fieldWitnessed   = 16
 	fieldAccumulator = 17
 	fieldBlock       = 18
 )
@@ -55,6 +55,9 @@ func (b *Bundle) Encode() []byte {
 	}
 	if b.Anchor != nil {
 		dst = schemas.AppendField(dst, fieldAnchor, b.Anchor.encode())
+	}
+	for i := range b.Witnessed {
+		dst = schemas.AppendField(dst, fieldWitnessed, b.Witnessed[i].encode())
 	}
 	dst = appendLeaf(dst, fieldAccumulator, b.Accumulator)
 	for i := range b.Blocks {
@@ -176,10 +179,29 @@ func (t *TransactionPart) encode() []byte {
 	b = schemas.AppendUint(b, 2, uint64(t.Position))
 	b = schemas.AppendField(b, 3, t.Header)
 	b = schemas.AppendField(b, 4, t.Signature)
+	size := len(b)
+	for i := range t.Messages {
+		size += t.Messages[i].size() + 8
+	}
+	b = append(make([]byte, 0, size), b...)
 	for i := range t.Messages {
 		b = schemas.AppendField(b, 5, t.Messages[i].encode())
 	}
 	return b
+}
+
+// size is room for a message's encoding, about.
+func (m *MessagePart) size() int {
+	n := 160 + len(m.DuplicateKey) + 32*(len(m.Inclusion)+len(m.Salts)) + 40*len(m.Withheld) + len(m.Skeleton)
+	for i := range m.Members {
+		n += len(m.Members[i].Name) + len(m.Members[i].Value) + 8
+	}
+	return n
+}
+
+func uvarintLen(v uint64) int {
+	var b [binary.MaxVarintLen64]byte
+	return binary.PutUvarint(b[:], v)
 }
 
 // encode is the message: 1 index, 2 trail (repeated), 3 kind, 4 duplicate key, 5
@@ -187,7 +209,7 @@ func (t *TransactionPart) encode() []byte {
 // (repeated), 10 skeleton, 12 salts, 13 body root, 14 digest. 11 is reserved for
 // the signature of an author.
 func (m *MessagePart) encode() []byte {
-	b := schemas.AppendUint(nil, 1, uint64(m.Index))
+	b := schemas.AppendUint(make([]byte, 0, m.size()), 1, uint64(m.Index))
 	for _, t := range m.Trails {
 		b = schemas.AppendField(b, 2, append(binary.AppendUvarint(nil, uint64(t.Subject)), byte(t.Kind)))
 	}
@@ -197,9 +219,10 @@ func (m *MessagePart) encode() []byte {
 	b = appendHashes(b, 6, m.Inclusion)
 	b = appendHash(b, 7, m.Secret)
 	for _, member := range m.Members {
-		value := binary.AppendUvarint(nil, uint64(len(member.Name)))
-		value = append(append(value, member.Name...), member.Value...)
-		b = schemas.AppendField(b, 8, value)
+		name := uint64(len(member.Name))
+		b = binary.AppendUvarint(b, 8)
+		b = binary.AppendUvarint(b, uint64(uvarintLen(name))+name+uint64(len(member.Value)))
+		b = append(append(binary.AppendUvarint(b, name), member.Name...), member.Value...)
 	}
 	for i := range m.Withheld {
 		w := &m.Withheld[i]

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -16,6 +17,14 @@ type reading struct {
 	records []Record
 	placed  []placed // as records
 	needed  int      // of them, that the bundle must have
+}
+
+// loaded tells how much has been read: it only grows.
+func (w *builder) loaded() (n int) {
+	for _, r := range w.read {
+		n += 1 + len(r.records)
+	}
+	return n
 }
 
 const readPage = 64 // records read at once
@@ -156,7 +165,7 @@ func (w *builder) shown(t Thing) []placed {
 	return nil
 }
 
-func (w *builder) cover(t Thing, win window, stops func(*placed) bool) (schemas.Locator, error) {
+func (w *builder) cover(t Thing, win window, stops func(*placed) (bool, error)) (schemas.Locator, error) {
 	fresh := w.read[t] == nil
 	r, err := w.open(t, 0)
 	if err != nil {
@@ -177,7 +186,7 @@ func (w *builder) cover(t Thing, win window, stops func(*placed) bool) (schemas.
 			return win.to, err
 		}
 	}
-	for i := 0; ; i++ {
+	for i := firstFrom(r.placed, win.from); ; i++ {
 		if i == len(r.placed) {
 			if r.behind() >= r.head.Count {
 				r.needed = len(r.placed)
@@ -192,10 +201,16 @@ func (w *builder) cover(t Thing, win window, stops func(*placed) bool) (schemas.
 			continue
 		}
 		end := win.to
-		if p.at.Compare(win.to) <= 0 && stops(p) {
-			end = p.at
-		} else if p.at.Compare(win.to) < 0 {
-			continue
+		if p.at.Compare(win.to) <= 0 {
+			stop, err := stops(p)
+			if err != nil {
+				return win.to, err
+			}
+			if stop {
+				end = p.at
+			} else if p.at != win.to {
+				continue
+			}
 		}
 		r.needed = max(r.needed, i+1)
 		return end, nil
@@ -223,6 +238,9 @@ func (w *builder) begin(t Thing, at schemas.Locator) error {
 
 // readings are what was read of a thing, by kind of trail.
 func (w *builder) readings(t Thing) (out []*reading) {
+	if w.needs[t] == nil && !slices.Contains(w.Asked, t) {
+		return nil // it was looked at, and turned out not to matter
+	}
 	if r := w.read[t]; r != nil && len(r.records) > 0 {
 		out = append(out, r)
 	}

@@ -5,7 +5,10 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -95,10 +98,14 @@ type signedHeader struct {
 	signer *key
 }
 
-// checkTransactions checks every record: who signed it, and what was signed.
+// checkTransactions checks every record: who signed it, and what was signed. What
+// is only computed (signatures, events, digests) is computed on all processors
+// first; what it says is then looked at in order, so that the answer is always the
+// same.
 func (v *verification) checkTransactions() error {
 	var last schemas.Locator
 	v.report.Events = []Event{}
+	computed := v.computeAll()
 	for i := range v.b.Transactions {
 		t := &v.b.Transactions[i]
 		at := schemas.Locator{Height: t.Height, Position: t.Position}
@@ -111,17 +118,19 @@ func (v *verification) checkTransactions() error {
 			return fmt.Errorf("%s: later than the state, which is that of height %d", where, v.report.Height)
 		}
 		v.heights[t.Height] = true
-		header, err := v.checkSignature(t)
-		if err != nil {
-			return fmt.Errorf("%s: %w", where, err)
+		c := &computed[i]
+		if c.err != nil {
+			return fmt.Errorf("%s: %w", where, c.err)
 		}
+		header := c.header
+		v.partners[header.Partner].used, header.signer.used = true, true
 		for j := range t.Messages {
 			m := &t.Messages[j]
 			if j > 0 && m.Index <= t.Messages[j-1].Index {
 				return fmt.Errorf("%s: message %d stands behind message %d", where, m.Index, t.Messages[j-1].Index)
 			}
 			at.Index = m.Index
-			if err := v.checkMessage(m, at, header); err != nil {
+			if err := v.checkMessage(m, at, header, &c.events[j]); err != nil {
 				return fmt.Errorf("%s, message %d: %w", where, m.Index, err)
 			}
 		}
@@ -151,7 +160,6 @@ func (v *verification) checkSignature(t *TransactionPart) (*signedHeader, error)
 	if !ok {
 		return nil, fmt.Errorf("the leaf of key %q of %q is missing", h.KeyId, h.Partner)
 	}
-	p.used, k.used = true, true
 	if !k.ValidAt(uint64(t.Height)) || k.Roles&schemas.RoleCapture == 0 {
 		return nil, fmt.Errorf("key %q of %q was not valid for events at this height", k.ID, h.Partner)
 	}
@@ -162,18 +170,53 @@ func (v *verification) checkSignature(t *TransactionPart) (*signedHeader, error)
 	return &signedHeader{h, id, Head{Root: schemas.Hash(h.Root), Count: uint64(h.Count)}, k}, nil
 }
 
+// computed is what follows from a transaction alone.
+type computed struct {
+	header *signedHeader
+	events []readEvent // of its messages
+	err    error       // why the header does not hold
+}
+
+func (v *verification) computeAll() []computed {
+	out := make([]computed, len(v.b.Transactions))
+	workers := min(runtime.GOMAXPROCS(0), len(out))
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(out); i = int(next.Add(1)) - 1 {
+				out[i] = v.compute(&v.b.Transactions[i])
+			}
+		})
+	}
+	all.Wait()
+	return out
+}
+
+func (v *verification) compute(t *TransactionPart) (c computed) {
+	if c.header, c.err = v.checkSignature(t); c.err != nil {
+		return c
+	}
+	c.events = make([]readEvent, len(t.Messages))
+	for i := range t.Messages {
+		m := &t.Messages[i]
+		e, err := m.read(c.header.Header)
+		if err == nil {
+			c.events[i] = *e
+			if err = VerifyInclusion(c.header.head, uint64(m.Index), e.digest, m.Inclusion); err != nil {
+				err = fmt.Errorf("its digest is not in the signed header: %w", err)
+			}
+		}
+		c.events[i].err = err
+	}
+	return c
+}
+
 // checkMessage derives everything from the event, and compares it with what was
 // signed; the trails compare it with what was recorded.
-func (v *verification) checkMessage(m *MessagePart, at schemas.Locator, h *signedHeader) error {
-	if m.Kind != schemas.KindEvent {
-		return fmt.Errorf("of kind %d, this program knows events", m.Kind)
-	}
-	e, err := m.read(h.Header)
-	if err != nil {
-		return err
-	}
-	if err := VerifyInclusion(h.head, uint64(m.Index), e.digest, m.Inclusion); err != nil {
-		return fmt.Errorf("its digest is not in the signed header: %w", err)
+func (v *verification) checkMessage(m *MessagePart, at schemas.Locator, h *signedHeader, e *readEvent) error {
+	if e.err != nil {
+		return e.err
 	}
 	var told []EventTrail
 	for i, ref := range m.Trails {
@@ -216,10 +259,14 @@ type readEvent struct {
 	digest   schemas.Hash
 	withheld int // members
 	shape    shape
+	err      error // why it does not hold
 }
 
 func (m *MessagePart) read(h *schemas.Header) (*readEvent, error) {
 	e := &readEvent{shape: m.shape(), withheld: len(m.Withheld)}
+	if m.Kind != schemas.KindEvent {
+		return nil, fmt.Errorf("of kind %d, this program knows events", m.Kind)
+	}
 	var root schemas.Hash
 	var err error
 	switch e.shape {
@@ -248,7 +295,7 @@ func (m *MessagePart) read(h *schemas.Header) (*readEvent, error) {
 		return nil, errors.New("its event is there in none of its forms")
 	}
 	e.skeleton = &e.event.Skeleton
-	e.digest = schemas.Digest(h.ChainId, h.Partner, m.Kind, e.skeleton.Append(nil), root, m.DuplicateKey)
+	e.digest = schemas.Digest(h.ChainId, h.Partner, m.Kind, e.skeleton.Append(make([]byte, 0, 512)), root, m.DuplicateKey)
 	return e, nil
 }
 
@@ -303,7 +350,11 @@ func eventOf(members []schemas.Member) (*schemas.Event, error) {
 // bodyOf writes members as one JSON object. A name that is no text stays none:
 // the decoder refuses it.
 func bodyOf(members []schemas.Member) []byte {
-	body := []byte{'{'}
+	size := 2
+	for _, m := range members {
+		size += len(m.Name) + len(m.Value) + 4
+	}
+	body := append(make([]byte, 0, size), '{')
 	for i, m := range members {
 		if i > 0 {
 			body = append(body, ',')

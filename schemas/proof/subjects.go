@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -331,7 +332,7 @@ func (v *verification) shown(t Thing) []placed {
 	return main.records
 }
 
-func (v *verification) cover(t Thing, w window, stops func(*placed) bool) (schemas.Locator, error) {
+func (v *verification) cover(t Thing, w window, stops func(*placed) (bool, error)) (schemas.Locator, error) {
 	s := v.places[t]
 	if s == nil {
 		return w.to, fmt.Errorf("%s %s: its records are missing", t.Kind, t.ID)
@@ -346,15 +347,15 @@ func (v *verification) cover(t Thing, w window, stops func(*placed) bool) (schem
 	if main.part.First > 0 && main.records[0].at.Compare(w.from) > 0 {
 		return w.to, fmt.Errorf("%s %s: its records before %v are missing", t.Kind, t.ID, main.records[0].at)
 	}
-	for i := range main.records {
+	for i := firstFrom(main.records, w.from); i < len(main.records); i++ {
 		r := &main.records[i]
-		switch {
-		case r.at.Compare(w.from) < 0:
-		case r.at.Compare(w.to) > 0:
+		if r.at.Compare(w.to) > 0 {
 			return w.to, nil
-		case stops(r):
-			return r.at, nil
-		case r.at == w.to:
+		}
+		if stop, err := stops(r); stop || err != nil {
+			return r.at, err
+		}
+		if r.at == w.to {
 			return w.to, nil
 		}
 	}
@@ -362,6 +363,12 @@ func (v *verification) cover(t Thing, w window, stops func(*placed) bool) (schem
 		return w.to, fmt.Errorf("%s %s: its records behind %v are missing", t.Kind, t.ID, main.records[len(main.records)-1].at)
 	}
 	return w.to, nil
+}
+
+// firstFrom finds the first record that is not before a place.
+func firstFrom(records []placed, at schemas.Locator) int {
+	i, _ := slices.BinarySearchFunc(records, at, func(r placed, at schemas.Locator) int { return r.at.Compare(at) })
+	return i
 }
 
 func (v *verification) begin(t Thing, at schemas.Locator) error {

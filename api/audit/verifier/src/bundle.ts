@@ -4,6 +4,7 @@
 import { type Bytes, Cursor, MAX_COUNT, MAX_UINT32, empty, fixed, hashesIn, isZero, number, refuse, signed64, text, uint } from "./bytes.js";
 import { type Node, fromJSON, readBinary } from "./form.js";
 import type { Result } from "./ledger.js";
+import { witnessName } from "./witness.js";
 
 export interface Leaf {
   readonly value: Bytes; // empty where there is none
@@ -88,6 +89,8 @@ export interface Step {
 export interface Bundle {
   readonly containers: boolean;
   readonly ancestors: number;
+  readonly names: boolean;
+  readonly times: boolean;
   readonly chainID: string;
   readonly header: Header;
   readonly commit: Commit;
@@ -99,6 +102,7 @@ export interface Bundle {
   readonly balances: readonly Leaf[];
   readonly steps: readonly Step[];
   readonly anchor: { readonly header: Header; readonly validators: Bytes; readonly index: bigint; readonly inclusion: readonly Bytes[] } | undefined;
+  readonly witnessed: readonly WitnessedPart[];
   readonly accumulator: Leaf | undefined;
   readonly blocks: readonly BlockPart[];
 }
@@ -112,6 +116,17 @@ export interface BlockPart {
   readonly nextPath: readonly Bytes[];
   readonly index: bigint;
   readonly inclusion: readonly Bytes[];
+}
+
+/** WitnessedPart is a checkpoint with the header of the bundle's state in it. */
+export interface WitnessedPart {
+  readonly size: bigint;
+  readonly index: bigint;
+  readonly inclusion: readonly Bytes[];
+  readonly header: Header | undefined;
+  readonly validators: Bytes | undefined;
+  readonly cosignatures: readonly { readonly name: string; readonly time: bigint; readonly signature: Bytes }[];
+  readonly token: Bytes;
 }
 
 /** decode reads a bundle in either form. */
@@ -145,7 +160,9 @@ function bundleOf(n: Node): Bundle {
   const scope = n.nest(2);
   return {
     containers: (scope?.uint(1, 1n) ?? 0n) === 1n,
-    ancestors: Number(scope?.uint(2, 16n) ?? 0n),
+    ancestors: Number(scope?.uint(2, 17n) ?? 0n),
+    names: (scope?.uint(3, 1n) ?? 0n) === 1n,
+    times: (scope?.uint(4, 1n) ?? 0n) === 1n,
     chainID: n.text(3),
     header: headerOf(need(n.nest(4), "the header")),
     commit: commitOf(need(n.nest(5), "the commit")),
@@ -165,6 +182,7 @@ function bundleOf(n: Node): Bundle {
       validators: s.all(3).map(validatorOf),
     })),
     anchor: n.has(15) ? anchorOf(n.nest(15)!) : undefined,
+    witnessed: n.nests(16).map(witnessedOf),
     accumulator: n.has(17) ? leafOf(n.nest(17)!) : undefined,
     blocks: n.nests(18).map(blockOf),
   };
@@ -288,6 +306,20 @@ function formOf(n: Node): Message["form"] {
 
 function anchorOf(n: Node): NonNullable<Bundle["anchor"]> {
   return { header: headerOf(need(n.nest(1), "the anchor's header")), validators: hash(n, 2), index: n.uint(3, MAX_COUNT), inclusion: hashes(n, 4, 64) };
+}
+
+function witnessedOf(n: Node): WitnessedPart {
+  const cosignatures = n.nests(6).map((c) => ({ name: witnessName(c.text(1)), time: c.uint(2, MAX_COUNT), signature: fixed(c.bytes(3), 64) }));
+  if (!n.has(1) || cosignatures.length > 32 || (cosignatures.length === 0 && !n.has(7)) || n.bytes(7).length > 64 << 10) refuse("a checkpoint without size, that nobody signed, or with too many signatures");
+  return {
+    size: n.uint(1, MAX_COUNT),
+    index: n.uint(2, MAX_COUNT),
+    inclusion: hashes(n, 3, 64),
+    header: n.has(4) ? headerOf(n.nest(4)!) : undefined,
+    validators: n.has(5) ? hash(n, 5) : undefined,
+    cosignatures,
+    token: n.bytes(7),
+  };
 }
 
 function blockOf(n: Node): BlockPart {

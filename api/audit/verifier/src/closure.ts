@@ -25,6 +25,8 @@ const LAST: Locator = { height: (1n << 63n) - 1n, position: 2 ** 32 - 1, index: 
 const earlier = (a: Locator, b: Locator): Locator => (compareLocators(a, b) <= 0 ? a : b);
 const later = (a: Locator, b: Locator): Locator => (compareLocators(a, b) >= 0 ? a : b);
 
+const MAX_LOOKS = 20_000_000;
+
 const [NOT_CONTAINED, CONFLICT, CYCLE, TOO_DEEP] = [414, 411, 412, 413];
 
 const applied = (r: Placed): Skeleton | undefined => (r.result.effect === APPLIED ? r.skeleton : undefined);
@@ -74,11 +76,12 @@ interface Stay {
   to: Locator;
 }
 
-function staysOf(id: string, records: readonly Placed[]): Stay[] {
+function staysOf(id: string, records: readonly Placed[], look: (r: Placed) => void): Stay[] {
   const stays: Stay[] = [];
   let open: Stay[] = [];
   for (const r of records) {
     open = open.filter((s) => {
+      look(r);
       const out = takesOut(r, id, s.parent);
       if (out) s.to = r.at;
       return !out;
@@ -115,9 +118,16 @@ export interface Need {
 }
 
 /** search finds all that belongs to what was asked for, and refuses where it is not there. */
-export function search(asked: readonly Thing[], containers: boolean, ancestors: number, trailOf: (t: Thing) => MainTrail | undefined): Map<string, Need> {
+export function search(asked: readonly Thing[], containers: boolean, ancestors: number, trailOf: (t: Thing) => MainTrail | undefined): { needs: Map<string, Need>; cut: boolean } {
   const needs = new Map<string, Need>();
   const queue: Thing[] = [];
+  let cut = false; // something was made from what is not followed
+  let looks = 0;
+  /** look counts the records looked at: what partners record may be entangled without end. */
+  const look = (r: Placed): void => {
+    looks += 1 + ((r.skeleton?.epcs.length ?? 0) + (r.skeleton?.outputEPCs.length ?? 0)) / 16;
+    if (looks > MAX_LOOKS) refuse(`containers and ancestors take more than ${MAX_LOOKS} looks at records`);
+  };
   const want = (t: Thing, over: Interval | undefined, fromStart: boolean, follows: boolean, depth: number): void => {
     let n = needs.get(thingKey(t));
     if (!n) needs.set(thingKey(t), (n = { fromStart: false, depth, follows: false, waits: false }));
@@ -154,6 +164,7 @@ export function search(asked: readonly Thing[], containers: boolean, ancestors: 
     for (const r of trail.records) {
       if (compareLocators(r.at, w.from) < 0) continue;
       if (compareLocators(r.at, w.to) > 0) return w.to;
+      look(r);
       if (stops(r)) return r.at;
       if (compareLocators(r.at, w.to) === 0) return w.to;
     }
@@ -167,7 +178,7 @@ export function search(asked: readonly Thing[], containers: boolean, ancestors: 
     if (first && trail.first > 0n && (enters(first, t.id) === undefined || !certain(first) || compareLocators(first.at, over.from) > 0)) {
       refuse(`${t.id}: what it was in at the first of its records is not told`);
     }
-    for (const stay of staysOf(t.id, trail.records)) {
+    for (const stay of staysOf(t.id, trail.records, look)) {
       if (compareLocators(stay.to, over.from) < 0 || compareLocators(stay.from, over.to) > 0) continue;
       const parent: Thing = { kind: ITEM, id: stay.parent };
       const end = cover(parent, { from: stay.from, to: earlier(stay.to, over.to) }, (r) => compareLocators(r.at, stay.from) > 0 && empties(r, parent.id));
@@ -177,10 +188,15 @@ export function search(asked: readonly Thing[], containers: boolean, ancestors: 
 
   const followAncestors = (t: Thing, n: Need): void => {
     for (const r of trailOf(t)?.records ?? []) {
+      look(r);
       const s = applied(r);
       if (!s || s.type !== TRANSFORMATION || compareLocators(r.at, n.over!.to) > 0) continue;
       if (t.kind === ITEM ? !s.outputEPCs.includes(t.id) : !s.outputQuantities.some((q) => q.epcClass === t.id)) continue;
       const inputs: Thing[] = [...s.epcs.map((id): Thing => ({ kind: ITEM, id })), ...s.quantities.map((q): Thing => ({ kind: CLASS, id: q.epcClass }))];
+      if (n.depth >= ancestors) {
+        cut ||= inputs.length > 0;
+        return;
+      }
       for (const input of inputs) {
         if (thingKey(input) === thingKey(t)) continue;
         const w = { from: FIRST, to: r.at };
@@ -194,7 +210,7 @@ export function search(asked: readonly Thing[], containers: boolean, ancestors: 
     const n = needs.get(thingKey(t))!;
     n.waits = false;
     if (containers && t.kind === ITEM && n.over) followContainers(t, n.over);
-    if (n.follows && n.depth < ancestors) followAncestors(t, n);
+    if (n.follows && ancestors > 0) followAncestors(t, n);
   }
-  return needs;
+  return { needs, cut };
 }

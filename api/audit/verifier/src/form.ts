@@ -39,14 +39,19 @@ const anchor = form([1, "header", "nest", false, header], [2, "validators_hash",
 const block = form(
   [1, "height", "number"], [2, "time", "time"], [3, "time_path", "hashes"], [4, "parts", "number"], [5, "parts_hash", "bytes"], [6, "next_path", "hashes"], [7, "index", "number"], [8, "inclusion", "hashes"],
 );
-const scope = form([1, "containers", "number"], [2, "ancestors", "number"]);
+const scope = form([1, "containers", "number"], [2, "ancestors", "number"], [3, "names", "number"], [4, "times", "number"]);
+const cosignature = form([1, "name", "text"], [2, "time", "number"], [3, "signature", "bytes"]);
+const witnessed = form(
+  [1, "size", "number"], [2, "index", "number"], [3, "inclusion", "hashes"], [4, "header", "nest", false, header], [5, "validators_hash", "bytes"],
+  [6, "cosignatures", "nest", true, cosignature], [7, "timestamp", "bytes"],
+);
 
 /** BUNDLE is the form of the whole. */
 export const BUNDLE: Form = form(
   [1, "version", "number"], [2, "scope", "nest", false, scope], [3, "chain_id", "text"], [4, "header", "nest", false, header], [5, "commit", "nest", false, commit],
   [6, "validators", "validator", true], [7, "subjects", "nest", true, subject], [9, "releases", "nest", true, release], [11, "partners", "nest", true, partner],
   [12, "transactions", "nest", true, transaction], [13, "balances", "nest", true, leaf], [14, "steps", "nest", true, step], [15, "anchor", "nest", false, anchor],
-  [17, "accumulator", "nest", false, leaf], [18, "blocks", "nest", true, block],
+  [16, "witnessed", "nest", true, witnessed], [17, "accumulator", "nest", false, leaf], [18, "blocks", "nest", true, block],
 );
 
 const MAX_FIELDS = 1_000_000;

@@ -63,21 +63,19 @@ export interface Head {
   readonly count: bigint;
 }
 
-/** included checks an RFC 6962 inclusion proof: hashes from the leaf upwards. */
-export async function included(head: Head, index: bigint, entry: Uint8Array, path: readonly Bytes[]): Promise<boolean> {
-  if (index < 0n || index >= head.count) return false;
+/** inclusionRoot is the root to which an RFC 6962 inclusion proof leads: hashes from the leaf upwards. */
+export async function inclusionRoot(count: bigint, index: bigint, entry: Uint8Array, path: readonly Bytes[]): Promise<Bytes | undefined> {
+  if (index < 0n || index >= count) return undefined;
   let fn = index;
-  let sn = head.count - 1n;
+  let sn = count - 1n;
   let r = await leafHash(entry);
   for (const p of path) {
-    if (sn === 0n) return false;
+    if (sn === 0n) return undefined;
     if ((fn & 1n) === 1n || fn === sn) {
       r = await nodeHash(p, r);
-      if ((fn & 1n) === 0n) {
-        while (fn !== 0n && (fn & 1n) === 0n) {
-          fn >>= 1n;
-          sn >>= 1n;
-        }
+      while ((fn & 1n) === 0n && fn !== 0n) {
+        fn >>= 1n;
+        sn >>= 1n;
       }
     } else {
       r = await nodeHash(r, p);
@@ -85,7 +83,13 @@ export async function included(head: Head, index: bigint, entry: Uint8Array, pat
     fn >>= 1n;
     sn >>= 1n;
   }
-  return sn === 0n && equal(r, head.root);
+  return sn === 0n ? r : undefined;
+}
+
+/** included checks an RFC 6962 inclusion proof. */
+export async function included(head: Head, index: bigint, entry: Uint8Array, path: readonly Bytes[]): Promise<boolean> {
+  const root = await inclusionRoot(head.count, index, entry, path);
+  return root !== undefined && equal(root, head.root);
 }
 
 /**

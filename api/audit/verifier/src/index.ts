@@ -4,3 +4,4 @@ export { Refused } from "./bytes.js";
 export { fromJSON, toJSON } from "./form.js";
 export { type Trust, decodeTrust } from "./trust.js";
 export { verify } from "./verify.js";
+export { type Demand, type WitnessKey, parseWitnessKey } from "./witness.js";

@@ -2,14 +2,14 @@
 // and what it then says.
 
 import {
-  type Bundle, type Leaf, type Message, type Subject, type SubjectKind, type Transaction, CLASS, ITEM, PARTNER, UNKNOWN, decode,
+  type Bundle, type Leaf, type Message, type Subject, type SubjectKind, type Transaction, type WitnessedPart, CLASS, ITEM, PARTNER, UNKNOWN, decode,
 } from "./bundle.js";
 import { type Bytes, Refused, be32, compareText, equal, hex, refuse, text, utf8 } from "./bytes.js";
 import { type MainTrail, type Placed, type Thing, opens, search, thingKey } from "./closure.js";
 import { codeName } from "./codes.js";
 import { ACTIONS, ADD, AGGREGATION, type Skeleton, TYPES, contentHash, decodeSkeleton, derivedEventID, encodeSkeleton, eventOf } from "./event.js";
 import { timeText } from "./form.js";
-import { type Head, absent, ed25519, included, macs, member, merkleRoot, rangeRoot, sum } from "./hash.js";
+import { type Head, absent, ed25519, included, inclusionRoot, macs, member, merkleRoot, rangeRoot, sum } from "./hash.js";
 import { anchorEntry, checkCommit, checkSkip, headerHash, nextHash, setHash } from "./headers.js";
 import { type Scheme, canonical } from "./identifier.js";
 import {
@@ -18,7 +18,9 @@ import {
   partnerKey, registerKey, releaseKey, transactionID,
 } from "./ledger.js";
 import type { Trust } from "./trust.js";
+import { type Demand, cosigned } from "./witness.js";
 
+const EXTERNAL = "external:";
 const KINDS = ["", "item", "class", "unknown", "partner"];
 const TRAILS: Readonly<Record<string, string>> = { c: "custody trail", o: "observation trail", l: "class trail", p: "partner trail" };
 const TRAILS_OF: Readonly<Record<SubjectKind, readonly string[]>> = { 1: ["c", "o"], 2: ["l"], 3: [], 4: ["p"] };
@@ -60,8 +62,8 @@ interface EventState {
 }
 
 /** verify checks a bundle against a root of trust, and answers its statement as plain data. */
-export async function verify(bundle: Uint8Array, trust: Trust): Promise<Record<string, unknown>> {
-  return new Verification(decode(bundle as Bytes), trust).run();
+export async function verify(bundle: Uint8Array, trust: Trust, demand: Demand = { witnesses: [], needed: 0 }): Promise<Record<string, unknown>> {
+  return new Verification(decode(bundle as Bytes), trust).run(demand);
 }
 
 class Verification {
@@ -76,11 +78,14 @@ class Verification {
   private next!: Bytes;
   private known: Bundle["validators"] | undefined;
   private bare = false;
+  private complete = false;
   private signed = { signed: 0n, total: 0n };
+  private readonly seen: { part: WitnessedPart; root: Bytes; height: bigint }[] = [];
+  private readonly witnessed: object[] = [];
 
   constructor(private readonly b: Bundle, private readonly trust: Trust) {}
 
-  async run(): Promise<Record<string, unknown>> {
+  async run(demand: Demand): Promise<Record<string, unknown>> {
     await this.checkHeaders();
     await this.checkAccumulator();
     await this.checkSubjects();
@@ -91,7 +96,9 @@ class Verification {
     this.checkNeeds();
     await this.checkBalances();
     await this.checkBlocks();
+    await this.checkWitnessed();
     await this.findVoided();
+    await this.hear(demand);
     return this.report();
   }
 
@@ -305,6 +312,7 @@ class Verification {
       if (compareText(p.id, last) <= 0) refuse(`partner ${p.id}: ids ascend`);
       last = p.id;
       let leaf: ReturnType<typeof decodePartner> | undefined;
+      if ((p.leaf !== undefined) !== this.b.names) refuse(`partner ${p.id}: its leaf is missing, or the scope has no names`);
       if (p.leaf) {
         await this.leaf(partnerKey(p.id), p.leaf, `partner ${p.id}`);
         leaf = decodePartner(p.id, p.leaf.value);
@@ -317,8 +325,12 @@ class Verification {
         await this.leaf(keyKey(p.id, k.id), k.leaf, `key ${k.id} of ${p.id}`);
         keys.set(k.id, { key: decodeKey(k.id, k.leaf.value), used: false });
       }
-      const holds = leaf !== undefined && this.subjects.some((s) => s.custodian === p.id);
-      this.partners.set(p.id, { keys, leaf, used: holds });
+      this.partners.set(p.id, { keys, leaf, used: false });
+    }
+    for (const { custodian } of this.subjects) {
+      if (!this.b.names || custodian === "" || custodian.startsWith(EXTERNAL)) continue;
+      const p = this.partners.get(custodian) ?? refuse(`custodian ${custodian}: the partner's leaf is missing`);
+      p.used = true;
     }
   }
 
@@ -403,7 +415,12 @@ class Verification {
 
   private checkNeeds(): void {
     const asked = this.subjects.filter((s) => s.asked).map((s) => s.part);
-    const needs = search(asked, this.b.containers, this.b.ancestors, (t) => this.mainTrail(t));
+    const { needs, cut } = search(asked, this.b.containers, this.b.ancestors, (t) => this.mainTrail(t));
+    if (this.b.ancestors > 0 && !cut) {
+      const deepest = Math.max(0, ...[...needs.values()].filter((n) => n.follows).map((n) => n.depth));
+      if (this.b.ancestors !== deepest + 1) refuse("scope: another number of transformations upstream than lead to the farthest ancestor, and nothing is left out");
+      this.complete = true;
+    }
     for (const s of this.subjects) {
       if (s.asked) continue;
       const n = needs.get(thingKey(s.part));
@@ -468,7 +485,54 @@ class Verification {
       }
       this.times.set(p.height, p.time);
     }
+    if (this.b.times ? this.times.size < heights.size : this.times.size > 0) refuse("times: of all blocks with records or of none, as the scope says");
     if ((this.b.accumulator !== undefined) !== needed) refuse("header accumulator: its leaf is missing, or nothing needs it");
+  }
+
+  /** checkWitnessed works out which checkpoints the bundle's state is in. */
+  private async checkWitnessed(): Promise<void> {
+    const { b, state } = this;
+    if (b.witnessed.length > 16) refuse("checkpoints: too many");
+    let last = 0n;
+    for (const p of b.witnessed) {
+      const where = `checkpoint of size ${p.size}`;
+      if (p.size <= last || p.index >= p.size) refuse(`${where}: out of order, or its entry is beyond its end`);
+      last = p.size;
+      p.cosignatures.forEach((c, i) => {
+        if (i > 0 && compareText(p.cosignatures[i - 1]!.name, c.name) >= 0) refuse(`${where}: cosignatures out of order`);
+      });
+      let [h, hash] = [state, this.headers.get(state.height)!];
+      if (p.header) {
+        if (!p.validators) return refuse(`${where}: a header without its validators`);
+        h = p.header;
+        hash = await headerHash(b.chainID, h, p.validators);
+        const proven = this.headers.get(h.height);
+        if (h.height < 1n || h.height >= state.height || h.time >= state.time || !equal(h.app, state.app) || equal(h.next, p.validators)) refuse(`${where}: its header is none that carried the state before`);
+        if ((proven && !equal(proven, hash)) || (h.height === this.trust.height && !equal(hash, this.trust.headerHash))) refuse(`${where}: another header of its height is trusted`);
+      } else if (p.validators) {
+        refuse(`${where}: validators without a header`);
+      }
+      const root = (await inclusionRoot(p.size, p.index, await anchorEntry(h.height, hash), p.inclusion)) ?? refuse(`${where}: no inclusion of its entry`);
+      this.seen.push({ part: p, root, height: h.height });
+    }
+  }
+
+  /** hear demands the words of witnesses. */
+  private async hear(demand: Demand): Promise<void> {
+    const keys = new Map(demand.witnesses.map((k) => [hex(k.public), k]));
+    for (const k of keys.values()) {
+      let first: object | undefined;
+      let at = 0n;
+      for (const { part, root, height } of this.seen) {
+        for (const c of part.cosignatures) {
+          if (c.name !== k.name || !(await ed25519(k.public, cosigned(this.b.chainID, part.size, root, c.time), c.signature)) || (first && at <= c.time)) continue;
+          at = c.time;
+          first = { name: k.name, key: k.text, time: timeText(c.time * 1000000000n), size: Number(part.size), root: hex(root), height: Number(height) };
+        }
+      }
+      if (first) this.witnessed.push(first);
+    }
+    if (this.witnessed.length < demand.needed) refuse(`too few witnesses: ${this.witnessed.length} cosigned, ${demand.needed} are demanded`);
   }
 
   private async findVoided(): Promise<void> {
@@ -503,7 +567,8 @@ class Verification {
       signed: Number(this.signed.signed),
       power: Number(this.signed.total),
       ...(steps.length > 0 && { steps }),
-      scope: { containers: b.containers, ancestors: b.ancestors },
+      scope: { containers: b.containers, ancestors: b.ancestors, names: b.names, times: b.times },
+      ...(this.complete && { complete: true }),
       subjects: this.subjects.map((s) => subjectReport(s, this.state.time)),
       ...(partners.length > 0 && {
         partners: partners.map((p) => ({
@@ -512,6 +577,7 @@ class Verification {
         })),
       }),
       events: this.events.map((e) => this.eventReport(e)),
+      ...(this.witnessed.length > 0 && { witnessed: this.witnessed }),
     };
   }
 
