@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/waybill-ledger/waybill/api"
@@ -164,11 +165,31 @@ type decided struct {
 }
 
 func (l *ledger) header(height int64) (*decided, error) {
-	meta := l.meta(height)
-	if meta == nil {
-		return nil, fmt.Errorf("%w: the header at height %d is not held here any more", api.ErrUnavailable, height)
+	if meta := l.meta(height); meta != nil {
+		return &decided{headerOf(&meta.Header), schemas.Hash(meta.Header.ValidatorsHash)}, nil
 	}
-	return &decided{headerOf(&meta.Header), schemas.Hash(meta.Header.ValidatorsHash)}, nil
+	view, err := l.app.View()
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := view.ArchivedHeader(height)
+	if err != nil {
+		return nil, err
+	}
+	return decodeArchived(encoded)
+}
+
+// decodeArchived reads a header as the archive has it.
+func decodeArchived(encoded []byte) (*decided, error) {
+	var pb cmtproto.Header
+	if err := pb.Unmarshal(encoded); err != nil {
+		return nil, fmt.Errorf("reading an archived header: %w", err)
+	}
+	h, err := types.HeaderFromProto(&pb)
+	if err != nil || len(h.ValidatorsHash) != len(schemas.Hash{}) {
+		return nil, fmt.Errorf("an archived header is none: %w", errors.Join(err, errors.New("its validators' hash")))
+	}
+	return &decided{headerOf(&h), schemas.Hash(h.ValidatorsHash)}, nil
 }
 
 // signedAt is a header with all votes for it that the node has seen.

@@ -143,6 +143,23 @@ func (a *archive) following(s Stream, at end) (end, error) {
 	return end{segment: at.segment + 1}, nil
 }
 
+// Behind reads the entry behind another in a stream; io.EOF says that no committed
+// one is there.
+func (s *Store) Behind(r Ref) (Entry, error) {
+	if r.stream >= streams {
+		return Entry{}, fmt.Errorf("a reference to %s", r.stream)
+	}
+	s.mu.Lock()
+	last := s.archive.ends[r.stream]
+	s.mu.Unlock()
+	at := end{r.segment, r.offset + entryHeader + r.length}
+	if at == last {
+		return Entry{}, io.EOF
+	}
+	entry, _, err := s.archive.entry(r.stream, at)
+	return entry, err
+}
+
 // Cursor reads an archive's streams in order.
 type Cursor struct {
 	archive *archive
