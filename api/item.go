@@ -17,6 +17,7 @@ type Item struct {
 	Ended        bool        `json:"ended"`
 	Offer        *ItemOffer  `json:"offer,omitempty"`
 	Waiting      []ItemOffer `json:"waiting,omitempty"` // receipts that wait for their offer
+	Lots         []ItemLot   `json:"lots,omitempty"`    // classes and lots that it holds
 	Events       uint64      `json:"events"`            // that changed its state
 	Observations uint64      `json:"observations"`      // seen or claimed by others
 	Head         string      `json:"head"`              // of the trail of events
@@ -33,11 +34,21 @@ type ItemOffer struct {
 	schemas.Locator
 }
 
+// ItemLot is how much of a class or lot is inside an item.
+type ItemLot struct {
+	Class    string `json:"class"`
+	UOM      string `json:"uom,omitempty"`
+	Quantity string `json:"quantity,omitempty"` // "" when it cannot be told
+	Known    bool   `json:"known"`
+}
+
 // Class is a class or lot as the ledger has it.
 type Class struct {
 	ID       string            `json:"id"`
-	Class    bool              `json:"class"` // true
-	Balances []schemas.Balance `json:"balances"`
+	Class    bool              `json:"class"`                 // true
+	Balances []schemas.Balance `json:"balances"`              // loose, by partner and unit
+	Packed   []schemas.Packed  `json:"packed,omitempty"`      // inside containers, at most a hundred
+	More     bool              `json:"packed_more,omitempty"` // there are others
 	Events   uint64            `json:"events"`
 	Head     string            `json:"head"`
 	Height   int64             `json:"height"`
@@ -102,6 +113,9 @@ func itemOf(view View, id, urn string) (*Item, error) {
 	for i := range s.Receipts {
 		out.Waiting = append(out.Waiting, offerOf(&s.Receipts[i]))
 	}
+	for _, l := range s.Inside {
+		out.Lots = append(out.Lots, ItemLot{Class: l.Class, UOM: l.UOM, Quantity: l.Amount, Known: !l.Unknown})
+	}
 	return out, nil
 }
 
@@ -124,5 +138,9 @@ func classOf(view View, id string) (*Class, error) {
 	if balances == nil {
 		balances = []schemas.Balance{}
 	}
-	return &Class{ID: id, Class: true, Balances: balances, Events: head.Count, Head: head.Root.String(), Height: view.Height(), Time: view.Time()}, nil
+	packed, more, err := view.Packed(id)
+	if err != nil {
+		return nil, err
+	}
+	return &Class{ID: id, Class: true, Balances: balances, Packed: packed, More: more, Events: head.Count, Head: head.Root.String(), Height: view.Height(), Time: view.Time()}, nil
 }

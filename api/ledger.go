@@ -92,6 +92,9 @@ type View interface {
 	TrailHead(key schemas.TrailKey) (schemas.Head, error)
 	// Balances returns what partners hold of a class or lot.
 	Balances(class string) ([]schemas.Balance, error)
+	// Packed returns how much of a class or lot is inside containers; more tells
+	// whether there are others.
+	Packed(class string) (packed []schemas.Packed, more bool, err error)
 
 	// Events answers a query, at most q.Limit records and as many as fit its bound
 	// of bytes; more tells whether others follow.

@@ -323,6 +323,9 @@ func TestClasses(t *testing.T) {
 	if !c.Class || c.Events != 1 || len(c.Balances) != 1 || c.Balances[0].Quantity != "12.5" || !strings.HasPrefix(c.ID, "https://id.gs1.org/01/") {
 		t.Fatalf("class: %+v", c)
 	}
+	if want := (schemas.Packed{Container: "urn:example:pallet", Custodian: "acme-farms", UOM: "KGM", Quantity: "3", Known: true}); len(c.Packed) != 1 || c.Packed[0] != want || !c.More {
+		t.Errorf("packed: %+v", c)
+	}
 	trail := into[api.Trail](t, h.do("GET", "/api/v1/items/"+url.PathEscape(classID)+"/trail", "").want(t, 200))
 	if len(trail.Records) != 1 || trail.Records[0].Trail != "class" {
 		t.Fatalf("trail: %+v", trail)

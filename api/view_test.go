@@ -72,6 +72,7 @@ func (v *fakeView) Item(id string) (*schemas.ItemState, error) {
 		return nil, nil
 	}
 	s.Disposition = "active"
+	s.Inside = []schemas.HeldLot{{Class: "urn:example:lot", UOM: "KGM", Amount: "3"}, {Class: "urn:example:lot", Unknown: true}}
 	return s, nil
 }
 
@@ -100,6 +101,13 @@ func (v *fakeView) Balances(class string) ([]schemas.Balance, error) {
 		return nil, v.expired()
 	}
 	return []schemas.Balance{{Partner: "acme-farms", UOM: "KGM", Quantity: "12.5", Known: true}}, v.expired()
+}
+
+func (v *fakeView) Packed(class string) ([]schemas.Packed, bool, error) {
+	if len(v.trail(schemas.TrailKey{Kind: schemas.ClassTrail, Subject: class})) == 0 {
+		return nil, false, v.expired()
+	}
+	return []schemas.Packed{{Container: "urn:example:pallet", Custodian: "acme-farms", UOM: "KGM", Quantity: "3", Known: true}}, true, v.expired()
 }
 
 func (v *fakeView) Events(_ context.Context, q schemas.EventQuery) (out []schemas.Record, more bool, err error) {

@@ -1,11 +1,9 @@
 package app
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
-	"sync"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -180,81 +178,16 @@ func (ad *admission) findSigner(h *schemas.Header) (ed25519.PublicKey, error) {
 	return key.Public, nil
 }
 
-// decoded is a transaction that was decoded once, and perhaps verified.
-type decoded struct {
-	tx       *schemas.Transaction
-	mu       sync.Mutex        // guards verified
-	verified ed25519.PublicKey // a key under which the signature holds
-}
-
-func (d *decoded) verify(key ed25519.PublicKey) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if bytes.Equal(d.verified, key) {
-		return true
+// admitLeft admits again, from the archive, a transaction that was admitted once
+// and whose bodies are erased: what is left of it still has a header, digests
+// under its root, and a signature.
+func (ad *admission) admitLeft(tx *schemas.Transaction) (*schemas.Transaction, error) {
+	if err := ad.check(tx); err != nil {
+		return nil, err
 	}
-	if !ed25519.Verify(key, d.tx.ID[:], d.tx.Signature) {
-		return false
+	if err := ad.checkSigned(&decoded{tx: tx}); err != nil {
+		return nil, err
 	}
-	d.verified = key
-	return true
-}
-
-// memo remembers decoded transactions by the hash of all their bytes, so that a
-// node decodes a body and verifies a signature once, though it meets them in
-// CheckTx, in a proposal and in the block. It holds two generations, and drops
-// the older one when the younger is full.
-type memo struct {
-	mu       sync.Mutex // guards what follows
-	young    map[[32]byte]*decoded
-	old      map[[32]byte]*decoded
-	size     int // bytes that young stands for
-	capacity int
-}
-
-func newMemo(capacity int) *memo {
-	return &memo{young: map[[32]byte]*decoded{}, capacity: capacity / 2}
-}
-
-// sealed reads a transaction without its messages.
-func sealed(raw []byte) (d *decoded, err error) {
-	defer refusing(&err)
-	tx, err := schemas.Sealed(raw)
-	return &decoded{tx: tx}, err
-}
-
-// whole decodes all of a transaction of which the header was checked.
-func (d *decoded) whole(codec *schemas.Codec, raw []byte) (whole *decoded, err error) {
-	defer refusing(&err)
-	tx, err := codec.Decode(raw)
-	return &decoded{tx: tx, verified: d.verified}, err
-}
-
-// refusing refuses bytes on which a decoder breaks down: it is pure, so that it
-// breaks down on every node alike.
-func refusing(err *error) {
-	if r := recover(); r != nil {
-		*err = &schemas.Fault{Code: schemas.BadEncoding, Detail: fmt.Sprint("decoding broke down: ", r)}
-	}
-}
-
-func (c *memo) find(key [32]byte) *decoded {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if d, ok := c.young[key]; ok {
-		return d
-	}
-	return c.old[key]
-}
-
-func (c *memo) keep(key [32]byte, d *decoded) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.size > c.capacity {
-		c.old, c.young, c.size = c.young, map[[32]byte]*decoded{}, 0
-	}
-	c.young[key] = d
-	// Decoded events hold a body twice, each name as text and encoded.
-	w := d.tx.Weight
-	c.size += d.tx.Size + 3*int(d.tx.Bodies.Size) + 512*len(d.tx.Messages) + 2*w.Skeletons + 64*w.Names + 48*w.Members
+	ad.seen[tx.ID] = true
+	return tx, nil
 }

@@ -21,8 +21,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Blocks gives headers and commits for the archive; nil leaves them out.
 	Blocks Blocks
-	// CacheBytes bounds what is remembered of decoded transactions, and again of
-	// archived ones; 0 is 32 MiB.
+	// CacheBytes bounds what is remembered of archived transactions, and half of what
+	// is of those that are decoded and not in a block yet; 0 is 32 MiB.
 	CacheBytes int
 }
 
@@ -47,10 +47,10 @@ type App struct {
 	shelf    *shelf[*archived]
 	bodies   *shelf[*bodies]
 	blocks   Blocks
-	tiles    tiles
 	logger   *slog.Logger
 	onCommit func(Committed)
 	probe    func(*message) // set by tests
+	lookups  int            // maxLookups; tests set less
 
 	genesis atomic.Pointer[genesis]
 	founded atomic.Pointer[founding]
@@ -82,9 +82,9 @@ func New(cfg Config) (*App, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{store: cfg.Store, codec: codec, memo: newMemo(cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
+	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
 		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
-		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}}
+		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, lookups: maxLookups}
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.loadGenesis(); err != nil {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)
@@ -148,7 +148,6 @@ func writeGenesis(b *store.Block, chainID string, g *schemas.Genesis) *store.Blo
 	b.Set(schemas.ParametersKey(), parameters, nil)
 	for _, p := range g.Partners {
 		b.Set(schemas.PartnerKey(p.ID), p.Append(nil), nil)
-		b.PutRow(rowKey(rowPartner, p.ID), present)
 	}
 	for _, k := range g.Keys {
 		b.Set(schemas.KeyKey(k.Partner, k.ID), k.Append(nil), nil)
@@ -196,6 +195,24 @@ func (a *App) setGenesis(chainID string, partners []schemas.Partner) {
 	a.genesis.Store(g)
 }
 
+// partnersOf are the partners by id, read from their leaves: rules go by them, so
+// that it must be the state root that says who they are.
+func partnersOf(view *store.View) (out []schemas.Partner, err error) {
+	prefix := schemas.PartnerKey("")
+	for leaf, err := range view.Leaves(prefix) {
+		if err != nil {
+			return nil, err
+		}
+		id := string(leaf.Key[len(prefix):])
+		p, err := schemas.DecodePartner(id, leaf.Value)
+		if err != nil {
+			return nil, fmt.Errorf("reading partner %q: %w", id, err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
 func (a *App) loadGenesis() error {
 	view := a.store.Latest()
 	value, _, err := view.Get(schemas.ParametersKey())
@@ -210,21 +227,9 @@ func (a *App) loadGenesis() error {
 	if !ok {
 		return errors.New("the ledger has no parameters: restore the node from a backup or from its peers")
 	}
-	var partners []schemas.Partner
-	for row, err := range view.Rows([]byte{rowPartner}, nil, false) {
-		if err != nil {
-			return err
-		}
-		id := strings.TrimSuffix(string(row.Key[1:]), "\x00")
-		value, _, err := view.Get(schemas.PartnerKey(id))
-		if err != nil {
-			return err
-		}
-		p, err := schemas.DecodePartner(id, value)
-		if err != nil {
-			return err
-		}
-		partners = append(partners, p)
+	partners, err := partnersOf(view)
+	if err != nil {
+		return err
 	}
 	a.setGenesis(chain, partners)
 	return nil
@@ -244,7 +249,7 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 	default:
 		return nil, errors.New("the ledger has no genesis state: begin with InitChain")
 	}
-	done, results, err := a.execute(a.block, req)
+	done, results, err := a.execute(a.block, req, a.proposed(req), len(req.Txs))
 	if err != nil {
 		return nil, fmt.Errorf("executing block %d: %w", req.Height, err)
 	}
@@ -252,7 +257,7 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 	if err != nil {
 		return nil, fmt.Errorf("hashing the state of block %d: %w", req.Height, err)
 	}
-	a.executed = done
+	a.executed, done.txs = done, req.Txs
 	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:]}, nil
 }
 
@@ -267,6 +272,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	}
 	done := a.executed
 	a.block, a.executed = nil, nil
+	a.memo.forget(done.txs)
 	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Receipts: done.receipts})
 	return &abci.ResponseCommit{}, nil
 }

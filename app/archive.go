@@ -25,6 +25,7 @@ type archived struct {
 	time      time.Time // of the block
 	messages  [][]byte
 	results   []schemas.Result
+	raw       schemas.Hash                     // SHA-256 of all its bytes
 	records   []atomic.Pointer[schemas.Record] // those decoded so far, without body
 }
 
@@ -156,6 +157,8 @@ func (a *App) decodeArchived(frame []byte) (*archived, error) {
 			t.messages = append(t.messages, v)
 		case 4:
 			t.results, err = schemas.DecodeResults(v)
+		case 5:
+			t.raw = f.Hash(n, v)
 		default:
 			f.Fail(n, "unknown")
 		}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -16,11 +17,30 @@ type executed struct {
 	time     time.Time
 	changed  bool // some transaction was admitted
 	receipts []schemas.Receipt
+	txs      [][]byte // all of the block's
 }
 
-// execute runs a decided block over led. Its answer is the same on every node.
-func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock) (*executed, []*abci.ExecTxResult, error) {
-	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), probe: a.probe}
+// proposed is a decided block whose transactions are judged here.
+type proposed struct {
+	admission *admission
+	txs       [][]byte
+}
+
+func (p *proposed) admit(i int) (*schemas.Transaction, error) { return p.admission.admit(p.txs[i]) }
+func (p *proposed) raw(i int) ([sha256.Size]byte, []byte)     { return sha256.Sum256(p.txs[i]), p.txs[i] }
+
+// proposed is what a decided block holds, judged from the state before it, as its
+// proposal was.
+func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
+	state, _ := a.before()
+	return &proposed{a.admission(state, req.Height), req.Txs}
+}
+
+// execute runs a decided block of count transactions over led. Its answer is the
+// same on every node.
+func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided, count int) (*executed, []*abci.ExecTxResult, error) {
+	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), probe: a.probe,
+		most: a.lookups, followed: map[string]bool{}}
 	out := &executed{height: req.Height, time: b.time}
 	b.led.PutRow([]byte{rowNow}, be64(b.now()))
 	last := b.lastChanged()
@@ -28,12 +48,10 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock) (*executed, []
 		// This block's header is the first that carries the app hash of the last change.
 		b.led.PutRow(anchorRow(), append(be64(req.Height), req.Hash...))
 	}
-	state, _ := a.before() // as the proposal was judged
-	admitted := a.admission(state, req.Height)
-	results := make([]*abci.ExecTxResult, len(req.Txs))
-	recorded := make([]txRecord, len(req.Txs))
-	for i, raw := range req.Txs {
-		tx, err := admitted.admit(raw)
+	results := make([]*abci.ExecTxResult, count)
+	recorded := make([]txRecord, count)
+	for i := range results {
+		tx, err := source.admit(i)
 		if err != nil {
 			code, known := faultCode(err)
 			if !known {
@@ -56,7 +74,8 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock) (*executed, []
 		b.forgetNonces(last)
 		b.led.Set(schemas.ChangedKey(), schemas.AppendUint(nil, 1, uint64(req.Height)), nil)
 	}
-	if err := a.record(b, req, recorded, results, out); err != nil {
+	b.emitRuns()
+	if err := a.record(b, req, source, recorded, results, out); err != nil {
 		return nil, nil, err
 	}
 	return out, results, nil
@@ -65,13 +84,14 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock) (*executed, []
 // safely runs a transaction, and drops it whole if what frames its messages
 // breaks down: a block is never failed by what a transaction says.
 func (b *block) safely(tx *schemas.Transaction, position uint32) (results []schemas.Result, ok bool) {
-	mark := b.led.Mark()
+	b.registered = b.registered[:0]
+	mark := b.mark()
 	defer func() {
 		if r := recover(); r != nil {
 			if failure, disk := r.(ioFailure); disk {
 				panic(failure)
 			}
-			b.led.Revert(mark)
+			b.undo(mark)
 			results, ok = nil, false
 		}
 	}()
@@ -82,8 +102,7 @@ func (b *block) safely(tx *schemas.Transaction, position uint32) (results []sche
 // all or none.
 func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.Result {
 	b.appendTo(schemas.NoncesKey(tx.Header.Expiry), tx.ID)
-	b.registered = b.registered[:0]
-	mark := b.led.Mark()
+	mark := b.mark()
 	results := make([]schemas.Result, len(tx.Messages))
 	undo := false
 	for i := range tx.Messages {
@@ -94,7 +113,7 @@ func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.
 		results[i] = b.run(tx, i, position)
 		if tx.Header.Atomic && results[i].Code != schemas.OK {
 			undo = true
-			b.undo(mark, 0)
+			b.undo(mark)
 			for j := range i {
 				results[j] = schemas.Result{Code: schemas.Undone}
 			}
@@ -112,7 +131,9 @@ func (b *block) appendActivity(tx *schemas.Transaction, position uint32, results
 	for i := range tx.Messages {
 		m := &tx.Messages[i]
 		at := schemas.Locator{Height: b.height, Position: position, Index: uint32(i)}
-		b.led.Emit(trailRow(key, r.trail.Count), trailValue(at, m.Event.Skeleton.EventTime))
+		if i == len(tx.Messages)-1 {
+			b.led.Emit(trailRow(key, r.trail.Count), trailValue(at, m.Event.Skeleton.EventTime))
+		}
 		r.trail.append(schemas.Entry(key, m.Digest, tx.ID, at, &results[i]))
 	}
 	for _, entry := range b.registered {

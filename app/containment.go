@@ -12,7 +12,7 @@ func (m *message) settle(it *item) {
 	if it.Parent == "" {
 		return
 	}
-	if m.item(it.Parent).Epoch == it.ParentEpoch {
+	if m.container(it).Epoch == it.ParentEpoch {
 		return
 	}
 	value, _ := m.get(schemas.ReleaseKey(it.Parent, it.ParentEpoch))
@@ -20,8 +20,19 @@ func (m *message) settle(it *item) {
 	it.Parent, it.ParentEpoch = "", 0
 }
 
+// container is what an item is in, or was until that was emptied.
+func (m *message) container(it *item) *item {
+	if _, ok := m.items[it.Parent]; !ok {
+		m.follow(it.Parent)
+	}
+	return m.item(it.Parent)
+}
+
 // release empties a container of all that is in it.
 func (m *message) release(container *item) {
+	if container.Lots > 0 {
+		m.unpackAll(container)
+	}
 	m.led.Set(schemas.ReleaseKey(container.id, container.Epoch), schemas.AppendRelease(nil, m.partner), nil)
 	container.Epoch++
 	container.Levels = 0
@@ -47,6 +58,7 @@ func (m *message) aggregate() {
 		}
 		if len(m.event.Quantities) > 0 {
 			m.nest(parent, 1)
+			m.pack(parent, m.event.Quantities)
 		}
 	case len(m.event.EPCs) == 0 && len(m.event.Quantities) == 0:
 		m.release(parent)
@@ -62,8 +74,8 @@ func (m *message) aggregate() {
 			m.takeOut(it)
 			m.touch(it, changed)
 		}
+		m.unpack(parent, m.event.Quantities)
 	}
-	m.move(m.event.Quantities, m.event.Action == schemas.ActionDelete)
 }
 
 // putIn puts a child into a parent, unless that would contradict what the ledger
@@ -77,7 +89,7 @@ func (m *message) putIn(child, parent *item) {
 		return
 	}
 	depth := uint64(1)
-	for at := parent; ; at = m.item(at.Parent) {
+	for at := parent; ; at = m.container(at) {
 		if at == child {
 			m.flag(schemas.ContainmentCycle)
 			return
@@ -108,6 +120,6 @@ func (m *message) nest(it *item, levels uint64) {
 		if it.Parent == "" {
 			return
 		}
-		it = m.item(it.Parent)
+		it = m.container(it)
 	}
 }

@@ -14,7 +14,7 @@ func (m *message) custodian(it *item) string {
 		if it.Parent == "" {
 			break
 		}
-		it = m.item(it.Parent)
+		it = m.container(it)
 	}
 	return it.Custodian
 }
@@ -76,14 +76,24 @@ func (m *message) withdraw(it *item) {
 		m.flag(schemas.OfferCancelled)
 		m.concern(it.Offer.Party)
 	}
-	it.Offer, it.Receipts = nil, nil
+	it.lapse()
+}
+
+// lapse drops an item's open offer, and with its turn all receipts that wait for
+// one, however many: they are told by their turn.
+func (it *item) lapse() {
+	it.Offer = nil
+	if it.Waiting > 0 {
+		it.Waiting = 0
+		it.Turn++
+	}
 }
 
 // pass moves custody. Every offer and every waiting receipt lapses with it.
 func (m *message) pass(it *item, to string) {
 	it.Custodian = to
 	it.own = it.own || to == m.partner
-	it.Offer, it.Receipts = nil, nil
+	it.lapse()
 	m.touch(it, changed)
 	m.result.Effect = schemas.Applied
 }
@@ -207,39 +217,53 @@ func (m *message) offerItem(it *item, to string) {
 		m.flag(schemas.OfferReplaced)
 		m.concern(it.Offer.Party)
 	}
-	if i := m.waiting(it.Receipts, to, m.event.EventTime); i >= 0 {
+	if r := m.receipt(it, to); r != nil && r.EventTime >= m.event.EventTime {
 		m.flag(schemas.MatchedReceipt)
+		m.led.Delete(schemas.WaitingKey(it.id, to))
+		m.led.DeleteRow(waitingRow(it.id, to))
 		m.pass(it, to)
 		return
 	}
-	it.Offer, it.Receipts = m.open(to), m.standing(it.Receipts)
+	it.Offer = m.open(to)
 	m.touch(it, changed)
 }
 
-// standing are the receipts that have not waited too long.
-func (m *message) standing(receipts []schemas.Offer) []schemas.Offer {
+// standing are the offers and receipts that are not older than they may become.
+func (b *block) standing(offers []schemas.Offer) []schemas.Offer {
 	var kept []schemas.Offer
-	for _, r := range receipts {
-		if m.now()-r.Time <= maxWaiting {
-			kept = append(kept, r)
+	for i := range offers {
+		if b.stands(&offers[i]) {
+			kept = append(kept, offers[i])
 		}
 	}
 	return kept
 }
 
-func (m *message) open(party string) *schemas.Offer {
-	return &schemas.Offer{Party: party, EventTime: m.event.EventTime, Time: m.now(), Locator: m.at}
+// stands reports whether an offer or receipt is not older than it may become: what
+// has lapsed is found when it is looked at.
+func (b *block) stands(o *schemas.Offer) bool { return b.now()-o.Time <= schemas.MaxWaiting }
+
+func waitingRow(item, partner string) []byte { return rowKey(rowWaiting, item, partner) }
+
+// receipt is the partner's that waits for the item's offer, nil where none does.
+// Each partner's is a leaf of its own, so that nobody's keeps another's away.
+func (m *message) receipt(it *item, partner string) *schemas.Offer {
+	if it.Waiting == 0 {
+		return nil
+	}
+	value, _ := m.get(schemas.WaitingKey(it.id, partner))
+	if value == nil {
+		return nil
+	}
+	w := must(schemas.DecodeWaiting(value))
+	if w.Turn != it.Turn || !m.stands(&w.Receipt) {
+		return nil
+	}
+	return &w.Receipt
 }
 
-// waiting finds the party's receipt that waits for an offer of this time: claimed
-// no earlier than the offer, and recorded within the last thirty days.
-func (m *message) waiting(receipts []schemas.Offer, party string, offered int64) int {
-	for i, r := range receipts {
-		if r.Party == party && r.EventTime >= offered && m.now()-r.Time <= maxWaiting {
-			return i
-		}
-	}
-	return -1
+func (m *message) open(party string) *schemas.Offer {
+	return &schemas.Offer{Party: party, EventTime: m.event.EventTime, Time: m.now(), Locator: m.at}
 }
 
 func (m *message) cancelOffers() {
@@ -315,21 +339,15 @@ func (m *message) receive(it *item) {
 	}
 }
 
-// await keeps a receipt that came before its offer. One partner has one that
-// waits for an item; those that have waited too long make room.
+// await keeps a receipt that came before its offer. One partner has one that waits
+// for an item: a later one takes its place.
 func (m *message) await(it *item) {
-	var kept []schemas.Offer
-	for _, r := range m.standing(it.Receipts) {
-		if r.Party != m.partner {
-			kept = append(kept, r)
-		}
+	if m.receipt(it, m.partner) == nil {
+		it.Waiting++
+		m.led.PutRow(waitingRow(it.id, m.partner), present)
 	}
+	w := schemas.Waiting{Receipt: *m.open(m.partner), Turn: it.Turn}
+	m.led.Set(schemas.WaitingKey(it.id, m.partner), w.Append(nil), nil)
 	m.touch(it, seen)
-	if len(kept) >= maxOpen {
-		m.flag(schemas.TooManyOpen)
-	} else {
-		kept = append(kept, *m.open(m.partner))
-		m.flag(schemas.AwaitingOffer)
-	}
-	it.Receipts = kept
+	m.flag(schemas.AwaitingOffer)
 }

@@ -1,5 +1,16 @@
 package app
 
+import (
+	"context"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// TestingOnlyEvents is Events with so many events of one slice sorted at once.
+func (v *View) TestingOnlyEvents(ctx context.Context, q schemas.EventQuery, atOnce int) ([]schemas.Record, bool, error) {
+	return v.events(ctx, q, atOnce)
+}
+
 // TestingOnlyProbe calls f with the eventID of every event when the rules are done
 // with it and all its writes are made. What f panics with, a rule panicked with.
 func (a *App) TestingOnlyProbe(f func(eventID string)) {
@@ -8,3 +19,6 @@ func (a *App) TestingOnlyProbe(f func(eventID string)) {
 
 // TestingOnlyForget drops what the application remembers of transactions.
 func (a *App) TestingOnlyForget() { a.memo = newMemo(1 << 10) }
+
+// TestingOnlyLookups sets how much a block looks up beyond what it names.
+func (a *App) TestingOnlyLookups(n int) { a.lookups = n }

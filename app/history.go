@@ -92,13 +92,9 @@ func (h *histories) of(id string) ([]*schemas.Record, error) {
 // timed are the places behind a prefix of the index.
 func (h *histories) timed(prefix []byte) ([]schemas.Locator, error) {
 	var places []schemas.Locator
-	for row, err := range h.view.at.Rows(prefix, nil, false) {
+	for cand, err := range h.view.inRange(prefix, nil, false) {
 		if err != nil {
 			return nil, h.view.answered(fmt.Errorf("reading the index: %w", err))
-		}
-		cand, err := decodeTimed(row.Key[len(prefix):], nil)
-		if err != nil {
-			return nil, err
 		}
 		places = append(places, cand.at)
 		if h.looked+len(places) > h.limit {

@@ -20,12 +20,13 @@ const (
 	rowBlock       = 'b' // height: time, and where the archive has the block's record
 	rowDeclared    = 'D' // eventID, locator of an error declaration
 	rowException   = 'X' // partner, locator
-	rowField       = 'F' // field, value, event time, locator: sketch
+	rowField       = 'F' // field, value, slice of event time, height: run
 	rowBalance     = 'q' // class, unit, partner
+	rowPacked      = 'Q' // class, unit, container that holds some
+	rowWaiting     = 'w' // item, partner whose receipt waits for its offer
 	rowNow         = 'n' // time of the last block
-	rowPartner     = 'P' // partner id
-	rowTime        = 'T' // event time, locator: sketch
-	rowTrail       = 'r' // trail key, n: locator and event time
+	rowTime        = 'T' // slice of event time, height: run
+	rowTrail       = 'r' // trail key, n: locator and event time; of a partner's, one of the last of a transaction
 	rowBodies      = 't' // height, position: where the archive has the transaction
 	rowVoid        = 'v' // locator: that of the declaration that voids it
 )
@@ -88,9 +89,6 @@ func trailValue(at schemas.Locator, eventTime int64) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(eventTime^math.MinInt64))
 }
 
-// sortable encodes a time so that bytes sort as times do.
-func sortable(t int64) []byte { return be64(t ^ math.MinInt64) }
-
 func unsortable(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) ^ math.MinInt64 }
 
 func (m *message) putTrailRow(key schemas.TrailKey, n uint64) {
@@ -123,9 +121,9 @@ func brief(value string) uint16 {
 // indexEvent writes the rows that find the event again.
 func (m *message) indexEvent() {
 	e := m.event
-	when := m.at.Append(append(make([]byte, 0, 8+schemas.LocatorSize), sortable(e.EventTime)...))
 	s := sketchOf(e, m.msg.Event.BizLocation, m.msg.Event.ReadPoint)
-	m.led.Emit(append(append(make([]byte, 0, 1+len(when)), rowTime), when...), s[:])
+	m.runs.add([]byte{rowTime}, e.EventTime, m.at, s)
+	var room [128]byte // of a prefix
 	parent := e.ParentID
 	if m.parent() != "" {
 		parent = ""
@@ -139,12 +137,12 @@ func (m *message) indexEvent() {
 		{fieldBizLocation, m.msg.Event.BizLocation}, {fieldReadPoint, m.msg.Event.ReadPoint},
 	} {
 		if f.value != "" {
-			m.led.Emit(append(fieldPrefix(f.field, f.value), when...), s[:])
+			m.runs.add(appendField(room[:0], f.field, f.value), e.EventTime, m.at, s)
 		}
 	}
 	if e.Type != schemas.TransformationEvent {
 		for _, q := range e.Quantities {
-			m.led.Emit(append(fieldPrefix(fieldClass, q.Class), when...), s[:])
+			m.runs.add(appendField(room[:0], fieldClass, q.Class), e.EventTime, m.at, s)
 		}
 	}
 	if e.Declaration != nil {
@@ -159,6 +157,8 @@ func (m *message) indexEvent() {
 	}
 }
 
-func fieldPrefix(field byte, value string) []byte {
-	return append(append(append(make([]byte, 0, 3+len(value)+spare), rowField, field), value...), 0)
+func fieldPrefix(field byte, value string) []byte { return appendField(nil, field, value) }
+
+func appendField(dst []byte, field byte, value string) []byte {
+	return append(append(append(dst, rowField, field), value...), 0)
 }

@@ -8,8 +8,8 @@ import (
 
 // A class or lot has no single custodian: every partner holds some of it. What a
 // partner holds is a quantity, or unknown once somebody left a quantity out or
-// took more than was there. What is packed is no longer loose, and does not
-// count until it is unpacked.
+// took or offered more than was there. What is packed is no longer loose: it is in
+// its container (contents.go).
 
 // move credits or debits the author's balances.
 func (m *message) move(quantities []schemas.Quantity, credit bool) {
@@ -72,9 +72,11 @@ func receiptsKey(q schemas.Quantity, receiver string) []byte {
 	return schemas.LotOffersKey(q.Class, q.UOM, "r"+receiver)
 }
 
+// offers are those of a list that stand: what has lapsed is dropped with the next
+// write.
 func (m *message) offers(key []byte) []schemas.Offer {
 	value, _ := m.get(key)
-	return must(schemas.DecodeOffers(value))
+	return m.standing(must(schemas.DecodeOffers(value)))
 }
 
 func (m *message) setOffers(key []byte, offers []schemas.Offer) {
@@ -111,20 +113,72 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 		m.passLot(q, m.partner, to, receipts[i].Quantity)
 		return
 	}
-	open := m.offers(offersKey(q, to))
-	own := 0
-	for _, o := range open {
-		if o.From == m.partner {
-			own++
-		}
-	}
-	if own >= maxOwnLots || len(open) >= maxLots { // one partner cannot fill a receiver's list alone
+	open, ok := m.makeRoom(m.offers(offersKey(q, to)))
+	if !ok {
 		m.flag(schemas.TooManyOpen)
 		return
+	}
+	if held, short := m.short(q, m.partner); short {
+		m.lose(q, m.partner, held)
 	}
 	o := m.open(to)
 	o.From, o.Quantity = m.partner, amount(q)
 	m.setOffers(offersKey(q, to), append(open, *o))
+}
+
+// makeRoom finds room for an offer of the author's in a list. A full list gives way
+// to whoever has less in it: the oldest offer of whoever has most is dropped.
+func (m *message) makeRoom(open []schemas.Offer) ([]schemas.Offer, bool) {
+	count := make(map[string]int) // only ever looked up
+	most := 0
+	for _, o := range open {
+		count[o.From]++
+		most = max(most, count[o.From])
+	}
+	switch own := count[m.partner]; {
+	case own >= maxOwnLots, len(open) >= maxLots && most <= own:
+		return nil, false
+	case len(open) < maxLots:
+		return open, true
+	}
+	for i, o := range open {
+		if count[o.From] == most {
+			m.flag(schemas.OfferReplaced)
+			m.concern(o.From)
+			m.concern(o.Party)
+			return without(open, i), true
+		}
+	}
+	return nil, false
+}
+
+// short reports whether a partner is known to hold less than an amount, and what it
+// holds. Of whom nothing is known, or who left a quantity out, that cannot be said.
+func (m *message) short(q schemas.Quantity, partner string) (held schemas.LotBalance, short bool) {
+	value, _ := m.get(schemas.BalanceKey(q.Class, q.UOM, partner))
+	if value == nil || !q.Known {
+		return held, false
+	}
+	if held = must(schemas.DecodeLotBalance(value)); held.Unknown {
+		return held, false
+	}
+	return held, must(schemas.ParseDecimal(held.Amount)).Sub(q.Amount).Sign() < 0
+}
+
+// lose notes that a partner has more than it was known to have.
+func (m *message) lose(q schemas.Quantity, partner string, held schemas.LotBalance) {
+	held.Amount, held.Unknown = "", true
+	m.flag(schemas.UnknownQuantity)
+	m.led.Set(schemas.BalanceKey(q.Class, q.UOM, partner), held.Append(nil), nil)
+}
+
+// quantityOf is what an offer is of.
+func quantityOf(q schemas.Quantity, o *schemas.Offer) schemas.Quantity {
+	sent := schemas.Quantity{Class: q.Class, UOM: q.UOM}
+	if o.Quantity != "" {
+		sent.Amount, sent.Known = must(schemas.ParseDecimal(o.Quantity)), true
+	}
+	return sent
 }
 
 // waitingLot finds the receipt that waits for the author's offer: one that names
@@ -132,7 +186,7 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 func (m *message) waitingLot(receipts []schemas.Offer, q schemas.Quantity) int {
 	found := -1
 	for i, r := range receipts {
-		if r.EventTime < m.event.EventTime || m.now()-r.Time > maxWaiting || r.From != "" && r.From != m.partner {
+		if r.EventTime < m.event.EventTime || r.From != "" && r.From != m.partner {
 			continue
 		}
 		if r.Quantity == amount(q) {
@@ -181,17 +235,41 @@ func (m *message) match(open []schemas.Offer, q schemas.Quantity) int {
 	return found
 }
 
+// take takes the open offer that the event answers off its list, nil where there is
+// none.
+func (m *message) take(q schemas.Quantity) *schemas.Offer {
+	key := offersKey(q, m.partner)
+	open := m.offers(key)
+	i := m.match(open, q)
+	if i < 0 {
+		return nil
+	}
+	m.setOffers(key, without(open, i))
+	return &open[i]
+}
+
+// accept takes the offer that the event accepts. It has lapsed when its sender is
+// known to hold less by now: what it offered has gone elsewhere, as an item's offer
+// lapses when the item goes. The receipt then waits for another offer: it is not for
+// it to meet one of another amount.
+func (m *message) accept(q schemas.Quantity) *schemas.Offer {
+	o := m.take(q)
+	if o == nil {
+		return nil
+	}
+	if _, short := m.short(quantityOf(q, o), o.From); short {
+		m.flag(schemas.OfferCancelled)
+		m.concern(o.From)
+		return nil
+	}
+	return o
+}
+
 // receiveLot is the author's receipt of some of a lot.
 func (m *message) receiveLot(q schemas.Quantity) {
 	m.touchClass(q.Class)
-	open := m.offers(offersKey(q, m.partner))
-	if i := m.match(open, q); i >= 0 {
-		m.setOffers(offersKey(q, m.partner), without(open, i))
-		sent := schemas.Quantity{Class: q.Class, UOM: q.UOM}
-		if open[i].Quantity != "" {
-			sent.Amount, sent.Known = must(schemas.ParseDecimal(open[i].Quantity)), true
-		}
-		m.passLot(sent, open[i].From, m.partner, amount(q))
+	if o := m.accept(q); o != nil {
+		m.passLot(quantityOf(q, o), o.From, m.partner, amount(q))
 		return
 	}
 	if m.commissions() {
@@ -204,7 +282,7 @@ func (m *message) receiveLot(q schemas.Quantity) {
 		return
 	}
 	key := receiptsKey(q, m.partner)
-	kept := m.standing(m.offers(key))
+	kept := m.offers(key)
 	if len(kept) >= maxOwnLots {
 		m.flag(schemas.TooManyOpen)
 	} else {
@@ -219,15 +297,11 @@ func (m *message) receiveLot(q schemas.Quantity) {
 // rejectLot refuses the open offer that the event answers.
 func (m *message) rejectLot(q schemas.Quantity) {
 	m.touchClass(q.Class)
-	open := m.offers(offersKey(q, m.partner))
-	i := m.match(open, q)
-	if i < 0 {
-		return
+	if o := m.take(q); o != nil {
+		m.concern(o.From)
+		m.flag(schemas.OfferRejected)
+		m.result.Effect = schemas.Applied
 	}
-	m.concern(open[i].From)
-	m.flag(schemas.OfferRejected)
-	m.setOffers(offersKey(q, m.partner), without(open, i))
-	m.result.Effect = schemas.Applied
 }
 
 // cancelLot withdraws the author's own open offer of a lot to the receiver that

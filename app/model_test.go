@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +19,9 @@ type model struct {
 	offer  map[string]wait            // of an item
 	waits  map[string]map[string]wait // of an item, by receiver
 	lots   map[lot]map[string]*big.Rat
-	sent   map[lot][]shipment // offers of lots that are open
-	came   map[lot][]shipment // receipts of lots that wait
+	packed map[string]map[lot]*big.Rat // by container, nil for an amount that cannot be told
+	sent   map[lot][]shipment          // offers of lots that are open
+	came   map[lot][]shipment          // receipts of lots that wait
 	keys   map[string]bool
 	ids    map[string]known
 }
@@ -43,7 +45,7 @@ type known struct {
 
 func newModel(members map[string]*member) *model {
 	m := &model{byGLN: map[string]string{}, holder: map[string]string{}, inside: map[string]string{}, offer: map[string]wait{},
-		waits: map[string]map[string]wait{}, lots: map[lot]map[string]*big.Rat{}, sent: map[lot][]shipment{}, came: map[lot][]shipment{},
+		waits: map[string]map[string]wait{}, lots: map[lot]map[string]*big.Rat{}, packed: map[string]map[lot]*big.Rat{}, sent: map[lot][]shipment{}, came: map[lot][]shipment{},
 		keys: map[string]bool{}, ids: map[string]known{}}
 	for _, p := range members {
 		m.byGLN[p.gln] = p.id
@@ -71,6 +73,7 @@ type act struct {
 
 // apply judges one message.
 func (m *model) apply(who string, e *schemas.Skeleton, key string, now time.Time) (schemas.Code, schemas.Effect) {
+	m.lapse(now)
 	own, prior := key[:min(32, len(key))], key[min(32, len(key)):]
 	if m.keys[who+own] {
 		return schemas.OK, schemas.Duplicate
@@ -164,6 +167,32 @@ func (a *act) empty(container string) {
 			a.leave(child)
 		}
 	}
+	for k, amount := range a.packed[container] {
+		a.credit(a.who, k, amount)
+	}
+	delete(a.packed, container)
+}
+
+// lapse forgets what is older than thirty days.
+func (m *model) lapse(now time.Time) {
+	old := func(w wait) bool { return now.Sub(w.blocked) > 30*24*time.Hour }
+	for id, o := range m.offer {
+		if old(o) {
+			delete(m.offer, id)
+		}
+	}
+	for _, list := range m.waits {
+		for partner, w := range list {
+			if old(w) {
+				delete(list, partner)
+			}
+		}
+	}
+	for _, all := range []map[lot][]shipment{m.sent, m.came} {
+		for k := range all {
+			all[k] = slices.DeleteFunc(all[k], func(s shipment) bool { return old(s.wait) })
+		}
+	}
 }
 
 func (a *act) end(id string) {
@@ -201,6 +230,7 @@ func (a *act) change() {
 			for _, id := range e.EPCs {
 				a.put(id)
 			}
+			a.stow(a.parent(), e.Quantities, true)
 		case len(e.EPCs) == 0 && len(e.Quantities) == 0:
 			a.empty(a.parent())
 		default:
@@ -209,8 +239,8 @@ func (a *act) change() {
 					a.leave(id)
 				}
 			}
+			a.stow(a.parent(), e.Quantities, false)
 		}
-		a.weigh(e.Quantities, !add)
 	default:
 		a.claim(append([]string{a.parent()}, e.EPCs...)...)
 	}
@@ -229,34 +259,6 @@ func (a *act) put(id string) {
 	a.inside[id] = a.parent()
 	delete(a.offer, id)
 	delete(a.waits, id)
-}
-
-func (a *act) weigh(list []schemas.Quantity, credit bool) {
-	for _, q := range list {
-		a.book(a.who, q, credit)
-	}
-}
-
-func (a *act) book(who string, q schemas.Quantity, credit bool) {
-	k := lot{q.Class, q.UOM}
-	if a.lots[k] == nil {
-		a.lots[k] = map[string]*big.Rat{}
-	}
-	have, seen := a.lots[k][who]
-	if !seen {
-		have = new(big.Rat)
-	}
-	a.lots[k][who] = nil
-	if have == nil || !q.Known {
-		return
-	}
-	amount, _ := new(big.Rat).SetString(q.Amount.String())
-	if !credit {
-		amount.Neg(amount)
-	}
-	if have = new(big.Rat).Add(have, amount); have.Sign() >= 0 {
-		a.lots[k][who] = have
-	}
 }
 
 // handed are the things that change hands, those inside others left out.
@@ -306,65 +308,6 @@ func (a *act) receive() {
 	for _, q := range lots {
 		a.receiveLot(q)
 	}
-}
-
-func amountOf(q schemas.Quantity) string {
-	if !q.Known {
-		return ""
-	}
-	return q.Amount.String()
-}
-
-// pick is the first shipment of the amount that fits, or else the first that fits.
-func pick(list []shipment, amount string, fits func(shipment) bool) int {
-	found := -1
-	for i := len(list) - 1; i >= 0; i-- {
-		if fits(list[i]) && (list[i].amount == amount || found < 0 || list[found].amount != amount) {
-			found = i
-		}
-	}
-	return found
-}
-
-func cut(list []shipment, i int) []shipment {
-	return append(append([]shipment{}, list[:i]...), list[i+1:]...)
-}
-
-func (a *act) fitting(s shipment) bool { return s.party == a.who && !s.claimed.After(a.at) }
-
-func (a *act) receiveLot(q schemas.Quantity) {
-	k := lot{q.Class, q.UOM}
-	if i := pick(a.sent[k], amountOf(q), a.fitting); i >= 0 {
-		s := a.sent[k][i]
-		a.sent[k] = cut(a.sent[k], i)
-		// What is commissioned is weighed later, unless somebody else's things are named.
-		a.settle(s.from, s.amount, q, !a.commissions() || a.foreign(a.moved()))
-		return
-	}
-	if !a.commissions() {
-		a.came[k] = append(a.came[k], shipment{wait{a.who, a.at, a.now}, "", amountOf(q)})
-	}
-}
-
-func (a *act) commissions() bool {
-	return a.e.Type == schemas.ObjectEvent && a.e.Action == schemas.ActionAdd
-}
-
-// settle books a shipment of an amount by one partner and the receipt of q.
-func (a *act) settle(from, amount string, q schemas.Quantity, credit bool) {
-	sent := schemas.Quantity{Class: q.Class, UOM: q.UOM}
-	if amount != "" {
-		sent.Amount, _ = schemas.ParseDecimal(amount)
-		sent.Known = true
-	}
-	a.book(from, sent, false)
-	if !q.Known {
-		q = sent
-	}
-	if credit {
-		a.book(a.who, q, true)
-	}
-	a.effect = schemas.Applied
 }
 
 func (a *act) reject() {
@@ -424,7 +367,7 @@ func (a *act) ship() {
 		a.effect = schemas.Applied
 		w, waiting := a.waits[id][to]
 		switch {
-		case strings.HasPrefix(to, "external:"), waiting && !w.claimed.Before(a.at) && a.now.Sub(w.blocked) <= 30*24*time.Hour:
+		case strings.HasPrefix(to, "external:"), waiting && !w.claimed.Before(a.at):
 			a.pass(id, to)
 		default:
 			a.offer[id] = wait{to, a.at, a.now}
@@ -433,30 +376,6 @@ func (a *act) ship() {
 	for _, q := range lots {
 		a.shipLot(q, to)
 	}
-}
-
-func (a *act) shipLot(q schemas.Quantity, to string) {
-	k := lot{q.Class, q.UOM}
-	a.effect = schemas.Applied
-	if strings.HasPrefix(to, "external:") {
-		a.book(a.who, q, false)
-		return
-	}
-	fits := func(s shipment) bool {
-		return s.party == to && !s.claimed.Before(a.at) && a.now.Sub(s.blocked) <= 30*24*time.Hour
-	}
-	if i := pick(a.came[k], amountOf(q), fits); i >= 0 {
-		got := a.came[k][i].amount
-		a.came[k] = cut(a.came[k], i)
-		a.book(a.who, q, false)
-		if got != "" {
-			q.Amount, _ = schemas.ParseDecimal(got)
-			q.Known = true
-		}
-		a.book(to, q, true)
-		return
-	}
-	a.sent[k] = append(a.sent[k], shipment{wait{to, a.at, a.now}, a.who, amountOf(q)})
 }
 
 func (a *act) withdraw(ids []string, lots []schemas.Quantity, to string) {

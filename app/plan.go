@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"iter"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -72,6 +71,7 @@ func (c *query) byRange(best choice) (iter.Seq2[candidate, error], error) {
 		}
 	}
 	if c.OrderBy == schemas.ByEventTime {
+		c.sure = best.field
 		return c.merged(prefixes), nil
 	}
 	if best.field == 0 {
@@ -80,7 +80,7 @@ func (c *query) byRange(best choice) (iter.Seq2[candidate, error], error) {
 	// The ledger's order is asked of a range in another: a short one is sorted.
 	var list []candidate
 	for _, prefix := range prefixes {
-		for cand, err := range c.rows(prefix, false) {
+		for cand, err := range c.scan(prefix, false) {
 			if err != nil {
 				return nil, c.view.answered(err)
 			}
@@ -89,6 +89,7 @@ func (c *query) byRange(best choice) (iter.Seq2[candidate, error], error) {
 			}
 		}
 	}
+	c.sure = best.field
 	return c.listed(list), nil
 }
 
@@ -109,7 +110,7 @@ func (c *query) sizeOfItems(items []string) (choice, error) {
 func (c *query) sizeOfField(o choice) (choice, error) {
 	for _, value := range o.of {
 		n := 0
-		for _, err := range c.rows(fieldPrefix(o.field, value), true) {
+		for _, err := range c.scan(fieldPrefix(o.field, value), true) {
 			if err != nil {
 				return o, c.view.answered(err)
 			}
@@ -159,7 +160,7 @@ func (c *query) byItems(items []string) (iter.Seq2[candidate, error], error) {
 			}
 		}
 		// Parents that are no items, such as locations, have no trail.
-		for cand, err := range c.rows(fieldPrefix(fieldParent, id), false) {
+		for cand, err := range c.scan(fieldPrefix(fieldParent, id), false) {
 			if err != nil {
 				return nil, c.view.answered(err)
 			}
@@ -171,54 +172,16 @@ func (c *query) byItems(items []string) (iter.Seq2[candidate, error], error) {
 	return c.listed(list), nil
 }
 
-// rows yields the rows behind a prefix that lie within the query's event times,
-// behind the page before where paged is set.
-func (c *query) rows(prefix []byte, paged bool) iter.Seq2[candidate, error] {
-	backwards := !c.Ascending && c.OrderBy == schemas.ByEventTime
-	var from []byte
-	switch {
-	case !backwards && c.GEEventTime != nil:
-		from = append(append([]byte{}, prefix...), sortable(nanos(c.GEEventTime))...)
-	case backwards && c.LTEventTime != nil:
-		from = append(append([]byte{}, prefix...), sortable(nanos(c.LTEventTime))...)
-	}
-	paged = paged && c.After != nil && c.OrderBy == schemas.ByEventTime
-	if paged && c.inTime(c.AfterTime) {
-		from = c.After.Append(append(append([]byte{}, prefix...), sortable(c.AfterTime)...))
-	}
-	return func(yield func(candidate, error) bool) {
-		for row, err := range c.view.at.Rows(prefix, from, backwards) {
-			var cand candidate
-			if err == nil {
-				cand, err = decodeTimed(row.Key[len(prefix):], row.Value)
-			}
-			if err != nil {
-				yield(cand, err)
-				return
-			}
-			if !c.inTime(cand.time) {
-				return // beyond the other end: the range begins inside
-			}
-			if paged && !c.behind(cand) {
-				continue
-			}
-			if !yield(cand, nil) {
-				return
-			}
-		}
-	}
-}
-
 // merged yields several ranges as one, in the order of event times.
 func (c *query) merged(prefixes [][]byte) iter.Seq2[candidate, error] {
 	if len(prefixes) == 1 {
-		return c.rows(prefixes[0], true)
+		return c.ordered(prefixes[0])
 	}
 	return func(yield func(candidate, error) bool) {
 		heads := make([]candidate, 0, len(prefixes))
 		nexts := make([]func() (candidate, error, bool), 0, len(prefixes))
 		for _, prefix := range prefixes {
-			next, stop := iter.Pull2(c.rows(prefix, true))
+			next, stop := iter.Pull2(c.ordered(prefix))
 			defer stop()
 			if cand, err, ok := next(); err != nil {
 				yield(cand, err)
@@ -308,13 +271,4 @@ func (c *query) transactionsEvents(p place, yield func(candidate, error) bool) b
 		}
 	}
 	return true
-}
-
-// decodeTimed reads the end of a key of the index: event time, then place.
-func decodeTimed(key, value []byte) (candidate, error) {
-	if len(key) != 8+schemas.LocatorSize {
-		return candidate{}, errors.New("a row of the index is damaged: restore the node from a backup or from its peers")
-	}
-	at, err := schemas.DecodeLocator(key[8:])
-	return candidate{time: unsortable(key), at: at, sketch: value}, err
 }

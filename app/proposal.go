@@ -42,10 +42,11 @@ func faultCode(err error) (schemas.Code, bool) {
 }
 
 // PrepareProposal offers what the mempool has, without what may not be in a
-// block. It never offers more bytes than it was asked for.
+// block, and up to what one block can look up. It never offers more bytes than it was asked for.
 func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
 	state, _ := a.before()
 	ad := a.admission(state, req.Height)
+	lookups := newSurvey(state, a.lookups)
 	out := make([][]byte, 0, len(req.Txs))
 	size := int64(0)
 	for _, raw := range req.Txs {
@@ -54,11 +55,22 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 		if size+cost > req.MaxTxBytes {
 			continue
 		}
-		if _, err := ad.admit(raw); err != nil {
+		tx, err := ad.admit(raw)
+		if err != nil {
 			continue
+		}
+		fits, err := lookups.fits(tx)
+		if err != nil {
+			a.logger.Error("surveying a proposal", "error", err)
+		}
+		if !fits && len(out) > 0 {
+			break // it is first in another block
 		}
 		size += cost
 		out = append(out, raw)
+		if !fits {
+			break // more than any block affords: its rules tell, with nothing beside it
+		}
 	}
 	return &abci.ResponsePrepareProposal{Txs: out}, nil
 }

@@ -21,15 +21,19 @@ import (
 
 // candidate is a record that may match.
 type candidate struct {
-	time   int64 // of the event
-	at     schemas.Locator
-	sketch []byte // nil where the range has none
+	time     int64 // of the event
+	at       schemas.Locator
+	sketch   sketch
+	sketched bool // there is a sketch
 }
 
 // query is an EventQuery made ready.
 type query struct {
 	schemas.EventQuery
 	view      *View
+	ctx       context.Context
+	atOnce    int  // how many of one slice are sorted at once
+	sure      byte // the field whose values all candidates have
 	minHeight int64
 	maxHeight int64 // the last that may be answered
 	briefs    [4][]uint16
@@ -41,7 +45,11 @@ const every = 512
 // Events answers a query, at most q.Limit records; more tells whether others
 // follow.
 func (v *View) Events(ctx context.Context, q schemas.EventQuery) (records []schemas.Record, more bool, err error) {
-	c := &query{EventQuery: q, view: v}
+	return v.events(ctx, q, maxSorted)
+}
+
+func (v *View) events(ctx context.Context, q schemas.EventQuery, atOnce int) (records []schemas.Record, more bool, err error) {
+	c := &query{EventQuery: q, view: v, ctx: ctx, atOnce: atOnce}
 	if err := c.prepare(); err != nil {
 		return nil, false, err
 	}
@@ -171,7 +179,7 @@ func (v *View) blockFrom(from int64) (height, recorded int64, err error) {
 
 // match returns the candidate's record if it is one that is asked for.
 func (c *query) match(cand candidate) (*schemas.Record, error) {
-	if cand.at.Height < c.minHeight || cand.at.Height > c.maxHeight || !c.inTime(cand.time) || !c.mayMatch(cand.sketch) {
+	if cand.at.Height < c.minHeight || cand.at.Height > c.maxHeight || !c.inTime(cand.time) || !c.mayMatch(&cand) {
 		return nil, nil
 	}
 	r, err := c.view.bare(cand.at)
@@ -198,10 +206,11 @@ func (c *query) inTime(t int64) bool {
 }
 
 // mayMatch reports what a sketch leaves open.
-func (c *query) mayMatch(s []byte) bool {
-	if len(s) != len(sketch{}) {
+func (c *query) mayMatch(cand *candidate) bool {
+	if !cand.sketched {
 		return true
 	}
+	s := cand.sketch[:]
 	if len(c.EventTypes) > 0 && !slices.Contains(c.EventTypes, schemas.EventType(s[0]>>4)) {
 		return false
 	}
@@ -239,14 +248,13 @@ func anyClass(wanted []string, have []schemas.Quantity) bool {
 
 // hasField checks what is in no skeleton: the index has a row for it.
 func (c *query) hasField(r *schemas.Record, field byte, values []string) (bool, error) {
-	if len(values) == 0 {
+	if len(values) == 0 || field == c.sure {
 		return true, nil
 	}
-	when := append(sortable(r.Skeleton.EventTime), r.Locator.Append(nil)...)
 	for _, value := range values {
-		row, err := c.view.row(append(fieldPrefix(field, value), when...))
-		if row != nil || err != nil {
-			return row != nil, err
+		has, err := c.view.isInRange(fieldPrefix(field, value), r.Skeleton.EventTime, r.Locator)
+		if has || err != nil {
+			return has, err
 		}
 	}
 	return false, nil

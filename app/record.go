@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/sha256"
 	"fmt"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -9,16 +10,18 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// Blocks gives the engine's own encoding of a decided block's header and of the
-// commit that it carries for the block before: both are agreed on, so every
-// node's archive is the same.
+// Blocks gives the engine's own encodings of what it decided: a block's header,
+// the commit that it carries for the block before, and the set of validators that
+// signs it, where that is another than the one before signed. All are agreed on,
+// so every node's archive is the same.
 type Blocks interface {
-	Header(height int64) (header, lastCommit []byte, err error)
+	Header(height int64) (header, lastCommit, validators []byte, err error)
 }
 
-// txRecord is an admitted transaction with what the rules answered.
+// txRecord is a transaction of a decided block, with what the rules answered if
+// it was admitted.
 type txRecord struct {
-	tx      *schemas.Transaction
+	tx      *schemas.Transaction // nil: it was refused
 	results []schemas.Result
 }
 
@@ -27,45 +30,56 @@ type archiver interface {
 	Append(stream store.Stream, data []byte) (store.Ref, error)
 }
 
+// decided is a block as the engine hands it over, or as a replay reads it back.
+type decided interface {
+	// admit decodes and judges a transaction; errors are *schemas.Fault, or of the disk.
+	admit(i int) (*schemas.Transaction, error)
+	// raw is the hash of a transaction's bytes, and the bytes, nil where they are erased.
+	raw(i int) (hash [sha256.Size]byte, bytes []byte)
+}
+
 // record archives a block: its header, every admitted transaction with its
 // skeletons and commitments, and, apart from them so that they can be erased,
-// the bodies.
-func (a *App) record(b *block, req *abci.RequestFinalizeBlock, recorded []txRecord, results []*abci.ExecTxResult, out *executed) error {
+// the bodies. Of what was refused, which honest validators never let into a
+// block, it keeps code, hash and, with the bodies, the bytes. So the block can be
+// computed again, and its header's hash of all transactions with it.
+func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, recorded []txRecord, results []*abci.ExecTxResult, out *executed) error {
 	archive, ok := b.led.(archiver)
 	if !ok {
 		return nil // a dry run
 	}
+	var list []byte
 	for i, r := range recorded {
+		hash, raw := source.raw(i)
+		item := schemas.AppendUint(nil, 1, uint64(results[i].Code)+1)
+		var err error
 		if r.tx == nil {
-			continue
+			item = schemas.AppendField(item, 2, hash[:])
+			_, err = archive.Append(store.Bodies, raw)
+		} else {
+			err = a.recordTransaction(b, archive, r, schemas.Locator{Height: req.Height, Position: uint32(i)}, hash, out)
 		}
-		at := schemas.Locator{Height: req.Height, Position: uint32(i)}
-		records, err := archive.Append(store.Records, a.codec.Compress(r.encode()))
 		if err != nil {
-			return fmt.Errorf("archiving a transaction: %w", err)
+			return fmt.Errorf("archiving transaction %d: %w", i, err)
 		}
-		bodies, err := archive.Append(store.Bodies, schemas.EncodeBodies(r.tx.Bodies))
-		if err != nil {
-			return fmt.Errorf("archiving bodies: %w", err)
-		}
-		b.led.Emit(txRow(at.Height, at.Position), bodies.Append(records.Append(nil)))
-		b.led.PutRow(transactionRow(r.tx.ID), at.Append(nil)[:12])
-		out.receipts = append(out.receipts, receiptOf(r.tx, at, b.time, r.results))
+		list = schemas.AppendField(list, 6, item)
 	}
 	entry := schemas.AppendField(nil, 1, be64(b.now()))
 	entry = schemas.AppendField(entry, 2, req.Hash)
+	var validators []byte
 	if a.blocks != nil {
-		header, commit, err := a.blocks.Header(req.Height)
-		if err != nil {
+		var header, commit []byte
+		var err error
+		if header, commit, validators, err = a.blocks.Header(req.Height); err != nil {
 			return fmt.Errorf("reading header %d: %w", req.Height, err)
 		}
 		entry = schemas.AppendField(entry, 3, header)
 		entry = schemas.AppendField(entry, 4, commit)
 	}
-	entry = schemas.AppendUint(entry, 5, uint64(len(req.Txs)))
-	for _, r := range results {
-		entry = schemas.AppendField(entry, 6, schemas.AppendUint(nil, 1, uint64(r.Code)+1))
-	}
+	entry = schemas.AppendUint(entry, 5, uint64(len(results)))
+	entry = append(entry, list...)
+	entry = schemas.AppendUint(entry, 7, uint64(req.Height))
+	entry = schemas.AppendField(entry, 8, validators)
 	ref, err := archive.Append(store.Records, entry)
 	if err != nil {
 		return fmt.Errorf("archiving a block: %w", err)
@@ -76,9 +90,30 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, recorded []txReco
 	return nil
 }
 
+func (a *App) recordTransaction(b *block, archive archiver, r txRecord, at schemas.Locator, hash [sha256.Size]byte, out *executed) error {
+	records, err := archive.Append(store.Records, a.codec.Compress(r.encode(hash)))
+	if err != nil {
+		return err
+	}
+	// A replay of what was erased has no bodies any more, and compares none.
+	var encoded []byte
+	if r.tx.Bodies != nil {
+		encoded = schemas.EncodeBodies(r.tx.Bodies)
+	}
+	bodies, err := archive.Append(store.Bodies, encoded)
+	if err != nil {
+		return err
+	}
+	b.led.Emit(txRow(at.Height, at.Position), bodies.Append(records.Append(nil)))
+	b.led.PutRow(transactionRow(r.tx.ID), at.Append(nil)[:12])
+	out.receipts = append(out.receipts, receiptOf(r.tx, at, b.time, r.results))
+	return nil
+}
+
 // encode is the transaction without its bodies: 1 header, 2 signature, 3 message
-// (repeated: 1 kind, 2 duplicate key, 3 skeleton, 4 body root), 4 results.
-func (r *txRecord) encode() []byte {
+// (repeated: 1 kind, 2 duplicate key, 3 skeleton, 4 body root), 4 results, 5 the
+// SHA-256 of all its bytes, which is what the block's header commits to.
+func (r *txRecord) encode(hash [sha256.Size]byte) []byte {
 	size := len(r.tx.Raw) + len(r.tx.Signature) + 64
 	for i := range r.tx.Messages {
 		size += len(r.tx.Messages[i].Skeleton) + 192
@@ -93,5 +128,6 @@ func (r *txRecord) encode() []byte {
 		p = schemas.AppendField(p, 4, m.BodyRoot[:])
 		b = schemas.AppendField(b, 3, p)
 	}
-	return schemas.AppendField(b, 4, schemas.AppendResults(nil, r.results))
+	b = schemas.AppendField(b, 4, schemas.AppendResults(nil, r.results))
+	return schemas.AppendField(b, 5, hash[:])
 }

@@ -139,12 +139,5 @@ func (b *block) registerOf(partner string) register {
 
 func (b *block) writeRegister(partner string, r register) {
 	leaf := schemas.Register{Trail: r.trail.head(), Events: r.events.head()}
-	var aside []byte
-	if r.trail.Count > 0 {
-		aside = schemas.AppendField(aside, 1, r.trail.AppendTo(nil))
-	}
-	if r.events.Count > 0 {
-		aside = schemas.AppendField(aside, 2, r.events.AppendTo(nil))
-	}
-	b.led.Set(schemas.RegisterKey(partner), leaf.Append(nil), aside)
+	b.led.Set(schemas.RegisterKey(partner), leaf.Append(nil), asideOf(r.trail, r.events))
 }

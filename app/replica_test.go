@@ -89,10 +89,11 @@ func aFlow(t *rapid.T) []string {
 	lag := rapid.SampledFrom([]string{"-1m", "-800h"}).Draw(t, "lag")
 	steps := []string{
 		from + ": obj add epc=" + thing + "," + box + " qty=lot1:9",
-		from + ": agg add parent=" + box + " epc=" + thing,
+		from + ": agg add parent=" + box + rapid.SampledFrom([]string{" epc=" + thing, " epc=" + thing + " qty=lot1:3", " qty=lot1:7,lot2", " qty=lot1"}).Draw(t, "packed"),
 		from + ": obj obs " + sent + " step=shipping to=" + to + " t=" + lag,
 		to + ": obj " + rapid.SampledFrom([]string{"obs", "add"}).Draw(t, "receipt") + " " + sent + " step=receiving",
-		to + ": agg del parent=" + box,
+		to + ": " + rapid.SampledFrom([]string{"agg del parent=" + box, "agg del parent=" + box + " qty=lot1:2", "agg del parent=" + box + " qty=lot1:99",
+			"agg del parent=" + box + " qty=lot1,lot2:1", "obj del epc=" + box, "xform epc=" + box + " out=" + thing}).Draw(t, "unpacked"),
 		to + ": obj obs epc=" + thing + " step=shipping to=" + from,
 	}
 	if rapid.IntRange(0, 3).Draw(t, "early") == 0 {
@@ -171,6 +172,7 @@ func (m *model) compare(t *rapid.T, s *script, d schemas.Draft, position int) {
 // check compares the state with the model.
 func (m *model) check(t *rapid.T, s *script) {
 	v := s.view()
+	m.lapse(s.time)
 	for _, name := range things {
 		id := full(name)
 		it, err := v.Item(id)
@@ -186,6 +188,15 @@ func (m *model) check(t *rapid.T, s *script) {
 		if o, open := m.offer[id]; it.Parent == "" && (open != (it.Offer != nil) || open && it.Offer.Party != o.party) {
 			t.Fatalf("after %d, the offer of %s is %v; the model has %v", s.height, name, it.Offer, o)
 		}
+		if len(it.Receipts) != len(m.waits[id]) {
+			t.Fatalf("after %d, %v wait for %s; the model has %v", s.height, it.Receipts, name, m.waits[id])
+		}
+		for _, r := range it.Receipts {
+			if w, ok := m.waits[id][r.Party]; !ok || w.claimed.UnixNano() != r.EventTime {
+				t.Fatalf("after %d, %v waits for %s; the model has %v", s.height, r, name, m.waits[id])
+			}
+		}
+		m.checkInside(t, s, it)
 	}
 	for _, name := range goods {
 		balances, err := v.Balances(full(name))
@@ -208,6 +219,23 @@ func (m *model) check(t *rapid.T, s *script) {
 		}
 		if len(have) != len(want) {
 			t.Fatalf("after %d, %d partners hold %s; the model has %d", s.height, len(have), name, len(want))
+		}
+	}
+}
+
+// checkInside compares the lots in a container with the model.
+func (m *model) checkInside(t *rapid.T, s *script, it *schemas.ItemState) {
+	want := m.packed[it.ID]
+	if len(it.Inside) != len(want) {
+		t.Fatalf("after %d, %s holds %v; the model has %v", s.height, short(it.ID), it.Inside, want)
+	}
+	for _, h := range it.Inside {
+		amount, ok := want[lot{h.Class, h.UOM}]
+		if !ok || (amount == nil) != h.Unknown {
+			t.Fatalf("after %d, %s holds %v; the model has %v", s.height, short(it.ID), h, amount)
+		}
+		if got, _ := new(big.Rat).SetString(h.Amount); amount != nil && got.Cmp(amount) != 0 {
+			t.Fatalf("after %d, %s holds %v; the model has %v", s.height, short(it.ID), h, amount)
 		}
 	}
 }

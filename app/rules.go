@@ -5,13 +5,11 @@ import (
 )
 
 const (
-	second     = 1_000_000_000           // nanoseconds
-	maxAhead   = 10 * 60 * second        // nanoseconds that an event's time may lead the block's
-	maxWaiting = 30 * 24 * 3600 * second // nanoseconds that a receipt waits for its offer
-	maxOpen    = 4                       // receipts that wait for one item
-	maxLots    = 64                      // offers open for one lot and receiver
-	maxOwnLots = 16                      // of them by one partner, and receipts that wait for one lot
-	maxDepth   = 16                      // containers within containers
+	second     = 1_000_000_000    // nanoseconds
+	maxAhead   = 10 * 60 * second // nanoseconds that an event's time may lead the block's
+	maxLots    = 40               // offers open for one lot and receiver
+	maxOwnLots = 16               // of them by one partner, and receipts that wait for one lot
+	maxDepth   = 16               // containers within containers
 	received   = "receiving"
 	shipped    = "shipping"
 	voided     = "void_shipping"
@@ -25,29 +23,32 @@ const (
 func (b *block) run(tx *schemas.Transaction, i int, position uint32) (result schemas.Result) {
 	m := &message{block: b, tx: tx, msg: &tx.Messages[i], event: &tx.Messages[i].Event.Skeleton, partner: tx.Header.Partner,
 		at: schemas.Locator{Height: b.height, Position: position, Index: uint32(i)}, items: map[string]*item{}}
-	mark := b.led.Mark()
-	registered := len(b.registered)
+	mark := b.mark()
 	defer func() {
 		if r := recover(); r != nil {
-			if failure, ok := r.(ioFailure); ok {
-				panic(failure)
-			}
-			b.undo(mark, registered)
-			result = schemas.Result{Code: schemas.RuleFailed}
+			code := brokeDown(r)
+			b.undo(mark)
+			result = schemas.Result{Code: code}
 		}
 	}()
 	m.execute()
 	if m.result.Code != schemas.OK {
-		b.undo(mark, registered)
+		b.undo(mark)
 		return schemas.Result{Code: m.result.Code}
 	}
 	return m.result
 }
 
+// mark is how far a block has come.
+type mark struct{ writes, registered, runs int }
+
+func (b *block) mark() mark { return mark{b.led.Mark(), len(b.registered), len(b.runs.log)} }
+
 // undo drops what was written since a mark.
-func (b *block) undo(mark, registered int) {
-	b.led.Revert(mark)
-	b.registered = b.registered[:registered]
+func (b *block) undo(m mark) {
+	b.led.Revert(m.writes)
+	b.registered = b.registered[:m.registered]
+	b.runs.revert(m.runs)
 }
 
 // execute judges the message: first whether it was recorded before, then what

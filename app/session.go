@@ -36,9 +36,14 @@ type block struct {
 	byGLN  map[string]string // GLN to partner id, only ever looked up
 	probe  func(*message)    // tests look in here; nil in a node
 
+	most     int // lookups beyond what is named, and what is spent of them
+	lookups  int
+	followed map[string]bool // containers that were looked up, only ever looked up here
+
 	// registered are the entries for the register of the partner whose
 	// transaction runs; they are appended at its end, all at once.
 	registered []schemas.Hash
+	runs       runs // what the index gets
 }
 
 func (b *block) now() int64 { return b.time.UnixNano() }
@@ -99,7 +104,8 @@ func (b *block) appendTo(key []byte, entry schemas.Hash) {
 type item struct {
 	schemas.Item
 	id           string
-	known        bool // there was a record before this message
+	known        bool   // there was a record before this message
+	aside        []byte // both logs, as read; they are decoded when one grows
 	custody      log
 	observations log
 	touched      trail
@@ -150,7 +156,10 @@ func (m *message) item(id string) *item {
 	if value != nil {
 		it.known = true
 		it.Item = must(schemas.DecodeItem(value))
-		it.custody, it.observations = readItemLogs(aside)
+		it.aside = aside
+		if it.Offer != nil && !m.stands(it.Offer) {
+			it.Offer = nil // lapsed: judged when it is looked at
+		}
 	}
 	m.items[id] = it
 	return it
@@ -232,6 +241,7 @@ func (m *message) flag(c schemas.Code) { m.result.Flag(c) }
 // items that it touched.
 func (m *message) save() {
 	for _, it := range m.order {
+		it.custody, it.observations = readItemLogs(it.aside)
 		if it.touched == changed {
 			key := schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: it.id}
 			m.putTrailRow(key, it.custody.Count)
@@ -243,6 +253,7 @@ func (m *message) save() {
 			it.observations.append(m.entry(key))
 			it.Observations = it.observations.head()
 		}
+		it.aside = asideOf(it.custody, it.observations)
 		m.write(it)
 	}
 	for _, class := range m.classes.list {
@@ -256,14 +267,18 @@ func (m *message) save() {
 }
 
 func (m *message) write(it *item) {
-	var aside []byte
-	if it.custody.Count > 0 {
-		aside = schemas.AppendField(aside, 1, it.custody.AppendTo(nil))
+	m.led.Set(schemas.ItemKey(it.id), it.Item.Append(make([]byte, 0, 192)), it.aside)
+}
+
+// asideOf encodes two logs to be kept beside one leaf.
+func asideOf(first, second log) (aside []byte) {
+	if first.Count > 0 {
+		aside = schemas.AppendField(aside, 1, first.AppendTo(nil))
 	}
-	if it.observations.Count > 0 {
-		aside = schemas.AppendField(aside, 2, it.observations.AppendTo(nil))
+	if second.Count > 0 {
+		aside = schemas.AppendField(aside, 2, second.AppendTo(nil))
 	}
-	m.led.Set(schemas.ItemKey(it.id), it.Item.Append(make([]byte, 0, 192)), aside)
+	return aside
 }
 
 func (m *message) entry(key schemas.TrailKey) schemas.Hash {

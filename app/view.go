@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -95,6 +96,9 @@ func (v *View) Item(id string) (*schemas.ItemState, error) {
 		return nil, err
 	}
 	state := &schemas.ItemState{Item: *it, ID: id}
+	if err := v.complete(state); err != nil {
+		return nil, err
+	}
 	for depth := 0; depth <= maxDepth; depth++ {
 		parent, custodian, err := v.placed(it)
 		if err != nil {
@@ -170,16 +174,12 @@ func trailLeaf(key schemas.TrailKey) []byte {
 func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Record, error) {
 	var out []schemas.Record
 	var page page
-	for row, err := range v.at.Rows(trailPrefix(key), trailRow(key, from), false) {
+	for at, err := range v.places(key, from) {
 		if err != nil {
-			return nil, v.answered(fmt.Errorf("reading a trail: %w", err))
+			return nil, err
 		}
 		if len(out) >= limit {
 			break
-		}
-		at, _, err := decodeTrailValue(row.Value)
-		if err != nil {
-			return nil, err
 		}
 		r, err := v.Record(at)
 		if err != nil {
@@ -193,10 +193,42 @@ func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Re
 	return out, nil
 }
 
+// places yields where the records of a trail are, from the n-th.
+func (v *View) places(key schemas.TrailKey, from uint64) iter.Seq2[schemas.Locator, error] {
+	prefix := trailPrefix(key)
+	return func(yield func(schemas.Locator, error) bool) {
+		for row, err := range v.at.Rows(prefix, trailRow(key, from), false) {
+			if err != nil {
+				yield(schemas.Locator{}, v.answered(fmt.Errorf("reading a trail: %w", err)))
+				return
+			}
+			at, _, err := decodeTrailValue(row.Value)
+			if err != nil || len(row.Key) != len(prefix)+8 {
+				yield(at, errors.Join(err, errTrailRow))
+				return
+			}
+			first := at.Index
+			if key.Kind == schemas.PartnerTrail { // one row a transaction, all of whose messages follow each other
+				n := decodeUint64(row.Key[len(prefix):])
+				if first = 0; n-uint64(at.Index) < from {
+					first = at.Index - uint32(n-from)
+				}
+			}
+			for i := first; i <= at.Index; i++ {
+				if !yield(schemas.Locator{Height: at.Height, Position: at.Position, Index: i}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+var errTrailRow = errors.New("a trail's row is damaged: restore the node from a backup or from its peers")
+
 // decodeTrailValue reads what trailValue wrote.
 func decodeTrailValue(b []byte) (at schemas.Locator, eventTime int64, err error) {
 	if len(b) != schemas.LocatorSize+8 {
-		return at, 0, errors.New("a trail's row is damaged: restore the node from a backup or from its peers")
+		return at, 0, errTrailRow
 	}
 	at, err = schemas.DecodeLocator(b[:schemas.LocatorSize])
 	return at, unsortable(b[schemas.LocatorSize:]), err
@@ -380,21 +412,9 @@ func (v *View) Exceptions(partner string, before *schemas.Locator, limit int) (r
 
 // Partners returns the partners, by id.
 func (v *View) Partners() ([]schemas.Partner, error) {
-	var out []schemas.Partner
-	for row, err := range v.at.Rows([]byte{rowPartner}, nil, false) {
-		if err != nil {
-			return nil, v.answered(fmt.Errorf("reading partners: %w", err))
-		}
-		id := strings.TrimSuffix(string(row.Key[1:]), "\x00")
-		value, _, err := v.get(schemas.PartnerKey(id))
-		if err != nil {
-			return nil, err
-		}
-		p, err := schemas.DecodePartner(id, value)
-		if err != nil {
-			return nil, fmt.Errorf("reading partner %q: %w", id, err)
-		}
-		out = append(out, p)
+	out, err := partnersOf(v.at)
+	if err != nil {
+		return nil, v.answered(fmt.Errorf("reading partners: %w", err))
 	}
 	return out, nil
 }

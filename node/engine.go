@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	cmtnode "github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/proxy"
 	rpccore "github.com/cometbft/cometbft/rpc/core"
+	"github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/store"
 	"github.com/cometbft/cometbft/types"
 
@@ -164,8 +166,11 @@ func (d *databases) open(ctx *config.DBContext) (dbm.DB, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.opened = append(d.opened, once)
-	if ctx.ID == "blockstore" {
+	switch ctx.ID {
+	case "blockstore":
 		d.blocks.attach(store.NewBlockStore(once))
+	case "state":
+		d.blocks.attachState(state.NewStore(once, state.StoreOptions{}))
 	}
 	return once, nil
 }
@@ -192,17 +197,24 @@ func (d *onceDB) Close() error {
 	return d.err
 }
 
-// headers reads decided blocks from the engine's store. The ledger archives
+// headers reads decided blocks from the engine's stores. The ledger archives
 // them, already while the engine is being made, and bundles are built on them.
 type headers struct {
-	mu    sync.RWMutex // guards store
+	mu    sync.RWMutex // guards what follows
 	store *store.BlockStore
+	state state.Store
 }
 
 func (h *headers) attach(s *store.BlockStore) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.store = s
+}
+
+func (h *headers) attachState(s state.Store) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.state = s
 }
 
 func (h *headers) of() (*store.BlockStore, error) {
@@ -214,25 +226,62 @@ func (h *headers) of() (*store.BlockStore, error) {
 	return h.store, nil
 }
 
-// Header returns the encoded header of a decided block and the encoded commit
-// that it carries for the block before.
-func (h *headers) Header(height int64) (header, lastCommit []byte, err error) {
+// Header returns the encoded header of a decided block, the encoded commit that
+// it carries for the block before, and the validators that sign it where they are
+// others than before.
+func (h *headers) Header(height int64) (header, lastCommit, validators []byte, err error) {
 	s, err := h.of()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	meta := s.LoadBlockMeta(height)
 	if meta == nil {
-		return nil, nil, fmt.Errorf("block %d is not in the engine's store", height)
+		return nil, nil, nil, fmt.Errorf("block %d is not in the engine's store", height)
 	}
 	if header, err = meta.Header.ToProto().Marshal(); err != nil {
-		return nil, nil, fmt.Errorf("encoding header %d: %w", height, err)
+		return nil, nil, nil, fmt.Errorf("encoding header %d: %w", height, err)
 	}
 	// The first block carries no commit.
 	if commit := s.LoadBlockCommit(height - 1); commit != nil {
 		if lastCommit, err = commit.ToProto().Marshal(); err != nil {
-			return nil, nil, fmt.Errorf("encoding commit %d: %w", height-1, err)
+			return nil, nil, nil, fmt.Errorf("encoding commit %d: %w", height-1, err)
 		}
 	}
-	return header, lastCommit, nil
+	if validators, err = h.validators(s, &meta.Header); err != nil {
+		return nil, nil, nil, fmt.Errorf("reading the validators of height %d: %w", height, err)
+	}
+	return header, lastCommit, validators, nil
+}
+
+// validators is the encoding of the set that signs a header's block, if it is
+// another than that of the block before.
+func (h *headers) validators(s *store.BlockStore, header *types.Header) ([]byte, error) {
+	h.mu.RLock()
+	states := h.state
+	h.mu.RUnlock()
+	if states == nil {
+		return nil, errors.New("the engine's state is not open")
+	}
+	if before := s.LoadBlockMeta(header.Height - 1); before != nil {
+		if bytes.Equal(before.Header.ValidatorsHash, header.ValidatorsHash) {
+			return nil, nil
+		}
+	} else if set, err := states.LoadValidators(header.Height - 1); err == nil && bytes.Equal(set.Hash(), header.ValidatorsHash) {
+		return nil, nil // the engine's blocks begin here, the network does not
+	}
+	set, err := states.LoadValidators(header.Height)
+	if err != nil {
+		return nil, err
+	}
+	return encodeValidators(set), nil
+}
+
+// encodeValidators is a validator set as the archive keeps it: field 1 once for
+// each in the set's order: 1 Ed25519 key, 2 power.
+func encodeValidators(set *types.ValidatorSet) (encoded []byte) {
+	for _, v := range set.Validators {
+		b := schemas.AppendField(nil, 1, v.PubKey.Bytes())
+		encoded = schemas.AppendField(encoded, 1, schemas.AppendUint(b, 2, uint64(v.VotingPower)))
+	}
+	return encoded
 }

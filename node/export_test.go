@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
@@ -49,10 +51,32 @@ type Chain interface {
 
 type exported struct{ Chain }
 
-func (c exported) signed(height int64) (*proof.Signed, error)         { return c.Signed(height) }
-func (c exported) validators(height int64) ([]proof.Validator, error) { return c.Validators(height) }
+func (c exported) signedAt(height int64) (*proof.Signed, error)         { return c.Signed(height) }
+func (c exported) validatorsAt(height int64) ([]proof.Validator, error) { return c.Validators(height) }
 
 // Lead adds to a bundle what leads from a root of trust to the header of a height.
 func Lead(c Chain, b *proof.Bundle, since, past, to int64) error {
 	return (&steps{ledger: exported{c}, ctx: context.Background(), since: since, past: past, to: to}).lead(b)
+}
+
+// HeaderHashes are the hashes of a height's header as the engine has it, and as the
+// archive does.
+func HeaderHashes(n *Node, height int64) (engine, archive schemas.Hash, err error) {
+	meta := n.ledger.meta(height)
+	if meta == nil {
+		return engine, archive, fmt.Errorf("no header at height %d", height)
+	}
+	view, err := n.ledger.app.View()
+	if err != nil {
+		return engine, archive, err
+	}
+	encoded, err := view.ArchivedHeader(height)
+	if err != nil {
+		return engine, archive, err
+	}
+	h, err := decodeArchived(encoded)
+	if err != nil {
+		return engine, archive, err
+	}
+	return schemas.Hash(meta.BlockID.Hash), h.header.Hash(h.validators), nil
 }

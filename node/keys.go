@@ -44,6 +44,21 @@ type partnerKeyFile struct {
 	Public     []byte `json:"public"`
 	Seed       []byte `json:"seed"`
 	Duplicates []byte `json:"duplicate_secret"`
+	Check      string `json:"duplicate_check,omitempty"` // of the secret, in which a flipped bit would tell nobody
+}
+
+// duplicateCheck is what a duplicate secret is held against: another secret would
+// no longer find events that were submitted before.
+func duplicateCheck(secret []byte) string {
+	return schemas.Sum("waybill/duplicate-secret", secret).String()[:16]
+}
+
+// checkSecret reports whether the duplicate secret is the one that was made.
+func (f *partnerKeyFile) checkSecret() error {
+	if f.Check != "" && f.Check != duplicateCheck(f.Duplicates) {
+		return errors.New("the duplicate secret is not the one that was made: restore the file from a backup")
+	}
+	return nil
 }
 
 // MakeKeys creates a home's keys, readable by their owner alone. It never
@@ -63,7 +78,7 @@ func MakeKeys(home string) (*Keys, error) {
 	if _, err := rand.Read(duplicates); err != nil {
 		return nil, fmt.Errorf("making the duplicate secret: %w", err)
 	}
-	own := partnerKeyFile{KeyID: schemas.KeyID(public), Public: public, Seed: private.Seed(), Duplicates: duplicates}
+	own := partnerKeyFile{KeyID: schemas.KeyID(public), Public: public, Seed: private.Seed(), Duplicates: duplicates, Check: duplicateCheck(duplicates)}
 	encoded, err := json.MarshalIndent(own, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encoding the partner's key: %w", err)
@@ -116,6 +131,9 @@ func LoadKeys(home string) (*Keys, error) {
 	}
 	if len(own.Seed) != ed25519.SeedSize || len(own.Duplicates) != 32 {
 		return nil, fmt.Errorf("%s: seed or duplicate secret has the wrong length", partnerKeyPath(home))
+	}
+	if err := own.checkSecret(); err != nil {
+		return nil, fmt.Errorf("%s: %w", partnerKeyPath(home), err)
 	}
 	k.Partner, k.Duplicates = ed25519.NewKeyFromSeed(own.Seed), own.Duplicates
 	if k.KeyID() != own.KeyID {

@@ -115,3 +115,17 @@ func bodyRoot(secret Hash, members []Member) Hash {
 	}
 	return BodyRoot(leaves)
 }
+
+// Assemble is the encoding of a transaction whose parts were kept apart: those
+// that Decode took from it give the same bytes again.
+func Assemble(header, signature []byte, kinds []Kind, duplicateKeys [][]byte, bodies *Bodies) ([]byte, error) {
+	e := &Envelope{Header: header, Signature: signature, Bodies: bodies}
+	for i, k := range kinds {
+		e.Payloads = append(e.Payloads, &Payload{Kind: uint32(k), DuplicateKey: duplicateKeys[i]})
+	}
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a transaction: %w", err)
+	}
+	return raw, nil
+}

@@ -51,6 +51,7 @@ const (
 	EventIDConflict Code = 300 + iota // the partner recorded other content under this eventID
 	Undone                            // an atomic transaction's other message was refused
 	RuleFailed                        // a rule broke down; the message's writes were dropped
+	TooFarInside                      // its containers and their lots are more than the block can look up
 )
 
 // Flags: recorded, with this said about it.
@@ -69,10 +70,11 @@ const (
 	ContainmentConflict                    // not moved: another container holds it
 	ContainmentCycle                       // not moved: it would contain itself
 	ContainmentTooDeep                     // not moved: containers nest at most sixteen deep
-	NotContained                           // taken out of a container that it is not in
+	NotContained                           // taken out of a container that it is not in, or not so much of it
 	EndedItem                              // the item was consumed, destroyed or decommissioned before
 	UnknownQuantity                        // a balance cannot be told after this event
 	TooManyOpen                            // no further offer or receipt can wait for this item
+	TooManyLots                            // not packed: a container holds at most sixty-four lots
 )
 
 // What the gateway says of a request.
@@ -137,6 +139,7 @@ var codes = map[Code]codeRow{
 	EventIDConflict: {"event_id_conflict", 409, "give the new event an eventID of its own, or send an error declaration"},
 	Undone:          {"undone", 409, "correct the refused event and send all again, or let the others proceed"},
 	RuleFailed:      {"rule_failed", 500, "nothing was changed; tell the maintainers the transaction"},
+	TooFarInside:    {"too_far_inside", 413, "send it again, with fewer things at a time, or name their container"},
 
 	NotCustodian:         {"not_custodian", 409, "recorded as a claim: ask the custodian for a hand-over"},
 	ClaimedUnseen:        {"claimed_unseen", 0, "the ledger knew nothing of the item before"},
@@ -145,17 +148,18 @@ var codes = map[Code]codeRow{
 	FromExternal:         {"from_external", 0, "the item was held outside the network"},
 	AwaitingOffer:        {"awaiting_offer", 0, "custody moves when the custodian's shipping event names you"},
 	MatchedReceipt:       {"matched_receipt", 0, "the receiver's event was waiting for this offer"},
-	OfferReplaced:        {"offer_replaced", 0, "one item has one open offer"},
+	OfferReplaced:        {"offer_replaced", 0, "an earlier open offer made room for this one"},
 	OfferRejected:        {"offer_rejected", 0, "custody stays with the shipper"},
 	OfferCancelled:       {"offer_cancelled", 0, "custody stays with the shipper"},
 	InsideContainer:      {"inside_container", 0, "hand over the outermost container, or take the item out first"},
 	ContainmentConflict:  {"containment_conflict", 0, "take the item out of the other container first"},
 	ContainmentCycle:     {"containment_cycle", 0, "a thing cannot be inside itself"},
 	ContainmentTooDeep:   {"containment_too_deep", 0, "containers nest at most sixteen deep"},
-	NotContained:         {"not_contained", 0, "the item was not in this container"},
+	NotContained:         {"not_contained", 0, "the item was not in this container, or not so much of it"},
 	EndedItem:            {"ended_item", 0, "the item was consumed, destroyed or decommissioned before"},
 	UnknownQuantity:      {"unknown_quantity", 0, "report exact quantities to keep a balance"},
 	TooManyOpen:          {"too_many_open", 0, "close offers or receipts that are open"},
+	TooManyLots:          {"too_many_lots", 0, "pack it into a container inside this one"},
 
 	Unauthorized:         {"unauthorized", 401, "send Authorization: Bearer KEY"},
 	Forbidden:            {"forbidden", 403, "use a key with the scope that the detail names"},

@@ -95,8 +95,10 @@ type TransactionInfo struct {
 type ItemState struct {
 	Item
 	ID        string
-	Custodian string // of the outermost container
-	Parent    string // "" when it is in none, or its container was emptied
+	Custodian string    // of the outermost container
+	Parent    string    // "" when it is in none, or its container was emptied
+	Receipts  []Offer   // that wait for their offer, by partner
+	Inside    []HeldLot // classes and lots that it holds
 }
 
 // Balance is what a partner holds of a class or lot.
@@ -105,4 +107,13 @@ type Balance struct {
 	UOM      string `json:"uom,omitempty"`
 	Quantity string `json:"quantity,omitempty"` // "" when it cannot be told
 	Known    bool   `json:"known"`
+}
+
+// Packed is how much of a class or lot is inside one container.
+type Packed struct {
+	Container string `json:"container"`
+	Custodian string `json:"custodian"` // of the outermost container
+	UOM       string `json:"uom,omitempty"`
+	Quantity  string `json:"quantity,omitempty"` // "" when it cannot be told
+	Known     bool   `json:"known"`
 }

@@ -12,6 +12,7 @@ const (
 	kindClass       = 'C' // class or lot
 	kindRelease     = 'E' // container, epoch
 	kindParameters  = 'G'
+	kindContents    = 'H' // container, epoch
 	kindItem        = 'I' // item
 	kindKey         = 'K' // partner, key
 	kindLotOffers   = 'L' // class, unit, receiver
@@ -19,6 +20,7 @@ const (
 	kindPartner     = 'P' // partner
 	kindRegister    = 'R' // partner
 	kindChanged     = 'S' // last height that changed anything
+	kindWaiting     = 'W' // item, partner
 )
 
 func stateKey(kind byte, parts ...string) []byte {
@@ -57,6 +59,14 @@ func ReleaseKey(container string, epoch uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(stateKey(kindRelease, container), 0), epoch)
 }
 
+// ContentsKey is the key of the lots that a container holds in an epoch.
+func ContentsKey(container string, epoch uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(stateKey(kindContents, container), 0), epoch)
+}
+
+// WaitingKey is the key of a partner's receipt that waits for an item's offer.
+func WaitingKey(item, partner string) []byte { return stateKey(kindWaiting, item, partner) }
+
 // valueSize is room for most values, so that checking one allocates nothing.
 const valueSize = 512
 
@@ -74,10 +84,16 @@ type Item struct {
 	Disposition  string
 	Ended        bool // consumed, destroyed or decommissioned
 	Offer        *Offer
-	Receipts     []Offer // receipts that wait for their offer, oldest first
-	Custody      Head    // trail of what changed the state
-	Observations Head    // trail of what was seen or claimed
+	Waiting      uint64 // receipts that began to wait for an offer in this turn
+	Turn         uint64 // raised when receipts lapse: one waits only in its own turn
+	Lots         uint64 // classes and lots inside it: entries of the leaf at ContentsKey
+	Custody      Head   // trail of what changed the state
+	Observations Head   // trail of what was seen or claimed
 }
+
+// MaxWaiting is for how long, in nanoseconds of block time, an offer waits for its
+// answer and a receipt for its offer. Nothing removes what is older: it has lapsed.
+const MaxWaiting = 30 * 24 * 3600 * 1_000_000_000
 
 // Offer is an open offer to hand over, or a receipt that waits for one.
 type Offer struct {
@@ -179,8 +195,8 @@ func (f *Fields) Head(n uint64, v []byte) (h Head) {
 }
 
 // Append appends the leaf value of an item: 1 custodian, 2 parent, 3 parent
-// epoch, 4 epoch, 5 disposition, 6 ended, 7 offer, 8 waiting receipt
-// (repeated), 9 custody head, 10 observation head, 11 levels.
+// epoch, 4 epoch, 5 disposition, 6 ended, 7 offer, 8 waiting, 9 custody head,
+// 10 observation head, 11 levels, 12 turn, 13 lots.
 func (it *Item) Append(dst []byte) []byte {
 	dst = AppendString(dst, 1, it.Custodian)
 	dst = AppendString(dst, 2, it.Parent)
@@ -193,12 +209,12 @@ func (it *Item) Append(dst []byte) []byte {
 	if it.Offer != nil {
 		dst = AppendField(dst, 7, it.Offer.append(nil))
 	}
-	for i := range it.Receipts {
-		dst = AppendField(dst, 8, it.Receipts[i].append(nil))
-	}
+	dst = AppendUint(dst, 8, it.Waiting)
 	dst = AppendHead(dst, 9, it.Custody)
 	dst = AppendHead(dst, 10, it.Observations)
-	return AppendUint(dst, 11, it.Levels)
+	dst = AppendUint(dst, 11, it.Levels)
+	dst = AppendUint(dst, 12, it.Turn)
+	return AppendUint(dst, 13, it.Lots)
 }
 
 // DecodeItem reads an item's leaf value.
@@ -218,23 +234,25 @@ func DecodeItem(b []byte) (it Item, err error) {
 			it.Disposition = string(v)
 		case 6:
 			it.Ended = f.Uint(n, v) == 1
-		case 7, 8:
+		case 7:
 			o, err := decodeOffer(v)
 			if err != nil {
 				f.Fail(n, err.Error())
 				break
 			}
-			if n == 7 {
-				it.Offer = &o
-			} else {
-				it.Receipts = append(it.Receipts, o)
-			}
+			it.Offer = &o
+		case 8:
+			it.Waiting = f.Uint(n, v)
 		case 9:
 			it.Custody = f.Head(n, v)
 		case 10:
 			it.Observations = f.Head(n, v)
 		case 11:
 			it.Levels = f.Uint(n, v)
+		case 12:
+			it.Turn = f.Uint(n, v)
+		case 13:
+			it.Lots = f.Uint(n, v)
 		default:
 			f.Fail(n, "unknown")
 		}

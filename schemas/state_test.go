@@ -17,6 +17,11 @@ var values = []struct {
 	read func(b []byte) ([]byte, error)
 }{
 	{"item", func(b []byte) ([]byte, error) { v, err := schemas.DecodeItem(b); return v.Append(nil), err }},
+	{"waiting", func(b []byte) ([]byte, error) { v, err := schemas.DecodeWaiting(b); return v.Append(nil), err }},
+	{"contents", func(b []byte) ([]byte, error) {
+		v, err := schemas.DecodeContents(b)
+		return schemas.AppendContents(nil, v), err
+	}},
 	{"register", func(b []byte) ([]byte, error) { v, err := schemas.DecodeRegister(b); return v.Append(nil), err }},
 	{"balance", func(b []byte) ([]byte, error) { v, err := schemas.DecodeLotBalance(b); return v.Append(nil), err }},
 	{"offers", func(b []byte) ([]byte, error) {
@@ -51,8 +56,10 @@ func samples() map[string][][]byte {
 	offer := schemas.Offer{Party: "acme", EventTime: -1, Time: 1 << 60, From: "other", Quantity: "1.5", Locator: at}
 	item := schemas.Item{
 		Custodian: "acme", Parent: "https://id.gs1.org/00/095212312345678905", ParentEpoch: 3, Epoch: 1 << 40, Levels: 2, Disposition: "in_transit",
-		Ended: true, Offer: &offer, Receipts: []schemas.Offer{{Party: "a", Locator: at}, offer}, Custody: head(1), Observations: head(2),
+		Ended: true, Offer: &offer, Waiting: 2, Turn: 300, Lots: 64, Custody: head(1), Observations: head(2),
 	}
+	waiting := schemas.Waiting{Receipt: offer, Turn: 300}
+	contents := []schemas.HeldLot{{Class: "a", UOM: "KGM", Amount: "0.5"}, {Class: "b", Unknown: true}}
 	result := schemas.Result{Code: schemas.EventIDConflict, Effect: schemas.Duplicate, First: &at}
 	result.Flag(schemas.FutureTime)
 	result.Flag(schemas.NotCustodian)
@@ -63,6 +70,8 @@ func samples() map[string][][]byte {
 	key := schemas.Key{Public: bytes.Repeat([]byte{9}, 32), Roles: schemas.RoleCapture, Held: schemas.HeldByClient, From: 1, Until: 9}
 	return map[string][][]byte{
 		"item":     {nil, item.Append(nil)},
+		"waiting":  {waiting.Append(nil)},
+		"contents": {nil, schemas.AppendContents(nil, contents)},
 		"register": {nil, register.Append(nil)},
 		"balance":  {nil, balance.Append(nil)},
 		"offers":   {nil, schemas.AppendOffers(nil, []schemas.Offer{offer, {Locator: at}})},
@@ -127,12 +136,16 @@ func TestValuesRefuse(t *testing.T) {
 		{"item", "0100", "an empty text"},
 		{"item", "010161010161", "a field twice"},
 		{"item", "020161010161", "fields in descending order"},
-		{"item", "0c0161", "an unknown field"},
+		{"item", "0e0161", "an unknown field"},
 		{"item", "030100", "a zero written out"},
 		{"item", "03028100", "a varint in more bytes"},
 		{"item", "0180016100", "a length in more bytes"},
 		{"item", "0105616263", "a field that is cut short"},
 		{"item", "070401026162", "an offer without times and place"},
+		{"item", "0806" + "010161020101", "a receipt for a count"},
+		{"waiting", "0201" + "01", "no receipt"},
+		{"contents", "0203" + "010161", "an unknown field"},
+		{"contents", "0103" + "040102", "a flag of 2"},
 		{"result", "0106ffffffffff01", "a code beyond 32 bits"},
 		{"result", "03029a0303029903", "flags in descending order"},
 		{"result", "030299030302" + "9903", "a flag twice"},
@@ -209,6 +222,8 @@ func TestStateKeys(t *testing.T) {
 		"key a b": schemas.KeyKey("a", "b"), "balance a,,b": schemas.BalanceKey("a", "", "b"), "balance a,b,": schemas.BalanceKey("a", "b", ""),
 		"offers a,,b": schemas.LotOffersKey("a", "", "b"), "nonces 1": schemas.NoncesKey(1), "nonces 256": schemas.NoncesKey(256),
 		"release a,1": schemas.ReleaseKey("a", 1), "release a,256": schemas.ReleaseKey("a", 256),
+		"contents a,1": schemas.ContentsKey("a", 1), "contents a,256": schemas.ContentsKey("a", 256),
+		"waiting a,b": schemas.WaitingKey("a", "b"), "waiting b,a": schemas.WaitingKey("b", "a"),
 	} {
 		if other, ok := keys[string(key)]; ok {
 			t.Errorf("%s and %s have one key", name, other)

@@ -85,6 +85,7 @@ type archive struct {
 		file    file
 	}
 	castagnoli *crc32.Table
+	same       func(s Stream, want, have []byte) error // set in a replay: what is appended is there already
 
 	mu     sync.Mutex // guards what follows
 	open   map[string]file
@@ -99,10 +100,14 @@ type chunk struct {
 
 func segmentName(s Stream, segment uint32) string { return fmt.Sprintf("%s-%010d.seg", s, segment) }
 
+func newArchive(dir files, ends [streams]end, limit uint32) *archive {
+	return &archive{dir: dir, limit: limit, ends: ends, next: ends, castagnoli: crc32.MakeTable(crc32.Castagnoli), open: map[string]file{}}
+}
+
 // openArchive opens an archive that must reach to ends, and cuts what is behind:
 // it belongs to a block that was never committed.
 func openArchive(dir files, ends [streams]end, limit uint32) (*archive, error) {
-	a := &archive{dir: dir, limit: limit, ends: ends, next: ends, castagnoli: crc32.MakeTable(crc32.Castagnoli), open: map[string]file{}}
+	a := newArchive(dir, ends, limit)
 	names, err := dir.names()
 	if err != nil {
 		return nil, fmt.Errorf("listing the archive: %w", err)
@@ -179,6 +184,9 @@ func (a *archive) append(s Stream, data []byte) (Ref, error) {
 	}
 	if len(data) > maxEntry {
 		return Ref{}, fmt.Errorf("an entry of %d bytes is too large for the archive, the limit is %d", len(data), maxEntry)
+	}
+	if a.same != nil {
+		return a.compare(s, data)
 	}
 	at := a.next[s]
 	if at.offset > 0 && uint64(at.offset)+entryHeader+uint64(len(data)) > uint64(a.limit) {

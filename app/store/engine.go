@@ -27,6 +27,7 @@ type engine interface {
 type batch interface {
 	Set(key, value []byte) error
 	Delete(key []byte) error
+	Write() error // not synced
 	WriteSync() error
 	Close() error
 }
@@ -67,7 +68,12 @@ func databases() map[string]string {
 	return map[string]string{string(dbm.GoLevelDBBackend): "state", string(dbm.PebbleDBBackend): "state-pebble"}
 }
 
-func openEngine(dir, backend string) (engine, error) {
+func openEngine(dir, backend string) (engine, error) { return openDatabase(dir, backend, false) }
+
+// openEngineReadOnly opens a database that nothing may change; it must be there.
+func openEngineReadOnly(dir, backend string) (engine, error) { return openDatabase(dir, backend, true) }
+
+func openDatabase(dir, backend string, readOnly bool) (engine, error) {
 	if dir == "" {
 		db, err := leveldb.Open(storage.NewMemStorage(), &opt.Options{Compression: opt.NoCompression, BlockCacheCapacity: 1 << 20})
 		if err != nil {
@@ -90,10 +96,15 @@ func openEngine(dir, backend string) (engine, error) {
 	var e engine
 	var err error
 	if backend == string(dbm.PebbleDBBackend) {
-		e, err = openPebble(name, dir)
+		e, err = openPebble(name, dir, readOnly)
 	} else {
+		if err := checkJournals(filepath.Join(dir, name+dbm.DBFileSuffix)); err != nil {
+			return nil, err
+		}
 		var db *dbm.GoLevelDB
-		if db, err = dbm.NewGoLevelDBWithOpts(name, dir, levelOptions()); err == nil {
+		options := levelOptions()
+		options.ReadOnly, options.ErrorIfMissing = readOnly, readOnly
+		if db, err = dbm.NewGoLevelDBWithOpts(name, dir, options); err == nil {
 			e = &levelEngine{db: db.DB()}
 		}
 	}
@@ -141,6 +152,7 @@ type levelBatch struct {
 
 func (b *levelBatch) Set(key, value []byte) error { b.Put(key, value); return nil }
 func (b *levelBatch) Delete(key []byte) error     { b.Batch.Delete(key); return nil }
+func (b *levelBatch) Write() error                { return b.engine.db.Write(b.Batch, nil) }
 func (b *levelBatch) WriteSync() error {
 	return b.engine.db.Write(b.Batch, &opt.WriteOptions{Sync: true})
 }

@@ -32,7 +32,10 @@ type file interface {
 	size() (int64, error)
 }
 
-type diskFiles struct{ dir string }
+type diskFiles struct {
+	dir      string
+	readOnly bool
+}
 
 func openDir(dir string) (files, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -42,7 +45,7 @@ func openDir(dir string) (files, error) {
 	if err := syncDir(filepath.Dir(dir)); err != nil {
 		return nil, fmt.Errorf("creating the archive: %w", err)
 	}
-	return diskFiles{dir}, nil
+	return diskFiles{dir: dir}, nil
 }
 
 func (d diskFiles) names() ([]string, error) {
@@ -59,6 +62,9 @@ func (d diskFiles) names() ([]string, error) {
 
 func (d diskFiles) open(name string, create bool) (file, error) {
 	flag := os.O_RDWR
+	if d.readOnly {
+		flag, create = os.O_RDONLY, false
+	}
 	if create {
 		flag |= os.O_CREATE
 	}

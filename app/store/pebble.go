@@ -2,26 +2,46 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"iter"
+	"path/filepath"
 
 	"github.com/cockroachdb/pebble"
 	dbm "github.com/cosmos/cosmos-db"
 )
 
-func openPebble(name, dir string) (engine, error) {
+func openPebble(name, dir string, readOnly bool) (engine, error) {
+	if readOnly {
+		db, err := pebble.Open(filepath.Join(dir, name+dbm.DBFileSuffix), &pebble.Options{ReadOnly: true, ErrorIfNotExists: true, Logger: silent{}})
+		if err != nil {
+			return nil, err
+		}
+		return pebbleEngine{db: db}, nil
+	}
 	db, err := dbm.NewPebbleDB(name, dir, nil)
 	if err != nil {
 		return nil, err
 	}
-	return pebbleEngine{db.(*dbm.PebbleDB)}, nil
+	own := db.(*dbm.PebbleDB)
+	return pebbleEngine{own.DB(), own}, nil
 }
 
-type pebbleEngine struct{ db *dbm.PebbleDB }
+// silent drops what pebble would print of its own.
+type silent struct{}
 
-func (e pebbleEngine) close() error       { return e.db.DB().Close() }
-func (e pebbleEngine) newBatch(int) batch { return e.db.NewBatch() }
+func (silent) Infof(string, ...any)           {}
+func (silent) Errorf(string, ...any)          {}
+func (silent) Fatalf(format string, a ...any) { panic(fmt.Sprintf(format, a...)) }
+
+type pebbleEngine struct {
+	db      *pebble.DB
+	written *dbm.PebbleDB // makes batches; nil where nothing may be written
+}
+
+func (e pebbleEngine) close() error       { return e.db.Close() }
+func (e pebbleEngine) newBatch(int) batch { return e.written.NewBatch() }
 func (e pebbleEngine) snapshot() (snapshot, error) {
-	return pebbleSnapshot{e.db.DB().NewSnapshot()}, nil
+	return pebbleSnapshot{e.db.NewSnapshot()}, nil
 }
 
 type pebbleSnapshot struct{ s *pebble.Snapshot }

@@ -39,6 +39,7 @@ type Store struct {
 	engine  engine
 	archive *archive
 	cache   *cache
+	view    bool           // the archive's files are not this store's to change
 	readers sync.WaitGroup // reads under way
 
 	mu       sync.Mutex // guards what follows
@@ -181,7 +182,9 @@ func (s *Store) load(dir files, segment uint32) (err error) {
 	if v.crown.root().hash != m.root {
 		return fmt.Errorf("the state tree of height %d does not lead to its root: restore the node from a backup or from its peers", m.height)
 	}
-	if s.archive, err = openArchive(dir, m.ends, segment); err != nil {
+	if s.view {
+		s.archive = newArchive(dir, m.ends, segment)
+	} else if s.archive, err = openArchive(dir, m.ends, segment); err != nil {
 		return err
 	}
 	s.versions = []*version{v}
@@ -192,6 +195,9 @@ func (s *Store) load(dir files, segment uint32) (err error) {
 // an archive beside a database without the mark has lost its database, and must
 // not be cut.
 func (s *Store) found(dir files) error {
+	if s.view {
+		return nil
+	}
 	names, err := dir.names()
 	if err != nil {
 		return fmt.Errorf("listing the archive: %w", err)

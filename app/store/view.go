@@ -92,16 +92,36 @@ func (v *View) Row(key []byte) ([]byte, error) { return v.get(append([]byte{spac
 // from, where not nil, is the first key that may be yielded (the last one, backwards: inclusive both ways).
 // An error ends the range. Key and value are the caller's to keep.
 func (v *View) Rows(prefix, from []byte, backwards bool) iter.Seq2[Row, error] {
+	return v.scan(spaceRow, prefix, from, backwards)
+}
+
+// Leaves yields the leaves whose state keys begin with prefix, in order, each with
+// its value. The state root commits them, one by one and together: none is left out.
+func (v *View) Leaves(prefix []byte) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		for row, err := range v.scan(spaceState, prefix, nil, false) {
+			if err == nil {
+				row.Value, _, err = splitState(row.Value)
+			}
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// scan yields the rows of a space whose keys begin with prefix.
+func (v *View) scan(space byte, prefix, from []byte, backwards bool) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		if err := v.use(); err != nil {
 			yield(Row{}, err)
 			return
 		}
 		defer v.done()
-		start := append([]byte{spaceRow}, prefix...)
+		start := append([]byte{space}, prefix...)
 		end := behind(start)
 		if from != nil {
-			at := append([]byte{spaceRow}, from...)
+			at := append([]byte{space}, from...)
 			if !backwards && bytes.Compare(at, start) > 0 {
 				start = at
 			}

@@ -49,6 +49,18 @@ func checkTick(v *store.View) error {
 			return fmt.Errorf("height %s has %d rows", want, n)
 		}
 	}
+	leaves := 0
+	for leaf, err := range v.Leaves([]byte("key 1")) {
+		if err != nil {
+			return err
+		}
+		if leaves++; string(leaf.Value) != want || len(leaf.Key) == len("key 1") != (leaves == 1) {
+			return fmt.Errorf("height %s has the leaf %q of %q", want, leaf.Key, leaf.Value)
+		}
+	}
+	if leaves != 11 {
+		return fmt.Errorf("height %s has %d leaves", want, leaves)
+	}
 	for row, err := range v.Rows([]byte("only "), nil, false) {
 		if err != nil {
 			return err

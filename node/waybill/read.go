@@ -86,6 +86,7 @@ func (p *program) printItem(raw json.RawMessage) error {
 		api.Item
 		Class    bool              `json:"class"`
 		Balances []schemas.Balance `json:"balances"`
+		Packed   []schemas.Packed  `json:"packed"`
 	}
 	if err := json.Unmarshal(raw, &item); err != nil {
 		return fmt.Errorf("reading the item: %w", err)
@@ -93,11 +94,10 @@ func (p *program) printItem(raw json.RawMessage) error {
 	fmt.Fprintf(p.out, "id           %s\n", escape(item.ID))
 	if item.Class {
 		for _, b := range item.Balances {
-			quantity := b.Quantity
-			if !b.Known {
-				quantity = "unknown"
-			}
-			fmt.Fprintf(p.out, "held         %s %s by %s\n", escape(quantity), escape(b.UOM), escape(b.Partner))
+			fmt.Fprintf(p.out, "held         %s by %s\n", amount(b.Quantity, b.UOM, b.Known), escape(b.Partner))
+		}
+		for _, b := range item.Packed {
+			fmt.Fprintf(p.out, "packed       %s in %s with %s\n", amount(b.Quantity, b.UOM, b.Known), escape(b.Container), dash(b.Custodian))
 		}
 		fmt.Fprintf(p.out, "events       %d\nheight       %d\n", item.Events, item.Height)
 		return nil
@@ -109,8 +109,22 @@ func (p *program) printItem(raw json.RawMessage) error {
 	if item.Offer != nil {
 		fmt.Fprintf(p.out, "offered to   %s at height %d\n", escape(item.Offer.Party), item.Offer.Height)
 	}
+	for _, l := range item.Lots {
+		fmt.Fprintf(p.out, "holds        %s of %s\n", amount(l.Quantity, l.UOM, l.Known), escape(l.Class))
+	}
 	fmt.Fprintf(p.out, "events       %d\nobservations %d\nhead         %s\nheight       %d\n", item.Events, item.Observations, escape(item.Head), item.Height)
 	return nil
+}
+
+// amount is a quantity in its unit, as a line shows it.
+func amount(quantity, uom string, known bool) string {
+	if !known {
+		quantity = "unknown"
+	}
+	if uom != "" {
+		quantity += " " + uom
+	}
+	return escape(quantity)
 }
 
 func dash(s string) string {

@@ -11,28 +11,64 @@ import (
 // The balances of a class or lot are leaves by unit of measure and partner. No
 // list of them is in the state, but the rules change a balance only of a partner
 // that reported on the class in that unit at least once: an offer and a receipt
-// are reports, too. So the records, which are complete, name all balances.
+// are reports, too; so is what emptied or ended a container into which some was
+// packed in that unit, though it names the container alone. So the records, which
+// are complete, name all balances.
 
 // holding names a balance of a class.
 type holding struct{ uom, partner string }
 
 // holdings are the balances of one class that its records name.
-type holdings map[holding]bool
+type holdings struct {
+	named  map[holding]bool
+	packed map[string]map[string]bool // by container, the units in which some was packed
+	opened []opening
+}
+
+// opening is a record that lets go what a container holds.
+type opening struct{ container, partner string }
+
+func newHoldings() *holdings {
+	return &holdings{named: map[holding]bool{}, packed: map[string]map[string]bool{}}
+}
 
 // add notes what a record of the partner may have changed.
-func (h holdings) add(class, partner string, s *schemas.Skeleton) {
+func (h *holdings) add(class, partner string, s *schemas.Skeleton) {
 	for _, list := range [][]schemas.Quantity{s.Quantities, s.OutputQuantities} {
 		for _, q := range list {
 			if q.Class == class {
-				h[holding{q.UOM, partner}] = true
+				h.named[holding{q.UOM, partner}] = true
+				if s.Type == schemas.AggregationEvent && s.Action == schemas.ActionAdd && s.ParentID != "" {
+					h.pack(s.ParentID, q.UOM)
+				}
 			}
+		}
+	}
+	switch {
+	case s.Type == schemas.AggregationEvent && s.Action == schemas.ActionDelete && len(s.EPCs) == 0 && len(s.Quantities) == 0:
+		h.opened = append(h.opened, opening{s.ParentID, partner})
+	case s.Type == schemas.ObjectEvent && s.Action == schemas.ActionDelete, s.Type == schemas.TransformationEvent:
+		for _, id := range s.EPCs {
+			h.opened = append(h.opened, opening{id, partner})
 		}
 	}
 }
 
-func (h holdings) sorted() []holding {
-	list := make([]holding, 0, len(h))
-	for one := range h {
+func (h *holdings) pack(container, uom string) {
+	if h.packed[container] == nil {
+		h.packed[container] = map[string]bool{}
+	}
+	h.packed[container][uom] = true
+}
+
+func (h *holdings) sorted() []holding {
+	for _, o := range h.opened {
+		for uom := range h.packed[o.container] {
+			h.named[holding{uom, o.partner}] = true
+		}
+	}
+	list := make([]holding, 0, len(h.named))
+	for one := range h.named {
 		list = append(list, one)
 	}
 	slices.SortFunc(list, func(a, b holding) int {
@@ -49,21 +85,22 @@ func (v *verification) checkBalances() error {
 		if !s.asked || s.Kind != AClass {
 			continue
 		}
-		named := holdings{}
+		named := newHoldings()
 		for i := range v.report.Events {
 			if e := &v.report.Events[i]; e.skeleton != nil && e.in(s.ID, schemas.ClassTrail) {
 				named.add(s.ID, e.Partner, e.skeleton)
 			}
 		}
-		if len(named) > len(balances) {
-			return fmt.Errorf("balances: %d are there, the records name %d", len(balances), len(named))
+		list := named.sorted()
+		if len(list) > len(balances) {
+			return fmt.Errorf("balances: %d are there, the records name %d", len(balances), len(list))
 		}
-		for i, one := range named.sorted() {
+		for i, one := range list {
 			if err := v.checkBalance(s, one, &balances[i]); err != nil {
 				return err
 			}
 		}
-		balances = balances[len(named):]
+		balances = balances[len(list):]
 	}
 	if len(balances) > 0 {
 		return fmt.Errorf("balances: %d are there that no record names", len(balances))

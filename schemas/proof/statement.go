@@ -64,7 +64,7 @@ func (s *SubjectReport) proven() (said []string) {
 	}
 	switch s.Kind {
 	case AClass:
-		return append(said, fmt.Sprintf("What partners then held of it, as far as the records shown here name them: %s. What is packed into containers counts for nobody.", count(len(s.Balances), "balance")))
+		return append(said, fmt.Sprintf("What partners then held of it, as far as the records shown here name them: %s. What was packed into containers is held with them, and is not counted here.", count(len(s.Balances), "balance")))
 	case APartner:
 		return said
 	}

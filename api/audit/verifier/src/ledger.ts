@@ -77,14 +77,16 @@ export interface Item {
   disposition: string;
   ended: boolean;
   offer?: Offer;
-  receipts: Offer[];
+  waiting: bigint;
   custody: Head;
   observations: Head;
   levels: bigint;
+  turn: bigint;
+  lots: bigint;
 }
 
 export function decodeItem(b: Bytes): Item {
-  const it: Item = { custodian: "", parent: "", parentEpoch: 0n, epoch: 0n, disposition: "", ended: false, receipts: [], custody: noHead, observations: noHead, levels: 0n };
+  const it: Item = { custodian: "", parent: "", parentEpoch: 0n, epoch: 0n, disposition: "", ended: false, waiting: 0n, custody: noHead, observations: noHead, levels: 0n, turn: 0n, lots: 0n };
   for (const f of fields(b)) {
     switch (f.n) {
       case 1: it.custodian = text(f.v); break;
@@ -94,17 +96,18 @@ export function decodeItem(b: Bytes): Item {
       case 5: it.disposition = text(f.v); break;
       case 6: it.ended = uint(f.v, 1n) === 1n; break;
       case 7: it.offer = decodeOffer(f.v); break;
-      case 8: it.receipts.push(decodeOffer(f.v)); break;
+      case 8: it.waiting = uint(f.v); break;
       case 9: it.custody = headOf(f.v); break;
       case 10: it.observations = headOf(f.v); break;
       case 11: it.levels = uint(f.v); break;
+      case 12: it.turn = uint(f.v); break;
+      case 13: it.lots = uint(f.v); break;
       default: refuse("an item with an unknown field");
     }
   }
   const w = new Writer().text(1, it.custodian).text(2, it.parent).uint(3, it.parentEpoch).uint(4, it.epoch).text(5, it.disposition).uint(6, it.ended ? 1 : 0);
   if (it.offer) w.field(7, writeOffer(it.offer).bytes());
-  for (const o of it.receipts) w.field(8, writeOffer(o).bytes());
-  again(b, w.field(9, headBytes(it.custody)).field(10, headBytes(it.observations)).uint(11, it.levels));
+  again(b, w.uint(8, it.waiting).field(9, headBytes(it.custody)).field(10, headBytes(it.observations)).uint(11, it.levels).uint(12, it.turn).uint(13, it.lots));
   return it;
 }
 

@@ -1,0 +1,122 @@
+package app
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// decoded is a transaction that was decoded once, and perhaps verified.
+type decoded struct {
+	tx       *schemas.Transaction
+	mu       sync.Mutex        // guards verified
+	verified ed25519.PublicKey // a key under which the signature holds
+}
+
+func (d *decoded) verify(key ed25519.PublicKey) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if bytes.Equal(d.verified, key) {
+		return true
+	}
+	if !ed25519.Verify(key, d.tx.ID[:], d.tx.Signature) {
+		return false
+	}
+	d.verified = key
+	return true
+}
+
+// size is about how many bytes of memory it takes.
+func (d *decoded) size() int {
+	w := d.tx.Weight
+	return d.tx.Size + int(d.tx.Bodies.Size) + 512*len(d.tx.Messages) + 2*w.Skeletons + 64*w.Names
+}
+
+// sealed reads a transaction without its messages.
+func sealed(raw []byte) (d *decoded, err error) {
+	defer refusing(&err)
+	tx, err := schemas.Sealed(raw)
+	return &decoded{tx: tx}, err
+}
+
+// whole decodes all of a transaction of which the header was checked.
+func (d *decoded) whole(codec *schemas.Codec, raw []byte) (whole *decoded, err error) {
+	defer refusing(&err)
+	tx, err := codec.Decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	for i := range tx.Messages {
+		// Neither rules nor archive read bodies from here, and they are most of it.
+		tx.Messages[i].Event.Body, tx.Messages[i].Event.Members = nil, nil
+	}
+	return &decoded{tx: tx, verified: d.verified}, nil
+}
+
+// refusing refuses bytes on which a decoder breaks down: it is pure, so that it
+// breaks down on every node alike.
+func refusing(err *error) {
+	if r := recover(); r != nil {
+		*err = &schemas.Fault{Code: schemas.BadEncoding, Detail: fmt.Sprint("decoding broke down: ", r)}
+	}
+}
+
+// memo remembers decoded transactions by the hash of all their bytes, so that a
+// node decodes a body and verifies a signature once, though it meets them in
+// CheckTx, in a proposal and in the block; those of a committed block are dropped.
+// It holds two generations, and drops the older one when the younger is full, so
+// that what never gets into a block does not stay for ever.
+type memo struct {
+	mu         sync.Mutex // guards what follows
+	young, old generation
+	capacity   int // bytes of a generation
+}
+
+type generation struct {
+	decoded map[[32]byte]*decoded
+	size    int // bytes that they take
+}
+
+func newMemo(capacity int) *memo {
+	return &memo{young: generation{decoded: map[[32]byte]*decoded{}}, capacity: capacity / 2}
+}
+
+func (c *memo) find(key [32]byte) *decoded {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d, ok := c.young.decoded[key]; ok {
+		return d
+	}
+	return c.old.decoded[key]
+}
+
+func (c *memo) keep(key [32]byte, d *decoded) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.young.size > c.capacity {
+		c.old, c.young = c.young, generation{decoded: map[[32]byte]*decoded{}}
+	}
+	if _, ok := c.young.decoded[key]; !ok {
+		c.young.decoded[key] = d
+		c.young.size += d.size()
+	}
+}
+
+// forget drops transactions that are of no use any more.
+func (c *memo) forget(txs [][]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, raw := range txs {
+		key := sha256.Sum256(raw)
+		for _, g := range [...]*generation{&c.young, &c.old} {
+			if d, ok := g.decoded[key]; ok {
+				delete(g.decoded, key)
+				g.size -= d.size()
+			}
+		}
+	}
+}

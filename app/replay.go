@@ -1,0 +1,307 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// A replay computes a ledger again, from its genesis state and its archive
+// alone: every transaction is put together again from header, signature and
+// bodies, judged, and executed by the very rules that a block runs; what comes of
+// it is compared with what the archive holds, entry by entry, and its app hashes
+// with what the validators signed. The state, tree and index that it leaves are
+// those of the ledger.
+
+// ErrCut says that the archive ends within a block: a commit was cut short.
+var ErrCut = errors.New("the archive ends within a block")
+
+// Replay reads an archive block by block.
+type Replay struct {
+	app    *App
+	cursor *store.Cursor
+	block  replayed
+}
+
+// ReplayedBlock is a block as the archive has it and as it was computed again.
+type ReplayedBlock struct {
+	Height     int64
+	Time       time.Time
+	Hash       []byte // of the header
+	Header     []byte // the engine's encodings
+	LastCommit []byte
+	Validators []byte
+	Raw        [][32]byte // SHA-256 of each transaction, in order: what the header commits to
+	Codes      []schemas.Code
+	Results    []*abci.ExecTxResult // what the rules answer, computed again
+	Root       schemas.Hash         // app hash after the block
+	Records    store.Ref            // where the archive has the block's record
+	Messages   int
+	Erased     int // transactions whose bodies are erased, in part or all
+}
+
+// replayed is the block that is computed again.
+type replayed struct {
+	ReplayedBlock
+	txs       []replayedTx
+	admission *admission
+}
+
+// replayedTx is one of its transactions: raw, or, where bodies are erased, what
+// is left of it.
+type replayedTx struct {
+	hash [sha256.Size]byte
+	raw  []byte
+	left *schemas.Transaction
+}
+
+// SameEntry compares what a block appends to the archive with what is there. A
+// compressor may have other habits than when the block was made.
+func SameEntry(codec *schemas.Codec) func(stream store.Stream, want, have []byte) error {
+	differs := errors.New("a block computes to another entry than the archive has")
+	return func(stream store.Stream, want, have []byte) error {
+		if bytes.Equal(want, have) {
+			return nil
+		}
+		if stream == store.Bodies {
+			if len(want) == 0 {
+				return nil // of erased bodies; they were read by the replay
+			}
+			return differs
+		}
+		w, errW := codec.Expand(want)
+		h, errH := codec.Expand(have)
+		if errW != nil || errH != nil || !bytes.Equal(w, h) {
+			return differs
+		}
+		return nil
+	}
+}
+
+// NewReplay begins a replay over an empty store that was opened for it, and tells
+// the root of the genesis state.
+func NewReplay(s *store.Store, chainID string, initialHeight int64, genesis []byte) (*Replay, schemas.Hash, error) {
+	r := &Replay{cursor: s.Cursor()}
+	var err error
+	if r.app, err = New(Config{Store: s, Blocks: r}); err != nil {
+		return nil, schemas.Hash{}, err
+	}
+	res, err := r.app.InitChain(context.Background(), &abci.RequestInitChain{ChainId: chainID, InitialHeight: initialHeight, AppStateBytes: genesis})
+	if err != nil {
+		return nil, schemas.Hash{}, err
+	}
+	return r, schemas.Hash(res.AppHash), nil
+}
+
+// Header gives back what the archive has of the engine's.
+func (r *Replay) Header(int64) (header, lastCommit, validators []byte, err error) {
+	return r.block.ReplayedBlock.Header, r.block.LastCommit, r.block.Validators, nil
+}
+
+// Next computes the next block; io.EOF behind the last, ErrCut in the middle of
+// one. What is wrong with the archive is a *store.Damage.
+func (r *Replay) Next() (block *ReplayedBlock, err error) {
+	defer recovered(&err)
+	if err := r.read(); err != nil {
+		return nil, err
+	}
+	b := &r.block
+	req := &abci.RequestFinalizeBlock{Height: b.Height, Time: b.Time, Hash: b.Hash}
+	state, last := r.app.before()
+	if last > 0 && b.Height != last+1 {
+		return nil, r.damaged(fmt.Errorf("block %d follows block %d", b.Height, last))
+	}
+	b.admission = r.app.admission(state, b.Height)
+	begin := r.app.store.Begin
+	if last == 0 {
+		begin = r.app.initial
+	}
+	led := begin(b.Height)
+	done, results, err := r.app.execute(led, req, b, len(b.txs))
+	if err != nil {
+		return nil, fmt.Errorf("executing block %d again: %w", b.Height, err)
+	}
+	root, err := led.Root()
+	if err != nil {
+		return nil, fmt.Errorf("hashing the state of block %d: %w", b.Height, err)
+	}
+	b.Root, b.Results = schemas.Hash(root), results
+	if err := led.Commit(); err != nil {
+		return nil, fmt.Errorf("keeping block %d: %w", b.Height, err)
+	}
+	for i := range done.receipts {
+		b.Messages += len(done.receipts[i].Events)
+	}
+	return &b.ReplayedBlock, nil
+}
+
+func (r *Replay) damaged(err error) error {
+	file, offset := r.block.Records.At()
+	return &store.Damage{File: file, Offset: offset, Err: err}
+}
+
+// read reads the archive up to the end of the next block.
+func (r *Replay) read() error {
+	r.block = replayed{}
+	var records []store.Entry
+	for {
+		e, err := r.cursor.Next(store.Records)
+		if errors.Is(err, io.EOF) && len(records) > 0 {
+			return ErrCut
+		}
+		if err != nil {
+			return err
+		}
+		r.block.Records = e.Ref
+		if isTransactionRecord(e.Data) {
+			records = append(records, e)
+			continue
+		}
+		if err := r.block.decode(e.Data); err != nil {
+			return r.damaged(err)
+		}
+		return r.readTransactions(records)
+	}
+}
+
+// isTransactionRecord tells a compressed transaction from a block's record.
+func isTransactionRecord(b []byte) bool {
+	return len(b) > 4 && bytes.Equal(b[:4], []byte{0x28, 0xb5, 0x2f, 0xfd})
+}
+
+// readTransactions puts the block's transactions together again.
+func (r *Replay) readTransactions(records []store.Entry) error {
+	for i := range r.block.txs {
+		tx := &r.block.txs[i]
+		refused := r.block.Codes[i] != schemas.OK
+		if !refused && len(records) == 0 {
+			return r.damaged(fmt.Errorf("block %d lacks the record of its transaction %d", r.block.Height, i))
+		}
+		bodies, err := r.cursor.Next(store.Bodies)
+		if errors.Is(err, io.EOF) {
+			return ErrCut
+		}
+		if err != nil {
+			return err
+		}
+		if refused {
+			tx.raw = bodies.Data
+		} else if err := r.assemble(tx, records[0].Data, bodies.Data); err != nil {
+			file, offset := records[0].Ref.At()
+			return &store.Damage{File: file, Offset: offset, Err: fmt.Errorf("transaction %d of block %d: %w", i, r.block.Height, err)}
+		} else {
+			records = records[1:]
+		}
+		if tx.left == nil && sha256.Sum256(tx.raw) != tx.hash {
+			file, offset := bodies.Ref.At()
+			return &store.Damage{File: file, Offset: offset, Err: fmt.Errorf("transaction %d of block %d does not hash to what was recorded of it", i, r.block.Height)}
+		}
+		r.block.Raw = append(r.block.Raw, tx.hash)
+	}
+	if len(records) > 0 {
+		return r.damaged(fmt.Errorf("block %d has records of more transactions than it counts", r.block.Height))
+	}
+	return nil
+}
+
+func (r *Replay) assemble(tx *replayedTx, frame, bodies []byte) error {
+	t, err := r.app.decodeArchived(frame)
+	if err != nil {
+		return err
+	}
+	tx.hash = t.raw
+	decoded, err := schemas.DecodeBodies(bodies)
+	if err != nil {
+		return fmt.Errorf("reading its bodies: %w", err)
+	}
+	kinds := make([]schemas.Kind, len(t.messages))
+	keys := make([][]byte, len(t.messages))
+	for i, m := range t.messages {
+		record, err := decodeMessageRecord(m)
+		if err != nil {
+			return fmt.Errorf("message %d: %w", i, err)
+		}
+		kinds[i], keys[i] = record.Kind, record.DuplicateKey
+	}
+	tx.raw, err = schemas.Assemble(t.signed, t.signature, kinds, keys, decoded)
+	return err
+}
+
+func (b *replayed) admit(i int) (*schemas.Transaction, error) {
+	if tx := &b.txs[i]; tx.left == nil {
+		return b.admission.admit(tx.raw)
+	}
+	return b.admission.admitLeft(b.txs[i].left)
+}
+
+func (b *replayed) raw(i int) ([sha256.Size]byte, []byte) { return b.txs[i].hash, b.txs[i].raw }
+
+// decode reads a block's record, as record wrote it.
+func (b *replayed) decode(encoded []byte) error {
+	f := schemas.ReadFields(encoded)
+	count := uint64(0)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			if len(v) != 8 {
+				f.Fail(n, "no time")
+				break
+			}
+			b.Time = time.Unix(0, int64(decodeUint64(v))).UTC()
+		case 2:
+			b.Hash = v
+		case 3:
+			b.Header = v
+		case 4:
+			b.LastCommit = v
+		case 5:
+			count = f.Uint(n, v)
+		case 6:
+			b.decodeItem(f, v)
+		case 7:
+			b.Height = int64(f.Uint(n, v))
+		case 8:
+			b.Validators = v
+		default:
+			f.Fail(n, "unknown")
+		}
+	}
+	if err := f.Err(); err != nil {
+		return fmt.Errorf("reading a block's record: %w", err)
+	}
+	if b.Height < 1 || uint64(len(b.txs)) != count {
+		return fmt.Errorf("a block's record of height %d names %d transactions and counts %d", b.Height, len(b.txs), count)
+	}
+	return nil
+}
+
+// decodeItem reads what a block's record says of one transaction.
+func (b *replayed) decodeItem(f *schemas.Fields, v []byte) {
+	item := schemas.ReadFields(v)
+	tx, code := replayedTx{}, uint64(0)
+	for n, v, ok := item.Next(); ok; n, v, ok = item.Next() {
+		switch n {
+		case 1:
+			code = item.Uint(n, v)
+		case 2:
+			tx.hash = item.Hash(n, v)
+		default:
+			item.Fail(n, "unknown")
+		}
+	}
+	if item.Err() != nil || code == 0 {
+		f.Fail(6, "what became of a transaction cannot be read")
+		return
+	}
+	b.txs = append(b.txs, tx)
+	b.Codes = append(b.Codes, schemas.Code(code-1))
+}

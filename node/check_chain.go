@@ -1,0 +1,240 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	"github.com/cometbft/cometbft/types"
+	"github.com/cosmos/gogoproto/proto"
+
+	"github.com/waybill-ledger/waybill/app"
+	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// chainCheck follows the headers of the archive: each must be what the block
+// before came to, and the votes that the next one carries must hold.
+type chainCheck struct {
+	chainID string
+	set     *types.ValidatorSet // that signs the block
+	signers *types.ValidatorSet // that signed the block before
+	before  *types.Header
+	appHash []byte // what the next header must carry
+	results []byte
+	faulty  bool
+	tip     *app.ReplayedBlock
+}
+
+// replay computes the ledger again in a directory, up to the height that its
+// database has, or as far as the archive goes if there is none.
+func (c *checker) replay(ctx context.Context, scratch string) {
+	codec, err := schemas.NewCodec()
+	if err == nil {
+		c.again, err = store.OpenReplay(store.Options{Dir: scratch, Backend: c.settings.Backend}, filepath.Join(LedgerPath(c.Home), "archive"), app.SameEntry(codec))
+	}
+	if err != nil {
+		c.fault(Fault{Detail: fmt.Sprintf("computing the ledger again: %v", err)})
+		return
+	}
+	r, root, err := app.NewReplay(c.again, c.genesis.ChainID, c.genesis.InitialHeight, c.genesis.AppState)
+	if err != nil {
+		c.chain.faulty = true
+		c.fault(Fault{File: genesisFile, Detail: err.Error()})
+		return
+	}
+	c.chain.chainID, c.chain.appHash = c.genesis.ChainID, root[:]
+	for c.have == nil || c.Replayed < c.Height {
+		b, err := r.Next()
+		if err == nil {
+			err = ctx.Err()
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, app.ErrCut) && c.have == nil {
+			break
+		}
+		if err == nil {
+			err = c.chain.follow(b, c.genesis)
+		}
+		if err != nil {
+			c.chainFault(c.Replayed+1, err)
+			return
+		}
+		c.Replayed = b.Height
+		c.Transactions += len(b.Raw)
+		c.Messages += b.Messages
+		c.Erased += b.Erased
+		tip := *b
+		c.chain.tip = &tip
+	}
+	if c.have == nil || c.Replayed == c.Height {
+		c.checkTip()
+		return
+	}
+	c.chainFault(c.Replayed+1, fmt.Errorf("the archive ends here, the database has height %d", c.Height))
+}
+
+func (c *checker) chainFault(height int64, err error) {
+	c.chain.faulty = true
+	f := Fault{Height: height, Detail: err.Error()}
+	var d *store.Damage
+	if errors.As(err, &d) {
+		f.File, f.Offset, f.Detail = c.name(filepath.Join(LedgerPath(c.Home), "archive", d.File)), d.Offset, d.Err.Error()
+	}
+	c.fault(f)
+}
+
+// checkTip compares the last app hash, which no header of the archive carries yet.
+func (c *checker) checkTip() {
+	if c.have == nil || c.chain.tip == nil {
+		return
+	}
+	if _, root := c.have.Last(); schemas.Hash(root) != c.chain.tip.Root {
+		c.fault(Fault{File: c.name(LedgerPath(c.Home)), Height: c.Height, Detail: fmt.Sprintf("the database has the root %s, the archive comes to %s", schemas.Hash(root), c.chain.tip.Root)})
+	}
+}
+
+// follow checks a block's header and its place in the chain.
+func (k *chainCheck) follow(b *app.ReplayedBlock, genesis *types.GenesisDoc) error {
+	if len(b.Header) == 0 {
+		return errors.New("the archive has no header")
+	}
+	k.signers = k.set
+	if len(b.Validators) > 0 {
+		if err := k.change(b.Validators); err != nil {
+			return err
+		}
+	}
+	encoded := &cmtproto.Header{}
+	if err := proto.Unmarshal(b.Header, encoded); err != nil {
+		return fmt.Errorf("reading the header: %w", err)
+	}
+	h, err := types.HeaderFromProto(encoded)
+	if err != nil {
+		return fmt.Errorf("reading the header: %w", err)
+	}
+	if again, err := encoded.Marshal(); err != nil || !bytes.Equal(again, b.Header) {
+		return errors.New("the header is not encoded as the engine encodes it")
+	}
+	raw := make([][]byte, len(b.Raw))
+	for i := range raw {
+		raw[i] = b.Raw[i][:]
+	}
+	data := schemas.MerkleRoot(raw)
+	switch {
+	case !bytes.Equal(h.Hash(), b.Hash):
+		return fmt.Errorf("the header hashes to %x, recorded is %x", h.Hash(), b.Hash)
+	case h.Height != b.Height || !h.Time.Equal(b.Time) || h.ChainID != k.chainID:
+		return fmt.Errorf("the header is of height %d of chain %q", h.Height, h.ChainID)
+	case !bytes.Equal(h.DataHash, data[:]):
+		return fmt.Errorf("the header commits to the transactions %x, the archive has %s", h.DataHash, data)
+	case !bytes.Equal(h.AppHash, k.appHash):
+		return fmt.Errorf("the header carries the app hash %x, the state computes to %x", h.AppHash, k.appHash)
+	case k.set == nil || !bytes.Equal(h.ValidatorsHash, k.set.Hash()):
+		return fmt.Errorf("the header is of the validators %x, others are archived", h.ValidatorsHash)
+	case k.before != nil && !bytes.Equal(h.LastResultsHash, k.results):
+		return errors.New("the header commits to other results than the rules give")
+	}
+	if err := k.link(&h, b.LastCommit, genesis); err != nil {
+		return err
+	}
+	k.before, k.appHash = &h, append([]byte(nil), b.Root[:]...)
+	k.results = types.NewResults(b.Results).Hash()
+	return nil
+}
+
+// link checks that a header follows the one before, which its votes decided.
+func (k *chainCheck) link(h *types.Header, encoded []byte, genesis *types.GenesisDoc) error {
+	if k.before == nil {
+		if h.Height != genesis.InitialHeight || !h.Time.Equal(genesis.GenesisTime) {
+			return fmt.Errorf("the first block is of height %d and time %s, by the genesis document of %d and %s", h.Height, h.Time, genesis.InitialHeight, genesis.GenesisTime)
+		}
+		if !bytes.Equal(h.ConsensusHash, genesis.ConsensusParams.Hash()) || !bytes.Equal(h.ValidatorsHash, genesis.ValidatorHash()) {
+			return errors.New("the first block has other parameters or validators than the genesis document")
+		}
+		return nil
+	}
+	pb := &cmtproto.Commit{}
+	if err := proto.Unmarshal(encoded, pb); err != nil {
+		return fmt.Errorf("reading the commit: %w", err)
+	}
+	commit, err := types.CommitFromProto(pb)
+	if err != nil {
+		return fmt.Errorf("reading the commit: %w", err)
+	}
+	if !bytes.Equal(h.LastBlockID.Hash, k.before.Hash()) || !h.LastBlockID.Equals(commit.BlockID) || !bytes.Equal(h.LastCommitHash, commit.Hash()) {
+		return errors.New("the header does not follow the block before")
+	}
+	if err := k.signers.VerifyCommit(k.chainID, h.LastBlockID, k.before.Height, commit); err != nil {
+		return fmt.Errorf("the votes for the block before do not hold: %w", err)
+	}
+	return nil
+}
+
+// change takes over a set of validators as the archive has it.
+func (k *chainCheck) change(encoded []byte) error {
+	var list []*types.Validator
+	f := schemas.ReadFields(encoded)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		var public []byte
+		power := uint64(0)
+		g := schemas.ReadFields(v)
+		for m, w, ok := g.Next(); ok; m, w, ok = g.Next() {
+			switch m {
+			case 1:
+				public = w
+			case 2:
+				power = g.Uint(m, w)
+			default:
+				g.Fail(m, "unknown")
+			}
+		}
+		if n != 1 || g.Err() != nil || len(public) != ed25519.PublicKeySize || power == 0 || power > 1<<60 {
+			return errors.New("the archived set of validators cannot be read")
+		}
+		list = append(list, types.NewValidator(cmted25519.PubKey(public), int64(power)))
+	}
+	if f.Err() != nil || len(list) == 0 {
+		return errors.New("the archived set of validators cannot be read")
+	}
+	k.set = types.NewValidatorSet(list)
+	if !bytes.Equal(encodeValidators(k.set), encoded) {
+		return errors.New("the archived set of validators is not in the engine's order")
+	}
+	return nil
+}
+
+// checkSegments reads what the replay did not come to, so that every damaged
+// entry is told and not the first alone.
+func (c *checker) checkSegments(ctx context.Context) {
+	damages, extra, files, err := store.CheckArchive(ctx, filepath.Join(LedgerPath(c.Home), "archive"), c.have)
+	c.Files += files
+	if err != nil {
+		c.fault(Fault{File: c.name(filepath.Join(LedgerPath(c.Home), "archive")), Detail: err.Error()})
+	}
+	for _, d := range damages {
+		f := Fault{File: c.name(filepath.Join(LedgerPath(c.Home), "archive", d.File)), Offset: d.Offset, Detail: d.Err.Error()}
+		c.chain.faulty = true
+		if !c.told(f) {
+			c.fault(f)
+		}
+	}
+	if extra > 0 {
+		c.note("the archive has %d bytes of a block that was never committed: the node cuts them when it starts", extra)
+	}
+}
+
+// told reports whether a fault of the same place was reported already.
+func (c *checker) told(f Fault) bool {
+	for _, have := range c.Faults {
+		if have.File == f.File && have.Offset == f.Offset {
+			return true
+		}
+	}
+	return false
+}
