@@ -28,7 +28,7 @@ func (c *chain) sealed(b *proof.Bundle, view *app.View) (*proof.Report, error) {
 	key := ed25519.NewKeyFromSeed(seed[:])
 	set := []proof.Validator{{Public: key.Public().(ed25519.PublicKey), Power: 10}}
 	root, trusted := view.Root(), proof.ValidatorSetHash(set)
-	h := proof.BlockHeader{ChainID: chainID, Height: view.Height() + 1, Time: c.time.Add(time.Minute), App: root[:], NextValidators: trusted[:]}
+	h := proof.Header{ChainID: chainID, Height: view.Height() + 1, Time: c.time.Add(time.Minute), App: root[:], NextValidators: trusted[:]}
 	hash := h.Hash(trusted)
 	commit := proof.Commit{Parts: proof.PartSet{Total: 1, Hash: hash[:]}}
 	commit.Votes = []proof.Vote{{Time: h.Time, Signature: ed25519.Sign(key, commit.SignBytes(chainID, h.Height, hash, h.Time))}}

@@ -125,7 +125,7 @@ func (l *ledger) addTimes(ctx context.Context, view *app.View, b *proof.Bundle, 
 			return err
 		}
 		if height+1 != way.to {
-			index, path, ok, err := view.AnchorProof(height + 1)
+			index, path, ok, err := l.anchors.Of(ctx, view, height+1)
 			if err != nil {
 				return err
 			}
@@ -159,65 +159,43 @@ func addAccumulator(view *app.View, b *proof.Bundle) error {
 
 // decided is a header with the hash of its validators.
 type decided struct {
-	header     proof.BlockHeader
+	header     proof.Header
 	validators schemas.Hash
 }
 
 func (l *ledger) header(height int64) (*decided, error) {
-	meta := l.meta(height)
-	if meta == nil {
-		return nil, fmt.Errorf("%w: the header at height %d is not held here any more", api.ErrUnavailable, height)
+	if meta := l.meta(height); meta != nil {
+		return &decided{headerOf(&meta.Header), schemas.Hash(meta.Header.ValidatorsHash)}, nil
 	}
-	return &decided{headerOf(&meta.Header), schemas.Hash(meta.Header.ValidatorsHash)}, nil
+	return nil, fmt.Errorf("%w: the header at height %d is not held here any more", api.ErrUnavailable, height)
 }
 
-// signed is a header with all votes for it that the node has seen.
-func (l *ledger) signed(height int64) (*proof.Signed, error) {
+// signedAt is a header with all votes for it that the node has seen.
+func (l *ledger) signedAt(height int64) (*proof.Signed, error) {
 	meta := l.meta(height)
 	if meta == nil {
 		return nil, fmt.Errorf("%w: the header at height %d is not held here any more", api.ErrUnavailable, height)
 	}
-	blocks, err := l.engine.blocks.of()
+	commit, err := l.commit(meta)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 	}
-	out := &proof.Signed{Header: headerOf(&meta.Header)}
-	// A node may have seen other votes than the next block has: both are taken.
-	for _, c := range []*types.Commit{blocks.LoadSeenCommit(height), blocks.LoadBlockCommit(height)} {
-		if c == nil || !bytes.Equal(c.BlockID.Hash, meta.BlockID.Hash) {
-			continue
-		}
-		switch other := commitOf(c); {
-		case len(out.Commit.Votes) == 0:
-			out.Commit = other
-		case out.Commit.Round == other.Round:
-			out.Commit.Votes = append(out.Commit.Votes, other.Votes...)
-		}
-	}
-	if len(out.Commit.Votes) == 0 {
-		if _, archived := l.archivedBlock(height); archived != nil && bytes.Equal(archived.BlockID.Hash, meta.BlockID.Hash) {
-			out.Commit = commitOf(archived)
-		}
-	}
-	if len(out.Commit.Votes) == 0 {
-		return nil, fmt.Errorf("%w: the commit of block %d is not held here", api.ErrUnavailable, height)
-	}
-	out.Validators, err = l.validators(height)
+	out := &proof.Signed{Header: headerOf(&meta.Header), Commit: commit}
+	out.Validators, err = l.validatorsAt(height)
 	return out, err
 }
 
-// validators are the set of a height.
-func (l *ledger) validators(height int64) ([]proof.Validator, error) {
-	meta := l.meta(height)
+// validatorsAt are the set of a height.
+func (l *ledger) validatorsAt(height int64) ([]proof.Validator, error) {
 	var set *types.ValidatorSet
 	var err error
-	if meta != nil {
-		set, err = l.validatorsAt(&meta.Header)
+	if meta := l.meta(height); meta != nil {
+		set, err = l.validatorsUnder(&meta.Header)
 	} else { // of the next height they are known before its header
 		set, err = l.engine.env.StateStore.LoadValidators(height)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: the validators of height %d are not held here: %w", api.ErrUnavailable, height, err)
 	}
 	return setOf(set), nil
 }
@@ -230,8 +208,8 @@ func setOf(set *types.ValidatorSet) []proof.Validator {
 	return out
 }
 
-func headerOf(h *types.Header) proof.BlockHeader {
-	return proof.BlockHeader{
+func headerOf(h *types.Header) proof.Header {
+	return proof.Header{
 		VersionBlock: h.Version.Block, VersionApp: h.Version.App, ChainID: h.ChainID, Height: h.Height, Time: h.Time,
 		LastBlock:  proof.BlockID{Hash: h.LastBlockID.Hash, Parts: partsOf(h.LastBlockID.PartSetHeader)},
 		LastCommit: h.LastCommitHash, Data: h.DataHash, NextValidators: h.NextValidatorsHash, Consensus: h.ConsensusHash,

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/cometbft/cometbft/types"
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,8 +55,8 @@ type Chain interface {
 
 type exported struct{ Chain }
 
-func (c exported) signed(height int64) (*proof.Signed, error)         { return c.Signed(height) }
-func (c exported) validators(height int64) ([]proof.Validator, error) { return c.Validators(height) }
+func (c exported) signedAt(height int64) (*proof.Signed, error)         { return c.Signed(height) }
+func (c exported) validatorsAt(height int64) ([]proof.Validator, error) { return c.Validators(height) }
 
 // Lead adds to a bundle what leads from a root of trust to the header of a height.
 func Lead(c Chain, b *proof.Bundle, since, past, to int64) error {
@@ -111,3 +112,18 @@ func (n *Node) Archive(from int64) ([]byte, error) {
 
 // TakeOver is what a start does with a complete history.
 var TakeOver = takeOver
+
+// HeaderHashes are the hashes of a height's header as the engine has it, and as the
+// archive does.
+func HeaderHashes(n *Node, height int64) (engine, archive schemas.Hash, err error) {
+	meta, _ := n.ledger.archivedBlock(height)
+	blocks, err := n.ledger.engine.blocks.of()
+	if err != nil {
+		return engine, archive, err
+	}
+	own := blocks.LoadBlockMeta(height)
+	if meta == nil || own == nil {
+		return engine, archive, fmt.Errorf("no header at height %d", height)
+	}
+	return schemas.Hash(own.BlockID.Hash), schemas.Hash(meta.Header.Hash()), nil
+}

@@ -34,11 +34,39 @@ func (l *ledger) SignedHeader(_ context.Context, height int64) (*api.SignedHeade
 
 // signedHeader is a decided header with all votes for it that hold.
 func (l *ledger) signedHeader(height int64) (*proof.SignedHeader, error) {
-	s, err := l.signed(height)
+	s, err := l.signedAt(height)
 	if err != nil {
 		return nil, err
 	}
 	return proof.NewSignedHeader(s)
+}
+
+// commit is all votes for a block that this node has: it may have seen others
+// than the next block carries.
+func (l *ledger) commit(meta *types.BlockMeta) (commit proof.Commit, err error) {
+	blocks, err := l.engine.blocks.of()
+	if err != nil {
+		return commit, err
+	}
+	height := meta.Header.Height
+	for _, c := range []*types.Commit{blocks.LoadSeenCommit(height), blocks.LoadBlockCommit(height)} {
+		if c == nil || !bytes.Equal(c.BlockID.Hash, meta.BlockID.Hash) {
+			continue
+		}
+		switch other := commitOf(c); {
+		case len(commit.Votes) == 0:
+			commit = other
+		case commit.Round == other.Round:
+			commit.Votes = append(commit.Votes, other.Votes...)
+		}
+	}
+	if len(commit.Votes) == 0 {
+		if _, archived := l.archivedBlock(height); archived != nil && bytes.Equal(archived.BlockID.Hash, meta.BlockID.Hash) {
+			return commitOf(archived), nil
+		}
+		return commit, fmt.Errorf("the commit of block %d is not in the engine's store", height)
+	}
+	return commit, nil
 }
 
 // anchored is a state whose header is decided already, with that header: the one

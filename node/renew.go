@@ -72,7 +72,7 @@ func (l *ledger) renew(ctx context.Context, view *app.View, b *proof.Bundle, sin
 	b.Steps, b.Accumulator = nil, nil
 	b.Anchor = &proof.Anchor{Header: short, Validators: header.validators}
 	b.Resettle()
-	b.Anchor.Index, b.Anchor.Inclusion, _, err = view.AnchorProof(at.Height)
+	b.Anchor.Index, b.Anchor.Inclusion, _, err = l.anchors.Of(ctx, view, at.Height)
 	if err == nil {
 		err = addAccumulator(view, b)
 	}
@@ -83,12 +83,12 @@ func (l *ledger) renew(ctx context.Context, view *app.View, b *proof.Bundle, sin
 	if err := way.lead(b); err != nil {
 		return err
 	}
-	return l.retime(view, b)
+	return l.retime(ctx, view, b)
 }
 
 // retime proves the times of a renewed bundle's blocks again: the accumulator is
 // another one, and other headers are shown.
-func (l *ledger) retime(view *app.View, b *proof.Bundle) error {
+func (l *ledger) retime(ctx context.Context, view *app.View, b *proof.Bundle) error {
 	shown := map[int64]bool{b.Header.Height: true, b.Anchor.Header.Height: true}
 	for _, s := range b.Steps {
 		if s.Header != nil {
@@ -103,7 +103,7 @@ func (l *ledger) retime(view *app.View, b *proof.Bundle) error {
 		}
 		var ok bool
 		var err error
-		if p.Index, p.Inclusion, ok, err = view.AnchorProof(p.Height + 1); err != nil {
+		if p.Index, p.Inclusion, ok, err = l.anchors.Of(ctx, view, p.Height+1); err != nil {
 			return err
 		}
 		if !ok {

@@ -107,9 +107,9 @@ func decodeArchived(header, commit []byte) (*types.BlockMeta, *types.Commit, err
 	return &types.BlockMeta{BlockID: votes.BlockID, Header: decoded}, votes, nil
 }
 
-// validatorsAt are the validators of a height. Of heights whose states the engine
+// validatorsUnder are the validators of a header's height. Of heights whose states the engine
 // dropped, they are those of now, if the header says so.
-func (l *ledger) validatorsAt(h *types.Header) (*types.ValidatorSet, error) {
+func (l *ledger) validatorsUnder(h *types.Header) (*types.ValidatorSet, error) {
 	set, err := l.engine.env.StateStore.LoadValidators(h.Height)
 	if err == nil {
 		return set, nil

@@ -12,8 +12,8 @@ import (
 
 // chain is where headers and validator sets are found.
 type chain interface {
-	signed(height int64) (*proof.Signed, error)
-	validators(height int64) ([]proof.Validator, error)
+	signedAt(height int64) (*proof.Signed, error)
+	validatorsAt(height int64) ([]proof.Validator, error)
 }
 
 // steps leads from an auditor's root of trust to a bundle's header: over as few
@@ -43,7 +43,7 @@ func (s *steps) lead(b *proof.Bundle) error {
 	if root == 0 {
 		root = s.to // a reader who does not tell trusts the set that there is
 	}
-	trusted, err := s.ledger.validators(root)
+	trusted, err := s.ledger.validatorsAt(root)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *steps) walk(to int64) error {
 // that what is trusted leads to.
 func (s *steps) reach(to int64) (int64, *proof.Signed, error) {
 	for pivot := to; ; {
-		signed, err := s.ledger.signed(pivot)
+		signed, err := s.ledger.signedAt(pivot)
 		if err != nil {
 			return 0, nil, err
 		}

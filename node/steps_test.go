@@ -34,7 +34,7 @@ func (c *headers) Signed(height int64) (*proof.Signed, error) {
 	set, _ := c.Validators(height)
 	following, _ := c.Validators(min(height+1, int64(len(c.sets))))
 	next := proof.ValidatorSetHash(following)
-	s := &proof.Signed{Validators: set, Header: proof.BlockHeader{ChainID: "c", Height: height, Time: time.Unix(height, 0).UTC(), App: make([]byte, 32), NextValidators: next[:]}}
+	s := &proof.Signed{Validators: set, Header: proof.Header{ChainID: "c", Height: height, Time: time.Unix(height, 0).UTC(), App: make([]byte, 32), NextValidators: next[:]}}
 	hash := s.Header.Hash(proof.ValidatorSetHash(set))
 	s.Commit.Parts = proof.PartSet{Total: 1, Hash: hash[:]}
 	for i, k := range c.sets[height-1] {

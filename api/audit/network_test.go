@@ -43,7 +43,7 @@ func validatorsOf(names ...string) validators {
 type history struct {
 	vals    []validators // by height - 1
 	headers []*proof.SignedHeader
-	blocks  []proof.BlockHeader
+	blocks  []proof.Header
 	entries [][32]byte // of the accumulator, with the last anchor
 	anchors []anchor
 }
@@ -120,7 +120,7 @@ func (h *history) add(s state, salt string, v validators) *proof.SignedHeader {
 	fill := func(name string) []byte { sum := sha256.Sum256([]byte(name + salt)); return sum[:] }
 	height := int64(len(h.headers)) + 1
 	set := proof.ValidatorSetHash(v.set)
-	head := proof.BlockHeader{VersionBlock: 11, VersionApp: 1, ChainID: simChain, Height: height, Time: simStart.Add(time.Duration(height) * time.Second),
+	head := proof.Header{VersionBlock: 11, VersionApp: 1, ChainID: simChain, Height: height, Time: simStart.Add(time.Duration(height) * time.Second),
 		Data: fill("data"), NextValidators: set[:], Consensus: fill("consensus"), App: root[:], LastResults: fill("results"), Evidence: fill("evidence"), Proposer: fill("proposer")[:20]}
 	if n := len(h.headers); n > 0 {
 		last := h.headers[n-1].Hash()
@@ -132,7 +132,7 @@ func (h *history) add(s state, salt string, v validators) *proof.SignedHeader {
 }
 
 // sign is a header that all validators signed.
-func sign(head proof.BlockHeader, v validators) *proof.SignedHeader {
+func sign(head proof.Header, v validators) *proof.SignedHeader {
 	votes := votesFor(head, v)
 	s, err := proof.NewSignedHeader(&votes)
 	if err != nil {
@@ -142,7 +142,7 @@ func sign(head proof.BlockHeader, v validators) *proof.SignedHeader {
 }
 
 // votesFor is a header with all validators' votes.
-func votesFor(head proof.BlockHeader, v validators) proof.Signed {
+func votesFor(head proof.Header, v validators) proof.Signed {
 	hash := head.Hash(proof.ValidatorSetHash(v.set))
 	c := proof.Commit{Round: 0, Parts: proof.PartSet{Total: 1, Hash: hash[:]}}
 	for i, key := range v.keys {

@@ -61,14 +61,14 @@ var ErrFewVotes = errors.New("too few votes hold")
 
 // Signed is a header with the votes for it and the set that they are of.
 type Signed struct {
-	Header     BlockHeader
+	Header     Header
 	Commit     Commit // votes may be in any order and there twice
 	Validators []Validator
 	Known      []Validator // the set trusted before, where the header follows from its votes
 }
 
 // short is what a bundle has of a signed header: of its votes as few as suffice.
-func (s *Signed) short() (Header, Commit, error) {
+func (s *Signed) short() (ShortHeader, Commit, error) {
 	set := ValidatorSetHash(s.Validators)
 	h, err := s.Header.Short(set)
 	if err != nil {
@@ -91,24 +91,32 @@ func (s *Signed) votes(hash schemas.Hash) (kept []Vote, err error) {
 		known[string(k.Public)] = k.Power
 		wanted += k.Power
 	}
-	votes := slices.Clone(s.Commit.Votes)
-	slices.SortStableFunc(votes, func(a, b Vote) int { return int(a.Index) - int(b.Index) })
-	for _, v := range votes {
-		if n := len(kept); int(v.Index) >= len(s.Validators) || n > 0 && kept[n-1].Index == v.Index || !fits(v.Time) {
-			continue
-		}
+	kept = s.inOrder(func(v Vote) bool {
 		by := s.Validators[v.Index]
 		helps := 3*power <= 2*total || known[string(by.Public)] > 0 && 3*trusted <= 2*wanted
-		if helps && s.Commit.holds(v, s.Header.ChainID, s.Header.Height, hash, s.Validators) {
-			kept = append(kept, v)
-			power, trusted = power+by.Power, trusted+known[string(by.Public)]
-			delete(known, string(by.Public)) // each key counts once
+		if !helps || !s.Commit.holds(v, s.Header.ChainID, s.Header.Height, hash, s.Validators) {
+			return false
 		}
-	}
+		power, trusted = power+by.Power, trusted+known[string(by.Public)]
+		delete(known, string(by.Public)) // each key counts once
+		return true
+	})
 	if 3*power <= 2*total || wanted > 0 && 3*trusted <= 2*wanted {
 		return nil, fmt.Errorf("header at height %d: %w: power %d of %d", s.Header.Height, ErrFewVotes, power, total)
 	}
 	return kept, nil
+}
+
+// inOrder are the votes that are wanted, by index, one of each validator at most.
+func (s *Signed) inOrder(wanted func(Vote) bool) (kept []Vote) {
+	votes := slices.Clone(s.Commit.Votes)
+	slices.SortStableFunc(votes, func(a, b Vote) int { return int(a.Index) - int(b.Index) })
+	for _, v := range votes {
+		if n := len(kept); int(v.Index) < len(s.Validators) && (n == 0 || kept[n-1].Index != v.Index) && fits(v.Time) && wanted(v) {
+			kept = append(kept, v)
+		}
+	}
+	return kept
 }
 
 // Seal gives an assembled bundle the header that carries its state's hash.

@@ -59,7 +59,7 @@ func (s *Subject) UnmarshalText(b []byte) error {
 type Bundle struct {
 	Scope        Scope
 	ChainID      string
-	Header       Header // signed; it carries the state, unless Anchor has an older one
+	Header       ShortHeader // signed; it carries the state, unless Anchor has an older one
 	Commit       Commit
 	Validators   []Validator       // that signed, in the order of their set
 	Subjects     []SubjectPart     // those asked for, then the others by kind and identifier
@@ -176,14 +176,14 @@ type WithheldMember struct {
 // Step is a header on the way from the root of trust to the bundle's, with the
 // set that signed it. The first may have the set alone: the trusted one.
 type Step struct {
-	Header     *Header
+	Header     *ShortHeader
 	Commit     Commit
 	Validators []Validator
 }
 
 // Anchor is an older header, proven by the header accumulator.
 type Anchor struct {
-	Header     Header
+	Header     ShortHeader
 	Validators schemas.Hash // hash of its set
 	Index      uint64       // in the accumulator
 	Inclusion  [][32]byte

@@ -2,6 +2,7 @@ package proof_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -217,9 +218,36 @@ func FuzzDecodeBundle(f *testing.F) {
 		if again := b.Encode(); !bytes.Equal(again, raw) {
 			t.Fatalf("two encodings: %x and %x", raw, again)
 		}
+		if text, err := proof.AppendJSON(nil, raw); err == nil {
+			if back, err := proof.ParseJSON(text); err != nil || !bytes.Equal(back, raw) {
+				t.Fatalf("JSON leads back to another bundle: %x, %v", back, err)
+			}
+		}
 		r, err := proof.Verify(raw, trust)
 		if err == nil && r.Asked().Kind == proof.AnItem && r.Signed == 30 && !good[report(t, r)] {
 			t.Fatalf("a bundle that nobody made: %s", report(t, r))
+		}
+	})
+}
+
+// Whatever JSON is read is the one JSON form of one bundle, but for blanks.
+func FuzzParseJSON(f *testing.F) {
+	for _, v := range vectors(f) {
+		text, err := proof.AppendJSON(nil, v.bundle.Encode())
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		raw, err := proof.ParseJSON(text)
+		if err != nil {
+			return
+		}
+		again, err := proof.AppendJSON(nil, raw)
+		var compact bytes.Buffer
+		if err != nil || json.Compact(&compact, text) != nil || !bytes.Equal(compact.Bytes(), again) {
+			t.Fatalf("%q is read as %q: %v", text, again, err)
 		}
 	})
 }

@@ -174,7 +174,7 @@ type search struct {
 	needs  map[Thing]*need
 	queue  []Thing
 	visits int
-	cut    bool // something was made from what is not followed
+	cut    bool // something was made from what is not there
 }
 
 // deepest is how many transformations lead to the farthest ancestor.
@@ -218,7 +218,14 @@ func find(h histories, scope Scope, asked []Thing) (*search, error) {
 				return nil, err
 			}
 		}
-		if n.follows && scope.Ancestors > 0 {
+		if n.follows && n.depth < scope.Ancestors {
+			if err := s.ancestors(t, n); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for t, n := range s.needs { // whether any of them was made from something else: in whatever order
+		if n.follows && scope.Ancestors > 0 && n.depth == scope.Ancestors {
 			if err := s.ancestors(t, n); err != nil {
 				return nil, err
 			}
@@ -301,12 +308,14 @@ func (s *search) ancestors(t Thing, n *need) error {
 		for _, q := range r.s.Quantities {
 			inputs = append(inputs, Thing{AClass, q.Class})
 		}
-		if n.depth >= s.scope.Ancestors {
-			s.cut = s.cut || len(inputs) > 0
-			return nil
-		}
 		for _, input := range inputs {
 			if input == t {
+				continue
+			}
+			if n.depth >= s.scope.Ancestors {
+				if in := s.needs[input]; in == nil || !in.follows || in.over.to.Compare(r.at) < 0 {
+					s.cut = true
+				}
 				continue
 			}
 			w := window{firstPlace, r.at}

@@ -174,7 +174,7 @@ func (s *Scope) decode(outer *schemas.Fields, in uint64, v []byte) {
 	})
 }
 
-func (h *Header) decode(outer *schemas.Fields, in uint64, v []byte) {
+func (h *ShortHeader) decode(outer *schemas.Fields, in uint64, v []byte) {
 	each(outer, in, v, func(f *schemas.Fields, n uint64, v []byte) {
 		switch n {
 		case 1:

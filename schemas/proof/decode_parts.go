@@ -178,7 +178,7 @@ func readStep(outer *schemas.Fields, in uint64, v []byte) (s Step) {
 	each(outer, in, v, func(f *schemas.Fields, n uint64, v []byte) {
 		switch n {
 		case 1:
-			s.Header = &Header{}
+			s.Header = &ShortHeader{}
 			s.Header.decode(f, n, v)
 		case 2:
 			s.Commit.decode(f, n, v)

@@ -116,7 +116,7 @@ func appendHashes(dst []byte, n uint64, hashes [][32]byte) []byte {
 
 // encode is the header: 1 height, 2 time, 3 hash of the next validators where
 // that is not the set's own, 4 app hash, 5 the hashes beside.
-func (h *Header) encode() []byte {
+func (h *ShortHeader) encode() []byte {
 	b := schemas.AppendUint(nil, 1, uint64(h.Height))
 	b = appendTime(b, 2, h.Time)
 	b = appendHash(b, 3, h.NextValidators)

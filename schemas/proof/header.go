@@ -18,9 +18,9 @@ import (
 // spec/core/data_structures and spec/core/encoding), so that to verify a bundle
 // takes no engine. Its Merkle trees are RFC 6962's, the empty one included.
 
-// BlockHeader is the whole header of a block, but for the hash of its validator
+// Header is the whole header of a block, but for the hash of its validator
 // set, which follows from the validators beside it.
-type BlockHeader struct {
+type Header struct {
 	VersionBlock   uint64 // of the block protocol
 	VersionApp     uint64 // of the application
 	ChainID        string
@@ -37,9 +37,9 @@ type BlockHeader struct {
 	Proposer       []byte // address, 20 bytes
 }
 
-// Header is what a bundle has of a block's header: what is needed of it, and the
+// ShortHeader is what a bundle has of a block's header: what is needed of it, and the
 // hashes beside that in the Merkle tree of its fields.
-type Header struct {
+type ShortHeader struct {
 	Height         int64
 	Time           time.Time    // UTC
 	NextValidators schemas.Hash // zero where they are the block's own
@@ -86,7 +86,7 @@ const (
 
 // leaves are the hashes of the header's fields, each in the protobuf encoding of
 // its type.
-func (h *BlockHeader) leaves(validators schemas.Hash) [14][32]byte {
+func (h *Header) leaves(validators schemas.Hash) [14][32]byte {
 	version := appendVarint(nil, 1, h.VersionBlock)
 	version = appendVarint(version, 2, h.VersionApp)
 	var out [14][32]byte
@@ -109,7 +109,7 @@ func fieldHash(field []byte) [32]byte { return sha256.Sum256(append([]byte{leafP
 
 // Hash is the hash of the header with a validator set of this hash: the Merkle
 // root of its fields.
-func (h *BlockHeader) Hash(validators schemas.Hash) schemas.Hash {
+func (h *Header) Hash(validators schemas.Hash) schemas.Hash {
 	leaves := h.leaves(validators)
 	return schemas.Hash(rootOfHashes(leaves[:]))
 }
@@ -124,15 +124,15 @@ func rootOfHashes(leaves [][32]byte) [32]byte {
 }
 
 // Short is what a bundle has of the header with a validator set of this hash.
-func (h *BlockHeader) Short(validators schemas.Hash) (Header, error) {
+func (h *Header) Short(validators schemas.Hash) (ShortHeader, error) {
 	if len(h.App) != len(schemas.Hash{}) || len(h.NextValidators) != len(schemas.Hash{}) {
-		return Header{}, fmt.Errorf("the header at height %d carries no state", h.Height)
+		return ShortHeader{}, fmt.Errorf("the header at height %d carries no state", h.Height)
 	}
 	if !fits(h.Time) {
-		return Header{}, fmt.Errorf("the header's time %s cannot be encoded", h.Time)
+		return ShortHeader{}, fmt.Errorf("the header's time %s cannot be encoded", h.Time)
 	}
 	leaves := h.leaves(validators)
-	short := Header{Height: h.Height, Time: h.Time, App: schemas.Hash(h.App), Beside: [6][32]byte{
+	short := ShortHeader{Height: h.Height, Time: h.Time, App: schemas.Hash(h.App), Beside: [6][32]byte{
 		leaves[0], NodeHash(leaves[4], leaves[5]), leaves[6], leaves[9], leaves[11], NodeHash(leaves[12], leaves[13])}}
 	if next := schemas.Hash(h.NextValidators); next != validators {
 		short.NextValidators = next
@@ -142,7 +142,7 @@ func (h *BlockHeader) Short(validators schemas.Hash) (Header, error) {
 
 // Hash is the hash of the header of a chain's block with a validator set of this
 // hash.
-func (h *Header) Hash(chain string, validators schemas.Hash) schemas.Hash {
+func (h *ShortHeader) Hash(chain string, validators schemas.Hash) schemas.Hash {
 	next := h.next(validators)
 	left := NodeHash(
 		NodeHash(NodeHash(h.Beside[0], fieldHash(textField(chain))), NodeHash(fieldHash(numberField(h.Height)), fieldHash(protoTime(h.Time)))),
@@ -154,7 +154,7 @@ func (h *Header) Hash(chain string, validators schemas.Hash) schemas.Hash {
 }
 
 // next is the hash of the set that signs the block after.
-func (h *Header) next(validators schemas.Hash) schemas.Hash {
+func (h *ShortHeader) next(validators schemas.Hash) schemas.Hash {
 	if h.NextValidators.IsZero() {
 		return validators
 	}
@@ -163,7 +163,7 @@ func (h *Header) next(validators schemas.Hash) schemas.Hash {
 
 // Block proves when a block was made: header is its own, and next the one behind
 // it, with the hash of its validators.
-func Block(header, next *BlockHeader, own, following schemas.Hash) (BlockPart, error) {
+func Block(header, next *Header, own, following schemas.Hash) (BlockPart, error) {
 	leaves, after := header.leaves(own), next.leaves(following)
 	hash := rootOfHashes(leaves[:])
 	if next.Height != header.Height+1 || string(next.LastBlock.Hash) != string(hash[:]) || !fits(header.Time) {

@@ -187,7 +187,7 @@ func (l *ledger) Beside(key schemas.TrailKey, count, first, behind uint64) ([][3
 }
 
 // header is the next block's header, which carries the ledger's state.
-func (l *ledger) header() proof.BlockHeader {
+func (l *ledger) header() proof.Header {
 	for _, id := range []string{"acme-farms", "borg-foods", "carrier"} {
 		if r := (schemas.Register{Trail: l.head(partnerTrail(id))}); r.Trail.Count > 0 {
 			l.set(schemas.RegisterKey(id), r.Append(nil))
@@ -196,13 +196,13 @@ func (l *ledger) header() proof.BlockHeader {
 	root := ReferenceRoot(l.state)
 	fill := func(b byte) []byte { h := proof.KeyHash([]byte{b}); return h[:] }
 	set := proof.ValidatorSetHash(l.vals)
-	return proof.BlockHeader{VersionBlock: 11, VersionApp: 1, ChainID: l.chain, Height: l.height + 1, Time: l.start.Add(time.Duration(l.height) * time.Second),
+	return proof.Header{VersionBlock: 11, VersionApp: 1, ChainID: l.chain, Height: l.height + 1, Time: l.start.Add(time.Duration(l.height) * time.Second),
 		LastBlock:  proof.BlockID{Hash: fill(1), Parts: proof.PartSet{Total: 1, Hash: fill(2)}},
 		LastCommit: fill(3), Data: fill(4), NextValidators: set[:], Consensus: fill(5), App: root[:], LastResults: fill(6), Evidence: fill(7), Proposer: fill(8)[:20]}
 }
 
 // signed is a header with every validator's vote for it.
-func (l *ledger) signed(h proof.BlockHeader) proof.Signed {
+func (l *ledger) signed(h proof.Header) proof.Signed {
 	hash := h.Hash(proof.ValidatorSetHash(l.vals))
 	c := proof.Commit{Round: 1, Parts: proof.PartSet{Total: 1, Hash: hash[:]}}
 	for i, key := range l.signers {

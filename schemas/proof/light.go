@@ -21,7 +21,7 @@ const MaxSignedHeader = 256 << 10
 // and the votes by which they decided it.
 type SignedHeader struct {
 	ChainID    string
-	Header     Header
+	Header     ShortHeader
 	Commit     Commit
 	Validators []Validator // in the order of their set
 }

@@ -35,7 +35,7 @@ func lightSetOf(numbers ...byte) (s lightSet) {
 func lightHeader(t testing.TB, height int64, s, next lightSet, signers ...int) *proof.SignedHeader {
 	t.Helper()
 	announced := proof.ValidatorSetHash(next.set)
-	h := proof.BlockHeader{VersionBlock: 11, ChainID: "light", Height: height, Time: time.Unix(1700000000+height, 0).UTC(), NextValidators: announced[:], App: make([]byte, 32)}
+	h := proof.Header{VersionBlock: 11, ChainID: "light", Height: height, Time: time.Unix(1700000000+height, 0).UTC(), NextValidators: announced[:], App: make([]byte, 32)}
 	hash := h.Hash(proof.ValidatorSetHash(s.set))
 	c := proof.Commit{Round: 2, Parts: proof.PartSet{Total: 1, Hash: hash[:]}}
 	for i, key := range s.keys {

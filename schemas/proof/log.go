@@ -141,7 +141,6 @@ func (t *Tree) Inclusion(index uint64) ([][32]byte, error) { return t.s.inclusio
 // subtrees answers many proofs over the same entries, hashing each subtree once.
 type subtrees struct {
 	entries [][32]byte
-	hashed  bool                // the entries are hashes of subtrees already
 	roots   map[[2]int][32]byte // by first and behind-last entry
 }
 
@@ -149,35 +148,10 @@ func newSubtrees(entries [][32]byte) *subtrees {
 	return &subtrees{entries: entries, roots: make(map[[2]int][32]byte)}
 }
 
-// TileSize is how many entries a tile of a log has: a subtree that never changes
-// once it is full, so that whoever keeps its root need not read its entries.
-const TileSize = 256
-
-// TiledInclusion proves that a log has the entry at the index: tiles are the roots
-// of its tiles in order, the last one's of what it has, and tile are the entries of
-// the index's.
-func TiledInclusion(tiles [][32]byte, tile [][32]byte, index uint64) ([][32]byte, error) {
-	at := index / TileSize
-	if at >= uint64(len(tiles)) {
-		return nil, fmt.Errorf("inclusion of entry %d in %d tiles: %w", index, len(tiles), ErrMalformed)
-	}
-	low, err := newSubtrees(tile).inclusion(index % TileSize)
-	if err != nil {
-		return nil, err
-	}
-	upper := newSubtrees(tiles)
-	upper.hashed = true
-	high, err := upper.inclusion(at)
-	return append(low, high...), err
-}
-
 // root is MTH of RFC 6962, section 2.1, of entries lo to hi, of which there is one
 // or more.
 func (s *subtrees) root(lo, hi int) [32]byte {
 	if hi-lo == 1 {
-		if s.hashed {
-			return s.entries[lo]
-		}
 		return entryHash(&s.entries[lo])
 	}
 	if root, ok := s.roots[[2]int{lo, hi}]; ok {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"pgregory.net/rapid"
@@ -170,31 +169,6 @@ func BenchmarkLogAppend(b *testing.B) {
 		l.Root()
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(entries)), "ns/entry")
-}
-
-// A log that is kept in tiles gives the proofs that it gives as a whole.
-func TestTiledInclusion(t *testing.T) {
-	for _, n := range []int{1, 255, 256, 257, 512, 700, 1025} {
-		entries := make([][32]byte, n)
-		var tiles [][32]byte
-		for i := range entries {
-			entries[i] = proof.KeyHash([]byte{byte(i), byte(i >> 8)})
-		}
-		for from := 0; from < n; from += proof.TileSize {
-			tiles = append(tiles, proof.RootOf(entries[from:min(n, from+proof.TileSize)]))
-		}
-		for _, i := range []int{0, n / 2, n - 1} {
-			from := i / proof.TileSize * proof.TileSize
-			path, err := proof.TiledInclusion(tiles, entries[from:min(n, from+proof.TileSize)], uint64(i))
-			if err != nil {
-				t.Fatal(err)
-			}
-			want, err := proof.Inclusion(entries, uint64(i))
-			if diff := cmp.Diff(want, path); diff != "" || err != nil {
-				t.Errorf("entry %d of %d: %s %v", i, n, diff, err)
-			}
-		}
-	}
 }
 
 // A part of a log, wherever it lies, leads to the head, and to no other.

@@ -57,7 +57,7 @@ func vectors(t testing.TB) []vector {
 				}
 			}}
 		}),
-		contained(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t), seenAtOnce, seenIdle,
+		contained(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t), packedLot(t), seenAtOnce, seenIdle,
 	}
 }
 
@@ -177,7 +177,7 @@ func skipped(t testing.TB) vector {
 }
 
 // anchor puts headers into the ledger's accumulator.
-func (l *ledger) accumulate(headers ...proof.BlockHeader) (entries [][32]byte) {
+func (l *ledger) accumulate(headers ...proof.Header) (entries [][32]byte) {
 	set := proof.ValidatorSetHash(l.vals)
 	for _, h := range headers {
 		hash := h.Hash(set)
@@ -226,8 +226,8 @@ func anchored(t testing.TB) vector {
 func timed(t testing.TB) vector {
 	l := newStory(t)
 	set := proof.ValidatorSetHash(l.vals)
-	last := proof.BlockHeader{}
-	var headers []proof.BlockHeader // of heights 2 and up
+	last := proof.Header{}
+	var headers []proof.Header // of heights 2 and up
 	for height := int64(2); height <= l.height; height++ {
 		h := l.header()
 		h.Height, h.Time = height, l.start.Add(time.Duration(height-1)*time.Second)

@@ -99,7 +99,7 @@ func (v *verification) checkHeaders() error {
 }
 
 // follow checks one signed header: that a trusted set signed it.
-func (v *verification) follow(where string, h *Header, c *Commit, set []Validator) (signed, total int64, err error) {
+func (v *verification) follow(where string, h *ShortHeader, c *Commit, set []Validator) (signed, total int64, err error) {
 	t, own := v.trust, ValidatorSetHash(set)
 	if h.Height < 1 || h.NextValidators == own {
 		return 0, 0, fmt.Errorf("%s: height %d is none, or its next validators are written out although they are its own", where, h.Height)

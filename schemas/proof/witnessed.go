@@ -32,7 +32,7 @@ type WitnessedPart struct {
 	Inclusion [][32]byte // of the header
 	// Header is the one that carried the state first, where that is not the
 	// bundle's own; Validators is the hash of its set.
-	Header       *Header
+	Header       *ShortHeader
 	Validators   schemas.Hash
 	Cosignatures []Cosignature // by name
 	Token        []byte        // time stamp token over the checkpoint
@@ -68,7 +68,7 @@ func readWitnessed(outer *schemas.Fields, in uint64, v []byte) (p WitnessedPart)
 		case 3:
 			p.Inclusion = readHashes(f, n, v, maxInclusion)
 		case 4:
-			p.Header = &Header{}
+			p.Header = &ShortHeader{}
 			p.Header.decode(f, n, v)
 		case 5:
 			p.Validators = f.Hash(n, v)
@@ -136,7 +136,7 @@ func (b *Bundle) Resettle() {
 }
 
 // State is the header that carries the bundle's state.
-func (b *Bundle) State() *Header {
+func (b *Bundle) State() *ShortHeader {
 	if b.Anchor != nil {
 		return &b.Anchor.Header
 	}

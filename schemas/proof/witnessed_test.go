@@ -37,7 +37,7 @@ func witnessed(t testing.TB) (atOnce, idle vector) {
 	l := newStory(t)
 	set := proof.ValidatorSetHash(l.vals)
 	b, header := l.build(proof.AnItem, unit), l.header()
-	entry := func(h proof.BlockHeader) [32]byte {
+	entry := func(h proof.Header) [32]byte {
 		hash := h.Hash(set)
 		return schemas.AnchorEntry(h.Height, hash[:])
 	}

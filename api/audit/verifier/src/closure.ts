@@ -64,12 +64,6 @@ function empties(r: Placed, id: string): boolean {
   return !!s && s.type === AGGREGATION && s.action === DELETE && s.parentID === id && s.epcs.length === 0 && s.quantities.length === 0;
 }
 
-/** opens lists the containers that an event lets go of whatever is in them. */
-export function opens(s: Skeleton): string[] {
-  if (s.type === AGGREGATION && s.action === DELETE && s.epcs.length === 0 && s.quantities.length === 0) return [s.parentID];
-  return (s.type === OBJECT && s.action === DELETE) || s.type === TRANSFORMATION ? s.epcs : [];
-}
-
 interface Stay {
   readonly parent: string;
   readonly from: Locator;

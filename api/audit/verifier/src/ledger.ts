@@ -78,15 +78,15 @@ export interface Item {
   ended: boolean;
   offer?: Offer;
   waiting: bigint;
-  turn: bigint;
-  lots: bigint;
   custody: Head;
   observations: Head;
   levels: bigint;
+  turn: bigint;
+  lots: bigint;
 }
 
 export function decodeItem(b: Bytes): Item {
-  const it: Item = { custodian: "", parent: "", parentEpoch: 0n, epoch: 0n, disposition: "", ended: false, waiting: 0n, turn: 0n, lots: 0n, custody: noHead, observations: noHead, levels: 0n };
+  const it: Item = { custodian: "", parent: "", parentEpoch: 0n, epoch: 0n, disposition: "", ended: false, waiting: 0n, custody: noHead, observations: noHead, levels: 0n, turn: 0n, lots: 0n };
   for (const f of fields(b)) {
     switch (f.n) {
       case 1: it.custodian = text(f.v); break;

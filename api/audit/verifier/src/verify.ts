@@ -5,9 +5,9 @@ import {
   type Bundle, type Leaf, type Message, type Subject, type SubjectKind, type Transaction, type WitnessedPart, CLASS, ITEM, PARTNER, UNKNOWN, decode,
 } from "./bundle.js";
 import { type Bytes, Refused, be32, compareText, equal, hex, refuse, text, utf8 } from "./bytes.js";
-import { type MainTrail, type Placed, type Thing, opens, search, thingKey } from "./closure.js";
+import { type MainTrail, type Placed, type Thing, search, thingKey } from "./closure.js";
 import { codeName } from "./codes.js";
-import { ACTIONS, ADD, AGGREGATION, type Skeleton, TYPES, contentHash, decodeSkeleton, derivedEventID, encodeSkeleton, eventOf } from "./event.js";
+import { ACTIONS, ADD, AGGREGATION, DELETE, OBJECT, type Skeleton, TRANSFORMATION, TYPES, contentHash, decodeSkeleton, derivedEventID, encodeSkeleton, eventOf } from "./event.js";
 import { timeText } from "./form.js";
 import { type Head, absent, ed25519, included, inclusionRoot, macs, member, merkleRoot, rangeRoot, sum } from "./hash.js";
 import { anchorEntry, checkCommit, checkSkip, headerHash, nextHash, setHash } from "./headers.js";
@@ -435,21 +435,7 @@ class Verification {
     const balances = [...this.b.balances];
     for (const s of this.subjects) {
       if (!s.asked || s.part.kind !== CLASS) continue;
-      const named = new Map<string, { uom: string; partner: string }>();
-      const name = (uom: string, partner: string): unknown => named.set(JSON.stringify([uom, partner]), { uom, partner });
-      const packed: { container: string; uom: string }[] = [];
-      const opened: { container: string; partner: string }[] = [];
-      for (const e of this.events) {
-        if (!e.skeleton || !e.trails.some((t) => t.letter === "l" && t.id === s.part.id)) continue;
-        const k = e.skeleton;
-        for (const q of [...k.quantities, ...k.outputQuantities]) {
-          if (q.epcClass !== s.part.id) continue;
-          name(q.uom, e.header.partner);
-          if (k.type === AGGREGATION && k.action === ADD && k.parentID) packed.push({ container: k.parentID, uom: q.uom });
-        }
-        for (const container of opens(k)) opened.push({ container, partner: e.header.partner });
-      }
-      for (const o of opened) for (const p of packed) if (p.container === o.container) name(p.uom, o.partner);
+      const named = this.namedBalances(s.part.id);
       const sorted = [...named.values()].sort((a, b) => compareText(a.uom, b.uom) || compareText(a.partner, b.partner));
       for (const { uom, partner } of sorted) {
         const leaf = balances.shift() ?? refuse("a balance is missing");
@@ -465,6 +451,27 @@ class Verification {
       }
     }
     if (balances.length > 0) refuse("a balance that no record names");
+  }
+
+  /** namedBalances are the balances of a class that its records name: what rules may have changed. */
+  private namedBalances(id: string): Map<string, { uom: string; partner: string }> {
+    const named = new Map<string, { uom: string; partner: string }>();
+    const name = (uom: string, partner: string): unknown => named.set(JSON.stringify([uom, partner]), { uom, partner });
+    const packed = new Map<string, Set<string>>(); // by container, the units in which some was packed
+    const opened: { container: string; partner: string }[] = [];
+    for (const e of this.events) {
+      const k = e.skeleton;
+      if (!k || !e.trails.some((t) => t.letter === "l" && t.id === id)) continue;
+      for (const q of [...k.quantities, ...k.outputQuantities]) {
+        if (q.epcClass !== id) continue;
+        name(q.uom, e.header.partner);
+        if (k.type === AGGREGATION && k.action === ADD && k.parentID !== "") packed.set(k.parentID, (packed.get(k.parentID) ?? new Set()).add(q.uom));
+      }
+      if (k.type === AGGREGATION && k.action === DELETE && k.epcs.length === 0 && k.quantities.length === 0) opened.push({ container: k.parentID, partner: e.header.partner });
+      else if ((k.type === OBJECT && k.action === DELETE) || k.type === TRANSFORMATION) opened.push(...k.epcs.map((container) => ({ container, partner: e.header.partner })));
+    }
+    for (const { container, partner } of opened) for (const uom of packed.get(container) ?? []) name(uom, partner);
+    return named;
   }
 
   private async checkBlocks(): Promise<void> {
@@ -617,10 +624,9 @@ class Verification {
 
 const locatorReport = (l: Locator): object => ({ height: Number(l.height), position: l.position, index: l.index });
 
-/** An open offer lapses after 30 days of block time, in nanoseconds. */
-const MAX_WAITING = 30n * 24n * 3600n * 1_000_000_000n;
+const MAX_WAITING = 30n * 24n * 3600n * 1_000_000_000n; // in nanoseconds of block time, after which an offer has lapsed
 
-function subjectReport(s: SubjectState, time: bigint): object {
+function subjectReport(s: SubjectState, now: bigint): object {
   const offer = s.item?.offer;
   const trails = TRAILS_OF[s.part.kind].map((letter, i) => {
     const t = s.trails.find((e) => e.letter === letter);
@@ -636,7 +642,7 @@ function subjectReport(s: SubjectState, time: bigint): object {
     containers: s.containers,
     ...(s.item?.disposition && { disposition: s.item.disposition }),
     ...(s.item?.ended && { ended: true }),
-    ...(offer?.party && time - offer.time <= MAX_WAITING && { offered_to: offer.party }),
+    ...(offer?.party && now - offer.time <= MAX_WAITING && { offered_to: offer.party }),
     ...(trails.length > 0 && { trails }),
     ...(s.balances.length > 0 && { balances: s.balances }),
   };
