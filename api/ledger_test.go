@@ -356,3 +356,6 @@ func (l *fakeLedger) Growth(_ context.Context, from, to uint64) (*api.Growth, er
 func (l *fakeLedger) Anchor(_ context.Context, index, size uint64) (*api.AnchorProof, error) {
 	return &api.AnchorProof{Index: index, Size: size, Height: 5, Hash: schemas.Hash{2}, Path: []schemas.Hash{{1}}}, nil
 }
+
+// Erasure answers that nothing is erased.
+func (l *fakeLedger) Erasure(context.Context, string, string) (*api.Erasure, error) { return nil, nil }

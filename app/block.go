@@ -8,6 +8,7 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -18,6 +19,9 @@ type executed struct {
 	changed  bool // some transaction was admitted
 	receipts []schemas.Receipt
 	txs      [][]byte // all of the block's
+
+	erase    []store.Ref // of bodies that the block's orders erase, to be overwritten
+	erasedAt []place     // of the transactions whose they were
 }
 
 // proposed is a decided block whose transactions are judged here.

@@ -64,6 +64,9 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 		}
 		list = schemas.AppendField(list, 6, item)
 	}
+	if err := a.eraseBodies(b, archive, out); err != nil {
+		return err
+	}
 	entry := schemas.AppendField(nil, 1, be64(b.now()))
 	entry = schemas.AppendField(entry, 2, req.Hash)
 	var validators []byte
@@ -80,6 +83,9 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 	entry = append(entry, list...)
 	entry = schemas.AppendUint(entry, 7, uint64(req.Height))
 	entry = schemas.AppendField(entry, 8, validators)
+	for _, p := range out.erasedAt {
+		entry = schemas.AppendField(entry, 9, p[:])
+	}
 	ref, err := archive.Append(store.Records, entry)
 	if err != nil {
 		return fmt.Errorf("archiving a block: %w", err)

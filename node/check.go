@@ -259,4 +259,3 @@ func describe(d store.Difference) string {
 	}
 	return fmt.Sprintf("%s %q %s (waybill check --rebuild repairs it)", what, d.Key, how)
 }
-

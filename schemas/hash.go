@@ -42,6 +42,7 @@ const (
 	tagRegister = "waybill/register" // link of a partner's register
 	tagVoid     = "waybill/void"     // link of a partner's register that voids
 	tagAnchor   = "waybill/anchor"   // link of the header accumulator
+	tagErased   = "waybill/erased"   // what a node signs when it holds a body no more
 )
 
 // Sum is H(tag, parts...) of the design: SHA-256 over the tag and each part,
