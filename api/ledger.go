@@ -44,9 +44,15 @@ type Ledger interface {
 	View() (View, error)
 	ViewAt(height int64) (View, error)
 
-	// Bundle proves an item's trails, or its absence, to somebody who trusts no
-	// node. Answers the encoded bundle in its binary form.
-	Bundle(ctx context.Context, id string) ([]byte, error)
+	// Bundle proves what the ledger has of an item, a lot or a partner's activity,
+	// or that it has nothing, to somebody who trusts no node. Answers the encoded
+	// bundle in its binary form.
+	Bundle(ctx context.Context, q schemas.BundleQuery) ([]byte, error)
+
+	// Renew makes of a bundle in its binary form one of the same state under a header
+	// of now, which leads from a root of trust of the height since, 0 for any. A
+	// *schemas.Fault says that it is none of this ledger.
+	Renew(ctx context.Context, bundle []byte, since int64) ([]byte, error)
 
 	// Erasure tells how the body of a partner's event stands under orders; nil
 	// where none stands.
@@ -78,6 +84,9 @@ type Signed struct {
 type View interface {
 	Height() int64
 	Time() time.Time
+	// Missing is the range of heights whose records the node does not have yet,
+	// since it joined by a snapshot; 0, 0 where it has all.
+	Missing() (first, last int64, err error)
 
 	// Item returns an item's state, nil where the ledger has no record. The
 	// custodian is that of the outermost container.
@@ -142,6 +151,14 @@ type Network struct {
 	Peers      int             `json:"peers"`
 	Partners   []NetworkMember `json:"partners"`
 	Version    string          `json:"version"`
+	Snapshots  []int64         `json:"snapshots"`         // heights that others can join by
+	Missing    *HeightRange    `json:"missing,omitempty"` // whose records the node does not have yet
+}
+
+// HeightRange is a range of heights, both included.
+type HeightRange struct {
+	First int64 `json:"first"`
+	Last  int64 `json:"last"`
 }
 
 // NetworkMember is a partner as this node sees it.

@@ -117,3 +117,21 @@ func (g *Gateway) reading(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
+
+// historyHeader names the heights whose records are missing from every answer.
+const historyHeader = "Waybill-History-Missing"
+
+// telling says with every answer to a question which heights' records it could
+// not take into account, if there are any.
+func (g *Gateway) telling(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			if view, err := g.ledger.View(); err == nil { // where there is none, the answer says so
+				if first, last, err := view.Missing(); err == nil && last > 0 {
+					w.Header().Set(historyHeader, fmt.Sprintf("%d-%d", first, last))
+				}
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -258,3 +258,18 @@ func FuzzRender(f *testing.F) {
 		}
 	})
 }
+
+// Every answer of a node that lacks old records says which.
+func TestMissingHistory(t *testing.T) {
+	h := newHarness(t, defaults())
+	for _, path := range []string{"/epcis/v2/events", "/api/v1/exceptions"} {
+		if got := h.do("GET", path, "").want(t, 200).header.Get("Waybill-History-Missing"); got != "" {
+			t.Errorf("%s of a whole ledger says that %s is missing", path, got)
+		}
+		h.ledger.set(func() { h.ledger.missing = [2]int64{1, 31} })
+		if got := h.do("GET", path, "").want(t, 200).header.Get("Waybill-History-Missing"); got != "1-31" {
+			t.Errorf("%s says that %q is missing", path, got)
+		}
+		h.ledger.set(func() { h.ledger.missing = [2]int64{} })
+	}
+}

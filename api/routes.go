@@ -38,7 +38,7 @@ func (g *Gateway) routes() (http.Handler, error) {
 }
 
 func (g *Gateway) epcisRoutes(m chi.Router) {
-	m.Use(g.standard)
+	m.Use(g.standard, g.telling)
 	m.Options("/", g.discover("GET, OPTIONS"))
 	m.Options("/events", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/events/{eventID}", g.discover("GET, HEAD, OPTIONS"))
@@ -62,6 +62,7 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 }
 
 func (g *Gateway) nativeRoutes(m chi.Router) {
+	m.Use(g.telling)
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Query), g.accepting(typeJSON), g.reading)
 		m.Get("/items/{id}", g.getItem)
@@ -80,8 +81,15 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		open.Get("/checkpoint", g.getCheckpoint)
 		open.Get("/checkpoint/growth", g.getGrowth)
 		open.Get("/checkpoint/anchors/{index}", g.getAnchor)
+		open.Get("/checkpoint/carrying/{height}", g.getCarrying)
 	})
-	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary), g.reading).Get("/items/{id}/bundle", g.getBundle)
+	m.Group(func(m chi.Router) {
+		m.Use(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.reading)
+		m.Get("/items/{id}/bundle", g.getItemBundle)
+		m.Get("/lots/{id}/bundle", g.getLotBundle)
+		m.Get("/partners/{id}/bundle", g.getPartnerBundle)
+	})
+	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.sending(typeBundle, typeBinary), g.reading).Post("/bundles", g.postBundle)
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)
 	m.With(g.allow(local.Admin), g.accepting(typeJSON), g.sending(typeJSON)).Post("/erasures", g.postErasure)
 }

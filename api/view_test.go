@@ -13,6 +13,7 @@ import (
 
 // fakeView answers by looking at every record. A view of height -1 has expired.
 type fakeView struct {
+	missing     [2]int64
 	height      int64
 	now         time.Time
 	records     []schemas.Record
@@ -31,6 +32,8 @@ func (v *fakeView) expired() error {
 
 func (v *fakeView) Height() int64   { return v.height }
 func (v *fakeView) Time() time.Time { return v.now }
+
+func (v *fakeView) Missing() (first, last int64, err error) { return v.missing[0], v.missing[1], nil }
 
 func names(r *schemas.Record, id string, anywhere bool) bool {
 	s := r.Skeleton

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,13 @@ type Config struct {
 	// CacheBytes bounds what is remembered of archived transactions, and half of what
 	// is of those that are decoded and not in a block yet; 0 is 32 MiB.
 	CacheBytes int
+	// Snapshots keeps what other nodes restore from; nil takes and offers none.
+	Snapshots *store.Snapshots
+	// ChainID is the chain that a snapshot must be of; "" takes any.
+	ChainID string
+	// Invited are the node ids that may connect before there is a ledger, which
+	// knows them; nil lets everybody.
+	Invited []string
 }
 
 // Committed tells of a durable block.
@@ -47,10 +55,16 @@ type App struct {
 	shelf    *shelf[*archived]
 	bodies   *shelf[*bodies]
 	blocks   Blocks
+	tiles    tiles
 	logger   *slog.Logger
 	onCommit func(Committed)
 	probe    func(*message) // set by tests
 	lookups  int            // maxLookups; tests set less
+
+	invited   []string
+	snapshots *store.Snapshots
+	expected  string     // chain id of the network that this node belongs to, "" if it does not matter
+	restoring *restoring // belongs to the snapshot methods alone
 
 	genesis atomic.Pointer[genesis]
 	founded atomic.Pointer[founding]
@@ -84,7 +98,8 @@ func New(cfg Config) (*App, error) {
 	}
 	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
 		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
-		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, lookups: maxLookups}
+		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, lookups: maxLookups,
+		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited}
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.loadGenesis(); err != nil {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)
@@ -298,12 +313,12 @@ func (a *App) Query(_ context.Context, req *abci.RequestQuery) (*abci.ResponseQu
 	return &abci.ResponseQuery{Code: uint32(schemas.NotFound), Log: "ask the gateway"}, nil
 }
 
-// admitsPeer reports whether a node id is a partner's. Before InitChain nothing
-// is known, and the engine's own peer settings decide.
+// admitsPeer reports whether a node id is a partner's. Before there is a ledger,
+// while a node joins, those count that its operator named.
 func (a *App) admitsPeer(id string) bool {
 	g := a.genesis.Load()
 	if g == nil {
-		return true
+		return a.invited == nil || slices.Contains(a.invited, id)
 	}
 	for _, p := range g.partners {
 		if p.NodeID == id && id != "" {

@@ -58,6 +58,9 @@ func (v *View) transaction(p place) (*archived, error) {
 		return t, nil
 	}
 	refs, err := v.refs(p)
+	if refs == nil && err == nil {
+		err = v.lacks(placeHeight(p))
+	}
 	if refs == nil || err != nil {
 		return nil, err
 	}

@@ -151,12 +151,7 @@ func (b *block) appendActivity(tx *schemas.Transaction, position uint32, results
 // lastChanged is the last height that changed anything, 0 before the first.
 func (b *block) lastChanged() int64 {
 	value, _ := b.get(schemas.ChangedKey())
-	f := schemas.ReadFields(value)
-	n, v, ok := f.Next()
-	if !ok {
-		return 0
-	}
-	return int64(f.Uint(n, v))
+	return decodeChanged(value)
 }
 
 // anchor appends the header that carries the app hash of the last change to the

@@ -2,19 +2,24 @@ package app
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // Kinds of rows: the first byte of every key outside the tree. Those that the
-// rules read (d, e, h, p) are committed through the register, the nonces and the
+// rules read (d, e, h, p), and w, without which the register's log cannot be
+// computed from its rows, are committed through the register, the nonces and the
 // header; the others only answer queries and can be rebuilt from the archive.
 const (
 	rowDuplicate   = 'd' // partner, duplicate key: locator of the first
 	rowEvent       = 'e' // eventID, partner: prior
-	rowTransaction = 'h' // transaction id: height and position
+	rowTransaction = 'h' // transaction id: height and position, expiry
 	rowAnchor      = 'p' // the pending anchor: height and block hash
+	rowWithdrawal  = 'w' // partner, locator of an error declaration: withdrawal
+
+	rowRestored = 'R' // height that the node was restored at, if it was, and how far what came before was fetched
 
 	rowAccumulator = 'a' // n-th anchor: height and block hash
 	rowBlock       = 'b' // height: time, and where the archive has the block's record
@@ -64,9 +69,22 @@ func rowKey(kind byte, parts ...string) []byte {
 }
 
 func transactionRow(id schemas.Hash) []byte { return append([]byte{rowTransaction}, id[:]...) }
-func anchorRow() []byte                     { return []byte{rowAnchor} }
-func voidRow(at schemas.Locator) []byte     { return at.Append([]byte{rowVoid}) }
-func blockRow(height int64) []byte          { return append([]byte{rowBlock}, be64(height)...) }
+
+// transactionValue is a transaction's place, and until when it could come again.
+func transactionValue(at schemas.Locator, expiry uint64) []byte {
+	return append(at.Append(nil)[:len(place{})], be64(int64(expiry))...)
+}
+
+func decodeTransactionValue(b []byte) (p place, expiry uint64, err error) {
+	if len(b) != len(p)+8 {
+		return p, 0, fmt.Errorf("a transaction's place has %d bytes: restore the node from a backup or from its peers", len(b))
+	}
+	return place(b), decodeUint64(b[len(p):]), nil
+}
+
+func anchorRow() []byte                 { return []byte{rowAnchor} }
+func voidRow(at schemas.Locator) []byte { return at.Append([]byte{rowVoid}) }
+func blockRow(height int64) []byte      { return append([]byte{rowBlock}, be64(height)...) }
 
 func accumulatorRow(n uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{rowAccumulator}, n)

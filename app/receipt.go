@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,6 +38,10 @@ func (v *View) completeReceipt(r *schemas.Receipt) error {
 			continue // none, or one of a dry run, which the archive does not have
 		}
 		record, err := v.bare(first.Locator)
+		var fault *schemas.Fault
+		if errors.As(err, &fault) && fault.Code == schemas.HistoryMissing {
+			continue // its place is known, what was said of it is not yet
+		}
 		if err != nil {
 			return err
 		}
@@ -54,16 +59,19 @@ func (v *View) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.Transact
 	if row == nil || err != nil {
 		return nil, nil, err
 	}
-	if len(row) != len(place{}) {
-		return nil, nil, fmt.Errorf("the place of transaction %s is damaged: restore the node from a backup or from its peers", id)
+	p, _, err := decodeTransactionValue(row)
+	if err != nil {
+		return nil, nil, err
 	}
-	p := place(row)
 	t, err := v.transaction(p)
 	if err != nil {
 		return nil, nil, err
 	}
 	if t == nil {
 		return nil, nil, fmt.Errorf("transaction %s is not in the archive: restore the node from a backup or from its peers", id)
+	}
+	if t.id != id { // a restored place is only checked for its order
+		return nil, nil, fmt.Errorf("transaction %s is not where it should be: restore the node from a backup or from its peers", id)
 	}
 	r := &schemas.Receipt{Transaction: id, Height: placeHeight(p), Position: placePosition(p), Time: t.time, Events: make([]schemas.EventReceipt, len(t.messages))}
 	for i := range t.messages {

@@ -111,7 +111,7 @@ func (a *App) recordTransaction(b *block, archive archiver, r txRecord, at schem
 		return err
 	}
 	b.led.Emit(txRow(at.Height, at.Position), bodies.Append(records.Append(nil)))
-	b.led.PutRow(transactionRow(r.tx.ID), at.Append(nil)[:12])
+	b.led.PutRow(transactionRow(r.tx.ID), transactionValue(at, r.tx.Header.Expiry))
 	out.receipts = append(out.receipts, receiptOf(r.tx, at, b.time, r.results))
 	return nil
 }

@@ -16,6 +16,10 @@ func duplicateRow(partner string, key []byte) []byte {
 
 func eventRow(partner, eventID string) []byte { return rowKey(rowEvent, eventID, partner) }
 
+func withdrawalRow(partner string, at schemas.Locator) []byte {
+	return at.Append(rowKey(rowWithdrawal, partner))
+}
+
 // ownKey is the key under which the message itself is found again, and priorKey
 // that of the event which it declares void, nil where it names none.
 func ownKey(key []byte) []byte { return key[:min(len(key), len(schemas.Hash{}))] }
@@ -83,6 +87,48 @@ func (p prior) repeats(content schemas.Hash, declared []byte) bool {
 	return len(p.key) == 0 || len(declared) == 0 || bytes.Equal(p.key, declared)
 }
 
+// withdrawal is what the register keeps of an error declaration: with it and with
+// the priors, the register's log can be computed again.
+type withdrawal struct {
+	content schemas.Hash
+	key     []byte           // its duplicate key, and that of the event it repeats
+	voids   *schemas.Locator // the event that it voids, nil where it voids none
+	eventID string           // of that event
+}
+
+func (w withdrawal) encode() []byte {
+	b := schemas.AppendField(nil, 1, w.content[:])
+	b = schemas.AppendField(b, 2, w.key)
+	if w.voids != nil {
+		b = schemas.AppendField(b, 3, w.voids.Append(nil))
+		b = schemas.AppendString(b, 4, w.eventID)
+	}
+	return b
+}
+
+func decodeWithdrawal(b []byte) (w withdrawal, err error) {
+	f := schemas.ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			w.content = f.Hash(n, v)
+		case 2:
+			w.key = v
+		case 3:
+			at, err := schemas.DecodeLocator(v)
+			if err != nil {
+				f.Fail(n, err.Error())
+			}
+			w.voids = &at
+		case 4:
+			w.eventID = string(v)
+		default:
+			f.Fail(n, "unknown")
+		}
+	}
+	return w, f.Exact(b, w.encode())
+}
+
 // priorEvent looks for an earlier event of the same partner and eventID. Also a
 // derived eventID can be taken: its partner may have given it to another event.
 func (m *message) priorEvent() (p prior, ok bool) {
@@ -105,6 +151,7 @@ func (m *message) declare(p prior, known bool) {
 	if p.void {
 		return
 	}
+	m.voids = &p.at
 	p.void = true
 	m.led.PutRow(eventRow(m.partner, m.event.EventID), p.encode())
 	m.led.Emit(voidRow(p.at), m.at.Append(nil))
@@ -118,6 +165,8 @@ func (m *message) register() {
 	id := m.msg.EventIDOf()
 	if m.event.Declaration != nil {
 		id = "" // a declaration reserves no eventID: the event itself may yet come
+		w := withdrawal{content: content, key: m.msg.DuplicateKey, voids: m.voids, eventID: m.event.EventID}
+		m.led.Emit(withdrawalRow(m.partner, m.at), w.encode())
 	} else {
 		m.led.PutRow(eventRow(m.partner, id), prior{at: m.at, content: content, key: m.msg.DuplicateKey}.encode())
 	}

@@ -142,6 +142,7 @@ type message struct {
 	parentKnown bool
 	handedSet   map[string]bool    // only ever looked up
 	owed        []schemas.Quantity // received lots that the event's own rule credits
+	voids       *schemas.Locator   // the event that this declaration voids
 
 	items   map[string]*item // by canonical identifier
 	order   []*item          // as first touched

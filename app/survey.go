@@ -58,7 +58,11 @@ func (s *survey) fits(tx *schemas.Transaction) (bool, error) {
 // bound is what an event can ask for at most.
 func bound(e *schemas.Skeleton) int {
 	packs, lets := opened(e)
-	return (maxDepth+1)*(1+len(e.EPCs)+len(e.OutputEPCs)) + maxInside*(len(packs)+len(lets))
+	n := len(e.EPCs) + len(e.OutputEPCs)
+	if e.ParentID != "" {
+		n++
+	}
+	return (maxDepth+1)*n + maxInside*(len(packs)+len(lets))
 }
 
 // opened are the containers whose lots an event looks up: the one that it packs lots

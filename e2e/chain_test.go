@@ -116,6 +116,12 @@ func (x *testNet) agree(t *testing.T) {
 			}
 		}
 	}
+	x.oneState(t)
+}
+
+// oneState checks that all nodes are at one state.
+func (x *testNet) oneState(t *testing.T) {
+	t.Helper()
 	var last struct{ height, hash string }
 	eventually(t, "all nodes tell one app hash of one height", func() bool {
 		for i := range x.members {

@@ -53,6 +53,7 @@ var build = sync.OnceValue(func() error {
 // network of processes under test.
 type testNet struct {
 	dir     string
+	env     []string // settings of the nodes
 	base    int
 	lock    net.Listener // holds the range of ports against other runs
 	cmd     *exec.Cmd    // waybill localnet
@@ -64,7 +65,7 @@ type testNet struct {
 }
 
 // start makes a network of n partners that is ready.
-func start(t *testing.T, n int) *testNet {
+func start(t *testing.T, n int, env ...string) *testNet {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("several processes: not with -short")
@@ -76,7 +77,7 @@ func start(t *testing.T, n int) *testNet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := launch(dir, n)
+	x, err := launch(dir, n, env)
 	if err != nil {
 		os.RemoveAll(dir)
 		t.Fatal(err)
@@ -84,13 +85,14 @@ func start(t *testing.T, n int) *testNet {
 	return x
 }
 
-func launch(dir string, n int) (*testNet, error) {
-	x := &testNet{dir: dir, again: map[string]*exec.Cmd{}, done: make(chan struct{})}
+func launch(dir string, n int, env []string) (*testNet, error) {
+	x := &testNet{dir: dir, env: env, again: map[string]*exec.Cmd{}, done: make(chan struct{})}
 	if err := x.takePorts(); err != nil {
 		return nil, err
 	}
 	x.cmd = exec.Command(program, "localnet", "--partners", fmt.Sprint(n), "--home", dir, "--base-port", fmt.Sprint(x.base))
 	x.cmd.Stdout, x.cmd.Stderr = &x.out, &x.out
+	x.cmd.Env = append(os.Environ(), env...)
 	if err := x.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting a local network: %w", err)
 	}
@@ -213,7 +215,7 @@ func (x *testNet) kill(t *testing.T, i int) {
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
 // restart starts a killed node by hand.
-func (x *testNet) restart(t *testing.T, i int) {
+func (x *testNet) restart(t *testing.T, i int, flags ...string) {
 	t.Helper()
 	m := x.members[i]
 	log, err := os.OpenFile(filepath.Join(m.Home, "node.log"), os.O_APPEND|os.O_WRONLY, 0)
@@ -221,7 +223,8 @@ func (x *testNet) restart(t *testing.T, i int) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(program, "start", "--home", m.Home)
+	cmd := exec.Command(program, append([]string{"start", "--home", m.Home}, flags...)...)
+	cmd.Env = append(os.Environ(), x.env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -18,7 +18,6 @@ import (
 	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/privval"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
-	"github.com/cometbft/cometbft/types"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -47,7 +46,7 @@ func (c *checker) checkGenesis() {
 		c.fault(Fault{File: genesisFile, Detail: err.Error()})
 		return
 	}
-	doc, err := types.GenesisDocFromJSON(b)
+	doc, err := decodeGenesis(b)
 	if err != nil {
 		c.fault(Fault{File: genesisFile, Detail: err.Error()})
 		return

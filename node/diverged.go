@@ -101,15 +101,7 @@ func (n *Node) diverge(ours, decided string) {
 		d.Height, _, _ = n.ledger.waits.last()
 	}
 	n.diverged.Store(d)
-	n.fail()
-}
-
-// fail ends the node, once.
-func (n *Node) fail() {
-	n.failing.Do(func() {
-		n.failed.Store(true)
-		close(n.failure)
-	})
+	n.fail(ErrConsensus)
 }
 
 // keepDivergence writes down what is known, when consensus is at rest.

@@ -15,6 +15,7 @@ import (
 	"github.com/cometbft/cometbft/consensus"
 	cmtlog "github.com/cometbft/cometbft/libs/log"
 	cmtnode "github.com/cometbft/cometbft/node"
+	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/proxy"
 	rpccore "github.com/cometbft/cometbft/rpc/core"
 	"github.com/cometbft/cometbft/state"
@@ -22,6 +23,7 @@ import (
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 const (
@@ -34,6 +36,9 @@ const (
 	packetPayload = 64 << 10    // both sides must agree, so no setting
 	maxDialPeriod = 10 * time.Second
 	maxInbound    = 128
+
+	discoveryTime = 5 * time.Second  // in which peers tell of their snapshots; the engine allows no less
+	chunkTimeout  = 10 * time.Second // after which a chunk is asked of another peer
 )
 
 // engineConfig is CometBFT's configuration. What was measured to matter, in this
@@ -92,10 +97,11 @@ func join(peers []string) string {
 // engine is CometBFT in this process.
 type engine struct {
 	*cmtnode.Node
-	env    *rpccore.Environment
-	state  *consensus.State
-	blocks *headers
-	closed io.Closer // databases that CometBFT leaves open
+	exchange *exchange
+	env      *rpccore.Environment
+	state    *consensus.State
+	blocks   *headers
+	closed   io.Closer // databases that CometBFT leaves open
 }
 
 // startable is what the engine needs of the ledger.
@@ -105,7 +111,9 @@ type startable interface {
 
 // newEngine makes the engine over the application and brings the two to one
 // height (CometBFT's handshake), before any peer is met.
-func newEngine(ctx context.Context, s *Settings, k *Keys, app startable, blocks *headers, metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
+//
+// With a root of trust, and no blocks so far, it begins with a peer's snapshot.
+func newEngine(ctx context.Context, s *Settings, k *Keys, app startable, blocks *headers, root *proof.Trust, history answerer, metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
 	dbs := &databases{blocks: blocks}
 	defer func() {
 		// The handshake panics where store and application contradict each other.
@@ -116,12 +124,25 @@ func newEngine(ctx context.Context, s *Settings, k *Keys, app startable, blocks 
 			err = errors.Join(err, dbs.Close())
 		}
 	}()
-	genesis := func() (*types.GenesisDoc, error) { return types.GenesisDocFromFile(GenesisPath(s.Home)) }
-	n, err := cmtnode.NewNodeWithContext(ctx, engineConfig(s), k.Validator, k.Node,
-		proxy.NewConnSyncLocalClientCreator(app), genesis, dbs.open, metrics, log)
+	doc, err := genesisOf(s.Home)
+	if err != nil {
+		return nil, err
+	}
+	genesis := func() (*types.GenesisDoc, error) { return doc, nil }
+	x := newExchange(blocks.answerHeader, history)
+	options := []cmtnode.Option{cmtnode.CustomReactors(map[string]p2p.Reactor{exchangeName: x})}
+	c := engineConfig(s)
+	if root != nil {
+		c.StateSync.Enable, c.StateSync.DiscoveryTime, c.StateSync.ChunkRequestTimeout = true, discoveryTime, chunkTimeout
+		options = append(options, cmtnode.StateProvider(&trusted{exchange: x, root: root, genesis: doc, peers: len(s.Peers), log: log.With("module", "light")}))
+	}
+	n, err := cmtnode.NewNodeWithContext(ctx, c, k.Validator, k.Node,
+		proxy.NewConnSyncLocalClientCreator(app), genesis, dbs.open, metrics, log, options...)
 	if err != nil {
 		return nil, fmt.Errorf("making the consensus engine: %w", err)
 	}
+	x.SetLogger(log.With("module", "exchange"))
+	blocks.attach(n.BlockStore()) // the one that knows of further blocks
 	env, err := n.ConfigureRPC()
 	if err != nil {
 		return nil, fmt.Errorf("reaching into the consensus engine: %w", err)
@@ -130,7 +151,7 @@ func newEngine(ctx context.Context, s *Settings, k *Keys, app startable, blocks 
 	if !ok {
 		return nil, fmt.Errorf("the consensus engine hides its state: %T", env.ConsensusState)
 	}
-	return &engine{Node: n, env: env, state: state, blocks: blocks, closed: dbs}, nil
+	return &engine{Node: n, exchange: x, env: env, state: state, blocks: blocks, closed: dbs}, nil
 }
 
 // catchingUp reports whether the node still fetches blocks that others made.
@@ -203,6 +224,13 @@ type headers struct {
 	mu    sync.RWMutex // guards what follows
 	store *store.BlockStore
 	state state.Store
+}
+
+// states is where the validators of each height are, nil before it is open.
+func (h *headers) states() state.Store {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.state
 }
 
 func (h *headers) attach(s *store.BlockStore) {

@@ -12,16 +12,22 @@ import (
 // every step of every block, so they are this node's debug lines.
 type engineLogger struct {
 	to       *slog.Logger
-	stopping *atomic.Bool // the node is being stopped
-	network  bool         // lines of the parts that talk to peers
+	stopping *atomic.Bool     // the node is being stopped
+	network  bool             // lines of the parts that talk to peers
+	alarm    func(msg string) // told of errors, if set
 }
 
 var _ cmtlog.Logger = engineLogger{}
 
-func (l engineLogger) Debug(string, ...any)        {}
-func (l engineLogger) Info(msg string, kv ...any)  { l.log(slog.LevelDebug, msg, kv) }
-func (l engineLogger) Warn(msg string, kv ...any)  { l.log(slog.LevelWarn, msg, kv) }
-func (l engineLogger) Error(msg string, kv ...any) { l.log(l.severity(msg), msg, kv) }
+func (l engineLogger) Debug(string, ...any)       {}
+func (l engineLogger) Info(msg string, kv ...any) { l.log(slog.LevelDebug, msg, kv) }
+func (l engineLogger) Warn(msg string, kv ...any) { l.log(slog.LevelWarn, msg, kv) }
+func (l engineLogger) Error(msg string, kv ...any) {
+	l.log(l.severity(msg), msg, kv)
+	if l.alarm != nil {
+		l.alarm(msg)
+	}
+}
 
 // lostPeer is what the engine says of every connection that ends, also of one to a
 // peer that stops in good order.

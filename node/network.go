@@ -31,6 +31,14 @@ func (l *ledger) Network(context.Context) (*api.Network, error) {
 	n := &api.Network{ChainID: l.chainID, Rules: schemas.RulesVersion, Partner: l.settings.Partner,
 		Height: view.Height(), Time: view.Time(), CatchingUp: l.engine.catchingUp(), Halted: l.failed(),
 		Peers: l.engine.Switch().Peers().Size(), Version: l.version}
+	n.Snapshots = append([]int64{}, l.app.Snapshots()...)
+	first, last, err := view.Missing()
+	if err != nil {
+		return nil, err
+	}
+	if last > 0 {
+		n.Missing = &api.HeightRange{First: first, Last: last}
+	}
 	if n.Height > 0 {
 		n.AppHash = view.Root().String()
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -31,6 +32,10 @@ const drain = 12 * time.Second
 // can neither vote nor trust its state. The log says why.
 var ErrConsensus = errors.New("consensus failed: the node stops, its log tells why")
 
+// ErrJoining says that a snapshot could not be restored, for a reason that is not
+// a peer's. The log says which.
+var ErrJoining = errors.New("restoring a snapshot failed: the node stops, its log tells why; started again, it begins again")
+
 // Node is a node that runs.
 type Node struct {
 	settings Settings
@@ -41,8 +46,9 @@ type Node struct {
 	own      *local.Store
 	server   *http.Server
 	served   chan error    // the gateway's listener ended
-	failure  chan struct{} // closed when consensus ended without being stopped
-	failing  sync.Once
+	failure  chan struct{} // closed when the engine cannot go on
+	reason   error         // set before failure is closed
+	once     sync.Once     // of closing failure
 	stopping atomic.Bool
 	failed   atomic.Bool
 	diverged atomic.Pointer[Divergence]
@@ -76,7 +82,8 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(checkGenesis(s, keys), refuseDiverged(s.Home)); err != nil {
+	genesis, err := checkGenesis(s, keys)
+	if err := errors.Join(err, refuseDiverged(s.Home)); err != nil {
 		return err
 	}
 	// The port is taken first: a conflict should be told before anything starts.
@@ -85,7 +92,7 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 		return fmt.Errorf("listening for the gateway: %w (another program uses the port: choose another with --rest)", err)
 	}
 	n.push("the gateway's listener", ignoreClosed(rest.Close))
-	if err := n.open(ctx, keys, version); err != nil {
+	if err := n.open(ctx, keys, genesis, version); err != nil {
 		return err
 	}
 	return n.serve(rest)
@@ -94,44 +101,61 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 func (n *Node) push(what string, f func() error) { n.closers = append(n.closers, closer{what, f}) }
 
 // checkGenesis finds what would otherwise be told deep in the engine.
-func checkGenesis(s *Settings, k *Keys) error {
-	doc, err := types.GenesisDocFromFile(GenesisPath(s.Home))
+func checkGenesis(s *Settings, k *Keys) (*types.GenesisDoc, error) {
+	doc, err := genesisOf(s.Home)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is missing: put the network's genesis document there (waybill genesis makes one)", GenesisPath(s.Home))
+		return nil, fmt.Errorf("%s is missing: put the network's genesis document there (waybill genesis makes one)", GenesisPath(s.Home))
 	}
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", GenesisPath(s.Home), err)
+		return nil, err
 	}
 	g, err := schemas.DecodeGenesis(doc.AppState)
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", GenesisPath(s.Home), err)
+		return nil, fmt.Errorf("reading %s: %w", GenesisPath(s.Home), err)
 	}
 	for _, p := range g.Partners {
 		if p.ID != s.Partner {
 			continue
 		}
 		if p.NodeID != "" && p.NodeID != string(k.Node.ID()) {
-			return fmt.Errorf("the genesis document knows partner %s by node %s, this home has the key of %s: peers would refuse it", s.Partner, p.NodeID, k.Node.ID())
+			return nil, fmt.Errorf("the genesis document knows partner %s by node %s, this home has the key of %s: peers would refuse it", s.Partner, p.NodeID, k.Node.ID())
 		}
-		return nil
+		return doc, nil
 	}
-	return fmt.Errorf("setting partner: the genesis document has no partner %q", s.Partner)
+	return nil, fmt.Errorf("setting partner: the genesis document has no partner %q", s.Partner)
 }
 
-func (n *Node) open(ctx context.Context, keys *Keys, version string) error {
+func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, version string) error {
 	s := &n.settings
+	root, err := s.trust()
+	if err != nil {
+		return err
+	}
+	if root != nil && root.ChainID != genesis.ChainID {
+		return fmt.Errorf("setting trust: it is of chain %q, the genesis document of %q", root.ChainID, genesis.ChainID)
+	}
 	ledgerStore, err := store.Open(store.Options{Dir: LedgerPath(s.Home), Backend: s.Backend})
 	if err != nil {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
 	n.push("the ledger", ledgerStore.Close)
+	saved, err := store.OpenSnapshots(SnapshotsPath(s.Home))
+	if err != nil {
+		return err
+	}
 	blocks := &headers{}
-	machine, err := app.New(app.Config{Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes})
+	machine, err := app.New(app.Config{Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes,
+		Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis)})
 	if err != nil {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
+	if err := n.settle(machine, ledgerStore); err != nil {
+		return err
+	}
 	registry := newRegistry()
-	n.engine, err = newEngine(ctx, s, keys, machine, blocks, engineMetrics(registry), newWatchman(n.engineLog("engine"), n.diverge))
+	log := n.engineLog("engine")
+	log.alarm = n.alarm
+	n.engine, err = newEngine(ctx, s, keys, machine, blocks, root, noHistory, engineMetrics(registry), newWatchman(log, n.diverge))
 	if err != nil {
 		return err
 	}
@@ -150,6 +174,31 @@ func (n *Node) open(ctx context.Context, keys *Keys, version string) error {
 	return nil
 }
 
+func (n *Node) settle(machine *app.App, ledgerStore *store.Store) error {
+	restored, _, err := machine.Restored()
+	if err != nil {
+		return err
+	}
+	return settle(&n.settings, ledgerStore, restored)
+}
+
+// invited are the nodes that may connect while there is no ledger that says so.
+func invited(s *Settings, genesis *types.GenesisDoc) []string {
+	var ids []string
+	if g, err := schemas.DecodeGenesis(genesis.AppState); err == nil { // it was read before
+		for _, p := range g.Partners {
+			if p.NodeID != "" {
+				ids = append(ids, p.NodeID)
+			}
+		}
+	}
+	for _, peer := range s.Peers {
+		id, _, _ := strings.Cut(peer, "@")
+		ids = append(ids, id)
+	}
+	return ids
+}
+
 func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version string, registry *prometheus.Registry) error {
 	codec, err := schemas.NewCodec()
 	if err != nil {
@@ -159,8 +208,11 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	n.ledger = &ledger{app: machine, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
 		waits: newWaits(height, time.Now()), failed: n.failed.Load, log: n.log, version: version, started: time.Now()}
 	blockTime := newLedgerMetrics(registry, n.ledger)
+	taken := newSnapshots(machine, n.settings.SnapshotHeights, registry, n.log.With("part", "snapshots"))
+	n.push("the snapshots", taken.close)
 	machine.OnCommit(func(c app.Committed) {
 		blockTime(c)
+		taken.committed(c)
 		n.ledger.waits.committed(c, time.Now())
 	})
 	return nil
@@ -207,7 +259,24 @@ func (n *Node) serve(rest net.Listener) error {
 func (n *Node) watch() {
 	n.engine.state.Wait()
 	if !n.stopping.Load() {
-		n.fail()
+		n.fail(ErrConsensus)
+	}
+}
+
+func (n *Node) fail(reason error) {
+	n.once.Do(func() {
+		n.reason = reason
+		n.failed.Store(true)
+		close(n.failure)
+	})
+}
+
+// alarm notices what the engine tells only in its log: that joining by a snapshot
+// ended. The process would stay alive and never have a ledger.
+func (n *Node) alarm(msg string) {
+	switch msg {
+	case "State sync failed", "Failed to bootstrap node with new state", "Failed to store last seen commit", "Failed to switch to block sync":
+		n.fail(ErrJoining)
 	}
 }
 
@@ -220,7 +289,7 @@ func (n *Node) Wait(ctx context.Context) error {
 		if d := n.diverged.Load(); d != nil {
 			return errors.Join(d.explain(), n.keepDivergence(d))
 		}
-		return ErrConsensus
+		return n.reason
 	case err := <-n.served:
 		return fmt.Errorf("serving the gateway: %w", err)
 	}

@@ -175,7 +175,7 @@ func TestNodeAlone(t *testing.T) {
 
 func checkBundle(t *testing.T, n *node.Node) {
 	t.Helper()
-	b, err := n.Ledger().Bundle(t.Context(), "urn:epc:id:sgtin:9521234.012345.3")
+	b, err := n.Ledger().Bundle(t.Context(), schemas.BundleQuery{ID: "https://id.gs1.org/01/09521234123453/21/3", Times: true, Containers: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func checkBundle(t *testing.T, n *node.Node) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !report.Present || len(report.Events) != 1 || report.Custodian != "acme-farms" {
+	if a := report.Asked(); !a.Present || len(report.Events) != 1 || a.Custodian != "acme-farms" || report.Events[0].Time == nil {
 		t.Errorf("the bundle says %+v", report)
 	}
 }

@@ -47,6 +47,9 @@ type Settings struct {
 	PendingCount   int      `json:"pending_count"`   // bound of their number
 	CacheBytes     int      `json:"cache_bytes"`     // decoded transactions that the ledger remembers
 	GatherEvents   int      `json:"gather_events"`   // single events that may share a signature; 1: none do
+
+	Trust           string `json:"trust,omitempty"`  // root of trust: a node without a ledger begins with a peer's snapshot
+	SnapshotHeights int    `json:"snapshot_heights"` // heights with transactions from snapshot to snapshot; 0: none is taken
 }
 
 // DefaultSettings are those of a node in one region's network.
@@ -57,7 +60,7 @@ func DefaultSettings(home string) Settings {
 		Backend: "goleveldb", LogLevel: "info",
 		ProposeTimeout: Duration(500 * time.Millisecond), VoteTimeout: Duration(100 * time.Millisecond),
 		IdleInterval: Duration(5 * time.Second), ExpiryHeights: 1000,
-		PendingBytes: 256 << 20, PendingCount: 20000, CacheBytes: 64 << 20, GatherEvents: 100,
+		PendingBytes: 256 << 20, PendingCount: 20000, CacheBytes: 64 << 20, GatherEvents: 100, SnapshotHeights: 5000,
 	}
 }
 
@@ -109,6 +112,8 @@ func (s *Settings) Fields() []Setting {
 		{"pending-bytes", "bound of the bytes of waiting transactions", number(&s.PendingBytes), fmt.Sprint(s.PendingBytes)},
 		{"pending-count", "bound of the number of waiting transactions", number(&s.PendingCount), fmt.Sprint(s.PendingCount)},
 		{"cache-bytes", "bytes of decoded transactions to remember", number(&s.CacheBytes), fmt.Sprint(s.CacheBytes)},
+		{"trust", "root of trust (waybill trust): a node without a ledger begins with a peer's snapshot", text(&s.Trust), s.Trust},
+		{"snapshot-heights", "heights with transactions from snapshot to snapshot; 0: none is taken", number(&s.SnapshotHeights), fmt.Sprint(s.SnapshotHeights)},
 		{"gather-events", "single events that may share a signature; 1: none do", number(&s.GatherEvents), fmt.Sprint(s.GatherEvents)},
 	}
 }
@@ -248,6 +253,7 @@ func (s *Settings) checkBounds(refuse func(setting, format string, args ...any))
 		{"pending_count", int64(s.PendingCount), 100, 1 << 20},
 		{"cache_bytes", int64(s.CacheBytes), 1 << 20, 64 << 30},
 		{"gather_events", int64(s.GatherEvents), 1, schemas.MaxMessages},
+		{"snapshot_heights", int64(s.SnapshotHeights), 0, 1 << 30},
 	} {
 		if b.value < b.lo || b.value > b.hi {
 			refuse(b.name, "%d is not between %d and %d", b.value, b.lo, b.hi)

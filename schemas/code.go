@@ -102,6 +102,7 @@ const (
 	ViewExpired                            // the page's height is no longer held
 	URITooLong                             // the request line is too long
 	Internal                               // a fault of the node, logged there
+	HistoryMissing                         // the node joined by a snapshot, and does not have this old record yet
 )
 
 type codeRow struct {
@@ -188,6 +189,7 @@ var codes = map[Code]codeRow{
 	ViewExpired:          {"view_expired", 410, "begin again at the first page"},
 	URITooLong:           {"uri_too_long", 414, "shorten the request line"},
 	Internal:             {"internal", 500, "the node's log tells more"},
+	HistoryMissing:       {"history_missing", 503, "the node still fetches what is older than its snapshot: ask another partner's node, or later"},
 }
 
 // String returns the code's stable name, as JSON shows it.

@@ -88,13 +88,15 @@ func (c *Codec) Decompress(frame []byte, size int) ([]byte, error) {
 
 // Expand decompresses what this node's Compress wrote (archive records), whose
 // size the frame itself declares, at most 64 MiB.
-func (c *Codec) Expand(frame []byte) ([]byte, error) {
+func (c *Codec) Expand(frame []byte) ([]byte, error) { return c.expand(frame, maxExpanded) }
+
+func (c *Codec) expand(frame []byte, limit uint64) ([]byte, error) {
 	size, err := checkFrame(frame)
 	if err != nil {
 		return nil, err
 	}
-	if size > maxExpanded {
-		return nil, fmt.Errorf("%d bytes of content, %d are allowed", size, maxExpanded)
+	if size > limit {
+		return nil, fmt.Errorf("%d bytes of content, %d are allowed", size, limit)
 	}
 	return decompress(c.archive, frame, int(size))
 }

@@ -43,6 +43,7 @@ const (
 	tagVoid     = "waybill/void"     // link of a partner's register that voids
 	tagAnchor   = "waybill/anchor"   // link of the header accumulator
 	tagErased   = "waybill/erased"   // what a node signs when it holds a body no more
+	tagSnapshot = "waybill/snapshot" // what a snapshot is known by
 )
 
 // Sum is H(tag, parts...) of the design: SHA-256 over the tag and each part,

@@ -24,6 +24,31 @@ const (
 	kindErasure     = 'X' // partner, eventID: a body that is erased, or held
 )
 
+// StateKind is a kind of leaves, where somebody needs to tell them apart.
+type StateKind byte
+
+// Kinds of leaves that are more than their values: with logs beside them, or
+// with rows that follow from their keys.
+const (
+	AccumulatorLeaf StateKind = kindAccumulator
+	BalanceLeaf     StateKind = kindBalance
+	ChangedLeaf     StateKind = kindChanged
+	ClassLeaf       StateKind = kindClass
+	ContentsLeaf    StateKind = kindContents
+	ItemLeaf        StateKind = kindItem
+	NoncesLeaf      StateKind = kindNonces
+	RegisterLeaf    StateKind = kindRegister
+	WaitingLeaf     StateKind = kindWaiting
+)
+
+// KindOf is a state key's kind, and its parts.
+func KindOf(key []byte) (kind StateKind, parts []byte) {
+	if len(key) == 0 {
+		return 0, nil
+	}
+	return StateKind(key[0]), key[1:]
+}
+
 func stateKey(kind byte, parts ...string) []byte {
 	key := []byte{kind}
 	for i, p := range parts {

@@ -68,3 +68,10 @@ func (c *cache) stats() (pages, bytes int) {
 	defer c.mu.Unlock()
 	return len(c.pages), c.bytes
 }
+
+// clear forgets everything.
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pages, c.bytes = map[string][]byte{}, 0
+}

@@ -169,3 +169,9 @@ func (t *Tree) Root() [32]byte { return t.crown.root().hash }
 func (t *Tree) Pages() map[string][]byte { return t.pages }
 
 func (t *Tree) Path(key [32]byte) (proof.Path, error) { return path(t.crown, key, t.load) }
+
+// NewSmallSorter is a sorter that holds so many tuples in memory.
+func NewSmallSorter(dir string, limit int) *Sorter { return &Sorter{dir: dir, limit: limit} }
+
+// Batches makes a restore write batches of this size.
+func (r *Restore) Batches(size int) { r.limit = size }

@@ -208,14 +208,14 @@ func Differences(have, want *Store) iter.Seq2[Difference, error] {
 		defer stopA()
 		b, stopB := iter.Pull2(wv.version.snap.scan([]byte{0}, nil, false))
 		defer stopB()
-		merge(a, b, yield)
+		unshared(a, b, yield)
 	}
 }
 
 type pull func() (Row, error, bool)
 
-// merge yields what two ordered ranges do not share.
-func merge(a, b pull, yield func(Difference, error) bool) {
+// unshared yields what two ordered ranges do not share.
+func unshared(a, b pull, yield func(Difference, error) bool) {
 	x, errX, moreX := a()
 	y, errY, moreY := b()
 	for moreX || moreY {

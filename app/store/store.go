@@ -36,6 +36,7 @@ const (
 // Store is the ledger's state and archive. Views may be read by any number of
 // goroutines; a block under construction belongs to one.
 type Store struct {
+	dir     string // "" for one in memory
 	engine  engine
 	archive *archive
 	cache   *cache
@@ -146,7 +147,7 @@ func openOn(e engine, dir files, o Options, segment uint32) (*Store, error) {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 64 << 20
 	}
-	s := &Store{engine: e, cache: newCache(o.CacheBytes)}
+	s := &Store{dir: o.Dir, engine: e, cache: newCache(o.CacheBytes)}
 	if err := s.load(dir, segment); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
@@ -174,6 +175,18 @@ func (s *Store) load(dir files, segment uint32) (err error) {
 		}
 	} else if err := s.found(dir); err != nil {
 		return err
+	}
+	if m.height == 0 {
+		// What else is there was restored, and did not become complete.
+		if err := wipe(s.engine); err != nil {
+			return err
+		}
+		wiped, err := s.engine.snapshot()
+		if err != nil {
+			return fmt.Errorf("reading the database: %w", err)
+		}
+		snap.release()
+		snap = wiped
 	}
 	v := &version{height: m.height, root: m.root, leaves: m.leaves, snap: snap}
 	if v.crown, err = openCrown(snap); err != nil {
@@ -251,7 +264,7 @@ func (s *Store) Last() (height int64, root [32]byte) {
 }
 
 // Latest is a view of the last committed height.
-func (s *Store) Latest() *View { return &View{s, s.last()} }
+func (s *Store) Latest() *View { return &View{store: s, version: s.last()} }
 
 // At is a view of one of the last 8 heights (and the current one), false where it is no longer held.
 func (s *Store) At(height int64) (*View, bool) {
@@ -259,7 +272,7 @@ func (s *Store) At(height int64) (*View, bool) {
 	defer s.mu.Unlock()
 	for _, v := range s.versions {
 		if v.height == height {
-			return &View{s, v}, true
+			return &View{store: s, version: v}, true
 		}
 	}
 	return nil, false
@@ -271,7 +284,7 @@ func (s *Store) Begin(height int64) *Block {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.archive.drop()
-	b := newBlock(&View{s, s.versions[len(s.versions)-1]}, height)
+	b := newBlock(&View{store: s, version: s.versions[len(s.versions)-1]}, height)
 	if s.fault == nil {
 		s.block, b.rows, s.spare = b, s.spare[:0], nil
 	}

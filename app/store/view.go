@@ -16,6 +16,7 @@ import (
 type View struct {
 	store   *Store
 	version *version
+	pinned  bool // it does not expire
 }
 
 // Row is a row of a range.
@@ -25,8 +26,8 @@ type Row struct{ Key, Value []byte }
 func (v *View) use() error {
 	v.version.mu.Lock()
 	defer v.version.mu.Unlock()
-	if v.version.over != nil {
-		return v.version.over
+	if err := v.readable(); err != nil {
+		return err
 	}
 	v.version.reading++
 	v.store.readers.Add(1)

@@ -1,0 +1,199 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Snapshots are files that other nodes restore from: a directory for each
+// height, with a manifest and numbered chunks. A directory appears under its
+// height's name when it is complete and durable, and not before.
+type Snapshots struct {
+	dir string
+
+	mu    sync.Mutex // guards saved
+	saved []Saved    // by ascending height
+}
+
+// Saved is a snapshot that is complete.
+type Saved struct {
+	Height   int64
+	Manifest []byte
+	served   time.Time // when a chunk was last read
+}
+
+const (
+	manifestFile = "manifest"
+	draftPrefix  = "draft-"
+	// beingServed is how long a snapshot outlives its successors after a node
+	// fetched a chunk of it, and maxSaved how many there are at most.
+	beingServed = 2 * time.Minute
+	maxSaved    = 6
+	// MaxChunk bounds the bytes of a chunk's file.
+	MaxChunk = 8 << 20
+)
+
+// OpenSnapshots opens the snapshots in a directory, or makes it. Drafts that were
+// never saved are removed.
+func OpenSnapshots(dir string) (*Snapshots, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making a directory for snapshots: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("listing snapshots: %w", err)
+	}
+	s := &Snapshots{dir: dir}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if strings.HasPrefix(e.Name(), draftPrefix) {
+			if err := os.RemoveAll(path); err != nil {
+				return nil, fmt.Errorf("removing a draft of a snapshot: %w", err)
+			}
+			continue
+		}
+		height, err := strconv.ParseInt(e.Name(), 10, 64)
+		if err != nil || !e.IsDir() {
+			continue // not ours
+		}
+		manifest, err := os.ReadFile(filepath.Join(path, manifestFile))
+		if err != nil {
+			return nil, fmt.Errorf("reading the snapshot of height %d: %w (remove its directory: another is taken in time)", height, err)
+		}
+		s.saved = append(s.saved, Saved{Height: height, Manifest: manifest})
+	}
+	slices.SortFunc(s.saved, func(a, b Saved) int { return int(a.Height - b.Height) })
+	return s, nil
+}
+
+// List returns the complete snapshots by ascending height.
+func (s *Snapshots) List() []Saved {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.saved)
+}
+
+func (s *Snapshots) path(height int64) string {
+	return filepath.Join(s.dir, strconv.FormatInt(height, 10))
+}
+
+func chunkName(i int) string { return fmt.Sprintf("%06d.chunk", i) }
+
+// Chunk reads a chunk of a snapshot; nil where there is none.
+func (s *Snapshots) Chunk(height int64, i int) ([]byte, error) {
+	s.mu.Lock()
+	at := slices.IndexFunc(s.saved, func(o Saved) bool { return o.Height == height })
+	if at >= 0 {
+		s.saved[at].served = time.Now()
+	}
+	s.mu.Unlock()
+	if at < 0 {
+		return nil, nil
+	}
+	b, err := os.ReadFile(filepath.Join(s.path(height), chunkName(i)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading chunk %d of the snapshot of height %d: %w", i, height, err)
+	}
+	return b, nil
+}
+
+// Draft is a snapshot that is being taken.
+type Draft struct {
+	snapshots *Snapshots
+	height    int64
+	path      string
+	chunks    int
+}
+
+// Begin begins a snapshot of a height.
+func (s *Snapshots) Begin(height int64) (*Draft, error) {
+	d := &Draft{snapshots: s, height: height, path: filepath.Join(s.dir, draftPrefix+strconv.FormatInt(height, 10))}
+	if err := errors.Join(os.RemoveAll(d.path), os.Mkdir(d.path, 0o700)); err != nil {
+		return nil, fmt.Errorf("beginning a snapshot: %w", err)
+	}
+	return d, nil
+}
+
+// Chunk writes the next chunk.
+func (d *Draft) Chunk(b []byte) error {
+	if len(b) > MaxChunk {
+		return fmt.Errorf("a chunk of %d bytes, %d are allowed", len(b), MaxChunk)
+	}
+	if err := writeSynced(filepath.Join(d.path, chunkName(d.chunks)), b); err != nil {
+		return fmt.Errorf("writing chunk %d of the snapshot of height %d: %w", d.chunks, d.height, err)
+	}
+	d.chunks++
+	return nil
+}
+
+func writeSynced(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Save completes the snapshot, durably, and removes those that are older than
+// the last keep. One that a node fetches right now stays for a while.
+func (d *Draft) Save(manifest []byte, keep int) error {
+	s := d.snapshots
+	err := writeSynced(filepath.Join(d.path, manifestFile), manifest)
+	if err == nil {
+		err = syncDir(d.path)
+	}
+	if err == nil {
+		err = os.RemoveAll(s.path(d.height)) // of the same height, taken before
+	}
+	if err == nil {
+		err = os.Rename(d.path, s.path(d.height))
+	}
+	if err == nil {
+		err = syncDir(s.dir)
+	}
+	if err != nil {
+		return fmt.Errorf("saving the snapshot of height %d: %w", d.height, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saved = slices.DeleteFunc(s.saved, func(o Saved) bool { return o.Height == d.height })
+	s.saved = append(s.saved, Saved{Height: d.height, Manifest: manifest})
+	slices.SortFunc(s.saved, func(a, b Saved) int { return int(a.Height - b.Height) })
+	return s.trim(keep)
+}
+
+// trim removes old snapshots; s.mu is held.
+func (s *Snapshots) trim(keep int) error {
+	for i := 0; i < len(s.saved)-keep; {
+		old := s.saved[i]
+		if time.Since(old.served) < beingServed && len(s.saved) <= maxSaved {
+			i++
+			continue
+		}
+		// Under its name it must be whole or not there.
+		gone := filepath.Join(s.dir, draftPrefix+strconv.FormatInt(old.Height, 10))
+		if err := errors.Join(os.Rename(s.path(old.Height), gone), os.RemoveAll(gone)); err != nil {
+			return fmt.Errorf("removing the snapshot of height %d: %w", old.Height, err)
+		}
+		s.saved = slices.Delete(s.saved, i, i+1)
+	}
+	return nil
+}
+
+// Drop gives the draft up.
+func (d *Draft) Drop() error { return os.RemoveAll(d.path) }

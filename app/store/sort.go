@@ -1,0 +1,153 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"container/heap"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"slices"
+)
+
+// Tuple is what a Sorter sorts: by all of its bytes.
+type Tuple [64]byte
+
+// tuplesInMemory is how many tuples a Sorter holds before it writes them out, as
+// a sorted run: 16 MiB of them.
+const tuplesInMemory = 1 << 18
+
+// Sorter sorts any number of tuples in bounded memory. Its files live as long as
+// it does, and in its own directory.
+type Sorter struct {
+	dir   string // "" keeps everything in memory
+	limit int
+	tuple []Tuple
+	runs  []*os.File
+}
+
+// NewSorter returns a sorter that writes its runs into a directory that exists;
+// with "" it keeps everything in memory.
+func NewSorter(dir string) *Sorter { return &Sorter{dir: dir, limit: tuplesInMemory} }
+
+// Add adds a tuple.
+func (s *Sorter) Add(t Tuple) error {
+	s.tuple = append(s.tuple, t)
+	if s.dir == "" || len(s.tuple) < s.limit {
+		return nil
+	}
+	return s.spill()
+}
+
+func (s *Sorter) spill() error {
+	f, err := os.CreateTemp(s.dir, "run-")
+	if err != nil {
+		return fmt.Errorf("sorting: %w", err)
+	}
+	// It has no name any more, so that nothing is left of it whatever happens.
+	s.runs = append(s.runs, f)
+	if err := os.Remove(f.Name()); err != nil {
+		return fmt.Errorf("sorting: %w", err)
+	}
+	sortTuples(s.tuple)
+	w := bufio.NewWriterSize(f, 1<<20)
+	for i := range s.tuple {
+		if _, err := w.Write(s.tuple[i][:]); err != nil {
+			return fmt.Errorf("sorting: %w", err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("sorting: %w", err)
+	}
+	s.tuple = s.tuple[:0]
+	return nil
+}
+
+func sortTuples(ts []Tuple) {
+	slices.SortFunc(ts, func(a, b Tuple) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// Sorted yields all tuples in order. Nothing may be added afterwards.
+func (s *Sorter) Sorted() iter.Seq2[Tuple, error] {
+	return func(yield func(Tuple, error) bool) {
+		sortTuples(s.tuple)
+		rest := s.tuple
+		m := merge{{next: func() (t Tuple, err error) {
+			if len(rest) == 0 {
+				return t, io.EOF
+			}
+			t, rest = rest[0], rest[1:]
+			return t, nil
+		}}}
+		for _, f := range s.runs {
+			r := bufio.NewReaderSize(io.NewSectionReader(f, 0, 1<<62), 256<<10)
+			m = append(m, &run{next: func() (t Tuple, err error) {
+				_, err = io.ReadFull(r, t[:])
+				return t, err
+			}})
+		}
+		if err := m.each(func(t Tuple) bool { return yield(t, nil) }); err != nil {
+			yield(Tuple{}, fmt.Errorf("sorting: %w", err))
+		}
+	}
+}
+
+// Close removes the sorter's files.
+func (s *Sorter) Close() error {
+	var errs []error
+	for _, f := range s.runs {
+		errs = append(errs, f.Close())
+	}
+	s.runs, s.tuple = nil, nil
+	return errors.Join(errs...)
+}
+
+// merge is a heap of sorted runs by their first tuples.
+type merge []*run
+
+type run struct {
+	first Tuple
+	next  func() (Tuple, error)
+}
+
+func (m merge) Len() int           { return len(m) }
+func (m merge) Less(i, j int) bool { return bytes.Compare(m[i].first[:], m[j].first[:]) < 0 }
+func (m merge) Swap(i, j int)      { m[i], m[j] = m[j], m[i] }
+func (m *merge) Push(x any)        { *m = append(*m, x.(*run)) }
+func (m *merge) Pop() any {
+	last := (*m)[len(*m)-1]
+	*m = (*m)[:len(*m)-1]
+	return last
+}
+
+func (m merge) each(yield func(Tuple) bool) error {
+	live := m[:0]
+	for _, r := range m {
+		switch t, err := r.next(); {
+		case err == nil:
+			r.first = t
+			live = append(live, r)
+		case !errors.Is(err, io.EOF):
+			return err
+		}
+	}
+	m = live
+	heap.Init(&m)
+	for len(m) > 0 {
+		if !yield(m[0].first) {
+			return nil
+		}
+		switch t, err := m[0].next(); {
+		case err == nil:
+			m[0].first = t
+			heap.Fix(&m, 0)
+		case errors.Is(err, io.EOF):
+			heap.Pop(&m)
+		default:
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/node"
+)
+
+// wipe removes what a node wrote, but for its sign state, without which it could
+// sign twice, and its gateway's keys.
+func (x *testNet) wipe(t *testing.T, i int) {
+	t.Helper()
+	data := filepath.Join(x.members[i].Home, "data")
+	entries, err := os.ReadDir(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() == "sign_state.json" || e.Name() == "gateway" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(data, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (x *testNet) network(t *testing.T, i int) *api.Network {
+	t.Helper()
+	n, err := x.client(t, i).Network(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A node that lost its data joins again by a snapshot of its peers while they
+// capture, is killed while it does, and stands where they stand.
+func TestJoinBySnapshot(t *testing.T) {
+	x := start(t, 4, "WAYBILL_SNAPSHOT_HEIGHTS=15")
+	x.close(t)
+	const joins = 3
+	var (
+		captured atomic.Int64
+		mu       sync.Mutex // guards ids
+		ids      []string
+		stop     = make(chan struct{})
+		writers  sync.WaitGroup
+	)
+	for i := range joins {
+		c := x.plain(t, i)
+		writers.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				id, body := newEvent(i, "join", n)
+				if err := acknowledge(t.Context(), c, body); err != nil {
+					t.Errorf("%s, event %d: %v", x.members[i].Partner, n, err)
+					return
+				}
+				mu.Lock()
+				ids = append(ids, id)
+				mu.Unlock()
+				captured.Add(1)
+			}
+		})
+	}
+	snapshot := func(above int64) int64 {
+		var last int64
+		eventually(t, "a snapshot is taken", func() bool {
+			n, err := x.plain(t, 0).Network(t.Context())
+			if err == nil && len(n.Snapshots) > 0 {
+				last = slices.Max(n.Snapshots)
+			}
+			return t.Failed() || last > above
+		})
+		return last
+	}
+	first := snapshot(0)
+	trust := filepath.Join(t.TempDir(), node.TrustFile)
+	text, err := json.Marshal(x.trust(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(trust, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x.kill(t, joins)
+	x.wipe(t, joins)
+	snapshot(first)
+	x.restart(t, joins, "--trust", trust)
+	eventually(t, "the node restores a snapshot", func() bool {
+		n, err := x.plain(t, joins).Network(t.Context())
+		return t.Failed() || err == nil && n.Height > 0
+	})
+	x.kill(t, joins)
+	x.restart(t, joins, "--trust", trust)
+	x.awaitReady(t, joins)
+	from := captured.Load()
+	eventually(t, "captures go on", func() bool { return t.Failed() || captured.Load() > from+20 })
+	close(stop)
+	writers.Wait()
+	if t.Failed() {
+		return
+	}
+	x.level(t)
+	x.oneState(t)
+	if n := x.network(t, joins); n.Missing == nil || n.Missing.First != 1 {
+		t.Errorf("the node that joined does not say which history it lacks: %+v", n.Missing)
+	}
+	// It validates again: without another one there is a quorum.
+	x.kill(t, 0)
+	id, body := newEvent(joins, "join", 0)
+	if err := acknowledge(t.Context(), x.client(t, joins), body); err != nil {
+		t.Fatalf("with the node that joined and two others: %v", err)
+	}
+	x.restart(t, 0)
+	x.awaitReady(t, 0)
+	x.level(t)
+	x.onAllNodesOnce(t, []string{id})
+	x.oneState(t)
+	t.Log(fmt.Sprintf("%d events were captured meanwhile", captured.Load()))
+}

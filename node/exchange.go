@@ -1,0 +1,245 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cometbft/cometbft/p2p"
+	gogotypes "github.com/cosmos/gogoproto/types"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Nodes ask each other for what the engine's own protocols do not give: signed
+// headers, to a node that has none, so that joining needs no call that is open to
+// anybody; and the history before a snapshot. A question and its answer are one
+// message each, under a number that the one who asks draws.
+const (
+	exchangeName   = "WAYBILL"
+	headerChannel  = byte(0x70)
+	historyChannel = byte(0x71)
+
+	maxHeaderAnswer  = 2 << 20 // bytes: a commit and a set of a thousand validators fit
+	maxHistoryAnswer = 24 << 20
+	maxQuestion      = 1 << 10
+	maxQueued        = 64 // questions that wait to be answered; more are dropped
+	askTimeout       = 10 * time.Second
+)
+
+// Faults of an answer.
+var (
+	errNoAnswer  = errors.New("the peer did not answer in time")
+	errNotThere  = errors.New("the peer does not have it")
+	errNotYet    = errors.New("the peer does not have it yet")
+	errMalformed = errors.New("the peer's answer is malformed")
+)
+
+// answerer answers questions that arrive on a channel: errNotThere and errNotYet
+// are told to the peer, other errors are this node's and told as errNotThere.
+type answerer func(peer p2p.ID, question []byte) ([]byte, error)
+
+// exchange is the reactor of questions and answers.
+type exchange struct {
+	p2p.BaseReactor
+	queues map[byte]chan question
+	answer map[byte]answerer
+
+	mu      sync.Mutex // guards what follows
+	waiting map[uint64]waiter
+	drawn   uint64
+}
+
+type question struct {
+	peer p2p.Peer
+	id   uint64
+	body []byte
+}
+
+type waiter struct {
+	peer   p2p.ID
+	answer chan reply
+}
+
+type reply struct {
+	body []byte
+	err  error
+}
+
+// message is what goes over the wire: 1 number, 2 true for a question, 3 body, 4
+// fault of an answer (uint: 1 not there, 2 not yet).
+type message struct {
+	id       uint64
+	question bool
+	body     []byte
+	fault    uint64
+}
+
+func (m *message) encode() []byte {
+	b := schemas.AppendUint(nil, 1, m.id)
+	if m.question {
+		b = schemas.AppendUint(b, 2, 1)
+	}
+	b = schemas.AppendField(b, 3, m.body)
+	return schemas.AppendUint(b, 4, m.fault)
+}
+
+func decodeMessage(b []byte) (m message, err error) {
+	f := schemas.ReadFields(b)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		switch n {
+		case 1:
+			m.id = f.Uint(n, v)
+		case 2:
+			m.question = f.Uint(n, v) == 1
+		case 3:
+			m.body = v
+		case 4:
+			m.fault = f.Uint(n, v)
+		default:
+			f.Fail(n, "unknown")
+		}
+	}
+	return m, f.Err()
+}
+
+func newExchange(headers, history answerer) *exchange {
+	e := &exchange{waiting: map[uint64]waiter{}, queues: map[byte]chan question{}, answer: map[byte]answerer{headerChannel: headers, historyChannel: history}}
+	for channel := range e.answer {
+		e.queues[channel] = make(chan question, maxQueued)
+	}
+	e.BaseReactor = *p2p.NewBaseReactor(exchangeName, e)
+	return e
+}
+
+// GetChannels implements p2p.Reactor: history is below everything else.
+func (e *exchange) GetChannels() []*p2p.ChannelDescriptor {
+	return []*p2p.ChannelDescriptor{
+		{ID: headerChannel, Priority: 3, SendQueueCapacity: 16, RecvMessageCapacity: maxHeaderAnswer, MessageType: &gogotypes.BytesValue{}},
+		{ID: historyChannel, Priority: 1, SendQueueCapacity: 4, RecvMessageCapacity: maxHistoryAnswer, MessageType: &gogotypes.BytesValue{}},
+	}
+}
+
+// OnStart implements service.Service.
+func (e *exchange) OnStart() error {
+	for channel := range e.queues {
+		go e.serve(channel)
+	}
+	return nil
+}
+
+// serve answers the questions of one channel, one after the other.
+func (e *exchange) serve(channel byte) {
+	for {
+		select {
+		case <-e.Quit():
+			return
+		case q := <-e.queues[channel]:
+			m := message{id: q.id}
+			body, err := e.answer[channel](q.peer.ID(), q.body)
+			switch m.body = body; {
+			case errors.Is(err, errNotYet):
+				m.fault = 2
+			case err != nil:
+				m.fault = 1
+				if !errors.Is(err, errNotThere) {
+					e.Logger.Error("answering a peer", "peer", q.peer.ID(), "error", err)
+				}
+			}
+			q.peer.Send(envelope(channel, &m)) // a peer that is gone asks again
+		}
+	}
+}
+
+func envelope(channel byte, m *message) p2p.Envelope {
+	return p2p.Envelope{ChannelID: channel, Message: &gogotypes.BytesValue{Value: m.encode()}}
+}
+
+// Receive implements p2p.Reactor. It runs on the peer's read loop, and never waits.
+func (e *exchange) Receive(in p2p.Envelope) {
+	value, ok := in.Message.(*gogotypes.BytesValue)
+	if !ok {
+		return
+	}
+	m, err := decodeMessage(value.Value)
+	if err != nil || m.question && len(m.body) > maxQuestion {
+		e.Switch.StopPeerForError(in.Src, fmt.Errorf("a malformed message: %v", err))
+		return
+	}
+	if m.question {
+		select {
+		case e.queues[in.ChannelID] <- question{in.Src, m.id, m.body}:
+		default: // who asks this much asks again
+		}
+		return
+	}
+	e.mu.Lock()
+	w, ok := e.waiting[m.id]
+	if ok = ok && w.peer == in.Src.ID(); ok {
+		delete(e.waiting, m.id)
+	}
+	e.mu.Unlock()
+	if !ok {
+		return // nobody waits for it any more
+	}
+	r := reply{body: m.body}
+	switch m.fault {
+	case 0:
+	case 2:
+		r.err = errNotYet
+	default:
+		r.err = errNotThere
+	}
+	w.answer <- r
+}
+
+// ask asks a peer, and waits for the answer.
+func (e *exchange) ask(ctx context.Context, peer p2p.Peer, channel byte, body []byte) ([]byte, error) {
+	w := waiter{peer: peer.ID(), answer: make(chan reply, 1)}
+	e.mu.Lock()
+	e.drawn++
+	id := e.drawn
+	e.waiting[id] = w
+	e.mu.Unlock()
+	defer func() {
+		e.mu.Lock()
+		delete(e.waiting, id)
+		e.mu.Unlock()
+	}()
+	if !peer.Send(envelope(channel, &message{id: id, question: true, body: body})) {
+		return nil, errNotThere // it runs a version without this, or is gone
+	}
+	timer := time.NewTimer(askTimeout)
+	defer timer.Stop()
+	select {
+	case r := <-w.answer:
+		return r.body, r.err
+	case <-timer.C:
+		return nil, errNoAnswer
+	case <-e.Quit():
+		return nil, errNoAnswer
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// peers are those that are connected, in the order of their ids.
+func (e *exchange) peers() []p2p.Peer {
+	if e.Switch == nil {
+		return nil
+	}
+	peers := e.Switch.Peers().Copy()
+	slices.SortFunc(peers, func(a, b p2p.Peer) int {
+		if a.ID() < b.ID() {
+			return -1
+		}
+		return 1
+	})
+	return peers
+}
+
+// noHistory answers that there is none.
+func noHistory(p2p.ID, []byte) ([]byte, error) { return nil, errNotThere }
