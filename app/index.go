@@ -28,7 +28,7 @@ const (
 	rowField       = 'F' // field, value, slice of event time, height: run
 	rowBalance     = 'q' // class, unit, partner
 	rowPacked      = 'Q' // class, unit, container that holds some
-	rowWaiting     = 'w' // item, partner whose receipt waits for its offer
+	rowWaiting     = 'W' // item, partner whose receipt waits for its offer
 	rowNow         = 'n' // time of the last block
 	rowTime        = 'T' // slice of event time, height: run
 	rowTrail       = 'r' // trail key, n: locator and event time; of a partner's, one of the last of a transaction
@@ -36,6 +36,13 @@ const (
 	rowErasing     = 'z' // place in the archive's bodies that is overwritten
 	rowVoid        = 'v' // locator: that of the declaration that voids it
 )
+
+// A kind that is given twice does not compile.
+var _ = map[byte]bool{
+	rowDuplicate: true, rowEvent: true, rowTransaction: true, rowAnchor: true, rowWithdrawal: true, rowRestored: true,
+	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
+	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
+}
 
 // Fields with an index of their own.
 const (

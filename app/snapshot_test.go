@@ -170,12 +170,12 @@ func TestSnapshotRestore(t *testing.T) {
 			if i+1 >= at && joined == nil && len(txs) > 0 {
 				joined = joining(t, store.Options{})
 				joined.restored(s.chain, s.take())
-				for key, value := range s.rows("depPqv") {
+				for key, value := range s.rows("depqvwQW") {
 					if joined.rows(key[:1])[key] != value {
 						rt.Fatalf("row %q is not restored", key)
 					}
 				}
-				if have, want := len(joined.rows("depPqv")), len(s.rows("depPqv")); have != want {
+				if have, want := len(joined.rows("depqvwQW")), len(s.rows("depqvwQW")); have != want {
 					rt.Fatalf("%d rows are restored, there are %d", have, want)
 				}
 			}
