@@ -119,11 +119,20 @@ func (v *View) bodies(p place, count int) (*bodies, error) {
 	if err != nil {
 		return nil, err
 	}
+	if store.Erased(encoded) {
+		later, err := v.row(remainsRow(p))
+		if later == nil || err != nil { // an older view of what was erased since
+			return nil, err
+		}
+		if encoded, err = v.read(store.Bodies, later); err != nil {
+			return nil, err
+		}
+	}
 	r, err := v.app.readRemains(p, encoded, count)
 	if err != nil {
 		return nil, fmt.Errorf("reading the bodies at %d/%d: %w", placeHeight(p), placePosition(p), err)
 	}
-	if r == nil { // an older view of what was erased since
+	if r == nil { // erased again since the view
 		return nil, nil
 	}
 	b := &bodies{salts: r.salts, list: r.bodies}

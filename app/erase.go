@@ -70,6 +70,8 @@ func (m *message) obey() {
 // erasingRow says that an entry of the archive's bodies must be overwritten.
 func erasingRow(ref []byte) []byte { return append([]byte{rowErasing}, ref...) }
 
+func remainsRow(p place) []byte { return append([]byte{rowRemains}, p[:]...) }
+
 // remains is what the archive keeps of a transaction's bodies after an erasure.
 type remains struct {
 	at     place
@@ -222,6 +224,9 @@ func (a *App) eraseIn(b *block, archive archiver, p place, indexes []uint32, out
 		return errTrailRow
 	}
 	records, bodies := refs[:store.RefSize], refs[store.RefSize:]
+	if later := b.row(remainsRow(p)); later != nil {
+		bodies = later
+	}
 	ref, err := store.DecodeRef(bodies)
 	if err != nil {
 		return err
@@ -256,7 +261,7 @@ func (a *App) eraseIn(b *block, archive archiver, p place, indexes []uint32, out
 	if err != nil {
 		return err
 	}
-	b.led.PutRow(append([]byte{rowBodies}, p[:]...), now.Append(slices.Clone(records)))
+	b.led.PutRow(remainsRow(p), now.Append(nil))
 	b.led.PutRow(erasingRow(bodies), p[:])
 	out.erase = append(out.erase, ref)
 	return nil

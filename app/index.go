@@ -34,6 +34,7 @@ const (
 	rowTrail       = 'r' // trail key, n: locator and event time; of a partner's, one of the last of a transaction
 	rowBodies      = 't' // height, position: where the archive has the transaction
 	rowErasing     = 'z' // place in the archive's bodies that is overwritten
+	rowRemains     = 'Z' // height, position: where the archive has what an erasure left of the bodies
 	rowVoid        = 'v' // locator: that of the declaration that voids it
 )
 
@@ -42,6 +43,7 @@ var _ = map[byte]bool{
 	rowDuplicate: true, rowEvent: true, rowTransaction: true, rowAnchor: true, rowWithdrawal: true, rowRestored: true,
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
+	rowErasing: true, rowRemains: true,
 }
 
 // Fields with an index of their own.

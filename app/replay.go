@@ -25,8 +25,20 @@ import (
 // ErrCut says that the archive ends within a block: a commit was cut short.
 var ErrCut = errors.New("the archive ends within a block")
 
+// ErrPartial says that the archive begins after the first block: the node joined
+// by a snapshot, and has not fetched what came before.
+var ErrPartial = errors.New("the archive does not begin with the first block")
+
+// Joined reports whether a store's ledger began with a snapshot, so that its
+// archive does not begin with the first block.
+func Joined(s *store.Store) (bool, error) {
+	row, err := s.Latest().Row([]byte{rowRestored})
+	return row != nil, err
+}
+
 // Replay reads an archive block by block.
 type Replay struct {
+	first  int64
 	app    *App
 	cursor *store.Cursor
 	block  replayed
@@ -93,7 +105,7 @@ func SameEntry(codec *schemas.Codec) func(stream store.Stream, want, have []byte
 // NewReplay begins a replay over an empty store that was opened for it, and tells
 // the root of the genesis state.
 func NewReplay(s *store.Store, chainID string, initialHeight int64, genesis []byte) (*Replay, schemas.Hash, error) {
-	r := &Replay{cursor: s.Cursor()}
+	r := &Replay{first: initialHeight, cursor: s.Cursor()}
 	var err error
 	if r.app, err = New(Config{Store: s, Blocks: r}); err != nil {
 		return nil, schemas.Hash{}, err
@@ -122,6 +134,9 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 	state, last := r.app.before()
 	if last > 0 && b.Height != last+1 {
 		return nil, r.damaged(fmt.Errorf("block %d follows block %d", b.Height, last))
+	}
+	if last == 0 && b.Height != r.first {
+		return nil, ErrPartial
 	}
 	b.admission = r.app.admission(state, b.Height)
 	begin := r.app.store.Begin
