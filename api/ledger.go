@@ -157,8 +157,9 @@ type Network struct {
 
 // HeightRange is a range of heights, both included.
 type HeightRange struct {
-	First int64 `json:"first"`
-	Last  int64 `json:"last"`
+	First   int64 `json:"first"`
+	Last    int64 `json:"last"`
+	Fetched int64 `json:"fetched"` // height up to which they are there, to be used when all are
 }
 
 // NetworkMember is a partner as this node sees it.

@@ -32,6 +32,9 @@ type Config struct {
 	// Invited are the node ids that may connect before there is a ledger, which
 	// knows them; nil lets everybody.
 	Invited []string
+	// Retain tells, after a block of a height, the first height whose blocks the
+	// engine must keep; nil, or 0, it keeps all.
+	Retain func(height int64) int64
 }
 
 // Committed tells of a durable block.
@@ -55,12 +58,13 @@ type App struct {
 	shelf    *shelf[*archived]
 	bodies   *shelf[*bodies]
 	blocks   Blocks
-	tiles    tiles
 	logger   *slog.Logger
 	onCommit func(Committed)
 	probe    func(*message) // set by tests
 	lookups  int            // maxLookups; tests set less
 
+	retain    func(height int64) int64
+	tiles     tiles
 	invited   []string
 	snapshots *store.Snapshots
 	expected  string     // chain id of the network that this node belongs to, "" if it does not matter
@@ -99,7 +103,7 @@ func New(cfg Config) (*App, error) {
 	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
 		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
 		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, lookups: maxLookups,
-		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited}
+		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain}
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.loadGenesis(); err != nil {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)
@@ -295,7 +299,11 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 		return nil, fmt.Errorf("block %d: %w", done.height, err)
 	}
 	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Receipts: done.receipts})
-	return &abci.ResponseCommit{}, nil
+	res := &abci.ResponseCommit{}
+	if a.retain != nil {
+		res.RetainHeight = a.retain(done.height)
+	}
+	return res, nil
 }
 
 // Query answers the engine's question whether a peer may connect: the node ids

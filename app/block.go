@@ -32,6 +32,8 @@ type proposed struct {
 
 func (p *proposed) admit(i int) (*schemas.Transaction, error) { return p.admission.admit(p.txs[i]) }
 func (p *proposed) raw(i int) ([sha256.Size]byte, []byte)     { return sha256.Sum256(p.txs[i]), p.txs[i] }
+func (p *proposed) gone(int) []byte                           { return nil }
+func (p *proposed) remains(int) []byte                        { return nil }
 
 // proposed is what a decided block holds, judged from the state before it, as its
 // proposal was.

@@ -16,6 +16,8 @@
 //	lots.go         how much of a class or lot a partner holds
 //	record.go       the archive's record of a transaction
 //	index.go        rows that queries read: unhashed, in the same batch
+//	snapshot.go     what a node that joins is given; restore.go and aside.go: why it
+//	                need not believe it; missing.go: what it lacks then
 //
 // Reading one committed height:
 //

@@ -88,7 +88,7 @@ func (r *remains) encode() []byte {
 		if body != nil {
 			m = schemas.AppendField(schemas.AppendField(nil, 1, r.salts[i][:]), 2, body)
 		}
-		b = schemas.AppendElement(b, 2, m)
+		b = schemas.AppendEntry(b, 2, m)
 	}
 	return b
 }
@@ -164,7 +164,7 @@ func (a *App) readRemains(p place, encoded []byte, count int) (*remains, error) 
 
 // eraseBodies archives what remains of the transactions that the block's orders
 // concern, and takes what the index has of the bodies out of it.
-func (a *App) eraseBodies(b *block, archive archiver, out *executed) error {
+func (a *App) eraseBodies(b *block, archive archiver, source decided, out *executed) error {
 	byPlace := map[place][]uint32{}
 	var places []place
 	for _, t := range b.erased {
@@ -181,8 +181,8 @@ func (a *App) eraseBodies(b *block, archive archiver, out *executed) error {
 		}
 	}
 	slices.SortFunc(places, func(x, y place) int { return bytes.Compare(x[:], y[:]) })
-	for _, p := range places {
-		if err := a.eraseIn(b, archive, p, byPlace[p], out); err != nil {
+	for i, p := range places {
+		if err := a.eraseIn(b, archive, p, byPlace[p], source.remains(i), out); err != nil {
 			return fmt.Errorf("erasing at %d/%d: %w", placeHeight(p), placePosition(p), err)
 		}
 		out.erasedAt = append(out.erasedAt, p)
@@ -218,7 +218,7 @@ func (a *App) copies(t target) ([]schemas.Locator, error) {
 	return list, nil
 }
 
-func (a *App) eraseIn(b *block, archive archiver, p place, indexes []uint32, out *executed) error {
+func (a *App) eraseIn(b *block, archive archiver, p place, indexes []uint32, given []byte, out *executed) error {
 	refs := b.row(append([]byte{rowBodies}, p[:]...))
 	if len(refs) != 2*store.RefSize {
 		return errTrailRow
@@ -247,7 +247,7 @@ func (a *App) eraseIn(b *block, archive archiver, p place, indexes []uint32, out
 	if err != nil {
 		return err
 	}
-	var entry []byte // of a replay, which finds what was erased since, and compares nothing
+	entry := given // of a replay, which finds what was erased since
 	if left != nil {
 		for _, i := range indexes {
 			if err := b.unindex(schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: i}, left.bodies[i]); err != nil {

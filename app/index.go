@@ -9,7 +9,7 @@ import (
 )
 
 // Kinds of rows: the first byte of every key outside the tree. Those that the
-// rules read (d, e, h, p), and w, without which the register's log cannot be
+// rules read (d, e, h, p), and W, without which the register's log cannot be
 // computed from its rows, are committed through the register, the nonces and the
 // header; the others only answer queries and can be rebuilt from the archive.
 const (
@@ -17,9 +17,9 @@ const (
 	rowEvent       = 'e' // eventID, partner: prior
 	rowTransaction = 'h' // transaction id: height and position, expiry
 	rowAnchor      = 'p' // the pending anchor: height and block hash
-	rowWithdrawal  = 'w' // partner, locator of an error declaration: withdrawal
+	rowWithdrawal  = 'W' // partner, locator of an error declaration: withdrawal
 
-	rowRestored = 'R' // height that the node was restored at, if it was, and how far what came before was fetched
+	rowRestored = 'R' // height that the node was restored at, if it was
 
 	rowAccumulator = 'a' // n-th anchor: height and block hash
 	rowBlock       = 'b' // height: time, and where the archive has the block's record
@@ -28,7 +28,7 @@ const (
 	rowField       = 'F' // field, value, slice of event time, height: run
 	rowBalance     = 'q' // class, unit, partner
 	rowPacked      = 'Q' // class, unit, container that holds some
-	rowWaiting     = 'W' // item, partner whose receipt waits for its offer
+	rowWaiting     = 'w' // item, partner whose receipt waits for its offer
 	rowNow         = 'n' // time of the last block
 	rowTime        = 'T' // slice of event time, height: run
 	rowTrail       = 'r' // trail key, n: locator and event time; of a partner's, one of the last of a transaction

@@ -7,29 +7,25 @@ import (
 )
 
 // A node that was restored has the whole state, and answers what follows from it
-// at once. The records of the heights before come afterwards, from the first
-// height on: until then it knows exactly which ones it lacks.
+// at once. The records of the heights before come afterwards: until then it knows
+// exactly which ones it lacks.
 
-// restoredValue is the row of a restored ledger: the height of the snapshot, and
-// the height up to which what came before was fetched since.
-func restoredValue(height, fetched int64) []byte { return append(be64(height), be64(fetched)...) }
-
-func decodeRestored(b []byte) (height, fetched int64, err error) {
+func decodeRestored(b []byte) (height int64, err error) {
 	if b == nil {
-		return 0, 0, nil
+		return 0, nil
 	}
-	if len(b) != 16 {
-		return 0, 0, fmt.Errorf("the height that the ledger was restored at has %d bytes: restore the node from a backup or from its peers", len(b))
+	if len(b) != 8 {
+		return 0, fmt.Errorf("the height that the ledger was restored at has %d bytes: restore the node from a backup or from its peers", len(b))
 	}
-	return int64(decodeUint64(b)), int64(decodeUint64(b[8:])), nil
+	return int64(decodeUint64(b)), nil
 }
 
 // Restored is the height that the ledger was restored at, 0 if it has all blocks
-// from the first, and the height up to which it has since fetched those before.
-func (a *App) Restored() (height, fetched int64, err error) {
+// from the first.
+func (a *App) Restored() (int64, error) {
 	row, err := a.store.Latest().Row([]byte{rowRestored})
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	return decodeRestored(row)
 }
@@ -41,11 +37,10 @@ func (v *View) Missing() (first, last int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	height, fetched, err := decodeRestored(row)
-	if err != nil || fetched >= height {
+	if last, err = decodeRestored(row); err != nil || last == 0 {
 		return 0, 0, err
 	}
-	return fetched + 1, height, nil
+	return 1, last, nil
 }
 
 // lacks tells of a record that the node does not have yet; nil of one that it

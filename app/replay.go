@@ -40,9 +40,14 @@ func Joined(s *store.Store) (bool, error) {
 type Replay struct {
 	first  int64
 	app    *App
-	cursor *store.Cursor
+	cursor entries
 	block  replayed
 	left   map[place]store.Ref // what erasures left, by the transaction; nil until it is asked for
+}
+
+// entries are an archive's, stream by stream, in order; io.EOF behind the last.
+type entries interface {
+	Next(store.Stream) (store.Entry, error)
 }
 
 // ReplayedBlock is a block as the archive has it and as it was computed again.
@@ -69,6 +74,7 @@ type replayed struct {
 	txs       []replayedTx
 	admission *admission
 	erasures  int // entries that erasures of this block left in bodies
+	left      [][]byte
 }
 
 // replayedTx is one of its transactions: raw, or, where bodies are erased, what
@@ -77,6 +83,7 @@ type replayedTx struct {
 	hash [sha256.Size]byte
 	raw  []byte
 	left *schemas.Transaction
+	gone []byte // what the archive has in the place of its bodies
 }
 
 // SameEntry compares what a block appends to the archive with what is there. A
@@ -121,6 +128,12 @@ func NewReplay(s *store.Store, chainID string, initialHeight int64, genesis []by
 func (r *Replay) Header(int64) (header, lastCommit, validators []byte, err error) {
 	return r.block.ReplayedBlock.Header, r.block.LastCommit, r.block.Validators, nil
 }
+
+// Cursor is at the end of the last block that was computed.
+func (r *Replay) Cursor() *store.Cursor { return r.cursor.(*store.Cursor) }
+
+// Rewind goes back to where a block ended, after one that could not be computed.
+func (r *Replay) Rewind(to *store.Cursor) { r.cursor = to }
 
 // Next computes the next block; io.EOF behind the last, ErrCut in the middle of
 // one. What is wrong with the archive is a *store.Damage.
@@ -226,11 +239,14 @@ func (r *Replay) readTransactions(records []store.Entry) error {
 		r.block.Raw, r.block.Hashes = append(r.block.Raw, tx.raw), append(r.block.Hashes, tx.hash)
 	}
 	for range r.block.erasures {
-		if _, err := r.cursor.Next(store.Bodies); errors.Is(err, io.EOF) {
+		e, err := r.cursor.Next(store.Bodies)
+		if errors.Is(err, io.EOF) {
 			return ErrCut
-		} else if err != nil {
+		}
+		if err != nil {
 			return err
 		}
+		r.block.left = append(r.block.left, e.Data)
 	}
 	if len(records) > 0 {
 		return r.damaged(fmt.Errorf("block %d has records of more transactions than it counts", r.block.Height))
@@ -246,6 +262,7 @@ func (r *Replay) assemble(tx *replayedTx, at schemas.Locator, frame, bodies []by
 	tx.hash = t.raw
 	if store.Erased(bodies) {
 		r.block.Erased++
+		tx.gone = bodies
 		tx.left, err = r.reassemble(t, at)
 		return err
 	}
@@ -352,6 +369,15 @@ func (b *replayed) admit(i int) (*schemas.Transaction, error) {
 }
 
 func (b *replayed) raw(i int) ([sha256.Size]byte, []byte) { return b.txs[i].hash, b.txs[i].raw }
+
+func (b *replayed) gone(i int) []byte { return b.txs[i].gone }
+
+func (b *replayed) remains(i int) []byte {
+	if i < len(b.left) {
+		return b.left[i]
+	}
+	return nil
+}
 
 // decode reads a block's record, as record wrote it.
 func (b *replayed) decode(encoded []byte) error {

@@ -259,20 +259,19 @@ func (r *restoring) note(rec *schemas.SnapshotRecord) error {
 	case schemas.WaitingLeaf:
 		return r.into.PutRow(rowKey(rowWaiting, string(name)), present)
 	case schemas.ContentsLeaf:
-		return r.contents(name, rec.Value)
+		return r.packed(name, rec.Value)
 	}
 	return nil
 }
 
-// contents writes the rows by which a lot's containers are found.
-func (r *restoring) contents(name, value []byte) error {
-	const epoch = 1 + 8 // behind the container
+// packed writes the rows of the lots that a container holds.
+func (r *restoring) packed(name, value []byte) error {
 	lots, err := schemas.DecodeContents(value)
-	if err != nil || len(name) < epoch {
+	if err != nil || len(name) < 9 {
 		return lying("what a container holds is malformed")
 	}
-	for i := range lots {
-		if err := r.into.PutRow(packedRow(lots[i].Class, lots[i].UOM, string(name[:len(name)-epoch])), present); err != nil {
+	for _, h := range lots {
+		if err := r.into.PutRow(packedRow(h.Class, h.UOM, string(name[:len(name)-9])), present); err != nil {
 			return err
 		}
 	}
@@ -449,7 +448,7 @@ func (r *restoring) finish(ctx context.Context) error {
 	if err := r.logs(ctx, r.ids, 8, nonces, len(r.nonces)); err != nil {
 		return fmt.Errorf("transactions that have not expired: %w", err)
 	}
-	if err := r.into.PutRow([]byte{rowRestored}, restoredValue(r.manifest.Height, 0)); err != nil {
+	if err := r.into.PutRow([]byte{rowRestored}, be64(r.manifest.Height)); err != nil {
 		return err
 	}
 	if err := errors.Join(r.close(), r.into.Commit(r.manifest.Height)); err != nil {

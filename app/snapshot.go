@@ -88,7 +88,7 @@ func (s *Snapshot) Take(ctx context.Context, between func()) (err error) {
 		}
 	}()
 	w := &snapshotWriter{ctx: ctx, codec: s.app.codec, draft: draft, between: between,
-		manifest: schemas.Manifest{ChainID: s.app.chainID(), Height: s.Height, Root: s.view.Root(), Keys: uint64(s.view.Size())}}
+		manifest: schemas.Manifest{ChainID: s.app.chainID(), Height: s.Height, Root: s.view.Root(), Keys: uint64(s.view.Keys())}}
 	if err := w.write(s.view, s.Height); err != nil {
 		return fmt.Errorf("taking a snapshot of height %d: %w", s.Height, err)
 	}

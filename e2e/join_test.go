@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -99,6 +98,9 @@ func TestJoinBySnapshot(t *testing.T) {
 	x.kill(t, joins)
 	x.wipe(t, joins)
 	snapshot(first)
+	if err := node.PauseHistory(x.members[joins].Home, true); err != nil {
+		t.Fatal(err)
+	}
 	x.restart(t, joins, "--trust", trust)
 	eventually(t, "the node restores a snapshot", func() bool {
 		n, err := x.plain(t, joins).Network(t.Context())
@@ -119,6 +121,18 @@ func TestJoinBySnapshot(t *testing.T) {
 	if n := x.network(t, joins); n.Missing == nil || n.Missing.First != 1 {
 		t.Errorf("the node that joined does not say which history it lacks: %+v", n.Missing)
 	}
+	if err := node.PauseHistory(x.members[joins].Home, false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the history is complete", func() bool {
+		n, err := x.plain(t, joins).Network(t.Context())
+		return err == nil && n.Missing == nil
+	})
+	x.awaitReady(t, joins)
+	mu.Lock()
+	x.onAllNodesOnce(t, ids)
+	mu.Unlock()
+	x.oneState(t)
 	// It validates again: without another one there is a quorum.
 	x.kill(t, 0)
 	id, body := newEvent(joins, "join", 0)
@@ -130,5 +144,5 @@ func TestJoinBySnapshot(t *testing.T) {
 	x.level(t)
 	x.onAllNodesOnce(t, []string{id})
 	x.oneState(t)
-	t.Log(fmt.Sprintf("%d events were captured meanwhile", captured.Load()))
+	t.Logf("%d events were captured meanwhile", captured.Load())
 }

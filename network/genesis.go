@@ -17,6 +17,7 @@ import (
 	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/node"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 const (
@@ -161,8 +162,9 @@ func consensusParams() *types.ConsensusParams {
 }
 
 // Join puts a network's genesis document into a partner's home, and the other
-// partners' addresses into its settings.
-func Join(home string, genesis []byte, cards []Card) error {
+// partners' addresses into its settings. With a root of trust the node begins with
+// a snapshot.
+func Join(home string, genesis []byte, cards []Card, trust *proof.Trust) error {
 	s, err := node.LoadSettings(home, func(string) string { return "" })
 	if err != nil {
 		return err
@@ -175,6 +177,16 @@ func Join(home string, genesis []byte, cards []Card) error {
 	}
 	if err := s.Check(); err != nil {
 		return err
+	}
+	if trust != nil {
+		s.Trust = node.TrustFile
+		b, err := json.MarshalIndent(trust, "", "  ")
+		if err != nil {
+			return fmt.Errorf("encoding the root of trust: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(home, node.TrustFile), append(b, '\n'), 0o644); err != nil {
+			return fmt.Errorf("writing the root of trust: %w", err)
+		}
 	}
 	if err := s.Save(); err != nil {
 		return err

@@ -146,7 +146,7 @@ func (l *Local) makeHomes(spec LocalSpec) error {
 		return err
 	}
 	for _, m := range l.Members {
-		if err := Join(m.Home, genesis, cards); err != nil {
+		if err := Join(m.Home, genesis, cards, nil); err != nil {
 			return fmt.Errorf("finishing the home of %s: %w", m.Partner, err)
 		}
 	}

@@ -195,6 +195,11 @@ func (l *ledger) signed(height int64) (*proof.Signed, error) {
 		}
 	}
 	if len(out.Commit.Votes) == 0 {
+		if _, archived := l.archivedBlock(height); archived != nil && bytes.Equal(archived.BlockID.Hash, meta.BlockID.Hash) {
+			out.Commit = commitOf(archived)
+		}
+	}
+	if len(out.Commit.Votes) == 0 {
 		return nil, fmt.Errorf("%w: the commit of block %d is not held here", api.ErrUnavailable, height)
 	}
 	out.Validators, err = l.validators(height)
@@ -203,9 +208,16 @@ func (l *ledger) signed(height int64) (*proof.Signed, error) {
 
 // validators are the set of a height.
 func (l *ledger) validators(height int64) ([]proof.Validator, error) {
-	set, err := l.engine.env.StateStore.LoadValidators(height)
+	meta := l.meta(height)
+	var set *types.ValidatorSet
+	var err error
+	if meta != nil {
+		set, err = l.validatorsAt(&meta.Header)
+	} else { // of the next height they are known before its header
+		set, err = l.engine.env.StateStore.LoadValidators(height)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: the validators of height %d are not held here: %w", api.ErrUnavailable, height, err)
+		return nil, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 	}
 	return setOf(set), nil
 }

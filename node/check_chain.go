@@ -201,6 +201,9 @@ func (k *chainCheck) link(h *types.Header, encoded []byte, genesis *types.Genesi
 	if !bytes.Equal(h.LastBlockID.Hash, k.before.Hash()) || !h.LastBlockID.Equals(commit.BlockID) || !bytes.Equal(h.LastCommitHash, commit.Hash()) {
 		return errors.New("the header does not follow the block before")
 	}
+	if !bytes.Equal(h.ValidatorsHash, k.before.NextValidatorsHash) {
+		return errors.New("the header has other validators than the one before announced")
+	}
 	if err := k.signers.VerifyCommit(k.chainID, h.LastBlockID, k.before.Height, commit); err != nil {
 		return fmt.Errorf("the votes for the block before do not hold: %w", err)
 	}

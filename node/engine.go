@@ -226,13 +226,6 @@ type headers struct {
 	state state.Store
 }
 
-// states is where the validators of each height are, nil before it is open.
-func (h *headers) states() state.Store {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return h.state
-}
-
 func (h *headers) attach(s *store.BlockStore) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -243,6 +236,13 @@ func (h *headers) attachState(s state.Store) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.state = s
+}
+
+// stateStore is where the validators of each height are, nil before it is open.
+func (h *headers) stateStore() state.Store {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.state
 }
 
 func (h *headers) of() (*store.BlockStore, error) {

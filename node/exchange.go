@@ -240,6 +240,3 @@ func (e *exchange) peers() []p2p.Peer {
 	})
 	return peers
 }
-
-// noHistory answers that there is none.
-func noHistory(p2p.ID, []byte) ([]byte, error) { return nil, errNotThere }

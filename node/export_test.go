@@ -3,6 +3,11 @@ package node
 import (
 	"context"
 
+	"github.com/cometbft/cometbft/types"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-ledger/waybill/app"
+	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
@@ -56,3 +61,53 @@ func (c exported) validators(height int64) ([]proof.Validator, error) { return c
 func Lead(c Chain, b *proof.Bundle, since, past, to int64) error {
 	return (&steps{ledger: exported{c}, ctx: context.Background(), since: since, past: past, to: to}).lead(b)
 }
+
+// Base is the first block that the engine still has.
+func (n *Node) Base() int64 { return n.engine.BlockStore().Base() }
+
+// History computes the history of a node from what peers answer, in a home of its
+// own.
+type History struct{ h *history }
+
+// NewHistory begins the history of a node's network.
+func NewHistory(n *Node, home string) (*History, error) {
+	doc, err := types.GenesisDocFromFile(GenesisPath(n.settings.Home))
+	if err != nil {
+		return nil, err
+	}
+	s := n.settings
+	s.Home = home
+	h := newHistory(&s, doc, n.ledger.app, nil, prometheus.NewRegistry(), n.log, func() {})
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	return &History{h}, h.open()
+}
+
+// Confirmed tells how many blocks of an answer may be kept.
+func (h *History) Confirmed(answer []byte) (int, error) {
+	blocks, err := h.h.confirmed(answer, h.h.computed.Load()+1)
+	return len(blocks), err
+}
+
+// Keep keeps and computes what an answer has.
+func (h *History) Keep(answer []byte) error {
+	_, err := h.h.take(answer, h.h.computed.Load()+1)
+	return err
+}
+
+// Computed is the height up to which the history is there, and its state root.
+func (h *History) Computed() (height int64, root [32]byte) { return h.h.store.Last() }
+
+// Complete leaves the computed ledger for the next start.
+func (h *History) Complete() error { return h.h.complete() }
+
+// Close leaves what was fetched.
+func (h *History) Close() error { return h.h.end() }
+
+// Archive answers a peer's question for blocks from a height on.
+func (n *Node) Archive(from int64) ([]byte, error) {
+	a := &archivist{app: n.ledger.app, readers: map[int64]*app.ArchiveReader{}}
+	return a.answer("", schemas.AppendUint(nil, 1, uint64(from)))
+}
+
+// TakeOver is what a start does with a complete history.
+var TakeOver = takeOver

@@ -28,6 +28,13 @@ func signStatePath(home string) string    { return filepath.Join(home, dataDir, 
 // LedgerPath is the state machine's store in a home.
 func LedgerPath(home string) string { return filepath.Join(home, dataDir, "ledger") }
 
+// HistoryPath is where a node that joined by a snapshot computes the ledger from
+// the first block on, until that takes the place of the one that it runs on.
+func HistoryPath(home string) string { return filepath.Join(home, dataDir, "history") }
+
+// PausePath is a file that, while it is there, pauses that.
+func PausePath(home string) string { return filepath.Join(home, dataDir, "history.paused") }
+
 // GatewayPath is the gateway's own database in a home.
 func GatewayPath(home string) string { return filepath.Join(home, dataDir, "gateway") }
 

@@ -21,6 +21,7 @@ import (
 // ledger is api.Ledger over the state machine and the engine of this process.
 type ledger struct {
 	app      *app.App
+	computed func() int64 // height up to which the history is there, of a ledger that lacks it
 	anchors  *app.Anchors
 	engine   *engine
 	codec    *schemas.Codec

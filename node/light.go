@@ -67,7 +67,7 @@ func (h *headers) light(height int64) (*types.LightBlock, error) {
 	if err != nil {
 		return nil, errNotYet
 	}
-	validators := h.states()
+	validators := h.stateStore()
 	last := blocks.Height()
 	if height == 0 {
 		height = last

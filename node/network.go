@@ -37,7 +37,7 @@ func (l *ledger) Network(context.Context) (*api.Network, error) {
 		return nil, err
 	}
 	if last > 0 {
-		n.Missing = &api.HeightRange{First: first, Last: last}
+		n.Missing = &api.HeightRange{First: first, Last: last, Fetched: l.computed()}
 	}
 	if n.Height > 0 {
 		n.AppHash = view.Root().String()
@@ -85,7 +85,11 @@ func (l *ledger) meta(height int64) *types.BlockMeta {
 	if err != nil || height < 1 {
 		return nil
 	}
-	return blocks.LoadBlockMeta(height)
+	if meta := blocks.LoadBlockMeta(height); meta != nil || height >= blocks.Base() {
+		return meta
+	}
+	meta, _ := l.archivedBlock(height)
+	return meta
 }
 
 // Trust is an auditor's root of trust at the last committed height.

@@ -41,6 +41,7 @@ type Node struct {
 	settings Settings
 	log      *slog.Logger
 	engine   *engine
+	history  *history
 	ledger   *ledger
 	gateway  *api.Gateway
 	own      *local.Store
@@ -134,6 +135,9 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	if root != nil && root.ChainID != genesis.ChainID {
 		return fmt.Errorf("setting trust: it is of chain %q, the genesis document of %q", root.ChainID, genesis.ChainID)
 	}
+	if err := takeOver(s.Home); err != nil {
+		return err
+	}
 	ledgerStore, err := store.Open(store.Options{Dir: LedgerPath(s.Home), Backend: s.Backend})
 	if err != nil {
 		return fmt.Errorf("opening the ledger: %w", err)
@@ -144,22 +148,27 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return err
 	}
 	blocks := &headers{}
+	kept := &retention{blocks: blocks, age: evidenceAge(genesis)}
 	machine, err := app.New(app.Config{Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes,
-		Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis)})
+		Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height})
 	if err != nil {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
+	kept.app = machine
 	if err := n.settle(machine, ledgerStore); err != nil {
 		return err
 	}
 	registry := newRegistry()
+	served := &archivist{app: machine, readers: map[int64]*app.ArchiveReader{}}
 	log := n.engineLog("engine")
 	log.alarm = n.alarm
-	n.engine, err = newEngine(ctx, s, keys, machine, blocks, root, noHistory, engineMetrics(registry), newWatchman(log, n.diverge))
+	n.engine, err = newEngine(ctx, s, keys, machine, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
 	if err != nil {
 		return err
 	}
 	n.push("the consensus engine", n.stopEngine)
+	n.history = newHistory(s, genesis, machine, n.engine.exchange, registry, n.log.With("part", "history"), func() { n.fail(errWholeHistory) })
+	n.push("the history", n.history.close)
 	if err := n.openLedger(machine, ledgerStore, keys, version, registry); err != nil {
 		return err
 	}
@@ -175,7 +184,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 }
 
 func (n *Node) settle(machine *app.App, ledgerStore *store.Store) error {
-	restored, _, err := machine.Restored()
+	restored, err := machine.Restored()
 	if err != nil {
 		return err
 	}
@@ -205,7 +214,7 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 		return err
 	}
 	height, _ := s.Last()
-	n.ledger = &ledger{app: machine, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
+	n.ledger = &ledger{app: machine, computed: n.history.computed.Load, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
 		waits: newWaits(height, time.Now()), failed: n.failed.Load, log: n.log, version: version, started: time.Now()}
 	blockTime := newLedgerMetrics(registry, n.ledger)
 	taken := newSnapshots(machine, n.settings.SnapshotHeights, registry, n.log.With("part", "snapshots"))
@@ -236,6 +245,7 @@ func (n *Node) serve(rest net.Listener) error {
 		return fmt.Errorf("starting the consensus engine: %w", err)
 	}
 	go n.watch()
+	n.history.begin()
 	if n.settings.RPC != "" {
 		l, err := serveRPC(n.settings.RPC, n.engine.env, n.engineLog("rpc"))
 		if err != nil {
@@ -266,7 +276,7 @@ func (n *Node) watch() {
 func (n *Node) fail(reason error) {
 	n.once.Do(func() {
 		n.reason = reason
-		n.failed.Store(true)
+		n.failed.Store(!errors.Is(reason, errWholeHistory))
 		close(n.failure)
 	})
 }
@@ -333,12 +343,20 @@ func ignoreClosed(f func() error) func() error {
 }
 
 // Run is a node from start to end: until the context ends, or it cannot go on.
+// When it has fetched its history it starts again, within the same process.
 func Run(ctx context.Context, s Settings, version string, logTo io.Writer) error {
-	n, err := Start(ctx, s, version, logTo)
-	if err != nil {
-		return err
+	for {
+		n, err := Start(ctx, s, version, logTo)
+		if err != nil {
+			return err
+		}
+		if err = n.Wait(ctx); !errors.Is(err, errWholeHistory) {
+			return errors.Join(err, n.Stop())
+		}
+		if err := n.Stop(); err != nil {
+			return err
+		}
 	}
-	return errors.Join(n.Wait(ctx), n.Stop())
 }
 
 // connections is how many connections the gateway may hold: a quarter of the

@@ -50,6 +50,7 @@ type Settings struct {
 
 	Trust           string `json:"trust,omitempty"`  // root of trust: a node without a ledger begins with a peer's snapshot
 	SnapshotHeights int    `json:"snapshot_heights"` // heights with transactions from snapshot to snapshot; 0: none is taken
+	HistoryRate     int64  `json:"history_rate"`     // bytes a second at which what came before a snapshot is fetched; 0: never
 }
 
 // DefaultSettings are those of a node in one region's network.
@@ -60,7 +61,7 @@ func DefaultSettings(home string) Settings {
 		Backend: "goleveldb", LogLevel: "info",
 		ProposeTimeout: Duration(500 * time.Millisecond), VoteTimeout: Duration(100 * time.Millisecond),
 		IdleInterval: Duration(5 * time.Second), ExpiryHeights: 1000,
-		PendingBytes: 256 << 20, PendingCount: 20000, CacheBytes: 64 << 20, GatherEvents: 100, SnapshotHeights: 5000,
+		PendingBytes: 256 << 20, PendingCount: 20000, CacheBytes: 64 << 20, GatherEvents: 100, SnapshotHeights: 5000, HistoryRate: 8 << 20,
 	}
 }
 
@@ -112,14 +113,23 @@ func (s *Settings) Fields() []Setting {
 		{"pending-bytes", "bound of the bytes of waiting transactions", number(&s.PendingBytes), fmt.Sprint(s.PendingBytes)},
 		{"pending-count", "bound of the number of waiting transactions", number(&s.PendingCount), fmt.Sprint(s.PendingCount)},
 		{"cache-bytes", "bytes of decoded transactions to remember", number(&s.CacheBytes), fmt.Sprint(s.CacheBytes)},
-		{"trust", "root of trust (waybill trust): a node without a ledger begins with a peer's snapshot", text(&s.Trust), s.Trust},
+		{"trust", "root of trust (waybill trust): a node without a ledger begins with a peer's snapshot", path(&s.Trust), s.Trust},
 		{"snapshot-heights", "heights with transactions from snapshot to snapshot; 0: none is taken", number(&s.SnapshotHeights), fmt.Sprint(s.SnapshotHeights)},
+		{"history-rate", "bytes a second at which what came before a snapshot is fetched; 0: never", number(&s.HistoryRate), fmt.Sprint(s.HistoryRate)},
 		{"gather-events", "single events that may share a signature; 1: none do", number(&s.GatherEvents), fmt.Sprint(s.GatherEvents)},
 	}
 }
 
 func text(p *string) func(string) error {
 	return func(v string) error { *p = v; return nil }
+}
+
+// path makes a file's name independent of where the program runs.
+func path(p *string) func(string) error {
+	return func(v string) (err error) {
+		*p, err = filepath.Abs(v)
+		return err
+	}
 }
 
 func list(p *[]string) func(string) error {
@@ -162,8 +172,8 @@ func number[N int | int64](p *N) func(string) error {
 // does not check the whole: flags may follow, and then Check.
 func LoadSettings(home string, getenv func(string) string) (Settings, error) {
 	s := DefaultSettings(home)
-	path := filepath.Join(home, SettingsFile)
-	b, err := os.ReadFile(path)
+	file := filepath.Join(home, SettingsFile)
+	b, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return s, fmt.Errorf("%s is no node's home: %s is missing (waybill init makes one)", home, SettingsFile)
@@ -173,10 +183,10 @@ func LoadSettings(home string, getenv func(string) string) (Settings, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
-		return s, fmt.Errorf("reading settings in %s: %w", path, err)
+		return s, fmt.Errorf("reading settings in %s: %w", file, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return s, fmt.Errorf("reading settings in %s: something follows the settings", path)
+		return s, fmt.Errorf("reading settings in %s: something follows the settings", file)
 	}
 	for _, f := range s.Fields() {
 		v := getenv(f.Env())
@@ -254,6 +264,7 @@ func (s *Settings) checkBounds(refuse func(setting, format string, args ...any))
 		{"cache_bytes", int64(s.CacheBytes), 1 << 20, 64 << 30},
 		{"gather_events", int64(s.GatherEvents), 1, schemas.MaxMessages},
 		{"snapshot_heights", int64(s.SnapshotHeights), 0, 1 << 30},
+		{"history_rate", s.HistoryRate, 0, 1 << 40},
 	} {
 		if b.value < b.lo || b.value > b.hi {
 			refuse(b.name, "%d is not between %d and %d", b.value, b.lo, b.hi)

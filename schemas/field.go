@@ -46,8 +46,8 @@ func appendAlways(dst []byte, n uint64, v []byte) []byte {
 	return append(dst, v...)
 }
 
-// AppendElement appends field n even when v is empty: of a list whose places count.
-func AppendElement(dst []byte, n uint64, v []byte) []byte { return appendAlways(dst, n, v) }
+// AppendEntry appends field n even when v is empty: a member of a list.
+func AppendEntry(dst []byte, n uint64, v []byte) []byte { return appendAlways(dst, n, v) }
 
 // Fields reads what the Append functions wrote. By itself it refuses numbers that
 // descend and varints that are not minimal; Exact refuses the rest of what they

@@ -28,6 +28,12 @@
 // The last height and the 8 before it are held; in a store that was opened
 // again, only the last.
 //
+// # Restoring
+//
+// An empty store can be filled at once: states and rows in synced batches, then
+// the tree, then the row that says the height. Before that row the store is empty,
+// and opening it removes whatever else is there.
+//
 // # The state tree
 //
 // The tree is defined in schemas/proof. Here it is cut at depth 18. Above is the

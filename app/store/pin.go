@@ -50,5 +50,5 @@ func (v *View) States() iter.Seq2[State, error] {
 	}
 }
 
-// Size is the number of keys of the state.
-func (v *View) Size() int64 { return v.version.leaves }
+// Keys is the number of keys of the state.
+func (v *View) Keys() int64 { return v.version.leaves }

@@ -147,18 +147,21 @@ func (a *archive) following(s Stream, at end) (end, error) {
 type Cursor struct {
 	archive *archive
 	at      [streams]end
+	until   [streams]end // where it ends, if bounded
 	bounded bool
 }
 
 // Cursor begins at the archive's beginning. It ends where the last committed
 // block ends, or, in a replay, where the files do.
 func (s *Store) Cursor() *Cursor {
-	return &Cursor{archive: s.archive, bounded: s.archive.same == nil}
+	c := &Cursor{archive: s.archive, bounded: s.archive.same == nil}
+	s.Extend(c)
+	return c
 }
 
 // Next is a stream's next entry; io.EOF behind the last. Errors are Damage.
 func (c *Cursor) Next(s Stream) (Entry, error) {
-	if c.bounded && c.at[s] == c.archive.ends[s] {
+	if c.bounded && c.at[s] == c.until[s] {
 		return Entry{}, io.EOF
 	}
 	entry, next, err := c.archive.entry(s, c.at[s])

@@ -282,10 +282,13 @@ func (s *Store) Forget() error {
 	if err := errors.Join(b.Set([]byte{spaceMeta}, meta{}.encode()), b.WriteSync(), b.Close()); err != nil {
 		return fmt.Errorf("emptying the database: %w", err)
 	}
+	if err := wipe(s.engine); err != nil {
+		return err
+	}
 	snap, err := s.engine.snapshot()
 	if err != nil {
 		return fmt.Errorf("reading the database: %w", err)
 	}
 	s.become(&version{snap: snap})
-	return wipe(s.engine)
+	return nil
 }

@@ -74,7 +74,7 @@ func (s *Sorter) Sorted() iter.Seq2[Tuple, error] {
 	return func(yield func(Tuple, error) bool) {
 		sortTuples(s.tuple)
 		rest := s.tuple
-		m := merge{{next: func() (t Tuple, err error) {
+		m := heads{{next: func() (t Tuple, err error) {
 			if len(rest) == 0 {
 				return t, io.EOF
 			}
@@ -104,25 +104,25 @@ func (s *Sorter) Close() error {
 	return errors.Join(errs...)
 }
 
-// merge is a heap of sorted runs by their first tuples.
-type merge []*run
+// heads is a heap of sorted runs by their first tuples.
+type heads []*run
 
 type run struct {
 	first Tuple
 	next  func() (Tuple, error)
 }
 
-func (m merge) Len() int           { return len(m) }
-func (m merge) Less(i, j int) bool { return bytes.Compare(m[i].first[:], m[j].first[:]) < 0 }
-func (m merge) Swap(i, j int)      { m[i], m[j] = m[j], m[i] }
-func (m *merge) Push(x any)        { *m = append(*m, x.(*run)) }
-func (m *merge) Pop() any {
+func (m heads) Len() int           { return len(m) }
+func (m heads) Less(i, j int) bool { return bytes.Compare(m[i].first[:], m[j].first[:]) < 0 }
+func (m heads) Swap(i, j int)      { m[i], m[j] = m[j], m[i] }
+func (m *heads) Push(x any)        { *m = append(*m, x.(*run)) }
+func (m *heads) Pop() any {
 	last := (*m)[len(*m)-1]
 	*m = (*m)[:len(*m)-1]
 	return last
 }
 
-func (m merge) each(yield func(Tuple) bool) error {
+func (m heads) each(yield func(Tuple) bool) error {
 	live := m[:0]
 	for _, r := range m {
 		switch t, err := r.next(); {

@@ -176,7 +176,7 @@ func (s *Store) load(dir files, segment uint32) (err error) {
 	} else if err := s.found(dir); err != nil {
 		return err
 	}
-	if m.height == 0 {
+	if m.height == 0 && !s.view {
 		// What else is there was restored, and did not become complete.
 		if err := wipe(s.engine); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-ledger/waybill/network"
 	"github.com/waybill-ledger/waybill/node"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 func (p *program) versionCommand() *cobra.Command {
@@ -181,11 +182,15 @@ same bytes, so that every partner can make it and compare.`,
 }
 
 func (p *program) joinCommand() *cobra.Command {
-	var home, genesis string
+	var home, genesis, trust string
 	cmd := &cobra.Command{
 		Use: "join --home DIR --genesis FILE CARD...", Short: "Put a network's genesis document and its partners' addresses into a home",
 		Args: atLeast(1, "the partners' cards"),
+		Long: `Put a network's genesis document and its partners' addresses into a home. With
+a root of trust the node begins with a snapshot of its peers' state, and checks all
+of it against the root; without one it fetches every block from the first.`,
 	}
+	cmd.Flags().StringVar(&trust, "trust", "", "a root of trust (waybill trust), to begin with a snapshot")
 	p.homeFlag(cmd, &home)
 	cmd.Flags().StringVar(&genesis, "genesis", "", "the network's genesis document")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -203,7 +208,13 @@ func (p *program) joinCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return network.Join(home, doc, cards)
+		var root *proof.Trust
+		if trust != "" {
+			if root, err = readTrust(trust); err != nil {
+				return err
+			}
+		}
+		return network.Join(home, doc, cards, root)
 	}
 	return cmd
 }

@@ -56,7 +56,7 @@ func (p *program) printStatus(n *api.Network) {
 	fmt.Fprintf(p.out, "chain      %s\npartner    %s\nheight     %d\ntime       %s\napp hash   %s\nblock hash %s\nversion    %s\n\n",
 		escape(n.ChainID), escape(n.Partner), n.Height, n.Time.Format("2006-01-02T15:04:05.000Z07:00"), escape(n.AppHash), escape(n.BlockHash), escape(n.Version))
 	if n.Missing != nil {
-		fmt.Fprintf(p.out, "history    the records of heights %d to %d are still being fetched\n\n", n.Missing.First, n.Missing.Last)
+		fmt.Fprintf(p.out, "history    the records of heights %d to %d are being fetched, up to %d they are there\n\n", n.Missing.First, n.Missing.Last, n.Missing.Fetched)
 	}
 	fmt.Fprintf(p.out, "%-20s %-14s %-12s %s\n", "partner", "GLN", "standing", "connected")
 	for _, m := range n.Partners {

@@ -1,0 +1,91 @@
+package node_test
+
+import (
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/cometbft/cometbft/types"
+
+	"github.com/waybill-ledger/waybill/node"
+	"github.com/waybill-ledger/waybill/schemas/proof"
+)
+
+// Blocks go once two snapshots exist and no evidence about them counts; headers
+// and records that proofs need are still there, also after a restart.
+func TestRetention(t *testing.T) {
+	s := alone(t)
+	s.IdleInterval, s.SnapshotHeights = node.Duration(10*time.Millisecond), 1
+	doc, err := types.GenesisDocFromFile(node.GenesisPath(s.Home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc.ConsensusParams.Evidence.MaxAgeNumBlocks, doc.ConsensusParams.Evidence.MaxAgeDuration = 5, time.Millisecond
+	if err := errors.Join(doc.ValidateAndComplete(), doc.SaveAs(node.GenesisPath(s.Home))); err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.Start(t.Context(), s, "test", io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := commit(t, n, event(t, 1))
+	until := func(what string, ask func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); !ask(); {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s did not come about", what)
+			}
+			<-n.Ledger().Watch(height(t, n)) // the next block
+		}
+	}
+	until("the first look", func() bool { return height(t, n) > 60 })
+	want, err := n.Ledger().SignedHeader(t.Context(), first.Height+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if base := n.Base(); base != 1 {
+		t.Fatalf("with one snapshot blocks before %d went", base)
+	}
+	commit(t, n, event(t, 2))
+	commit(t, n, event(t, 3))
+	until("pruning", func() bool { return n.Base() > first.Height+5 })
+	for range 2 {
+		header, err := n.Ledger().SignedHeader(t.Context(), first.Height+1)
+		if err != nil {
+			t.Fatalf("the header of a block that went: %v", err)
+		}
+		if header.Hash != want.Hash {
+			t.Fatalf("header %s is answered, it was %s", header.Hash, want.Hash)
+		}
+		signed, err := proof.DecodeSignedHeader(header.Signed)
+		if err == nil {
+			err = signed.Verify()
+		}
+		if err != nil {
+			t.Fatalf("the header of a block that went does not verify: %v", err)
+		}
+		if net, err := n.Ledger().Network(t.Context()); err != nil || net.Missing != nil || len(net.Snapshots) != 2 {
+			t.Errorf("%+v, %v", net, err)
+		}
+		if err := n.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err = node.Start(t.Context(), s, "test", io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(t, n, event(t, 4))
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func height(t *testing.T, n *node.Node) int64 {
+	t.Helper()
+	net, err := n.Ledger().Network(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.Height
+}
