@@ -54,6 +54,10 @@ type Ledger interface {
 	// *schemas.Fault says that it is none of this ledger.
 	Renew(ctx context.Context, bundle []byte, since int64) ([]byte, error)
 
+	// Erasure tells how the body of a partner's event stands under orders; nil
+	// where none stands.
+	Erasure(ctx context.Context, partner, eventID string) (*Erasure, error)
+
 	// Trust is an auditor's root of trust at the last committed height.
 	Trust(ctx context.Context) (*Trust, error)
 
@@ -110,6 +114,17 @@ type View interface {
 	Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.TransactionInfo, error)
 	// Partners returns the partners, by id.
 	Partners() ([]schemas.Partner, error)
+}
+
+// Erasure is how the body of an event stands: erased, or held so that it may not
+// be. Receipt is the node's word that it holds an erased one no more.
+type Erasure struct {
+	Partner  string                  `json:"partner"` // who recorded the event
+	EventID  string                  `json:"eventID"`
+	Standing string                  `json:"standing"`
+	Event    schemas.Locator         `json:"event"`
+	Order    schemas.Locator         `json:"order"`
+	Receipt  *schemas.ErasureReceipt `json:"receipt,omitempty"`
 }
 
 // Trust is what an auditor pins: a header that several nodes confirmed.

@@ -374,6 +374,9 @@ func (l *fakeLedger) Anchor(_ context.Context, index, size uint64) (*api.AnchorP
 	return &api.AnchorProof{Index: index, Size: size, Height: 5, Hash: schemas.Hash{2}, Path: []schemas.Hash{{1}}}, nil
 }
 
+// Erasure answers that nothing is erased.
+func (l *fakeLedger) Erasure(context.Context, string, string) (*api.Erasure, error) { return nil, nil }
+
 func (l *fakeLedger) Carrying(_ context.Context, height int64, size uint64) (*api.AnchorProof, error) {
 	return &api.AnchorProof{Index: 1, Size: size, Height: height, Hash: schemas.Hash{2}, Path: []schemas.Hash{{1}}, Signed: []byte("signed")}, nil
 }

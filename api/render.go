@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -18,7 +19,11 @@ const (
 // queryDocument is an EPCISQueryDocument of events as they were submitted, with
 // recordTime (the block's time), with the eventID that was derived where there was
 // none, and with their contexts merged into the document's.
+//
+// An event whose body is erased, or not held, cannot be given as it was submitted
+// and is left out: native answers tell what is left of it.
 func queryDocument(records []schemas.Record, now time.Time) ([]byte, error) {
+	records = slices.DeleteFunc(slices.Clone(records), func(r schemas.Record) bool { return r.Body == nil })
 	contexts := newContexts()
 	events := make([]parsedBody, len(records))
 	size := 1024

@@ -69,6 +69,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/items/{id}/trail", g.getTrail)
 		m.Get("/items/{id}/trace", g.getTrace)
 		m.Get("/exceptions", g.getExceptions)
+		m.Get("/erasures", g.getErasure)
 		m.Get("/transactions/{hash}", g.getTransaction)
 		m.Get("/network", g.getNetwork)
 		m.Get("/partners", g.getPartners)
@@ -90,6 +91,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 	})
 	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.sending(typeBundle, typeBinary), g.reading).Post("/bundles", g.postBundle)
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)
+	m.With(g.allow(local.Admin), g.accepting(typeJSON), g.sending(typeJSON)).Post("/erasures", g.postErasure)
 }
 
 // methodNotAllowed answers with the methods that the resource has.

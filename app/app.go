@@ -107,6 +107,9 @@ func New(cfg Config) (*App, error) {
 		if err := a.loadGenesis(); err != nil {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)
 		}
+		if err := a.overwriteAll(); err != nil {
+			return nil, err
+		}
 	}
 	return a, nil
 }
@@ -291,6 +294,9 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	done := a.executed
 	a.block, a.executed = nil, nil
 	a.memo.forget(done.txs)
+	if err := a.overwrite(done.erase, done.erasedAt); err != nil {
+		return nil, fmt.Errorf("block %d: %w", done.height, err)
+	}
 	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Receipts: done.receipts})
 	res := &abci.ResponseCommit{}
 	if a.retain != nil {

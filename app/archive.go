@@ -37,10 +37,11 @@ func (a *archived) weight() int {
 	return n
 }
 
-// bodies are a transaction's bodies, and the secret that salts them.
+// bodies are a transaction's bodies, each with the secret that salts it; nil where
+// one was erased.
 type bodies struct {
-	secret []byte
-	list   [][]byte
+	salts []schemas.Hash
+	list  [][]byte
 }
 
 func (b *bodies) weight() int {
@@ -109,6 +110,7 @@ func (v *View) bodies(p place, count int) (*bodies, error) {
 	if b, ok := v.app.bodies.find(p); ok {
 		return b, nil
 	}
+	dropped := v.app.bodies.dropped()
 	refs, err := v.refs(p)
 	if refs == nil || err != nil {
 		return nil, err
@@ -117,28 +119,25 @@ func (v *View) bodies(p place, count int) (*bodies, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := v.app.decodeBodies(encoded, count)
+	if store.Erased(encoded) {
+		later, err := v.row(remainsRow(p))
+		if later == nil || err != nil { // an older view of what was erased since
+			return nil, err
+		}
+		if encoded, err = v.read(store.Bodies, later); err != nil {
+			return nil, err
+		}
+	}
+	r, err := v.app.readRemains(p, encoded, count)
 	if err != nil {
 		return nil, fmt.Errorf("reading the bodies at %d/%d: %w", placeHeight(p), placePosition(p), err)
 	}
-	v.app.bodies.keep(p, b)
+	if r == nil { // erased again since the view
+		return nil, nil
+	}
+	b := &bodies{salts: r.salts, list: r.bodies}
+	v.app.bodies.keepUnless(dropped, p, b)
 	return b, nil
-}
-
-func (a *App) decodeBodies(encoded []byte, count int) (*bodies, error) {
-	b, err := schemas.DecodeBodies(encoded)
-	if err != nil {
-		return nil, err
-	}
-	joined, err := a.codec.Decompress(b.Frame, int(b.Size))
-	if err != nil {
-		return nil, err
-	}
-	list, err := schemas.SplitBodies(joined, count)
-	if err != nil {
-		return nil, err
-	}
-	return &bodies{secret: b.Secret, list: list}, nil
 }
 
 // decodeArchived reads what txRecord.encode wrote.
@@ -228,6 +227,32 @@ func decodeMessageRecord(b []byte) (r schemas.Record, err error) {
 	return r, f.Err()
 }
 
+// dropped is how often something was dropped.
+func (s *shelf[T]) dropped() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.drops
+}
+
+// keepUnless keeps what was read since dropped said so, unless something was
+// dropped meanwhile: it might be that.
+func (s *shelf[T]) keepUnless(dropped int, p place, t T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drops == dropped {
+		s.put(p, t)
+	}
+}
+
+// drop forgets what is at a place: it is not what it was.
+func (s *shelf[T]) drop(p place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drops++
+	delete(s.young, p)
+	delete(s.old, p)
+}
+
 // weighed is what a shelf keeps: it knows about how many bytes it takes.
 type weighed interface{ weight() int }
 
@@ -239,6 +264,7 @@ type shelf[T weighed] struct {
 	old      map[place]T
 	size     int
 	capacity int
+	drops    int // how often something was dropped
 }
 
 func newShelf[T weighed](capacity int) *shelf[T] {

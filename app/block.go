@@ -8,6 +8,7 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -18,6 +19,9 @@ type executed struct {
 	changed  bool // some transaction was admitted
 	receipts []schemas.Receipt
 	txs      [][]byte // all of the block's
+
+	erase    []store.Ref // of bodies that the block's orders erase, to be overwritten
+	erasedAt []place     // of the transactions whose they were
 }
 
 // proposed is a decided block whose transactions are judged here.
@@ -28,6 +32,8 @@ type proposed struct {
 
 func (p *proposed) admit(i int) (*schemas.Transaction, error) { return p.admission.admit(p.txs[i]) }
 func (p *proposed) raw(i int) ([sha256.Size]byte, []byte)     { return sha256.Sum256(p.txs[i]), p.txs[i] }
+func (p *proposed) gone(int) []byte                           { return nil }
+func (p *proposed) remains(int) []byte                        { return nil }
 
 // proposed is what a decided block holds, judged from the state before it, as its
 // proposal was.

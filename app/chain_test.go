@@ -166,7 +166,11 @@ func (c *chain) draft(partner string, atomic bool, events ...*schemas.Event) sch
 	d := schemas.Draft{ChainID: chainID, Partner: partner, KeyID: m.keyID(), Actor: "test", Expiry: uint64(c.height + 100),
 		Nonce: nonce[:schemas.NonceSize], Secret: secret[:], Atomic: atomic, Events: events}
 	for _, e := range events {
-		d.DuplicateKeys = append(d.DuplicateKeys, schemas.DuplicateKeyOf(m.secret, e))
+		var key []byte // an order has none
+		if e.KindOf() == schemas.KindEvent {
+			key = schemas.DuplicateKeyOf(m.secret, e)
+		}
+		d.DuplicateKeys = append(d.DuplicateKeys, key)
 	}
 	return d
 }

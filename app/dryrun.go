@@ -30,7 +30,7 @@ func (a *App) DryRun(actor, partner string, atomic bool, events []*schemas.Event
 	}
 	for i, e := range events {
 		m := &tx.Messages[i]
-		m.Kind, m.Event, m.Skeleton = schemas.KindEvent, e, e.Skeleton.Append(nil)
+		m.Kind, m.Event, m.Skeleton = e.KindOf(), e, e.Skeleton.Append(nil)
 		if tx.Weight = tx.Weight.Plus(e.Weight(len(m.Skeleton))); tx.Weight.Check() != nil {
 			return nil, tx.Weight.Check() // as signing would answer
 		}

@@ -33,6 +33,8 @@ const (
 	rowTime        = 'T' // slice of event time, height: run
 	rowTrail       = 'r' // trail key, n: locator and event time; of a partner's, one of the last of a transaction
 	rowBodies      = 't' // height, position: where the archive has the transaction
+	rowErasing     = 'z' // place in the archive's bodies that is overwritten
+	rowRemains     = 'Z' // height, position: where the archive has what an erasure left of the bodies
 	rowVoid        = 'v' // locator: that of the declaration that voids it
 )
 
@@ -41,6 +43,7 @@ var _ = map[byte]bool{
 	rowDuplicate: true, rowEvent: true, rowTransaction: true, rowAnchor: true, rowWithdrawal: true, rowRestored: true,
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
+	rowErasing: true, rowRemains: true,
 }
 
 // Fields with an index of their own.
@@ -147,7 +150,28 @@ func brief(value string) uint16 {
 func (m *message) indexEvent() {
 	e := m.event
 	s := sketchOf(e, m.msg.Event.BizLocation, m.msg.Event.ReadPoint)
-	m.runs.add([]byte{rowTime}, e.EventTime, m.at, s)
+	for prefix := range m.ranges {
+		m.runs.add(prefix, e.EventTime, m.at, s)
+	}
+	if e.Declaration != nil {
+		m.led.Emit(m.at.Append(rowKey(rowDeclared, m.msg.EventIDOf())), present)
+	}
+	if len(m.result.Flags) == 0 {
+		return
+	}
+	m.led.Emit(m.at.Append(rowKey(rowException, m.partner)), present)
+	for _, p := range m.parties.list {
+		m.led.Emit(m.at.Append(rowKey(rowException, p)), present)
+	}
+}
+
+// ranges yields the prefixes of the ranges that the event is in, each good until
+// the next, and whether only its body says so.
+func (m *message) ranges(yield func(prefix []byte, ofBody bool) bool) {
+	e := m.event
+	if !yield([]byte{rowTime}, false) {
+		return
+	}
 	var room [128]byte // of a prefix
 	parent := e.ParentID
 	if m.parent() != "" {
@@ -161,24 +185,16 @@ func (m *message) indexEvent() {
 		{fieldBizStep, e.BizStep}, {fieldDisposition, e.Disposition}, {fieldTransformation, e.TransformationID},
 		{fieldBizLocation, m.msg.Event.BizLocation}, {fieldReadPoint, m.msg.Event.ReadPoint},
 	} {
-		if f.value != "" {
-			m.runs.add(appendField(room[:0], f.field, f.value), e.EventTime, m.at, s)
+		if f.value != "" && !yield(appendField(room[:0], f.field, f.value), f.field == fieldBizLocation || f.field == fieldReadPoint) {
+			return
 		}
 	}
 	if e.Type != schemas.TransformationEvent {
 		for _, q := range e.Quantities {
-			m.runs.add(appendField(room[:0], fieldClass, q.Class), e.EventTime, m.at, s)
+			if !yield(appendField(room[:0], fieldClass, q.Class), false) {
+				return
+			}
 		}
-	}
-	if e.Declaration != nil {
-		m.led.Emit(m.at.Append(rowKey(rowDeclared, m.msg.EventIDOf())), present)
-	}
-	if len(m.result.Flags) == 0 {
-		return
-	}
-	m.led.Emit(m.at.Append(rowKey(rowException, m.partner)), present)
-	for _, p := range m.parties.list {
-		m.led.Emit(m.at.Append(rowKey(rowException, p)), present)
 	}
 }
 

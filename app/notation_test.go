@@ -95,6 +95,13 @@ func names(s string) []string {
 // event reads one event of the notation.
 func (n notation) event(text string, now time.Time) (*schemas.Event, error) {
 	words := strings.Fields(text)
+	if words[0] == "order" {
+		for what := schemas.OrderErase; what <= schemas.OrderRelease; what++ {
+			if what.String() == words[1] {
+				return schemas.MakeOrder(what, "urn:example:event:"+words[2], "", now.Format(time.RFC3339Nano))
+			}
+		}
+	}
 	e := map[string]any{"@context": []any{map[string]string{"ex": "https://example.org/"}}, "type": typeNames[words[0]],
 		"eventTime": now.Format(time.RFC3339Nano), "eventTimeZoneOffset": "+00:00"}
 	transformation := words[0] == "xform"

@@ -265,6 +265,9 @@ func (c *query) transactionsEvents(p place, yield func(candidate, error) bool) b
 		if err != nil {
 			return yield(candidate{}, err)
 		}
+		if r.Kind != schemas.KindEvent {
+			continue
+		}
 		cand := candidate{time: r.Skeleton.EventTime, at: at}
 		if c.behind(cand) && !yield(cand, nil) {
 			return false

@@ -36,6 +36,10 @@ type decided interface {
 	admit(i int) (*schemas.Transaction, error)
 	// raw is the hash of a transaction's bytes, and the bytes, nil where they are erased.
 	raw(i int) (hash [sha256.Size]byte, bytes []byte)
+	// gone is what the archive has of a transaction's bodies that are erased, and
+	// remains what the block's i-th erasure left; nil but of a replay.
+	gone(i int) []byte
+	remains(i int) []byte
 }
 
 // record archives a block: its header, every admitted transaction with its
@@ -57,12 +61,15 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 			item = schemas.AppendField(item, 2, hash[:])
 			_, err = archive.Append(store.Bodies, raw)
 		} else {
-			err = a.recordTransaction(b, archive, r, schemas.Locator{Height: req.Height, Position: uint32(i)}, hash, out)
+			err = a.recordTransaction(b, archive, r, schemas.Locator{Height: req.Height, Position: uint32(i)}, hash, source.gone(i), out)
 		}
 		if err != nil {
 			return fmt.Errorf("archiving transaction %d: %w", i, err)
 		}
 		list = schemas.AppendField(list, 6, item)
+	}
+	if err := a.eraseBodies(b, archive, source, out); err != nil {
+		return err
 	}
 	entry := schemas.AppendField(nil, 1, be64(b.now()))
 	entry = schemas.AppendField(entry, 2, req.Hash)
@@ -80,6 +87,9 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 	entry = append(entry, list...)
 	entry = schemas.AppendUint(entry, 7, uint64(req.Height))
 	entry = schemas.AppendField(entry, 8, validators)
+	for _, p := range out.erasedAt {
+		entry = schemas.AppendField(entry, 9, p[:])
+	}
 	ref, err := archive.Append(store.Records, entry)
 	if err != nil {
 		return fmt.Errorf("archiving a block: %w", err)
@@ -90,13 +100,12 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 	return nil
 }
 
-func (a *App) recordTransaction(b *block, archive archiver, r txRecord, at schemas.Locator, hash [sha256.Size]byte, out *executed) error {
+func (a *App) recordTransaction(b *block, archive archiver, r txRecord, at schemas.Locator, hash [sha256.Size]byte, gone []byte, out *executed) error {
 	records, err := archive.Append(store.Records, a.codec.Compress(r.encode(hash)))
 	if err != nil {
 		return err
 	}
-	// A replay of what was erased has no bodies any more, and compares none.
-	var encoded []byte
+	encoded := gone
 	if r.tx.Bodies != nil {
 		encoded = schemas.EncodeBodies(r.tx.Bodies)
 	}

@@ -25,11 +25,24 @@ import (
 // ErrCut says that the archive ends within a block: a commit was cut short.
 var ErrCut = errors.New("the archive ends within a block")
 
+// ErrPartial says that the archive begins after the first block: the node joined
+// by a snapshot, and has not fetched what came before.
+var ErrPartial = errors.New("the archive does not begin with the first block")
+
+// Joined reports whether a store's ledger began with a snapshot, so that its
+// archive does not begin with the first block.
+func Joined(s *store.Store) (bool, error) {
+	row, err := s.Latest().Row([]byte{rowRestored})
+	return row != nil, err
+}
+
 // Replay reads an archive block by block.
 type Replay struct {
+	first  int64
 	app    *App
 	cursor entries
 	block  replayed
+	left   map[place]store.Ref // what erasures left, by the transaction; nil until it is asked for
 }
 
 // entries are an archive's, stream by stream, in order; io.EOF behind the last.
@@ -60,6 +73,8 @@ type replayed struct {
 	ReplayedBlock
 	txs       []replayedTx
 	admission *admission
+	erasures  int // entries that erasures of this block left in bodies
+	left      [][]byte
 }
 
 // replayedTx is one of its transactions: raw, or, where bodies are erased, what
@@ -68,6 +83,7 @@ type replayedTx struct {
 	hash [sha256.Size]byte
 	raw  []byte
 	left *schemas.Transaction
+	gone []byte // what the archive has in the place of its bodies
 }
 
 // SameEntry compares what a block appends to the archive with what is there. A
@@ -96,7 +112,7 @@ func SameEntry(codec *schemas.Codec) func(stream store.Stream, want, have []byte
 // NewReplay begins a replay over an empty store that was opened for it, and tells
 // the root of the genesis state.
 func NewReplay(s *store.Store, chainID string, initialHeight int64, genesis []byte) (*Replay, schemas.Hash, error) {
-	r := &Replay{cursor: s.Cursor()}
+	r := &Replay{first: initialHeight, cursor: s.Cursor()}
 	var err error
 	if r.app, err = New(Config{Store: s, Blocks: r}); err != nil {
 		return nil, schemas.Hash{}, err
@@ -131,6 +147,9 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 	state, last := r.app.before()
 	if last > 0 && b.Height != last+1 {
 		return nil, r.damaged(fmt.Errorf("block %d follows block %d", b.Height, last))
+	}
+	if last == 0 && b.Height != r.first {
+		return nil, ErrPartial
 	}
 	b.admission = r.app.admission(state, b.Height)
 	begin := r.app.store.Begin
@@ -207,7 +226,7 @@ func (r *Replay) readTransactions(records []store.Entry) error {
 		}
 		if refused {
 			tx.raw = bodies.Data
-		} else if err := r.assemble(tx, records[0].Data, bodies.Data); err != nil {
+		} else if err := r.assemble(tx, schemas.Locator{Height: r.block.Height, Position: uint32(i)}, records[0].Data, bodies.Data); err != nil {
 			file, offset := records[0].Ref.At()
 			return &store.Damage{File: file, Offset: offset, Err: fmt.Errorf("transaction %d of block %d: %w", i, r.block.Height, err)}
 		} else {
@@ -219,18 +238,34 @@ func (r *Replay) readTransactions(records []store.Entry) error {
 		}
 		r.block.Raw, r.block.Hashes = append(r.block.Raw, tx.raw), append(r.block.Hashes, tx.hash)
 	}
+	for range r.block.erasures {
+		e, err := r.cursor.Next(store.Bodies)
+		if errors.Is(err, io.EOF) {
+			return ErrCut
+		}
+		if err != nil {
+			return err
+		}
+		r.block.left = append(r.block.left, e.Data)
+	}
 	if len(records) > 0 {
 		return r.damaged(fmt.Errorf("block %d has records of more transactions than it counts", r.block.Height))
 	}
 	return nil
 }
 
-func (r *Replay) assemble(tx *replayedTx, frame, bodies []byte) error {
+func (r *Replay) assemble(tx *replayedTx, at schemas.Locator, frame, bodies []byte) error {
 	t, err := r.app.decodeArchived(frame)
 	if err != nil {
 		return err
 	}
 	tx.hash = t.raw
+	if store.Erased(bodies) {
+		r.block.Erased++
+		tx.gone = bodies
+		tx.left, err = r.reassemble(t, at)
+		return err
+	}
 	decoded, err := schemas.DecodeBodies(bodies)
 	if err != nil {
 		return fmt.Errorf("reading its bodies: %w", err)
@@ -248,6 +283,84 @@ func (r *Replay) assemble(tx *replayedTx, frame, bodies []byte) error {
 	return err
 }
 
+// reassemble puts together what is left of a transaction after an erasure: the
+// messages' skeletons and body roots, and those bodies that remain.
+func (r *Replay) reassemble(t *archived, at schemas.Locator) (*schemas.Transaction, error) {
+	left, err := r.remainsOf(placeOf(at), len(t.messages))
+	if err != nil {
+		return nil, err
+	}
+	tx := &schemas.Transaction{ID: t.id, Header: t.header, Raw: t.signed, Signature: t.signature, Messages: make([]schemas.Message, len(t.messages))}
+	digests := make([][]byte, len(t.messages))
+	for i := range tx.Messages {
+		m := &tx.Messages[i]
+		record, err := decodeMessageRecord(t.messages[i])
+		if err != nil {
+			return nil, fmt.Errorf("message %d: %w", i, err)
+		}
+		m.Kind, m.DuplicateKey, m.Skeleton, m.BodyRoot = record.Kind, record.DuplicateKey, record.SkeletonBytes, record.BodyRoot
+		m.Digest = schemas.Digest(t.header.ChainId, t.header.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
+		m.Event = &schemas.Event{Skeleton: *record.Skeleton}
+		if left != nil && left.bodies[i] != nil {
+			if m.Event, err = heldBody(m, left.bodies[i], left.salts[i]); err != nil {
+				return nil, fmt.Errorf("message %d: %w", i, err)
+			}
+		}
+		digests[i] = m.Digest[:]
+	}
+	if root := schemas.MerkleRoot(digests); !bytes.Equal(root[:], t.header.Root) {
+		return nil, errors.New("the messages do not hash to the signed root")
+	}
+	return tx, nil
+}
+
+// heldBody is a body that remains, if it is the one that its message commits to.
+func heldBody(m *schemas.Message, body []byte, secret schemas.Hash) (*schemas.Event, error) {
+	decode := schemas.DecodeEvent
+	if m.Kind == schemas.KindErasure {
+		decode = schemas.DecodeOrder
+	}
+	e, err := decode(body)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(e.Skeleton.Append(nil), m.Skeleton) || e.BodyRoot(secret) != m.BodyRoot {
+		return nil, errors.New("the body that remains is not the one that was recorded")
+	}
+	return e, nil
+}
+
+// remainsOf finds what the last erasure left of a transaction's bodies, nil where
+// nothing. The archive is looked through when the first is asked for.
+func (r *Replay) remainsOf(p place, count int) (*remains, error) {
+	if r.left == nil {
+		r.left = map[place]store.Ref{}
+		for c := r.app.store.Cursor(); ; {
+			e, err := c.Next(store.Bodies)
+			if err != nil {
+				break // what is damaged is told where it is replayed
+			}
+			if !isTransactionRecord(e.Data) {
+				continue
+			}
+			if b, err := r.app.codec.Expand(e.Data); err == nil {
+				if left, err := decodeRemains(b); err == nil {
+					r.left[left.at] = e.Ref
+				}
+			}
+		}
+	}
+	ref, ok := r.left[p]
+	if !ok {
+		return nil, nil
+	}
+	encoded, err := r.app.store.Read(store.Bodies, ref)
+	if err != nil {
+		return nil, err
+	}
+	return r.app.readRemains(p, encoded, count)
+}
+
 func (b *replayed) admit(i int) (*schemas.Transaction, error) {
 	if tx := &b.txs[i]; tx.left == nil {
 		return b.admission.admit(tx.raw)
@@ -256,6 +369,15 @@ func (b *replayed) admit(i int) (*schemas.Transaction, error) {
 }
 
 func (b *replayed) raw(i int) ([sha256.Size]byte, []byte) { return b.txs[i].hash, b.txs[i].raw }
+
+func (b *replayed) gone(i int) []byte { return b.txs[i].gone }
+
+func (b *replayed) remains(i int) []byte {
+	if i < len(b.left) {
+		return b.left[i]
+	}
+	return nil
+}
 
 // decode reads a block's record, as record wrote it.
 func (b *replayed) decode(encoded []byte) error {
@@ -283,6 +405,8 @@ func (b *replayed) decode(encoded []byte) error {
 			b.Height = int64(f.Uint(n, v))
 		case 8:
 			b.Validators = v
+		case 9:
+			b.erasures++
 		default:
 			f.Fail(n, "unknown")
 		}

@@ -40,20 +40,27 @@ func (b *block) run(tx *schemas.Transaction, i int, position uint32) (result sch
 }
 
 // mark is how far a block has come.
-type mark struct{ writes, registered, runs int }
+type mark struct{ writes, registered, runs, erased int }
 
-func (b *block) mark() mark { return mark{b.led.Mark(), len(b.registered), len(b.runs.log)} }
+func (b *block) mark() mark {
+	return mark{b.led.Mark(), len(b.registered), len(b.runs.log), len(b.erased)}
+}
 
 // undo drops what was written since a mark.
 func (b *block) undo(m mark) {
 	b.led.Revert(m.writes)
 	b.registered = b.registered[:m.registered]
 	b.runs.revert(m.runs)
+	b.erased = b.erased[:m.erased]
 }
 
 // execute judges the message: first whether it was recorded before, then what
 // the rule of its event type makes of it.
 func (m *message) execute() {
+	if m.event.Order != nil {
+		m.obey()
+		return
+	}
 	if first, ok := m.duplicate(); ok {
 		m.result.Effect, m.result.First = schemas.Duplicate, &first
 		return

@@ -44,7 +44,9 @@ type block struct {
 	// registered are the entries for the register of the partner whose
 	// transaction runs; they are appended at its end, all at once.
 	registered []schemas.Hash
-	runs       runs // what the index gets
+
+	erased []target // whose bodies the block's orders erase
+	runs   runs     // what the index gets
 }
 
 func (b *block) now() int64 { return b.time.UnixNano() }

@@ -280,7 +280,7 @@ func (v *View) dressed(r *schemas.Record) (schemas.Record, error) {
 	if b == nil || err != nil {
 		return full, err
 	}
-	full.Body, full.Secret = b.list[r.Index], schemas.EventSecret(b.secret, int(r.Index))
+	full.Body, full.Secret = b.list[r.Index], b.salts[r.Index]
 	return full, nil
 }
 

@@ -230,7 +230,9 @@ func TestFullDisk(t *testing.T) {
 		left int64
 		args func(dir string) []string
 	}{
-		"backup": {12 << 10, func(dir string) []string { return []string{"backup", "--home", home, "--to", filepath.Join(dir, "backups")} }},
+		"backup": {12 << 10, func(dir string) []string {
+			return []string{"backup", "--home", home, "--to", filepath.Join(dir, "backups")}
+		}},
 		"restore": {64 << 10, func(dir string) []string {
 			return []string{"restore", "--from", vault, "--home", filepath.Join(dir, "home"), "--keys", filepath.Join(home, "keys"), "--sign-after", "1000"}
 		}},

@@ -231,3 +231,42 @@ func TestRestoreOfAWholeNetwork(t *testing.T) {
 	x.onAllNodesOnce(t, append(acked, id))
 	x.agree(t)
 }
+
+// A node that joined by a snapshot is checked, too, as far as it has history.
+func TestCheckOfANodeThatJoined(t *testing.T) {
+	x := start(t, 4, "WAYBILL_SNAPSHOT_HEIGHTS=5")
+	x.close(t)
+	const joins = 3
+	n := 0
+	snapshot := func(above int64) (last int64) {
+		for last <= above && !t.Failed() {
+			_, body := newEvent(0, "joined", n)
+			if err := acknowledge(t.Context(), x.plain(t, 0), body); err != nil {
+				t.Fatal(err)
+			}
+			n++
+			for _, height := range x.network(t, 0).Snapshots {
+				last = max(last, height)
+			}
+		}
+		return last
+	}
+	first := snapshot(0)
+	trust := filepath.Join(t.TempDir(), node.TrustFile)
+	text, err := json.Marshal(x.trust(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(trust, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x.kill(t, joins)
+	x.wipe(t, joins)
+	snapshot(first)
+	x.restart(t, joins, "--trust", trust)
+	x.awaitReady(t, joins)
+	x.end(t, joins)
+	if out := waybill(t, "check", "--home", x.members[joins].Home); strings.Contains(out, "fault:") {
+		t.Errorf("the check says:\n%s", out)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/waybill-ledger/waybill/api/local"
+	"github.com/waybill-ledger/waybill/app"
 	"github.com/waybill-ledger/waybill/app/store"
 )
 
@@ -131,6 +132,9 @@ func (c *control) fail(w http.ResponseWriter, err error) {
 // cutOf is the ledger's last height with its votes.
 func cutOf(s *store.Store, blocks *headers) (*cut, error) {
 	at := s.Cut()
+	if joined, err := app.Joined(s); err != nil || joined {
+		return nil, errors.Join(errors.New("the node joined by a snapshot and does not have the blocks before it, from which a restore begins: back up another node, or this one when it has fetched them"), err)
+	}
 	if at.Height == 0 {
 		return nil, errors.New("the ledger has no block yet: there is nothing to back up but the home's own files")
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -122,7 +123,9 @@ func (l *ledger) DryRun(_ context.Context, actor string, atomic bool, events []*
 func (l *ledger) duplicateKeys(events []*schemas.Event) [][]byte {
 	keys := make([][]byte, len(events))
 	for i, e := range events {
-		keys[i] = schemas.DuplicateKeyOf(l.keys.Duplicates, e)
+		if e.KindOf() == schemas.KindEvent { // an order has none
+			keys[i] = schemas.DuplicateKeyOf(l.keys.Duplicates, e)
+		}
 	}
 	return keys
 }
@@ -147,3 +150,25 @@ func (l *ledger) ViewAt(height int64) (api.View, error) {
 
 // Watch returns a channel that is closed when a height above this is committed.
 func (l *ledger) Watch(height int64) <-chan struct{} { return l.waits.watch(height) }
+
+// Erasure tells how the body of a partner's event stands under orders, with this
+// node's word, once the body is erased, that it holds it no more.
+func (l *ledger) Erasure(_ context.Context, partner, eventID string) (*api.Erasure, error) {
+	view, err := l.app.View()
+	if err != nil {
+		return nil, err
+	}
+	e, held, err := view.Erasure(partner, eventID)
+	if e == nil || err != nil {
+		return nil, err
+	}
+	out := &api.Erasure{Partner: partner, EventID: eventID, Standing: e.Standing.String(), Event: e.Event, Order: e.Order}
+	if e.Standing == schemas.BodyErased && !held {
+		r := &schemas.ErasureReceipt{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: l.keys.KeyID(), Recorder: partner, EventID: eventID,
+			Event: e.Event, Order: e.Order, Height: view.Height()}
+		digest := r.Digest()
+		r.Signature = ed25519.Sign(l.keys.Partner, digest[:])
+		out.Receipt = r
+	}
+	return out, nil
+}

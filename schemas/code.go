@@ -54,6 +54,14 @@ const (
 	TooFarInside                      // its containers and their lots are more than the block can look up
 )
 
+// Why an order about a body was refused (class B, too).
+const (
+	UnknownEvent    Code = 320 + iota // the partner recorded no event of this eventID before this block
+	OnHold                            // the body is held: it may not be erased
+	AlreadyErased                     // the body was erased before
+	TooManyErasures                   // the block erases as many as it may
+)
+
 // Flags: recorded, with this said about it.
 const (
 	NotCustodian         Code = 400 + iota // a claim: somebody else holds what the event would change
@@ -139,6 +147,10 @@ var codes = map[Code]codeRow{
 
 	EventIDConflict: {"event_id_conflict", 409, "give the new event an eventID of its own, or send an error declaration"},
 	Undone:          {"undone", 409, "correct the refused event and send all again, or let the others proceed"},
+	UnknownEvent:    {"unknown_event", 404, "name an event that this partner recorded, by its eventID"},
+	OnHold:          {"on_hold", 409, "release it first"},
+	AlreadyErased:   {"already_erased", 409, "nothing is left to erase"},
+	TooManyErasures: {"too_many_erasures", 429, "send it again"},
 	RuleFailed:      {"rule_failed", 500, "nothing was changed; tell the maintainers the transaction"},
 	TooFarInside:    {"too_far_inside", 413, "send it again, with fewer things at a time, or name their container"},
 

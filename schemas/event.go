@@ -41,6 +41,7 @@ type Skeleton struct {
 	TransformationID string
 	EventID          string // "" where the event has none
 	Declaration      *Declaration
+	Order            *BodyOrder // of an order, which is no event and has nothing else but its time
 }
 
 // Quantity is an amount of a class or lot.

@@ -13,6 +13,8 @@ func (t EventType) String() string {
 		return "TransformationEvent"
 	case AssociationEvent:
 		return "AssociationEvent"
+	case ErasureOrder:
+		return orderTypeName
 	}
 	return ""
 }

@@ -42,6 +42,7 @@ const (
 	tagRegister = "waybill/register" // link of a partner's register
 	tagVoid     = "waybill/void"     // link of a partner's register that voids
 	tagAnchor   = "waybill/anchor"   // link of the header accumulator
+	tagErased   = "waybill/erased"   // what a node signs when it holds a body no more
 	tagSnapshot = "waybill/snapshot" // what a snapshot is known by
 )
 

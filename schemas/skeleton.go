@@ -25,12 +25,14 @@ import (
 //	13 transformationID text
 //	14 eventID          text
 //	15 error declaration
+//	16 order            of a message that is no event
 //
 //	quantity:    1 epcClass, 2 uom, 3 amount as canonical decimal, absent when it was left out
 //	party:       1 type, 2 identifier
 //	declaration: 1 declarationTime as field 3 above, 2 reason, 3 correctiveEventID, repeated
+//	order:       1 what it asks for, 2 eventID
 //
-// Numbers 16 to 31 are reserved for what later rules may read (persistent
+// Numbers 17 to 31 are reserved for what later rules may read (persistent
 // dispositions, places, a shipment's terms); readers of this version refuse them.
 
 // Append appends the skeleton's one encoding.
@@ -53,6 +55,9 @@ func (s *Skeleton) Append(dst []byte) []byte {
 		b := appendTime(nil, 1, s.Declaration.Time)
 		b = AppendString(b, 2, s.Declaration.Reason)
 		dst = AppendField(dst, 15, appendTexts(b, 3, s.Declaration.Corrections))
+	}
+	if s.Order != nil {
+		dst = s.Order.append(dst, 16)
 	}
 	return dst
 }
@@ -111,6 +116,10 @@ func DecodeSkeleton(b []byte) (*Skeleton, error) {
 	case err != nil:
 	case s.Type == 0:
 		err = fmt.Errorf("no event type")
+	case (s.Type == ErasureOrder) != (s.Order != nil):
+		err = fmt.Errorf("an order of another type, or none of this")
+	case s.Order != nil && !bytes.Equal((&Skeleton{Type: ErasureOrder, EventTime: s.EventTime, Order: s.Order}).Append(nil), b):
+		err = fmt.Errorf("an order that says more than one does")
 	case !bytes.Equal(s.Append(nil), b):
 		err = fmt.Errorf("not the one encoding of what it says")
 	}
@@ -123,7 +132,7 @@ func DecodeSkeleton(b []byte) (*Skeleton, error) {
 func (s *Skeleton) decodeField(f *Fields, n uint64, v []byte) {
 	switch n {
 	case 1:
-		s.Type = EventType(bounded(f, n, v, uint64(AssociationEvent)))
+		s.Type = EventType(bounded(f, n, v, uint64(ErasureOrder)))
 	case 2:
 		s.Action = Action(bounded(f, n, v, uint64(ActionDelete)))
 	case 3:
@@ -152,6 +161,8 @@ func (s *Skeleton) decodeField(f *Fields, n uint64, v []byte) {
 		s.EventID = decodeText(f, n, v)
 	case 15:
 		s.Declaration = decodeDeclaration(f, n, v)
+	case 16:
+		s.Order = decodeOrder(f, n, v)
 	default:
 		f.Fail(n, "unknown or reserved")
 	}

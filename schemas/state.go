@@ -21,6 +21,7 @@ const (
 	kindRegister    = 'R' // partner
 	kindChanged     = 'S' // last height that changed anything
 	kindWaiting     = 'W' // item, partner
+	kindErasure     = 'X' // partner, eventID: a body that is erased, or held
 )
 
 // StateKind is a kind of leaves, where somebody needs to tell them apart.
@@ -68,6 +69,7 @@ func ItemKey(id string) []byte                     { return stateKey(kindItem, i
 func ClassKey(class string) []byte                 { return stateKey(kindClass, class) }
 func PartnerKey(partner string) []byte             { return stateKey(kindPartner, partner) }
 func RegisterKey(partner string) []byte            { return stateKey(kindRegister, partner) }
+func ErasureKey(partner, eventID string) []byte    { return stateKey(kindErasure, partner, eventID) }
 func KeyKey(partner, id string) []byte             { return stateKey(kindKey, partner, id) }
 func BalanceKey(class, uom, partner string) []byte { return stateKey(kindBalance, class, uom, partner) }
 func LotOffersKey(class, uom, holder string) []byte {

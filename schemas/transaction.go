@@ -37,7 +37,8 @@ type Kind uint32
 
 // Kinds of messages. Later versions add hand-overs and governance.
 const (
-	KindEvent Kind = 1
+	KindEvent   Kind = 1
+	KindErasure Kind = 2 // an order to erase a body, or to hold it: see BodyOrder
 )
 
 // Transaction is a decoded and internally consistent transaction: its messages
@@ -143,7 +144,7 @@ func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Has
 	bodies := make([][]byte, len(d.Events))
 	size, weight := 0, Weight{}
 	for i, e := range d.Events {
-		p := &Payload{Kind: uint32(KindEvent)}
+		p := &Payload{Kind: uint32(e.KindOf())}
 		if len(d.DuplicateKeys) > 0 {
 			p.DuplicateKey = d.DuplicateKeys[i]
 		}
@@ -154,7 +155,7 @@ func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Has
 		if weight = weight.Plus(e.Weight(len(skeleton))); weight.Check() != nil {
 			return nil, id, nil, weight.Check()
 		}
-		digest := Digest(d.ChainID, d.Partner, KindEvent, skeleton, bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
+		digest := Digest(d.ChainID, d.Partner, e.KindOf(), skeleton, bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
 		events = append(events, digest)
 		envelope.Payloads, digests[i], bodies[i] = append(envelope.Payloads, p), digest[:], e.Body
 		size += len(e.Body) + binary.MaxVarintLen32
@@ -369,7 +370,7 @@ func checkEnvelope(e *Envelope, h *Header) error {
 		switch {
 		case p.Author != 0 || len(p.AuthorSignature) != 0 || len(p.Skeleton) != 0 || len(p.BodyRoot) != 0:
 			return &Fault{Code: Unsupported, Detail: fmt.Sprintf("message %d has an author signature or a detached body", i)}
-		case Kind(p.Kind) != KindEvent:
+		case Kind(p.Kind) != KindEvent && Kind(p.Kind) != KindErasure:
 			return &Fault{Code: Unsupported, Detail: fmt.Sprintf("message %d is of kind %d", i, p.Kind)}
 		}
 	}
@@ -380,8 +381,11 @@ func checkEnvelope(e *Envelope, h *Header) error {
 // exactly for an error declaration, whose prior event it names.
 func checkDuplicateKey(i int, key []byte, s *Skeleton) error {
 	want := len(Hash{})
-	if s.Declaration != nil {
+	switch {
+	case s.Declaration != nil:
 		want *= 2
+	case s.Order != nil:
+		want = 0 // to give it twice says nothing new
 	}
 	if len(key) != 0 && len(key) != want {
 		return &Fault{Code: BadEncoding, Detail: fmt.Sprintf("message %d has a duplicate key of %d bytes, where %d or none are expected", i, len(key), want)}
@@ -400,12 +404,16 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope) error {
 	}
 	t.Messages = make([]Message, len(bodies))
 	for i, body := range bodies {
-		event, err := DecodeEvent(body)
+		kind, decode := Kind(e.Payloads[i].Kind), DecodeEvent
+		if kind == KindErasure {
+			decode = DecodeOrder
+		}
+		event, err := decode(body)
 		if err != nil {
 			return inMessage(i, err)
 		}
 		m := &t.Messages[i]
-		m.Kind, m.DuplicateKey, m.Event = KindEvent, e.Payloads[i].DuplicateKey, event
+		m.Kind, m.DuplicateKey, m.Event = kind, e.Payloads[i].DuplicateKey, event
 		if err := checkDuplicateKey(i, m.DuplicateKey, &event.Skeleton); err != nil {
 			return err
 		}

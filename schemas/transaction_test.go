@@ -52,6 +52,20 @@ func single(tb testing.TB) schemas.Draft {
 	return d
 }
 
+// orders is a transaction of an event and the three orders.
+func orders(tb testing.TB) schemas.Draft {
+	tb.Helper()
+	d := single(tb)
+	for what := schemas.OrderErase; what <= schemas.OrderRelease; what++ {
+		e, err := schemas.MakeOrder(what, "urn:uuid:4ff5a8c2-1d33-4b4e-8b1d-6c9a6d0d9c11", strings.Repeat("asked for", int(what)-1), "2026-03-01T09:00:00.5+01:00")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		d.Events = append(d.Events, e)
+	}
+	return d
+}
+
 func sign(tb testing.TB, c *schemas.Codec, d schemas.Draft) []byte {
 	tb.Helper()
 	raw, _, err := c.Sign(d, signer)
@@ -75,7 +89,7 @@ func describe(t *schemas.Transaction) string {
 
 func TestTransactionGolden(t *testing.T) {
 	c := newCodec(t)
-	for name, d := range map[string]schemas.Draft{"single": single(t), "three": draft(t)} {
+	for name, d := range map[string]schemas.Draft{"single": single(t), "three": draft(t), "orders": orders(t)} {
 		rawFile, textFile := "testdata/transaction/"+name+".hex", "testdata/transaction/"+name+".txt"
 		signed := sign(t, c, d)
 		made, err := c.Decode(signed)
@@ -196,7 +210,8 @@ func TestTransactionRefusals(t *testing.T) {
 		"skeleton":               {"unsupported", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[1].Skeleton = []byte{1} }},
 		"body root":              {"unsupported", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[1].BodyRoot = make([]byte, 32) }},
 		"kind 0":                 {"unsupported", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[2].Kind = 0 }},
-		"kind 2":                 {"unsupported", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[2].Kind = 2 }},
+		"an event as an order":   {"unknown_field", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[2].Kind = 2 }},
+		"kind 3":                 {"unsupported", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[2].Kind = 3 }},
 		"key of 16 bytes":        {"bad_encoding", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[0].DuplicateKey = make([]byte, 16) }},
 		"key of 64, no error":    {"bad_encoding", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[0].DuplicateKey = make([]byte, 64) }},
 		"key of 32, an error":    {"bad_encoding", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[2].DuplicateKey = make([]byte, 32) }},

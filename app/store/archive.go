@@ -87,6 +87,8 @@ type archive struct {
 	castagnoli *crc32.Table
 	same       func(s Stream, want, have []byte) error // set in a replay: what is appended is there already
 
+	erasing sync.RWMutex // held while an entry is overwritten, and by who reads one
+
 	mu     sync.Mutex // guards what follows
 	open   map[string]file
 	closed bool
@@ -308,7 +310,10 @@ func (a *archive) read(s Stream, r Ref) ([]byte, error) {
 		return nil, fmt.Errorf("a reference into the archive's %s has the impossible length %d", name, r.length)
 	}
 	b := make([]byte, entryHeader+int(r.length))
-	if err := a.readAt(name, b, int64(r.offset)); err != nil {
+	a.erasing.RLock()
+	err := a.readAt(name, b, int64(r.offset))
+	a.erasing.RUnlock()
+	if err != nil {
 		return nil, fmt.Errorf("reading the archive's %s at %d: %w", name, r.offset, err)
 	}
 	header, data := b[:entryHeader], b[entryHeader:]

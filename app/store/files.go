@@ -149,11 +149,12 @@ func (f *memoryFile) ReadAt(b []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// WriteAt appends: the archive writes nowhere else.
+// WriteAt appends, or overwrites what is there.
 func (f *memoryFile) WriteAt(b []byte, off int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.data = append(f.data[:off], b...)
+	n := copy(f.data[off:], b)
+	f.data = append(f.data, b[n:]...)
 	return len(b), nil
 }
 

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/api/client"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+func (p *program) eraseCommand() *cobra.Command {
+	order := api.OrderRequest{}
+	var status bool
+	cmd := &cobra.Command{
+		Use: "erase EVENTID", Short: "Order that an event's body be erased at every node, or held", Args: exactly(1, "an eventID"),
+		Long: `Order that the body of an event, which the node's own partner recorded, be erased
+at every node: what was reported goes, but for what rules read of it (the things
+and quantities it names, step, disposition, parties, times); its digest, its place in
+trails and every proof stay. It cannot be undone. --order hold keeps it from being
+erased until --order release. The API key needs the scope admin.
+
+--status asks instead how the body stands, and shows the node's signed receipt.`,
+	}
+	p.nodeFlags(cmd)
+	cmd.Flags().StringVar(&order.Order, "order", "erase", "erase, hold or release")
+	cmd.Flags().StringVar(&order.Reason, "reason", "", "why, for everybody to read, at most 1,000 bytes")
+	cmd.Flags().BoolVar(&status, "status", false, "tell how the body stands")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := p.client()
+		if err != nil {
+			return err
+		}
+		if status {
+			return p.printErasure(cmd, c, args[0])
+		}
+		order.EventID = args[0]
+		w, err := c.Order(cmd.Context(), order, client.Write{IdempotencyKey: client.NewIdempotencyKey()})
+		if err != nil {
+			return err
+		}
+		if w.Receipt == nil {
+			fmt.Fprintf(p.out, "the outcome is not known yet: %s tells\n", w.Job)
+			return nil
+		}
+		if e := w.Receipt.Events[0]; e.Code != schemas.OK {
+			return fmt.Errorf("the order was refused: %s (%s)", e.Code, e.Code.Hint())
+		}
+		if p.output == "json" {
+			return p.json(w.Receipt)
+		}
+		fmt.Fprintf(p.out, "%s ordered at height %d\n", order.Order, w.Receipt.Height)
+		return nil
+	}
+	return cmd
+}
+
+func (p *program) printErasure(cmd *cobra.Command, c *client.Client, eventID string) error {
+	e, err := c.Erasure(cmd.Context(), "", eventID)
+	if err != nil {
+		return err
+	}
+	if p.output == "json" {
+		return p.json(e)
+	}
+	fmt.Fprintf(p.out, "%s: %s, by an order at %d/%d/%d\n", word(e.EventID), e.Standing, e.Order.Height, e.Order.Position, e.Order.Index)
+	if r := e.Receipt; r != nil {
+		fmt.Fprintf(p.out, "not held by the node of %s at height %d, signed with key %s: %x\n", word(r.Partner), r.Height, word(r.KeyID), r.Signature)
+	}
+	return nil
+}
