@@ -61,3 +61,17 @@ func (v *View) lacksAny() error {
 	}
 	return v.lacks(last)
 }
+
+// lacksTrail is the fault of a node that has none of a trail's records from the
+// n-th on, though the trail has some: its last ones are older than the snapshot.
+func (v *View) lacksTrail(key schemas.TrailKey, from uint64) error {
+	missing := v.lacksAny()
+	if missing == nil {
+		return nil
+	}
+	head, err := v.TrailHead(key)
+	if err != nil || head.Count <= from {
+		return err
+	}
+	return missing
+}

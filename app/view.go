@@ -197,6 +197,7 @@ func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Re
 func (v *View) places(key schemas.TrailKey, from uint64) iter.Seq2[schemas.Locator, error] {
 	prefix := trailPrefix(key)
 	return func(yield func(schemas.Locator, error) bool) {
+		next := from
 		for row, err := range v.at.Rows(prefix, trailRow(key, from), false) {
 			if err != nil {
 				yield(schemas.Locator{}, v.answered(fmt.Errorf("reading a trail: %w", err)))
@@ -207,17 +208,29 @@ func (v *View) places(key schemas.TrailKey, from uint64) iter.Seq2[schemas.Locat
 				yield(at, errors.Join(err, errTrailRow))
 				return
 			}
+			n := decodeUint64(row.Key[len(prefix):])
 			first := at.Index
 			if key.Kind == schemas.PartnerTrail { // one row a transaction, all of whose messages follow each other
-				n := decodeUint64(row.Key[len(prefix):])
 				if first = 0; n-uint64(at.Index) < from {
 					first = at.Index - uint32(n-from)
 				}
 			}
+			if n-uint64(at.Index-first) != next {
+				if err := v.lacksAny(); err != nil {
+					yield(at, err)
+					return
+				}
+			}
+			next = n + 1
 			for i := first; i <= at.Index; i++ {
 				if !yield(schemas.Locator{Height: at.Height, Position: at.Position, Index: i}, nil) {
 					return
 				}
+			}
+		}
+		if next == from {
+			if err := v.lacksTrail(key, from); err != nil {
+				yield(schemas.Locator{}, err)
 			}
 		}
 	}
