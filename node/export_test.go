@@ -87,3 +87,20 @@ func (n *Node) Archive(from int64) ([]byte, error) {
 
 // TakeOver is what a start does with a complete history.
 var TakeOver = takeOver
+
+// Exchange is the reactor of questions and answers.
+type Exchange = exchange
+
+// The seams of Exchange.
+var (
+	NewExchange = newExchange
+	ExchangeAsk = (*exchange).ask
+	ErrNotThere = errNotThere
+	ErrNotYet   = errNotYet
+)
+
+// Channels of Exchange.
+const (
+	HeaderChannel  = headerChannel
+	HistoryChannel = historyChannel
+)
