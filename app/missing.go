@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -22,8 +23,11 @@ func decodeRestored(b []byte) (height int64, err error) {
 
 // Restored is the height that the ledger was restored at, 0 if it has all blocks
 // from the first.
-func (a *App) Restored() (int64, error) {
-	row, err := a.store.Latest().Row([]byte{rowRestored})
+func (a *App) Restored() (int64, error) { return RestoredAt(a.store) }
+
+// RestoredAt is the same of a store that is not run.
+func RestoredAt(s *store.Store) (int64, error) {
+	row, err := s.Latest().Row([]byte{rowRestored})
 	if err != nil {
 		return 0, err
 	}
