@@ -85,7 +85,7 @@ func reads(t *testing.T, c *client.Client) {
 	if trace, err := c.Trace(ctx, itemURN, schemas.Upstream, 4); err != nil || len(trace.Events) != 1 {
 		t.Fatalf("%+v %v", trace, err)
 	}
-	if bundle, err := c.Bundle(ctx, itemURN); err != nil || !strings.HasPrefix(string(bundle), "bundle\x00") {
+	if bundle, err := c.Bundle(ctx, schemas.BundleQuery{ID: itemURN}); err != nil || !strings.HasPrefix(string(bundle), "bundle\x00") {
 		t.Fatalf("%q %v", bundle, err)
 	}
 	if trust, err := c.Trust(ctx); err != nil || trust.ChainID != "test" {

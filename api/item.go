@@ -10,7 +10,7 @@ import (
 // Item is an instance as the ledger has it.
 type Item struct {
 	ID           string      `json:"id"`  // canonical
-	URN          string      `json:"urn"` // "" where the form asked for does not tell it
+	URN          string      `json:"urn"` // "" where neither the form asked for nor its first events tell it
 	Custodian    string      `json:"custodian"`
 	Parent       string      `json:"parent"`
 	Disposition  string      `json:"disposition"`
@@ -82,8 +82,7 @@ func (g *Gateway) getItem(w http.ResponseWriter, r *http.Request) {
 			if id.Scheme().Class() {
 				out, err = classOf(view, id.String())
 			} else {
-				urn, _ := id.URN()
-				out, err = itemOf(view, id.String(), urn)
+				out, err = itemOf(view, id, pager{in: stateOf(r).read})
 			}
 			return err
 		})
@@ -95,15 +94,21 @@ func (g *Gateway) getItem(w http.ResponseWriter, r *http.Request) {
 	g.writeJSON(w, r, http.StatusOK, out)
 }
 
-func itemOf(view View, id, urn string) (*Item, error) {
-	s, err := view.Item(id)
+func itemOf(view View, id schemas.Identifier, read pager) (*Item, error) {
+	s, err := view.Item(id.String())
 	if err != nil {
 		return nil, err
 	}
 	if s == nil {
-		return nil, fault(schemas.NotFound, "the ledger has no record of "+clip(id))
+		return nil, fault(schemas.NotFound, "the ledger has no record of "+clip(id.String()))
 	}
-	out := &Item{ID: id, URN: urn, Custodian: s.Custodian, Parent: s.Parent, Disposition: s.Disposition, Ended: s.Ended,
+	urn, known := id.URN()
+	if !known && id.Scheme() != schemas.PrivateURI {
+		if urn, err = urnOf(view, id.String(), read); err != nil {
+			return nil, err
+		}
+	}
+	out := &Item{ID: id.String(), URN: urn, Custodian: s.Custodian, Parent: s.Parent, Disposition: s.Disposition, Ended: s.Ended,
 		Events: s.Custody.Count, Observations: s.Observations.Count, Head: s.Custody.Root.String(), ObservedHead: s.Observations.Root.String(),
 		Height: view.Height(), Time: view.Time()}
 	if s.Offer != nil {
@@ -143,42 +148,4 @@ func classOf(view View, id string) (*Class, error) {
 		return nil, err
 	}
 	return &Class{ID: id, Class: true, Balances: balances, Packed: packed, More: more, Events: head.Count, Head: head.Root.String(), Height: view.Height(), Time: view.Time()}, nil
-}
-
-// getBundle answers the proof of an item's trails, or of its absence.
-func (g *Gateway) getBundle(w http.ResponseWriter, r *http.Request) {
-	_, err := parameters(r)
-	var id schemas.Identifier
-	if err == nil {
-		id, err = subject(r)
-	}
-	var bundle []byte
-	if err == nil {
-		bundle, err = g.bundle(r, id.String())
-	}
-	if err != nil {
-		g.fail(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Disposition", `attachment; filename="item.bundle"`)
-	writeBody(w, http.StatusOK, typeBundle, bundle)
-}
-
-// turn waits until fewer than a channel's capacity do what takes much memory.
-func turn(r *http.Request, line chan struct{}) (leave func(), err error) {
-	select {
-	case line <- struct{}{}:
-		return func() { <-line }, nil
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
-	}
-}
-
-func (g *Gateway) bundle(r *http.Request, id string) ([]byte, error) {
-	leave, err := turn(r, g.bundles)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	return g.ledger.Bundle(r.Context(), id)
 }

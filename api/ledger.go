@@ -44,9 +44,15 @@ type Ledger interface {
 	View() (View, error)
 	ViewAt(height int64) (View, error)
 
-	// Bundle proves an item's trails, or its absence, to somebody who trusts no
-	// node. Answers the encoded bundle in its binary form.
-	Bundle(ctx context.Context, id string) ([]byte, error)
+	// Bundle proves what the ledger has of an item, a lot or a partner's activity,
+	// or that it has nothing, to somebody who trusts no node. Answers the encoded
+	// bundle in its binary form.
+	Bundle(ctx context.Context, q schemas.BundleQuery) ([]byte, error)
+
+	// Renew makes of a bundle in its binary form one of the same state under a header
+	// of now, which leads from a root of trust of the height since, 0 for any. A
+	// *schemas.Fault says that it is none of this ledger.
+	Renew(ctx context.Context, bundle []byte, since int64) ([]byte, error)
 
 	// Trust is an auditor's root of trust at the last committed height.
 	Trust(ctx context.Context) (*Trust, error)

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -22,7 +23,8 @@ type fakeLedger struct {
 	codec *schemas.Codec
 	key   ed25519.PrivateKey
 
-	mu          sync.Mutex // guards what follows
+	mu          sync.Mutex          // guards what follows
+	asked       schemas.BundleQuery // last, for a bundle
 	changed     chan struct{}
 	height      int64
 	now         time.Time
@@ -270,8 +272,22 @@ func (l *fakeLedger) DryRun(_ context.Context, actor string, atomic bool, events
 	return &r, nil
 }
 
-func (l *fakeLedger) Bundle(_ context.Context, id string) ([]byte, error) {
-	return append([]byte("bundle\x00"), id...), nil
+// Bundle answers no bundle, but what was asked for.
+func (l *fakeLedger) Bundle(_ context.Context, q schemas.BundleQuery) ([]byte, error) {
+	if q.ID == "urn:example:json" { // a bundle of a version alone is none, but has a JSON form
+		return []byte{1, 1, 2}, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked = q
+	return append([]byte("bundle\x00"), q.ID...), nil
+}
+
+func (l *fakeLedger) Renew(_ context.Context, bundle []byte, since int64) ([]byte, error) {
+	if len(bundle) == 0 {
+		return nil, &schemas.Fault{Code: schemas.BadEncoding, Detail: "empty"}
+	}
+	return fmt.Appendf(bundle, " since %d", since), nil
 }
 
 func (l *fakeLedger) Trust(context.Context) (*api.Trust, error) {
@@ -356,4 +372,8 @@ func (l *fakeLedger) Growth(_ context.Context, from, to uint64) (*api.Growth, er
 
 func (l *fakeLedger) Anchor(_ context.Context, index, size uint64) (*api.AnchorProof, error) {
 	return &api.AnchorProof{Index: index, Size: size, Height: 5, Hash: schemas.Hash{2}, Path: []schemas.Hash{{1}}}, nil
+}
+
+func (l *fakeLedger) Carrying(_ context.Context, height int64, size uint64) (*api.AnchorProof, error) {
+	return &api.AnchorProof{Index: 1, Size: size, Height: height, Hash: schemas.Hash{2}, Path: []schemas.Hash{{1}}, Signed: []byte("signed")}, nil
 }

@@ -80,8 +80,15 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		open.Get("/checkpoint", g.getCheckpoint)
 		open.Get("/checkpoint/growth", g.getGrowth)
 		open.Get("/checkpoint/anchors/{index}", g.getAnchor)
+		open.Get("/checkpoint/carrying/{height}", g.getCarrying)
 	})
-	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary), g.reading).Get("/items/{id}/bundle", g.getBundle)
+	m.Group(func(m chi.Router) {
+		m.Use(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.reading)
+		m.Get("/items/{id}/bundle", g.getItemBundle)
+		m.Get("/lots/{id}/bundle", g.getLotBundle)
+		m.Get("/partners/{id}/bundle", g.getPartnerBundle)
+	})
+	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.sending(typeBundle, typeBinary), g.reading).Post("/bundles", g.postBundle)
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)
 }
 

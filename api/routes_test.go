@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/api/local"
@@ -22,7 +23,7 @@ const (
 // sample is a path that a route matches.
 func sample(pattern string) string {
 	return strings.NewReplacer("{id}", url.PathEscape(itemURN), "{eventID}", "urn:uuid:none", "{captureID}", "none",
-		"{hash}", strings.Repeat("0", 64), "{height}", "1", "/growth", "/growth?from=1&to=2", "{index}", "0?size=3").Replace(pattern)
+		"{hash}", strings.Repeat("0", 64), "carrying/{height}", "carrying/1?size=3", "{height}", "1", "/growth", "/growth?from=1&to=2", "{index}", "0?size=3").Replace(pattern)
 }
 
 // TestOpenAPI: the document tells every route, and nothing else.
@@ -105,7 +106,8 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		keys[string(s)] = "Bearer " + key
 	}
 	open := map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, "/openapi.json": true, "/": true, "/api/v1/trust": true,
-		"/api/v1/headers/{height}": true, "/api/v1/checkpoint": true, "/api/v1/checkpoint/growth": true, "/api/v1/checkpoint/anchors/{index}": true}
+		"/api/v1/headers/{height}": true, "/api/v1/checkpoint": true, "/api/v1/checkpoint/growth": true, "/api/v1/checkpoint/anchors/{index}": true,
+		"/api/v1/checkpoint/carrying/{height}": true}
 	err := chi.Walk(h.g.TestingOnlyRoutes(), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		path := sample(route)
 		if open[route] || method == "OPTIONS" {
@@ -120,7 +122,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		}
 		h.do(method, path, "", "Authorization", "Basic x").problem(t, 401, "unauthorized")
 		scope := "query"
-		if method == "POST" || strings.Contains(route, "capture") {
+		if method == "POST" && route != "/api/v1/bundles" || strings.Contains(route, "capture") { // a renewed bundle is read
 			scope = "capture"
 		}
 		for s, key := range keys {
@@ -131,7 +133,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		}
 		h.do(method, path, "", "Accept", "application/xml").problem(t, 406, "not_acceptable")
 		mediaType := "application/json"
-		if strings.HasSuffix(route, "/transactions") {
+		if strings.HasSuffix(route, "/transactions") || strings.HasSuffix(route, "/bundles") {
 			mediaType = "application/octet-stream"
 		}
 		h.do(method, path+"?frobnicate=1", "", "Content-Type", mediaType).problem(t, 400, "bad_parameter")
@@ -269,9 +271,14 @@ func TestItems(t *testing.T) {
 	link := "https://id.gs1.org/01/09521234543213/21/1"
 	for _, form := range []string{itemURN, link, "https://example.com/01/09521234543213/21/1"} {
 		item := into[api.Item](t, h.do("GET", "/api/v1/items/"+url.PathEscape(form), "").want(t, 200))
-		if item.ID != link || item.Custodian != "acme-farms" || item.Events != 1 || item.Observations != 2 || item.Head == "" || item.Height != 4 || item.Disposition != "active" || (form == itemURN) != (item.URN == itemURN) {
+		if item.ID != link || item.Custodian != "acme-farms" || item.Events != 1 || item.Observations != 2 || item.Head == "" || item.Height != 4 || item.Disposition != "active" || item.URN != itemURN {
 			t.Fatalf("%s: %+v", form, item)
 		}
+	}
+	other := "https://id.gs1.org/01/09521234543213/21/2"
+	h.do("POST", "/epcis/v2/events", strings.Replace(add, itemURN, other, 1)).want(t, 201)
+	if item := into[api.Item](t, h.do("GET", "/api/v1/items/"+url.PathEscape(other), "").want(t, 200)); item.ID != other || item.URN != "" {
+		t.Errorf("an item that nobody wrote as a URN: %+v", item)
 	}
 	base := "/api/v1/items/" + url.PathEscape(link)
 	var seen []string
@@ -304,6 +311,7 @@ func TestItems(t *testing.T) {
 	if bundle.header.Get("Content-Type") != "application/vnd.waybill.bundle" || string(bundle.body) != "bundle\x00"+link {
 		t.Fatalf("bundle: %q", bundle.body)
 	}
+	bundles(t, h, base, link)
 	unknown := "/api/v1/items/" + url.PathEscape("urn:epc:id:sgtin:9521234.054321.404")
 	for _, path := range []string{unknown, unknown + "/trail", unknown + "/trace"} {
 		h.do("GET", path, "").problem(t, 404, "not_found")
@@ -364,4 +372,43 @@ func TestNativeReads(t *testing.T) {
 		h.do("GET", "/api/v1/exceptions?"+q, "").problem(t, 400, "bad_parameter")
 	}
 	h.do("GET", "/epcis/v2/events/a%00b", "").problem(t, 404, "not_found")
+}
+
+// bundles asks for bundles in every way, and sees what reaches the ledger.
+func bundles(t *testing.T, h *harness, base, link string) {
+	t.Helper()
+	lot, partner := strings.Replace(base, "/items/", "/lots/", 1), "/api/v1/partners/acme-farms"
+	for path, want := range map[string]schemas.BundleQuery{
+		base + "/bundle": {ID: link, Containers: true},
+		base + "/bundle?observations=true&containers=false&ancestors=3&names=true&times=true&as=item&since=7&height=9": {ID: link, Of: schemas.BundleOfItem,
+			Observations: true, Ancestors: 3, Names: true, Times: true, Since: 7, Height: 9},
+		base + "/bundle?withhold=ex%3Aprice%7CreadPoint&only=ilmd&hashIDs=true&as=lot": {ID: link, Of: schemas.BundleOfLot, Containers: true,
+			Withhold: []string{"ex:price", "readPoint"}, Only: []string{"ilmd"}, HashIDs: true},
+		lot + "/bundle?partner=brook":         {ID: link, Of: schemas.BundleOfLot, Containers: true, Partner: "brook"},
+		partner + "/bundle?first=10&count=20": {ID: "acme-farms", Of: schemas.BundleOfPartner, First: 10, Count: 20},
+	} {
+		h.do("GET", path, "").want(t, 200)
+		h.ledger.mu.Lock()
+		if diff := cmp.Diff(want, h.ledger.asked); diff != "" {
+			t.Errorf("%s: %s", path, diff)
+		}
+		h.ledger.mu.Unlock()
+	}
+	for _, path := range []string{base + "/bundle?ancestors=17", base + "/bundle?ancestors=-1", base + "/bundle?observations=yes", base + "/bundle?as=partner", base + "/bundle?first=1",
+		base + "/bundle?partner=brook", lot + "/bundle?as=item", lot + "/bundle?observations=true", partner + "/bundle?containers=true", partner + "/bundle?first=-1",
+		partner + "/bundle?count=x", base + "/bundle?height=18446744073709551615", base + "/bundle?since=1.5", base + "/bundle?withhold=" + strings.Repeat("a%7C", 500) + "a"} {
+		h.do("GET", path, "").problem(t, 400, "bad_parameter")
+	}
+	text := h.do("GET", "/api/v1/items/urn:example:json/bundle", "", "Accept", "application/json").want(t, 200)
+	if text.header.Get("Content-Type") != "application/json" || string(text.body) != `{"version":"2"}` || !strings.Contains(text.header.Get("Content-Disposition"), "item.bundle.json") {
+		t.Errorf("as JSON: %v %s", text.header, text.body)
+	}
+	renewed := h.do("POST", "/api/v1/bundles?since=7", "old", "Content-Type", "application/vnd.waybill.bundle").want(t, 200)
+	if string(renewed.body) != "old since 7" || renewed.header.Get("Content-Type") != "application/vnd.waybill.bundle" {
+		t.Errorf("renewed: %s", renewed.body)
+	}
+	h.do("POST", "/api/v1/bundles", "", "Content-Type", "application/vnd.waybill.bundle").problem(t, 400, "bad_encoding")
+	h.do("POST", "/api/v1/bundles?height=7", "old", "Content-Type", "application/vnd.waybill.bundle").problem(t, 400, "bad_parameter")
+	h.do("POST", "/api/v1/bundles", "old").problem(t, 415, "unsupported_media_type")
+	h.do("GET", base+"/bundle", "", "Accept", "text/html").problem(t, 406, "not_acceptable")
 }

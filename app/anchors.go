@@ -1,160 +1,129 @@
 package app
 
 import (
-	"context"
 	"fmt"
+	"sort"
 	"sync"
 
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-// anchorTile is how many anchors are hashed from their rows at once. Of more, the
-// roots of whole tiles are remembered: 32 bytes for 256 anchors.
-const anchorTile = 256
-
-// Anchors proves things about the header accumulator however long it is. Its rows
-// never change, so that what a newer view answers of them holds for every older
-// head; and a tile that was hashed once is never read again. Its methods may be
-// called by many goroutines.
-type Anchors struct {
-	app *App
-
-	mu    sync.Mutex // guards tiles
-	tiles [][32]byte // roots of the first whole tiles
+// tiles are the roots of the header accumulator's full tiles, as far as somebody
+// asked: an entry is proven by one tile's entries and these.
+type tiles struct {
+	mu    sync.Mutex // guards roots
+	roots [][32]byte
 }
 
-// NewAnchors returns the keeper of a ledger's accumulator.
-func NewAnchors(a *App) *Anchors { return &Anchors{app: a} }
-
-// AnchorLog is the accumulator as its keeper needs it to append.
-func (v *View) AnchorLog() (proof.Log, error) {
-	_, aside, err := v.get(schemas.AccumulatorKey())
-	if err != nil || len(aside) == 0 {
-		return proof.Log{}, err
-	}
-	l, err := proof.DecodeLog(aside)
+// AnchorProof proves that the accumulator has the header of a height: its index,
+// and the hashes beside its way. ok is false where it has none of that height.
+func (v *View) AnchorProof(height int64) (index uint64, path [][32]byte, ok bool, err error) {
+	head, err := v.AnchorHead()
 	if err != nil {
-		return l, fmt.Errorf("reading the accumulator: %w", err)
+		return 0, nil, false, err
 	}
-	return l, nil
-}
-
-// LastChanged is the last height that changed anything, 0 before the first.
-func (v *View) LastChanged() (int64, error) {
-	value, _, err := v.get(schemas.ChangedKey())
-	if err != nil || value == nil {
-		return 0, err
+	index, ok, err = v.findAnchor(height, head.Count)
+	if !ok || err != nil {
+		return 0, nil, false, err
 	}
-	f := schemas.ReadFields(value)
-	n, b, _ := f.Next()
-	height := f.Uint(n, b)
-	if err := f.Err(); err != nil {
-		return 0, fmt.Errorf("reading the last height that changed anything: %w", err)
-	}
-	return int64(height), nil
-}
-
-// Consistency proves that the first count anchors began with the first old. All
-// must be in the accumulator, or be its last: the one that comes next.
-func (s *Anchors) Consistency(ctx context.Context, old, count uint64, last *Anchor) ([][32]byte, error) {
-	return proof.ConsistencyIn(old, count, s.roots(ctx, count, last))
-}
-
-// Inclusion answers the anchor at an index, and proves that the first count
-// anchors have it there.
-func (s *Anchors) Inclusion(ctx context.Context, index, count uint64, last *Anchor) (Anchor, [][32]byte, error) {
-	path, err := proof.InclusionIn(count, index, s.roots(ctx, count, last))
+	roots, err := v.tileRoots(head.Count)
 	if err != nil {
-		return Anchor{}, nil, err
+		return 0, nil, false, err
 	}
-	if last != nil && index == count-1 {
-		return *last, path, nil
-	}
-	list, err := s.read(index, index+1)
+	tile, err := v.anchorEntries(index/proof.TileSize*proof.TileSize, head.Count)
 	if err != nil {
-		return Anchor{}, nil, err
+		return 0, nil, false, err
 	}
-	return list[0], path, nil
+	path, err = proof.TiledInclusion(roots, tile, index)
+	return index, path, true, err
 }
 
-// roots answers the roots of subtrees of the first count anchors. Where the last
-// of them is not in the accumulator yet, it is given.
-func (s *Anchors) roots(ctx context.Context, count uint64, last *Anchor) proof.SubtreeRoot {
-	var root proof.SubtreeRoot
-	root = func(lo, hi uint64) ([32]byte, error) {
-		if err := ctx.Err(); err != nil {
-			return [32]byte{}, err
-		}
-		if last != nil && hi == count && hi-lo == 1 {
-			return proof.RootOf([][32]byte{schemas.AnchorEntry(last.Height, last.Block)}), nil
-		}
-		pending := last != nil && hi == count
-		if hi-lo == anchorTile && lo%anchorTile == 0 && !pending {
-			return s.tile(ctx, lo/anchorTile)
-		}
-		if hi-lo <= anchorTile && !pending {
-			return s.hash(lo, hi)
-		}
-		k := uint64(1)
-		for k<<1 < hi-lo {
-			k <<= 1
-		}
-		left, err := root(lo, lo+k)
+// AnchorUpTo is the last header in the accumulator at or below a height: it carries
+// the state that every header between it and the height does. It is nil where there
+// is none.
+func (v *View) AnchorUpTo(height int64) (*Anchor, error) {
+	head, err := v.AnchorHead()
+	if err != nil || head.Count == 0 {
+		return nil, err
+	}
+	behind, err := v.searchAnchor(height+1, head.Count)
+	if err != nil || behind == 0 {
+		return nil, err
+	}
+	list, err := v.Anchors(behind-1, 1)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+// findAnchor finds the entry of a height: heights ascend.
+func (v *View) findAnchor(height int64, count uint64) (index uint64, ok bool, err error) {
+	index, err = v.searchAnchor(height, count)
+	if err != nil || index == count {
+		return index, false, err
+	}
+	list, err := v.Anchors(index, 1)
+	return index, err == nil && len(list) == 1 && list[0].Height == height, err
+}
+
+// searchAnchor finds the first entry of a height or above it.
+func (v *View) searchAnchor(height int64, count uint64) (index uint64, err error) {
+	at := func(i uint64) int64 {
 		if err != nil {
-			return left, err
+			return 0
 		}
-		right, err := root(lo+k, hi)
-		return proof.NodeHash(left, right), err
-	}
-	return root
-}
-
-// tile is the root of a whole tile; all before it are hashed, too, so that what
-// is remembered has no holes.
-func (s *Anchors) tile(ctx context.Context, n uint64) ([32]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for at := uint64(len(s.tiles)); at <= n; at++ {
-		if err := ctx.Err(); err != nil {
-			return [32]byte{}, err
+		var list []Anchor
+		if list, err = v.Anchors(i, 1); err == nil && len(list) == 0 {
+			err = fmt.Errorf("the accumulator of %d headers has no row %d: restore the node from a backup or from its peers", count, i)
 		}
-		root, err := s.hash(at*anchorTile, (at+1)*anchorTile)
 		if err != nil {
-			return [32]byte{}, err
+			return 0
 		}
-		s.tiles = append(s.tiles, root)
+		return list[0].Height
 	}
-	return s.tiles[n], nil
+	index = uint64(sort.Search(int(count), func(i int) bool { return at(uint64(i)) >= height }))
+	return index, err
 }
 
-func (s *Anchors) hash(lo, hi uint64) ([32]byte, error) {
-	list, err := s.read(lo, hi)
-	if err != nil {
-		return [32]byte{}, err
-	}
-	entries := make([][32]byte, len(list))
-	for i, a := range list {
-		entries[i] = schemas.AnchorEntry(a.Height, a.Block)
-	}
-	return proof.RootOf(entries), nil
-}
-
-// read reads anchors from the newest view.
-func (s *Anchors) read(lo, hi uint64) ([]Anchor, error) {
-	var list []Anchor
-	var err error
-	for range overtakes {
-		var view *View
-		if view, err = s.app.View(); err != nil {
+// tileRoots are the roots of all tiles of an accumulator of so many headers.
+func (v *View) tileRoots(count uint64) ([][32]byte, error) {
+	t := &v.app.tiles
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	full := count / proof.TileSize
+	for uint64(len(t.roots)) < full {
+		entries, err := v.anchorEntries(uint64(len(t.roots))*proof.TileSize, count)
+		if err != nil {
 			return nil, err
 		}
-		if list, err = view.Anchors(lo, int(hi-lo)); !expired(err) {
-			break
-		}
+		t.roots = append(t.roots, proof.RootOf(entries))
 	}
-	if err == nil && uint64(len(list)) != hi-lo {
-		err = &schemas.Fault{Code: schemas.NotFound, Detail: fmt.Sprintf("the accumulator ends before entry %d", hi)}
+	roots := append([][32]byte(nil), t.roots[:full]...)
+	if count%proof.TileSize == 0 {
+		return roots, nil
 	}
-	return list, err
+	entries, err := v.anchorEntries(full*proof.TileSize, count)
+	if err != nil {
+		return nil, err
+	}
+	return append(roots, proof.RootOf(entries)), nil
+}
+
+// anchorEntries are the entries of the tile that begins at from.
+func (v *View) anchorEntries(from, count uint64) ([][32]byte, error) {
+	n := min(proof.TileSize, count-from)
+	anchors, err := v.Anchors(from, int(n))
+	if err != nil {
+		return nil, err
+	}
+	if uint64(len(anchors)) != n {
+		return nil, fmt.Errorf("the accumulator of %d headers lacks rows from %d on: restore the node from a backup or from its peers", count, from)
+	}
+	entries := make([][32]byte, n)
+	for i, a := range anchors {
+		entries[i] = schemas.AnchorEntry(a.Height, a.Block)
+	}
+	return entries, nil
 }

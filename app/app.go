@@ -64,6 +64,7 @@ type App struct {
 	lookups  int            // maxLookups; tests set less
 
 	retain    func(height int64) int64
+	tiles     tiles
 	invited   []string
 	snapshots *store.Snapshots
 	expected  string     // chain id of the network that this node belongs to, "" if it does not matter

@@ -95,7 +95,9 @@ func (b *block) safely(tx *schemas.Transaction, position uint32) (results []sche
 			results, ok = nil, false
 		}
 	}()
-	return b.transaction(tx, position), true
+	results = b.transaction(tx, position)
+	b.led.Keep() // a list that many events write is held as often as it was written
+	return results, true
 }
 
 // transaction runs the messages of an admitted transaction: each by itself, or

@@ -10,35 +10,41 @@ import (
 )
 
 const (
-	maxRecords = 20000    // of one bundle's trails; beyond it, proof.MaxBundle is near
-	recordPage = 256      // records read from one view
-	overtakes  = 4        // views that may expire under what is read at the end
-	maxHeld    = 64 << 20 // bytes of digests, from which paths are made; a bundle has the paths alone
+	maxRecords = 20_000  // read for one bundle; beyond it, proof.MaxBundle is near
+	maxBeside  = 200_000 // entries of one trail that are hashed for the records beside them
+	overtakes  = 4       // views that may expire without anything having been read
+	maxTrees   = 16      // transactions whose trees are kept while a bundle is made
 )
 
-// Bundle makes the bundle of an item, class or lot, or of what is unknown, as of
-// the view that it answers: whole but for the header that carries the view's
-// root, which is to be sealed in.
-func (a *App) Bundle(ctx context.Context, id string) (*proof.Bundle, *View, error) {
-	canonical, scheme, err := schemas.Canonical(id)
-	if err != nil {
-		return nil, nil, err
-	}
-	g := gathering{id: canonical, class: scheme.Class(), records: map[schemas.TrailKind][]proof.Record{}, signed: map[place]*proof.Transaction{}}
-	for range overtakes {
-		if err = g.ahead(ctx, a); err != nil {
+// Bundle makes the bundle that a query asks for, as of the view that it answers:
+// whole but for the header that carries the view's root, which is to be sealed in.
+func (a *App) Bundle(ctx context.Context, q schemas.BundleQuery) (*proof.Bundle, *View, error) {
+	g := &gathering{ctx: ctx, records: map[schemas.TrailKey]map[uint64]proof.Record{}, entries: map[schemas.TrailKey][][32]byte{}, trees: map[place]*signed{}}
+	for left := overtakes; ; {
+		view, err := a.viewFor(q)
+		if err != nil {
 			return nil, nil, err
 		}
-		var view *View
-		if view, err = a.View(); err != nil {
-			return nil, nil, err
-		}
-		var b *proof.Bundle
-		if b, err = g.assemble(view); !expired(err) {
+		g.view = view
+		read := g.read
+		b, err := g.bundle(q)
+		if !expired(err) || q.Height != 0 {
 			return b, view, err
 		}
+		if left--; g.read > read {
+			left = overtakes // a later view goes on where this one ended
+		}
+		if left == 0 {
+			return nil, nil, err
+		}
 	}
-	return nil, nil, err
+}
+
+func (a *App) viewFor(q schemas.BundleQuery) (*View, error) {
+	if q.Height != 0 {
+		return a.ViewAt(q.Height)
+	}
+	return a.View()
 }
 
 func expired(err error) bool {
@@ -46,145 +52,195 @@ func expired(err error) bool {
 	return errors.As(err, &f) && f.Code == schemas.ViewExpired
 }
 
-// gathering is the records of a subject's trails, as far as they are read. A
-// trail only grows, so what one view answered is the beginning of what a later
-// one does: however long a trail is, and however fast the ledger, it is read.
+// gathering reads what a bundle is made of. A trail only grows, so what one view
+// answered is the beginning of what a later one does: however long a trail is, and
+// however fast the ledger, it is read.
 type gathering struct {
-	id      string
-	class   bool // what its form says; of a private identifier that says nothing
-	records map[schemas.TrailKind][]proof.Record
-	signed  map[place]*proof.Transaction
+	ctx     context.Context
+	view    *View
+	records map[schemas.TrailKey]map[uint64]proof.Record
+	entries map[schemas.TrailKey][][32]byte // the first of each trail
+	trees   map[place]*signed
+	read    int // records and entries so far
+	count   int // records kept
 	size    int // bytes that will be in the bundle, about
-	held    int // bytes of digests
 }
 
-// ahead reads all but the end of the trails, each page from the newest view.
-func (g *gathering) ahead(ctx context.Context, a *App) error {
-	for overtaken := 0; ; {
-		view, err := a.View()
-		if err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		more, err := g.read(view)
-		switch {
-		case err == nil:
-			overtaken = 0
-		case !expired(err) || overtaken == overtakes:
-			return err
-		default:
-			overtaken++
-		}
-		if err == nil && !more {
-			return nil
-		}
-	}
-}
-
-// subject tells what the view has under the identifier, and which trails that has.
-func (g *gathering) subject(view *View) (proof.Subject, []schemas.TrailKind, error) {
-	asClass := g.class
-	own, other := schemas.ItemKey(g.id), schemas.ClassKey(g.id)
-	if asClass {
-		own, other = other, own
-	}
-	value, _, err := view.get(own)
-	if err == nil && value == nil {
-		if value, _, err = view.get(other); value != nil {
-			asClass = !asClass
-		}
-	}
-	if asClass {
-		return proof.AClass, []schemas.TrailKind{schemas.ClassTrail}, err
-	}
-	return proof.AnItem, []schemas.TrailKind{schemas.CustodyTrail, schemas.ObservationTrail}, err
-}
-
-// read reads at most a page more of the trails, and tells whether there is more
-// in the view.
-func (g *gathering) read(view *View) (more bool, err error) {
-	_, trails, err := g.subject(view)
-	if err != nil {
-		return false, err
-	}
-	left, total := recordPage, uint64(0)
-	for _, kind := range trails {
-		key := schemas.TrailKey{Kind: kind, Subject: g.id}
-		head, err := view.TrailHead(key)
-		if err != nil {
-			return false, err
-		}
-		if total += head.Count; total > maxRecords {
-			return false, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("trails of %d records, a bundle holds %d", total, maxRecords)}
-		}
-		have := uint64(len(g.records[kind]))
-		if have == head.Count {
-			continue
-		}
-		if left == 0 {
-			return true, nil
-		}
-		records, err := view.Trail(key, have, left)
-		if err != nil {
-			return false, err
-		}
-		for i := range records {
-			if err := g.add(view, kind, &records[i]); err != nil {
-				return false, err
-			}
-		}
-		if have += uint64(len(records)); len(records) == 0 || have > head.Count {
-			return false, fmt.Errorf("a trail of %d entries has %d rows: restore the node from a backup or from its peers", head.Count, have)
-		}
-		left -= len(records)
-		more = more || have < head.Count
-	}
-	return more, nil
-}
-
-func (g *gathering) add(view *View, kind schemas.TrailKind, r *schemas.Record) error {
-	at := placeOf(r.Locator)
-	if g.signed[at] == nil {
-		s, err := view.Signed(r.Locator)
-		if err != nil {
-			return err
-		}
-		g.signed[at] = s
-		g.held += len(schemas.Hash{}) * len(s.Digests)
-		g.size += len(s.Header) + len(s.Signature)
-	}
-	if g.size += len(r.Body); g.size > proof.MaxBundle || g.held > maxHeld {
-		return &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("the events or their transactions are too large for a bundle, which has up to %d bytes", proof.MaxBundle)}
-	}
-	g.records[kind] = append(g.records[kind], proof.Record{Record: *r, Transaction: g.signed[at]})
-	return nil
-}
-
-// assemble reads the end of the trails and the state from one view.
-func (g *gathering) assemble(view *View) (*proof.Bundle, error) {
-	for more := true; more; {
-		var err error
-		if more, err = g.read(view); err != nil {
-			return nil, err
-		}
-	}
-	subject, trails, err := g.subject(view)
+func (g *gathering) bundle(q schemas.BundleQuery) (*proof.Bundle, error) {
+	asked, err := g.asked(q)
 	if err != nil {
 		return nil, err
 	}
-	m := proof.Material{Subject: subject, ID: g.id, Records: map[schemas.TrailKind][]proof.Record{}}
-	for _, kind := range trails {
-		m.Records[kind] = g.records[kind]
+	return proof.Assemble(proof.Material{
+		Asked: asked, Scope: proof.Scope{Containers: q.Containers, Ancestors: uint64(max(0, q.Ancestors)), Names: q.Names, Times: q.Times},
+		Observations: q.Observations, First: q.First, Count: q.Count, Source: g,
+		Disclosure: proof.Disclosure{Only: q.Only, Withhold: q.Withhold, HashIDs: q.HashIDs, Partner: q.Partner},
+	})
+}
+
+// asked tells what the view has of what is asked for.
+func (g *gathering) asked(q schemas.BundleQuery) ([]proof.Thing, error) {
+	if q.Of == schemas.BundleOfPartner {
+		return []proof.Thing{{Kind: proof.APartner, ID: q.ID}}, nil
 	}
-	m.State = func(key []byte) ([]byte, proof.Path, error) {
-		value, err := view.StateValue(key)
-		if err != nil {
-			return nil, proof.Path{}, err
+	canonical, scheme, err := schemas.Canonical(q.ID)
+	if err != nil {
+		return nil, err
+	}
+	item, class := proof.Thing{Kind: proof.AnItem, ID: canonical}, proof.Thing{Kind: proof.AClass, ID: canonical}
+	hasItem, err := g.has(schemas.ItemKey(canonical))
+	if err != nil {
+		return nil, err
+	}
+	hasClass, err := g.has(schemas.ClassKey(canonical))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case q.Of == schemas.BundleOfItem && hasClass && !hasItem, q.Of == schemas.BundleOfLot && hasItem && !hasClass:
+		return nil, &schemas.Fault{Code: schemas.NotFound, Detail: "the ledger has " + canonical + " as the other of item and lot alone: ask for that"}
+	case q.Of == schemas.BundleOfThing && hasItem && hasClass:
+		return []proof.Thing{item, class}, nil
+	case q.Of == schemas.BundleOfLot, q.Of == schemas.BundleOfThing && !hasItem && (hasClass || scheme.Class()):
+		return []proof.Thing{class}, nil
+	}
+	return []proof.Thing{item}, nil
+}
+
+func (g *gathering) has(key []byte) (bool, error) {
+	value, _, err := g.view.get(key)
+	return value != nil, err
+}
+
+// State is proof.Source's.
+func (g *gathering) State(key []byte) ([]byte, proof.Path, error) {
+	value, err := g.view.StateValue(key)
+	if err != nil {
+		return nil, proof.Path{}, err
+	}
+	path, err := g.view.Path(key)
+	return value, path, err
+}
+
+// Records is proof.Source's.
+func (g *gathering) Records(key schemas.TrailKey, from uint64, limit int) (out []proof.Record, err error) {
+	kept := g.records[key]
+	if kept == nil {
+		kept = map[uint64]proof.Record{}
+		g.records[key] = kept
+	}
+	for len(out) < limit {
+		r, ok := kept[from+uint64(len(out))]
+		if !ok {
+			break
 		}
-		path, err := view.Path(key)
-		return value, path, err
+		out = append(out, r)
 	}
-	return proof.Assemble(m)
+	if len(out) > 0 {
+		return out, nil
+	}
+	if err := g.ctx.Err(); err != nil {
+		return nil, err
+	}
+	records, err := g.view.Trail(key, from, limit)
+	if err != nil {
+		return nil, err
+	}
+	for i := range records {
+		r, err := g.proven(&records[i])
+		if err != nil {
+			return nil, err
+		}
+		kept[from+uint64(i)] = r
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// signed is a transaction as its partner signed it, with the tree of its messages.
+type signed struct {
+	header, signature []byte
+	tree              *proof.Tree
+}
+
+// proven adds what its transaction proves of a record.
+func (g *gathering) proven(r *schemas.Record) (proof.Record, error) {
+	out := proof.Record{Record: *r}
+	g.read++
+	if g.count++; g.count > maxRecords {
+		return out, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("more than %d records, which is what a bundle is made of: ask without containers or ancestors, or for fewer records", maxRecords)}
+	}
+	s, err := g.transaction(r.Locator)
+	if err != nil {
+		return out, err
+	}
+	out.Header, out.Signature = s.header, s.signature
+	if out.Inclusion, err = s.tree.Inclusion(uint64(r.Index)); err != nil {
+		return out, err
+	}
+	if g.size += len(r.Body) + len(s.header) + 32*len(out.Inclusion); g.size > proof.MaxBundle {
+		return out, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("the events are too large for a bundle, which has up to %d bytes", proof.MaxBundle)}
+	}
+	return out, nil
+}
+
+func (g *gathering) transaction(at schemas.Locator) (*signed, error) {
+	p := placeOf(at)
+	if s := g.trees[p]; s != nil {
+		return s, nil
+	}
+	t, err := g.view.transaction(p)
+	if err != nil {
+		return nil, err
+	}
+	if t == nil {
+		return nil, fmt.Errorf("no transaction at %d/%d", at.Height, at.Position)
+	}
+	digests := make([][32]byte, len(t.messages))
+	for i := range digests {
+		r, err := t.record(schemas.Locator{Height: at.Height, Position: at.Position, Index: uint32(i)})
+		if err != nil {
+			return nil, err
+		}
+		digests[i] = r.Digest
+	}
+	if len(g.trees) >= maxTrees {
+		clear(g.trees)
+	}
+	s := &signed{t.signed, t.signature, proof.NewTree(digests)}
+	g.trees[p] = s
+	return s, nil
+}
+
+// Beside is proof.Source's.
+func (g *gathering) Beside(key schemas.TrailKey, count, first, behind uint64) ([][32]byte, error) {
+	if count > maxBeside {
+		return nil, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("a part of a trail of %d records, it is proven up to %d", count, maxBeside)}
+	}
+	have := g.entries[key]
+	for row, err := range g.view.at.Rows(trailPrefix(key), trailRow(key, uint64(len(have))), false) {
+		if err != nil {
+			return nil, g.view.answered(fmt.Errorf("reading a trail: %w", err))
+		}
+		if uint64(len(have)) >= count {
+			break
+		}
+		at, _, err := decodeTrailValue(row.Value)
+		if err != nil {
+			return nil, err
+		}
+		r, err := g.view.bare(at)
+		if err != nil {
+			return nil, err
+		}
+		have = append(have, schemas.Entry(key, r.Digest, r.Transaction, r.Locator, &r.Result))
+		g.read++
+		if g.entries[key] = have; len(have)%1024 == 0 && g.ctx.Err() != nil {
+			return nil, g.ctx.Err()
+		}
+	}
+	if uint64(len(have)) < count {
+		return nil, fmt.Errorf("a trail of %d entries has %d rows: restore the node from a backup or from its peers", count, len(have))
+	}
+	return proof.Range(have[:count], first, behind)
 }

@@ -27,22 +27,27 @@ func (c *chain) sealed(b *proof.Bundle, view *app.View) (*proof.Report, error) {
 	seed := sha256.Sum256([]byte("validator"))
 	key := ed25519.NewKeyFromSeed(seed[:])
 	set := []proof.Validator{{Public: key.Public().(ed25519.PublicKey), Power: 10}}
-	root := view.Root()
-	h := proof.Header{ChainID: chainID, Height: view.Height() + 1, Time: c.time.Add(time.Minute), App: root[:]}
-	hash := h.Hash(proof.ValidatorSetHash(set))
+	root, trusted := view.Root(), proof.ValidatorSetHash(set)
+	h := proof.BlockHeader{ChainID: chainID, Height: view.Height() + 1, Time: c.time.Add(time.Minute), App: root[:], NextValidators: trusted[:]}
+	hash := h.Hash(trusted)
 	commit := proof.Commit{Parts: proof.PartSet{Total: 1, Hash: hash[:]}}
 	commit.Votes = []proof.Vote{{Time: h.Time, Signature: ed25519.Sign(key, commit.SignBytes(chainID, h.Height, hash, h.Time))}}
-	if err := b.Seal(h, commit, set); err != nil {
+	if err := b.Seal(proof.Signed{Header: h, Commit: commit, Validators: set}); err != nil {
 		return nil, err
 	}
-	return proof.Verify(b.Encode(), &proof.Trust{ChainID: chainID, Height: h.Height, Time: h.Time, HeaderHash: hash, ValidatorSetHash: proof.ValidatorSetHash(set)})
+	return proof.Verify(b.Encode(), &proof.Trust{ChainID: chainID, Height: h.Height, Time: h.Time, HeaderHash: hash, ValidatorSetHash: trusted})
+}
+
+// everything asks for all that a bundle can have.
+func everything(id string) schemas.BundleQuery {
+	return schemas.BundleQuery{ID: id, Observations: true, Containers: true, Ancestors: 16, Names: true}
 }
 
 // proves makes the bundle of an identifier, verifies it, and compares what it
 // says with what the view does.
 func (c *chain) proves(t rapid.TB, id string) *proof.Report {
 	t.Helper()
-	b, view, err := c.app.Bundle(context.Background(), id)
+	b, view, err := c.app.Bundle(context.Background(), everything(id))
 	if err != nil {
 		t.Fatalf("bundle of %s: %v", id, err)
 	}
@@ -51,14 +56,15 @@ func (c *chain) proves(t rapid.TB, id string) *proof.Report {
 		t.Fatalf("after %d, the bundle of %s: %v", c.height, id, err)
 	}
 	kinds := []schemas.TrailKind{schemas.CustodyTrail, schemas.ObservationTrail}
-	switch r.Subject {
+	a := r.Asked()
+	switch a.Kind {
 	case proof.AnItem:
 		it, err := view.Item(id)
 		if err != nil || it == nil {
 			t.Fatalf("item %s: %v", id, err)
 		}
-		if parent := append(r.Containers, "")[0]; it.Custodian != r.Custodian || it.Parent != parent || it.Disposition != r.Disposition || it.Ended != r.Ended {
-			t.Fatalf("after %d, the bundle of %s says %+v, the ledger %+v", c.height, id, r, it)
+		if parent := append(a.Containers, "")[0]; it.Custodian != a.Custodian || it.Parent != parent || it.Disposition != a.Disposition || it.Ended != a.Ended {
+			t.Fatalf("after %d, the bundle of %s says %+v, the ledger %+v", c.height, id, a, it)
 		}
 	case proof.AClass:
 		kinds = []schemas.TrailKind{schemas.ClassTrail}
@@ -70,12 +76,23 @@ func (c *chain) proves(t rapid.TB, id string) *proof.Report {
 			slices.SortFunc(list, func(a, b schemas.Balance) int { return strings.Compare(a.UOM+a.Partner, b.UOM+b.Partner) })
 			return fmt.Sprint(list)
 		}
-		if text(have) != text(r.Balances) {
-			t.Fatalf("after %d, the bundle of %s says %v, the ledger %v", c.height, id, r.Balances, have)
+		if text(have) != text(a.Balances) {
+			t.Fatalf("after %d, the bundle of %s says %v, the ledger %v", c.height, id, a.Balances, have)
 		}
 	}
 	c.tells(t, view, id, kinds, r)
 	return r
+}
+
+// own are the events of what the bundle was asked for, without those of containers
+// and ancestors alone.
+func own(r *proof.Report) (out []proof.Event) {
+	for _, e := range r.Events {
+		if slices.ContainsFunc(e.Trails, func(t proof.EventTrail) bool { return t.ID == r.Asked().ID }) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // tells compares the records of a report with the view's.
@@ -94,7 +111,7 @@ func (c *chain) tells(t rapid.TB, view *app.View, id string, kinds []schemas.Tra
 		return fmt.Sprintln(at, partner, eventID, effect, flags, void)
 	}
 	var says, has strings.Builder
-	for _, e := range r.Events {
+	for _, e := range own(r) {
 		says.WriteString(line(e.Locator, e.Partner, e.EventID, e.Effect, e.Flags, e.VoidedBy))
 	}
 	for _, w := range want {
@@ -200,7 +217,7 @@ func (s *script) provesAll(t rapid.TB) {
 			continue // a place, which things are put at: it has no trail as their parent
 		}
 		naming := 0
-		for _, e := range r.Events {
+		for _, e := range own(r) {
 			switch {
 			case named[key.Subject][e.Locator]:
 				naming++
@@ -232,7 +249,7 @@ func TestBundlesOfRules(t *testing.T) {
 		s.provesAll(t)
 		for key := range s.subjects {
 			if key.Kind == schemas.CustodyTrail && key.Subject != "" {
-				for _, e := range s.proves(t, key.Subject).Events {
+				for _, e := range own(s.proves(t, key.Subject)) {
 					if e.VoidedBy != nil {
 						void++
 					}
@@ -255,15 +272,15 @@ func TestBundlesOfNestedContainers(t *testing.T) {
 		for i := range deep {
 			act("farm", fmt.Sprintf("agg add parent=P-%d epc=P-%d", i+1, i))
 		}
-		if r := s.proves(t, full("P-0")); len(r.Containers) != deep || r.Custodian != "farm" {
-			t.Errorf("%s: inside %d, with %s", name, len(r.Containers), r.Custodian)
+		if r := s.proves(t, full("P-0")); len(r.Asked().Containers) != deep || r.Asked().Custodian != "farm" {
+			t.Errorf("%s: inside %d, with %s", name, len(r.Asked().Containers), r.Asked().Custodian)
 		}
 		act("farm", fmt.Sprintf("obj obs epc=P-%d step=shipping to=mill", deep))
 		act("mill", fmt.Sprintf("obj obs epc=P-%d step=receiving", deep))
 		for i := range deep {
 			act("mill", fmt.Sprintf("agg del parent=P-%d", from(i)))
-			if r := s.proves(t, full("P-0")); r.Custodian != "mill" {
-				t.Errorf("%s: with %s", name, r.Custodian)
+			if r := s.proves(t, full("P-0")); r.Asked().Custodian != "mill" {
+				t.Errorf("%s: with %s", name, r.Asked().Custodian)
 			}
 		}
 		s.provesAll(t)
@@ -281,7 +298,7 @@ func TestBundleOfPrivateLot(t *testing.T) {
 	}
 	c.submit("farm", false, e)
 	r := c.proves(t, id)
-	if r.Subject != proof.AClass || len(r.Events) != 1 || len(r.Balances) != 1 {
+	if r.Asked().Kind != proof.AClass || len(r.Events) != 1 || len(r.Asked().Balances) != 1 {
 		t.Errorf("the bundle says %+v", r)
 	}
 }
@@ -313,7 +330,7 @@ func TestBundleWhileTheLedgerRuns(t *testing.T) {
 			}
 		}
 	}}
-	b, view, err := s.app.Bundle(ctx, full("a"))
+	b, view, err := s.app.Bundle(ctx, everything(full("a")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +339,7 @@ func TestBundleWhileTheLedgerRuns(t *testing.T) {
 	}
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, _, err := s.app.Bundle(gone, full("a")); !errors.Is(err, context.Canceled) {
+	if _, _, err := s.app.Bundle(gone, everything(full("a"))); !errors.Is(err, context.Canceled) {
 		t.Errorf("a bundle that nobody waits for: %v", err)
 	}
 }

@@ -65,6 +65,7 @@ type chain struct {
 	drawn   uint64 // nonces and secrets drawn
 	hash    []byte // app hash after the last block
 	last    app.Committed
+	lookups int                                                  // that a block affords, if set
 	told    func(req *abci.RequestFinalizeBlock, appHash []byte) // told of every block, if set
 }
 
@@ -119,6 +120,9 @@ func (c *chain) attach() {
 	var err error
 	if c.app, err = app.New(app.Config{Store: c.store}); err != nil {
 		c.t.Fatal(err)
+	}
+	if c.lookups > 0 {
+		c.app.TestingOnlyLookups(c.lookups)
 	}
 	c.app.OnCommit(func(done app.Committed) { c.last = done })
 }

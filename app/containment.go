@@ -74,7 +74,9 @@ func (m *message) aggregate() {
 			m.takeOut(it)
 			m.touch(it, changed)
 		}
-		m.unpack(parent, m.event.Quantities)
+		if len(m.event.Quantities) > 0 {
+			m.unpack(parent, m.event.Quantities)
+		}
 	}
 }
 

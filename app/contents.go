@@ -8,15 +8,19 @@ import "github.com/waybill-ledger/waybill/schemas"
 // that it changes hands with the container and costs nothing then; what is taken out
 // is credited to whoever held the container. An amount comes out only if it went in.
 
-// maxInside is how many classes and lots one container holds: so much a container
-// asks for when it is emptied.
-const maxInside = 64
+// Bounds of one container: so much is read and written whenever something is packed
+// into it or taken out, and let go when it is emptied.
+const (
+	maxInside      = 64      // classes and lots
+	maxInsideBytes = 8 << 10 // of their names
+)
 
-// inside are the lots in a container.
+// inside are the lots in a container. Each is one of the block's lookups.
 func (m *message) inside(container *item) []schemas.HeldLot {
 	if container.Lots == 0 {
 		return nil
 	}
+	m.afford(int(container.Lots))
 	value, _ := m.get(schemas.ContentsKey(container.id, container.Epoch))
 	return must(schemas.DecodeContents(value))
 }
@@ -44,6 +48,14 @@ func found(lots []schemas.HeldLot, q schemas.Quantity) int {
 	return -1
 }
 
+// namesIn is how many bytes the names in a list have.
+func namesIn(lots []schemas.HeldLot) (n int) {
+	for i := range lots {
+		n += len(lots[i].Class)
+	}
+	return n
+}
+
 // amountOf is how much of a lot is inside.
 func amountOf(h *schemas.HeldLot) schemas.Quantity {
 	q := schemas.Quantity{Class: h.Class, UOM: h.UOM, Known: !h.Unknown}
@@ -68,7 +80,7 @@ func (m *message) pack(container *item, quantities []schemas.Quantity) {
 		switch {
 		case q.Known && q.Amount.Sign() == 0:
 			continue
-		case i < 0 && len(lots) >= maxInside:
+		case i < 0 && (len(lots) >= maxInside || namesIn(lots)+len(q.Class) > maxInsideBytes):
 			m.flag(schemas.TooManyLots)
 			continue
 		case i < 0:
@@ -125,7 +137,6 @@ func (m *message) unpack(container *item, quantities []schemas.Quantity) {
 // unpackAll takes out all that a container holds of lots.
 func (m *message) unpackAll(container *item) {
 	lots := m.inside(container)
-	m.afford(len(lots))
 	for i := range lots {
 		h := &lots[i]
 		m.touchClass(h.Class)

@@ -29,27 +29,6 @@ func (v *View) StateValue(key []byte) ([]byte, error) {
 	return value, err
 }
 
-// Signed returns the transaction that holds the message at a place, as its
-// partner signed it: what proves the record.
-func (v *View) Signed(at schemas.Locator) (*proof.Transaction, error) {
-	t, err := v.transaction(placeOf(at))
-	if err != nil {
-		return nil, err
-	}
-	if t == nil {
-		return nil, fmt.Errorf("no transaction at %d/%d", at.Height, at.Position)
-	}
-	s := &proof.Transaction{Header: t.signed, Signature: t.signature, Digests: make([]schemas.Hash, len(t.messages))}
-	for i := range s.Digests {
-		r, err := t.record(schemas.Locator{Height: at.Height, Position: at.Position, Index: uint32(i)})
-		if err != nil {
-			return nil, err
-		}
-		s.Digests[i] = r.Digest
-	}
-	return s, nil
-}
-
 // TrailEntry is a trail's record with its link.
 type TrailEntry struct {
 	Hash   schemas.Hash

@@ -36,6 +36,13 @@ const (
 	rowVoid        = 'v' // locator: that of the declaration that voids it
 )
 
+// A kind that is given twice does not compile.
+var _ = map[byte]bool{
+	rowDuplicate: true, rowEvent: true, rowTransaction: true, rowAnchor: true, rowWithdrawal: true, rowRestored: true,
+	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
+	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
+}
+
 // Fields with an index of their own.
 const (
 	fieldBizLocation    = 'l'

@@ -4,16 +4,17 @@ import "github.com/waybill-ledger/waybill/schemas"
 
 // A block names a bounded number of things, but what it names may lie deep: each
 // thing at the bottom of a stack of its own asks for sixteen containers beside
-// itself, and a container that is emptied for each lot in it. All that a block looks
-// up beyond what its events name is counted together, each container once. When
+// itself, and a container that something is packed into, taken out of or emptied for
+// each lot in it. All that a block looks up beyond what its events name is counted
+// together: a container once in the block, its lots each time. When
 // maxLookups are spent, a message that needs a further one is refused by a code, as
 // a rule's refusal is: it can be sent again, in another block.
 //
 // An honest proposer leaves out what would not fit (survey.go), so that its block
 // never comes to this.
 
-// maxLookups is how much a block looks up beyond what it names: containers, each
-// once, and lots that are let go.
+// maxLookups is how much a block looks up beyond what it names: containers, and lots
+// in them.
 const maxLookups = 100_000
 
 // tooFar ends the run of a message that the block cannot afford.

@@ -171,3 +171,29 @@ func BenchmarkDeep(b *testing.B) {
 		})
 	}
 }
+
+// TestLongNames: the names in a container's list are bounded together, so that a block
+// that writes it again and again does not grow beyond its bytes.
+func TestLongNames(t *testing.T) {
+	c := newChain(t, store.Options{})
+	long := func(n int) *schemas.Event {
+		e, err := schemas.DecodeEvent(fmt.Appendf(nil, `{"@context":[{"a":"urn:%s:"}],"type":"AggregationEvent","action":"ADD","eventTime":"2026-03-01T08:00:00Z","eventTimeZoneOffset":"+00:00","parentID":"urn:example:pallet:1","childQuantityList":[{"epcClass":"a:%d","quantity":1}]}`, strings.Repeat("x", 900), n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	var events []*schemas.Event
+	for n := range 12 {
+		events = append(events, long(n))
+	}
+	for i, r := range c.submit("farm", false, events...) {
+		full := len(r.Flags) > 0 && r.Flags[len(r.Flags)-1] == schemas.TooManyLots
+		if r.Code != schemas.OK || full != (i >= 9) {
+			t.Errorf("lot %d is answered %s", i, answer(r))
+		}
+	}
+	if it, err := c.view().Item("urn:example:pallet:1"); err != nil || len(it.Inside) != 9 {
+		t.Errorf("inside are %v, %v", it, err)
+	}
+}

@@ -45,7 +45,8 @@ type ReplayedBlock struct {
 	Header     []byte // the engine's encodings
 	LastCommit []byte
 	Validators []byte
-	Raw        [][32]byte // SHA-256 of each transaction, in order: what the header commits to
+	Raw        [][]byte   // the transactions, nil where bodies are erased
+	Hashes     [][32]byte // SHA-256 of each transaction, in order: what the header commits to
 	Codes      []schemas.Code
 	Results    []*abci.ExecTxResult // what the rules answer, computed again
 	Root       schemas.Hash         // app hash after the block
@@ -216,7 +217,7 @@ func (r *Replay) readTransactions(records []store.Entry) error {
 			file, offset := bodies.Ref.At()
 			return &store.Damage{File: file, Offset: offset, Err: fmt.Errorf("transaction %d of block %d does not hash to what was recorded of it", i, r.block.Height)}
 		}
-		r.block.Raw = append(r.block.Raw, tx.hash)
+		r.block.Raw, r.block.Hashes = append(r.block.Raw, tx.raw), append(r.block.Hashes, tx.hash)
 	}
 	if len(records) > 0 {
 		return r.damaged(fmt.Errorf("block %d has records of more transactions than it counts", r.block.Height))

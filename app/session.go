@@ -21,6 +21,7 @@ type ledger interface {
 	Delete(key []byte)
 	Mark() int
 	Revert(mark int)
+	Keep() // no mark from before is reverted to any more
 }
 
 // ioFailure carries a fault of the disk through the rules, past every recover:

@@ -11,8 +11,8 @@ import (
 // the events of the block change things in between: a container that a thing is in
 // when its event comes is the one it was in before the block, or one that an event
 // of the block packs into; and those, and the containers of all that is named, are
-// counted. A lot that is let go was inside before the block, or is named by the
-// event that packs it.
+// counted. The lots in a container are those from before the block, and those that
+// the block's events before this one name as they pack them.
 //
 // Most blocks need no look at the state: what their events could ask for at most is
 // little.
@@ -24,11 +24,11 @@ type survey struct {
 	cost     int
 	walked   map[string]bool // things whose containers are counted
 	followed map[string]bool // those containers
-	emptied  map[string]bool // containers whose lots are counted
+	lots     map[string]int  // in each container that is opened, at most
 }
 
 func newSurvey(state reader, most int) *survey {
-	return &survey{state: state, most: most, walked: map[string]bool{}, followed: map[string]bool{}, emptied: map[string]bool{}}
+	return &survey{state: state, most: most, walked: map[string]bool{}, followed: map[string]bool{}, lots: map[string]int{}}
 }
 
 // fits reports whether a block has room for what a further transaction looks up. When
@@ -57,37 +57,31 @@ func (s *survey) fits(tx *schemas.Transaction) (bool, error) {
 
 // bound is what an event can ask for at most.
 func bound(e *schemas.Skeleton) int {
-	n := (maxDepth+1)*(1+len(e.EPCs)+len(e.OutputEPCs)) + packed(e)
-	return n + maxInside*(len(ending(e))+len(emptying(e)))
+	packs, lets := opened(e)
+	n := len(e.EPCs) + len(e.OutputEPCs)
+	if e.ParentID != "" {
+		n++
+	}
+	return (maxDepth+1)*n + maxInside*(len(packs)+len(lets))
 }
 
-// packed is how many lots an event packs, each of which may be let go in this block.
-func packed(e *schemas.Skeleton) int {
-	if e.Type == schemas.AggregationEvent && e.Action == schemas.ActionAdd {
-		return len(e.Quantities)
+// opened are the containers whose lots an event looks up: the one that it packs lots
+// into, and those that it takes lots out of, empties or ends.
+func opened(e *schemas.Skeleton) (packs, lets []string) {
+	switch {
+	case e.Type == schemas.TransformationEvent, e.Type == schemas.ObjectEvent && e.Action == schemas.ActionDelete:
+		return nil, e.EPCs
+	case e.Type != schemas.AggregationEvent || e.ParentID == "":
+	case e.Action == schemas.ActionAdd && len(e.Quantities) > 0:
+		return []string{e.ParentID}, nil
+	case e.Action == schemas.ActionDelete && (len(e.Quantities) > 0 || len(e.EPCs) == 0):
+		return nil, []string{e.ParentID}
 	}
-	return 0
-}
-
-// ending are the things that an event ends.
-func ending(e *schemas.Skeleton) []string {
-	if e.Type == schemas.TransformationEvent || e.Type == schemas.ObjectEvent && e.Action == schemas.ActionDelete {
-		return e.EPCs
-	}
-	return nil
-}
-
-// emptying is the container that an event empties.
-func emptying(e *schemas.Skeleton) []string {
-	if e.Type == schemas.AggregationEvent && e.Action == schemas.ActionDelete && len(e.EPCs) == 0 && len(e.Quantities) == 0 {
-		return []string{e.ParentID}
-	}
-	return nil
+	return nil, nil
 }
 
 // look counts what one event asks for, and no further than to know that it is too much.
 func (s *survey) look(e *schemas.Skeleton) error {
-	s.cost += packed(e)
 	if e.Type == schemas.AggregationEvent && e.Action == schemas.ActionAdd {
 		s.follow(e.ParentID)
 	}
@@ -98,19 +92,32 @@ func (s *survey) look(e *schemas.Skeleton) error {
 			}
 		}
 	}
-	for _, list := range [...][]string{ending(e), emptying(e)} {
+	packs, lets := opened(e)
+	for _, list := range [...][]string{packs, lets} {
 		for _, id := range list {
-			if s.emptied[id] {
-				continue
-			}
-			s.emptied[id] = true
-			it, err := s.item(id)
-			if err != nil {
+			if err := s.open(id); err != nil || s.cost > s.most {
 				return err
 			}
-			s.cost += int(it.Lots)
 		}
 	}
+	for _, id := range packs {
+		s.lots[id] = min(maxInside, s.lots[id]+len(e.Quantities))
+	}
+	return nil
+}
+
+// open counts the lots in a container.
+func (s *survey) open(id string) error {
+	n, known := s.lots[id]
+	if !known {
+		it, err := s.item(id)
+		if err != nil {
+			return err
+		}
+		n = int(it.Lots)
+		s.lots[id] = n
+	}
+	s.cost += n
 	return nil
 }
 

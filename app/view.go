@@ -208,22 +208,22 @@ func (v *View) places(key schemas.TrailKey, from uint64) iter.Seq2[schemas.Locat
 				yield(at, errors.Join(err, errTrailRow))
 				return
 			}
+			// A partner's trail has one row a transaction, all of whose messages follow each other.
 			n := decodeUint64(row.Key[len(prefix):])
-			first := at.Index
-			if key.Kind == schemas.PartnerTrail { // one row a transaction, all of whose messages follow each other
-				if first = 0; n-uint64(at.Index) < from {
-					first = at.Index - uint32(n-from)
-				}
+			first := n
+			if key.Kind == schemas.PartnerTrail {
+				first -= uint64(at.Index)
 			}
-			if n-uint64(at.Index-first) != next {
+			if first = max(first, from); first != next {
+				// A trail begins in the middle where its first records are not there yet.
 				if err := v.lacksAny(); err != nil {
 					yield(at, err)
 					return
 				}
 			}
 			next = n + 1
-			for i := first; i <= at.Index; i++ {
-				if !yield(schemas.Locator{Height: at.Height, Position: at.Position, Index: i}, nil) {
+			for ; first <= n; first++ {
+				if !yield(schemas.Locator{Height: at.Height, Position: at.Position, Index: at.Index - uint32(n-first)}, nil) {
 					return
 				}
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/api/client"
 	"github.com/waybill-ledger/waybill/network"
+	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
@@ -46,7 +47,7 @@ func TestBundleMutation(t *testing.T) {
 	x := shared.get(t)
 	item := captureOne(t, x, 0)
 	x.level(t)
-	bundle, err := x.client(t, 3).Bundle(t.Context(), item)
+	bundle, err := x.client(t, 3).Bundle(t.Context(), schemas.BundleQuery{ID: item})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +56,8 @@ func TestBundleMutation(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the bundle as it came: %v", err)
 	}
-	if len(report.Events) != 1 || report.Custodian != x.members[0].Partner {
-		t.Fatalf("the bundle tells of %d events and of custodian %q", len(report.Events), report.Custodian)
+	if len(report.Events) != 1 || report.Asked().Custodian != x.members[0].Partner {
+		t.Fatalf("the bundle tells of %d events and of custodian %q", len(report.Events), report.Asked().Custodian)
 	}
 	want := mustJSON(t, report)
 	same := 0
@@ -91,7 +92,7 @@ func mustJSON(t *testing.T, v any) []byte {
 // That the ledger knows nothing of an item is proved, too.
 func TestBundleOfAbsence(t *testing.T) {
 	x := shared.get(t)
-	bundle, err := x.client(t, 1).Bundle(t.Context(), "urn:epc:id:sgtin:9521234.012345.never-"+random(t))
+	bundle, err := x.client(t, 1).Bundle(t.Context(), schemas.BundleQuery{ID: "urn:epc:id:sgtin:9521234.012345.never-" + random(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestBundleOfAbsence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.Present || len(report.Events) > 0 {
+	if report.Asked().Present || len(report.Events) > 0 {
 		t.Fatalf("the bundle of an absent item tells of %d events", len(report.Events))
 	}
 }

@@ -229,7 +229,7 @@ func proveUnit(ctx context.Context, members []Member, clients map[string]*client
 		return err
 	}
 	last := members[len(members)-1].Partner
-	bundle, err := clients[last].Bundle(ctx, DemoUnit)
+	bundle, err := clients[last].Bundle(ctx, schemas.BundleQuery{ID: DemoUnit, Observations: true, Containers: true})
 	if err != nil {
 		return fmt.Errorf("asking %s for the bundle: %w", last, err)
 	}
@@ -237,7 +237,7 @@ func proveUnit(ctx context.Context, members []Member, clients map[string]*client
 	if err != nil {
 		return fmt.Errorf("verifying the bundle of %s: %w", last, err)
 	}
-	fmt.Fprintf(out, "Its bundle of %d bytes, from %s, holds against a root of trust that all nodes agree on: %d records, held by %s.\n",
-		len(bundle), last, len(report.Events), clean(report.Custodian))
+	fmt.Fprintf(out, "Its bundle of %d bytes, from %s, holds against a root of trust that all nodes agree on: %s, held by %s.\n",
+		len(bundle), last, counted(len(report.Events), "record"), clean(report.Asked().Custodian))
 	return nil
 }

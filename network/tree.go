@@ -38,7 +38,7 @@ func WriteTrace(w io.Writer, t *api.Trace, places map[string]string) error {
 	if t.Truncated {
 		tr.printf("The trace is cut short: it met a limit.\n")
 	}
-	tr.printf("%d events, as of height %d\n", len(t.Events), t.Height)
+	tr.printf("%s, as of height %d\n", counted(len(t.Events), "event"), t.Height)
 	return tr.err
 }
 
@@ -318,4 +318,12 @@ func clean(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// counted is a number of things in words.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

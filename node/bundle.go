@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"time"
@@ -15,14 +16,18 @@ import (
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-const bundleWait = 10 * time.Second // for the header that carries a state's hash
+const (
+	bundleWait = 10 * time.Second // for the header that carries a state's hash
+	maxTimes   = 4000             // blocks of one bundle whose times are proven
+)
 
-// Bundle proves an item's trails, or its absence, as of the height at the call.
-// The header that carries a state's hash is that of the next block, unless the
-// last block changed nothing and its own header carries it already. The gateway
-// bounds how many are made at once: each may take twice proof.MaxBundle of memory.
-func (l *ledger) Bundle(ctx context.Context, id string) ([]byte, error) {
-	b, err := l.sealed(ctx, id)
+// Bundle proves what the ledger has of an item, lot or partner, as of the height
+// at the call or the one asked for. The header that carries a state's hash is that
+// of the next block, unless the last block changed nothing and its own header
+// carries it already. The gateway bounds how many are made at once: each may take
+// twice proof.MaxBundle of memory.
+func (l *ledger) Bundle(ctx context.Context, q schemas.BundleQuery) ([]byte, error) {
+	b, err := l.sealed(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -36,15 +41,15 @@ func (l *ledger) Bundle(ctx context.Context, id string) ([]byte, error) {
 // sealed makes a bundle of a height whose header enough votes sign that every
 // auditor's program accepts. One validator that signs as only the engine accepts
 // can spoil a commit in which others are absent, so later heights are tried, too.
-func (l *ledger) sealed(ctx context.Context, id string) (*proof.Bundle, error) {
+func (l *ledger) sealed(ctx context.Context, q schemas.BundleQuery) (*proof.Bundle, error) {
 	ctx, cancel := context.WithTimeout(ctx, bundleWait)
 	defer cancel()
 	for {
-		b, view, err := l.app.Bundle(ctx, id)
+		b, view, err := l.app.Bundle(ctx, q)
 		if err != nil {
-			return nil, fmt.Errorf("proving %s: %w", id, err)
+			return nil, fmt.Errorf("proving %s: %w", q.ID, err)
 		}
-		if err = l.seal(ctx, view, b); !errors.Is(err, proof.ErrFewVotes) {
+		if err = l.seal(ctx, view, b, q); !errors.Is(err, proof.ErrFewVotes) || q.Height != 0 {
 			return b, err
 		}
 		select {
@@ -55,37 +60,178 @@ func (l *ledger) sealed(ctx context.Context, id string) (*proof.Bundle, error) {
 	}
 }
 
-// seal fills in the header that carries the view's hash, its commit, and the
-// validators that made it.
-func (l *ledger) seal(ctx context.Context, view *app.View, b *proof.Bundle) error {
+// seal fills in the header that carries the view's hash, what leads to it from the
+// reader's root of trust, and when its blocks were made.
+func (l *ledger) seal(ctx context.Context, view *app.View, b *proof.Bundle, q schemas.BundleQuery) error {
+	height, err := l.carrier(ctx, view)
+	if err != nil {
+		return err
+	}
+	way := &steps{ledger: l, ctx: ctx, since: q.Since, to: height}
+	if q.Times {
+		if err := l.addTimes(ctx, view, b, way); err != nil {
+			return err
+		}
+	}
+	return way.lead(b)
+}
+
+// carrier is the height of the header that carries a view's hash.
+func (l *ledger) carrier(ctx context.Context, view *app.View) (int64, error) {
 	root := view.Root()
 	meta := l.meta(view.Height())
 	if meta == nil {
-		return fmt.Errorf("%w: no block is committed yet", api.ErrUnavailable)
+		return 0, fmt.Errorf("%w: no block is committed yet", api.ErrUnavailable)
 	}
 	if !bytes.Equal(meta.Header.AppHash, root[:]) {
 		select {
 		case <-l.Watch(view.Height()):
 		case <-ctx.Done():
-			return fmt.Errorf("%w: the header that carries the state of height %d did not come", api.ErrUnavailable, view.Height())
+			return 0, fmt.Errorf("%w: the header that carries the state of height %d did not come", api.ErrUnavailable, view.Height())
 		}
 		if meta = l.meta(view.Height() + 1); meta == nil || !bytes.Equal(meta.Header.AppHash, root[:]) {
-			return fmt.Errorf("the header at height %d does not carry the state of the height before", view.Height()+1)
+			return 0, fmt.Errorf("the header at height %d does not carry the state of the height before", view.Height()+1)
 		}
 	}
-	return l.fillHeader(meta, b)
+	return meta.Header.Height, nil
 }
 
-func (l *ledger) fillHeader(meta *types.BlockMeta, b *proof.Bundle) error {
-	h, err := l.signed(meta)
-	if err != nil {
-		return fmt.Errorf("bundle of %s: %w", b.ID, err)
+// addTimes proves when the blocks with the bundle's records were made. The header
+// behind the last block that changed anything is not in the accumulator yet: it is
+// the bundle's own, or becomes a step.
+func (l *ledger) addTimes(ctx context.Context, view *app.View, b *proof.Bundle, way *steps) error {
+	last := int64(0)
+	for i := range b.Transactions {
+		height := b.Transactions[i].Height
+		if height == last {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if last = height; len(b.Blocks) >= maxTimes {
+			return &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("records in more than %d blocks, of which the times are proven: ask without times, or for fewer records", maxTimes)}
+		}
+		own, err := l.header(height)
+		if err != nil {
+			return err
+		}
+		next, err := l.header(height + 1)
+		if err != nil {
+			return err
+		}
+		part, err := proof.Block(&own.header, &next.header, own.validators, next.validators)
+		if err != nil {
+			return err
+		}
+		if height+1 != way.to {
+			index, path, ok, err := view.AnchorProof(height + 1)
+			if err != nil {
+				return err
+			}
+			part.Index, part.Inclusion = index, path
+			if !ok {
+				way.past = height + 1
+			} else if err := addAccumulator(view, b); err != nil {
+				return err
+			}
+		}
+		b.Blocks = append(b.Blocks, part)
 	}
-	return b.Seal(h.Header, h.Commit, h.Validators)
+	return nil
 }
 
-func headerOf(h *types.Header) proof.Header {
-	return proof.Header{
+func addAccumulator(view *app.View, b *proof.Bundle) error {
+	if b.Accumulator != nil {
+		return nil
+	}
+	value, err := view.StateValue(schemas.AccumulatorKey())
+	if err != nil {
+		return err
+	}
+	path, err := view.Path(schemas.AccumulatorKey())
+	if err != nil {
+		return err
+	}
+	b.Accumulator = &proof.StateLeaf{Value: value, Path: path.Append(nil)}
+	return nil
+}
+
+// decided is a header with the hash of its validators.
+type decided struct {
+	header     proof.BlockHeader
+	validators schemas.Hash
+}
+
+func (l *ledger) header(height int64) (*decided, error) {
+	meta := l.meta(height)
+	if meta == nil {
+		return nil, fmt.Errorf("%w: the header at height %d is not held here any more", api.ErrUnavailable, height)
+	}
+	return &decided{headerOf(&meta.Header), schemas.Hash(meta.Header.ValidatorsHash)}, nil
+}
+
+// signed is a header with all votes for it that the node has seen.
+func (l *ledger) signed(height int64) (*proof.Signed, error) {
+	meta := l.meta(height)
+	if meta == nil {
+		return nil, fmt.Errorf("%w: the header at height %d is not held here any more", api.ErrUnavailable, height)
+	}
+	blocks, err := l.engine.blocks.of()
+	if err != nil {
+		return nil, err
+	}
+	out := &proof.Signed{Header: headerOf(&meta.Header)}
+	// A node may have seen other votes than the next block has: both are taken.
+	for _, c := range []*types.Commit{blocks.LoadSeenCommit(height), blocks.LoadBlockCommit(height)} {
+		if c == nil || !bytes.Equal(c.BlockID.Hash, meta.BlockID.Hash) {
+			continue
+		}
+		switch other := commitOf(c); {
+		case len(out.Commit.Votes) == 0:
+			out.Commit = other
+		case out.Commit.Round == other.Round:
+			out.Commit.Votes = append(out.Commit.Votes, other.Votes...)
+		}
+	}
+	if len(out.Commit.Votes) == 0 {
+		if _, archived := l.archivedBlock(height); archived != nil && bytes.Equal(archived.BlockID.Hash, meta.BlockID.Hash) {
+			out.Commit = commitOf(archived)
+		}
+	}
+	if len(out.Commit.Votes) == 0 {
+		return nil, fmt.Errorf("%w: the commit of block %d is not held here", api.ErrUnavailable, height)
+	}
+	out.Validators, err = l.validators(height)
+	return out, err
+}
+
+// validators are the set of a height.
+func (l *ledger) validators(height int64) ([]proof.Validator, error) {
+	meta := l.meta(height)
+	var set *types.ValidatorSet
+	var err error
+	if meta != nil {
+		set, err = l.validatorsAt(&meta.Header)
+	} else { // of the next height they are known before its header
+		set, err = l.engine.env.StateStore.LoadValidators(height)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
+	}
+	return setOf(set), nil
+}
+
+func setOf(set *types.ValidatorSet) []proof.Validator {
+	out := make([]proof.Validator, 0, len(set.Validators))
+	for _, v := range set.Validators {
+		out = append(out, proof.Validator{Public: ed25519.PublicKey(v.PubKey.Bytes()), Power: v.VotingPower})
+	}
+	return out
+}
+
+func headerOf(h *types.Header) proof.BlockHeader {
+	return proof.BlockHeader{
 		VersionBlock: h.Version.Block, VersionApp: h.Version.App, ChainID: h.ChainID, Height: h.Height, Time: h.Time,
 		LastBlock:  proof.BlockID{Hash: h.LastBlockID.Hash, Parts: partsOf(h.LastBlockID.PartSetHeader)},
 		LastCommit: h.LastCommitHash, Data: h.DataHash, NextValidators: h.NextValidatorsHash, Consensus: h.ConsensusHash,
@@ -97,6 +243,7 @@ func partsOf(p types.PartSetHeader) proof.PartSet {
 	return proof.PartSet{Total: p.Total, Hash: p.Hash}
 }
 
+// commitOf leaves out who was absent or voted for nothing.
 func commitOf(c *types.Commit) proof.Commit {
 	out := proof.Commit{Round: c.Round, Parts: partsOf(c.BlockID.PartSetHeader)}
 	for i, s := range c.Signatures {

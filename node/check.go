@@ -86,6 +86,8 @@ type checker struct {
 	have     *store.Store // the home's, nil if it cannot be opened
 	again    *store.Store // what was computed
 	chain    chainCheck
+	engine   *revival // the engine's state, computed again for a rebuild
+	stray    bool     // the engine's state is not the archive's
 }
 
 func (c *checker) fault(f Fault) {
@@ -149,6 +151,9 @@ func (c *checker) close() {
 	}
 	if c.again != nil {
 		_ = c.again.Close()
+	}
+	if c.engine != nil {
+		_ = c.engine.close() // what was wanted of it is in place by now
 	}
 }
 
@@ -278,29 +283,4 @@ func describe(d store.Difference) string {
 		how = "should not be there"
 	}
 	return fmt.Sprintf("%s %q %s (waybill check --rebuild repairs it)", what, d.Key, how)
-}
-
-// rebuild puts the computed database in the place of the home's.
-func (c *checker) rebuild() error {
-	height, root := c.again.Last()
-	if c.chain.faulty || c.Replayed == 0 {
-		c.note("nothing was rebuilt: the archive itself has faults; copy the files back from a backup or another node first")
-		return os.RemoveAll(filepath.Join(LedgerPath(c.Home), "rebuild"))
-	}
-	c.close()
-	c.have, c.again = nil, nil
-	o := store.Options{Dir: LedgerPath(c.Home), Backend: c.settings.Backend}
-	if err := store.Adopt(o, filepath.Join(LedgerPath(c.Home), "rebuild")); err != nil {
-		return err
-	}
-	c.Rebuilt, c.Height, c.AppHash = true, height, schemas.Hash(root).String()
-	kept := c.Faults[:0]
-	for _, f := range c.Faults {
-		if f.File != c.name(LedgerPath(c.Home)) && filepath.Dir(f.File) != c.name(filepath.Join(LedgerPath(c.Home), store.DatabaseName(c.settings.Backend))) {
-			kept = append(kept, f)
-		}
-	}
-	c.note("%d faults of the ledger's database were repaired: it was computed again from the archive", len(c.Faults)-len(kept)+c.Further)
-	c.Faults, c.Further = kept, 0
-	return nil
 }

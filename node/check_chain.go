@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
@@ -28,6 +29,7 @@ type chainCheck struct {
 	before  *types.Header
 	appHash []byte // what the next header must carry
 	results []byte
+	commit  *types.Commit // that the last header carried, for the block before
 	faulty  bool
 	tip     *app.ReplayedBlock
 }
@@ -37,11 +39,18 @@ type chainCheck struct {
 func (c *checker) replay(ctx context.Context, scratch string) {
 	codec, err := schemas.NewCodec()
 	if err == nil {
-		c.again, err = store.OpenReplay(store.Options{Dir: scratch, Backend: c.settings.Backend}, filepath.Join(LedgerPath(c.Home), "archive"), app.SameEntry(codec))
+		c.again, err = store.OpenReplay(store.Options{Dir: filepath.Join(scratch, "ledger"), Backend: c.settings.Backend}, filepath.Join(LedgerPath(c.Home), "archive"), app.SameEntry(codec))
 	}
 	if err != nil {
 		c.fault(Fault{Detail: fmt.Sprintf("computing the ledger again: %v", err)})
 		return
+	}
+	if c.options.Rebuild {
+		// Its blocks are the engine's own, so that none are kept here.
+		if c.engine, err = newRevival(scratch, c.genesis, math.MaxInt64); err != nil {
+			c.fault(Fault{Detail: fmt.Sprintf("computing the engine's state again: %v", err)})
+			return
+		}
 	}
 	r, root, err := app.NewReplay(c.again, c.genesis.ChainID, c.genesis.InitialHeight, c.genesis.AppState)
 	if err != nil {
@@ -60,6 +69,9 @@ func (c *checker) replay(ctx context.Context, scratch string) {
 		}
 		if err == nil {
 			err = c.chain.follow(b, c.genesis)
+		}
+		if err == nil && c.engine != nil {
+			err = c.engine.next(&c.chain, b)
 		}
 		if err != nil {
 			c.chainFault(c.Replayed+1, err)
@@ -121,11 +133,11 @@ func (k *chainCheck) follow(b *app.ReplayedBlock, genesis *types.GenesisDoc) err
 	if again, err := encoded.Marshal(); err != nil || !bytes.Equal(again, b.Header) {
 		return errors.New("the header is not encoded as the engine encodes it")
 	}
-	raw := make([][]byte, len(b.Raw))
-	for i := range raw {
-		raw[i] = b.Raw[i][:]
+	hashes := make([][]byte, len(b.Hashes))
+	for i := range hashes {
+		hashes[i] = b.Hashes[i][:]
 	}
-	data := schemas.MerkleRoot(raw)
+	data := schemas.MerkleRoot(hashes)
 	switch {
 	case !bytes.Equal(h.Hash(), b.Hash):
 		return fmt.Errorf("the header hashes to %x, recorded is %x", h.Hash(), b.Hash)
@@ -150,6 +162,7 @@ func (k *chainCheck) follow(b *app.ReplayedBlock, genesis *types.GenesisDoc) err
 
 // link checks that a header follows the one before, which its votes decided.
 func (k *chainCheck) link(h *types.Header, encoded []byte, genesis *types.GenesisDoc) error {
+	k.commit = &types.Commit{}
 	if k.before == nil {
 		if h.Height != genesis.InitialHeight || !h.Time.Equal(genesis.GenesisTime) {
 			return fmt.Errorf("the first block is of height %d and time %s, by the genesis document of %d and %s", h.Height, h.Time, genesis.InitialHeight, genesis.GenesisTime)
@@ -176,6 +189,7 @@ func (k *chainCheck) link(h *types.Header, encoded []byte, genesis *types.Genesi
 	if err := k.signers.VerifyCommit(k.chainID, h.LastBlockID, k.before.Height, commit); err != nil {
 		return fmt.Errorf("the votes for the block before do not hold: %w", err)
 	}
+	k.commit = commit
 	return nil
 }
 

@@ -36,6 +36,7 @@ func (c *checker) checkEngine(ctx context.Context) {
 	defer closeBlocks()
 	states, closeStates, err := readOnlyDB("state", data)
 	if err != nil {
+		c.stray = true
 		c.engineFault("state.db", err)
 		return
 	}
@@ -99,6 +100,7 @@ func (c *checker) checkBlocks(ctx context.Context, db dbm.DB, states state.Store
 	case c.have != nil && (c.Height > blocks.Height() || c.Height+1 < blocks.Height() || c.Height < s.LastBlockHeight):
 		c.engineFault("state.db", fmt.Errorf("the ledger has height %d, the engine's state %d and its blocks %d: they are from different times", c.Height, s.LastBlockHeight, blocks.Height()))
 	case tip != nil && tip.Height == s.LastBlockHeight && !bytes.Equal(s.AppHash, tip.Root[:]):
+		c.stray = true
 		c.engineFault("state.db", fmt.Errorf("the engine has the app hash %x for height %d, the archive comes to %s", s.AppHash, tip.Height, tip.Root))
 	}
 	if tip != nil && tip.Height >= blocks.Base() && tip.Height <= blocks.Height() {

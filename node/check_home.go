@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -17,7 +18,6 @@ import (
 	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/privval"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
-	"github.com/cometbft/cometbft/types"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -46,7 +46,7 @@ func (c *checker) checkGenesis() {
 		c.fault(Fault{File: genesisFile, Detail: err.Error()})
 		return
 	}
-	doc, err := types.GenesisDocFromJSON(b)
+	doc, err := decodeGenesis(b)
 	if err != nil {
 		c.fault(Fault{File: genesisFile, Detail: err.Error()})
 		return
@@ -233,6 +233,10 @@ func (c *checker) checkSignState() {
 			return err
 		}
 		if s.Step == 0 && s.Height == 0 && s.Round == 0 && len(s.SignBytes) == 0 && len(s.Signature) == 0 {
+			return nil
+		}
+		if s.Round == math.MaxInt32 && s.Step == lastStep && len(s.SignBytes) == 0 && len(s.Signature) == 0 {
+			c.note("the validator has not signed since the home was restored; it does above height %d", s.Height)
 			return nil
 		}
 		height, round, step, err := signedOf(s.SignBytes)

@@ -124,9 +124,9 @@ func newEngine(ctx context.Context, s *Settings, k *Keys, app startable, blocks 
 			err = errors.Join(err, dbs.Close())
 		}
 	}()
-	doc, err := types.GenesisDocFromFile(GenesisPath(s.Home))
+	doc, err := genesisOf(s.Home)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", GenesisPath(s.Home), err)
+		return nil, err
 	}
 	genesis := func() (*types.GenesisDoc, error) { return doc, nil }
 	x := newExchange(blocks.answerHeader, history)

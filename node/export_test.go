@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/app"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 // Waits is who waits for which transaction and height, for its tests.
@@ -37,6 +38,29 @@ func (n *Node) TestingCloseLedger() error {
 
 // Ledger is what the node gives its gateway.
 func (n *Node) Ledger() *ledger { return n.ledger }
+
+// HeaderOf, CommitOf and SetOf turn what the engine has into what bundles have.
+var (
+	HeaderOf = headerOf
+	CommitOf = commitOf
+	SetOf    = setOf
+)
+
+// Chain is where Lead finds headers and validator sets.
+type Chain interface {
+	Signed(height int64) (*proof.Signed, error)
+	Validators(height int64) ([]proof.Validator, error)
+}
+
+type exported struct{ Chain }
+
+func (c exported) signed(height int64) (*proof.Signed, error)         { return c.Signed(height) }
+func (c exported) validators(height int64) ([]proof.Validator, error) { return c.Validators(height) }
+
+// Lead adds to a bundle what leads from a root of trust to the header of a height.
+func Lead(c Chain, b *proof.Bundle, since, past, to int64) error {
+	return (&steps{ledger: exported{c}, ctx: context.Background(), since: since, past: past, to: to}).lead(b)
+}
 
 // Base is the first block that the engine still has.
 func (n *Node) Base() int64 { return n.engine.BlockStore().Base() }

@@ -3,7 +3,6 @@ package node
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"fmt"
 
 	"github.com/cometbft/cometbft/types"
@@ -26,57 +25,20 @@ func (l *ledger) SignedHeader(_ context.Context, height int64) (*api.SignedHeade
 	if meta == nil || height > last {
 		return nil, &schemas.Fault{Code: schemas.NotFound, Detail: fmt.Sprintf("the header at height %d is not held here, or not decided yet", height)}
 	}
-	s, err := l.signed(meta)
+	s, err := l.signedHeader(height)
 	if err != nil {
 		return nil, err
 	}
 	return &api.SignedHeader{Height: height, Time: s.Header.Time, Hash: s.Hash().String(), Signed: s.Encode()}, nil
 }
 
-// signed puts a decided header together with its commit and its validators.
-func (l *ledger) signed(meta *types.BlockMeta) (*proof.SignedHeader, error) {
-	h := meta.Header
-	commit, err := l.commit(meta)
+// signedHeader is a decided header with all votes for it that hold.
+func (l *ledger) signedHeader(height int64) (*proof.SignedHeader, error) {
+	s, err := l.signed(height)
 	if err != nil {
 		return nil, err
 	}
-	validators, err := l.validatorsAt(&h)
-	if err != nil {
-		return nil, err
-	}
-	set := make([]proof.Validator, 0, len(validators.Validators))
-	for _, v := range validators.Validators {
-		set = append(set, proof.Validator{Public: ed25519.PublicKey(v.PubKey.Bytes()), Power: v.VotingPower})
-	}
-	return proof.NewSignedHeader(headerOf(&h), commit, set)
-}
-
-// commit is all votes for a block that this node has: it may have seen others
-// than the next block carries.
-func (l *ledger) commit(meta *types.BlockMeta) (commit proof.Commit, err error) {
-	blocks, err := l.engine.blocks.of()
-	if err != nil {
-		return commit, err
-	}
-	height := meta.Header.Height
-	for _, c := range []*types.Commit{blocks.LoadSeenCommit(height), blocks.LoadBlockCommit(height)} {
-		if c == nil || !bytes.Equal(c.BlockID.Hash, meta.BlockID.Hash) {
-			continue
-		}
-		switch other := commitOf(c); {
-		case len(commit.Votes) == 0:
-			commit = other
-		case commit.Round == other.Round:
-			commit.Votes = append(commit.Votes, other.Votes...)
-		}
-	}
-	if len(commit.Votes) == 0 {
-		if _, archived := l.archivedBlock(height); archived != nil && bytes.Equal(archived.BlockID.Hash, meta.BlockID.Hash) {
-			return commitOf(archived), nil
-		}
-		return commit, fmt.Errorf("the commit of block %d is not in the engine's store", height)
-	}
-	return commit, nil
+	return proof.NewSignedHeader(s)
 }
 
 // anchored is a state whose header is decided already, with that header: the one
@@ -118,7 +80,7 @@ func (l *ledger) Checkpoint(context.Context) (*api.Checkpoint, error) {
 		return nil, err
 	}
 	p := &proof.CheckpointProof{}
-	anchor, err := l.signed(meta)
+	anchor, err := l.signedHeader(meta.Header.Height)
 	if err != nil {
 		return nil, err
 	}
@@ -171,6 +133,32 @@ func (l *ledger) Anchor(ctx context.Context, index, size uint64) (*api.AnchorPro
 		return nil, err
 	}
 	return &api.AnchorProof{Index: index, Size: size, Height: a.Height, Hash: schemas.Hash(a.Block), Path: hashes(path)}, nil
+}
+
+// Carrying proves which header first carried the state that the header of a height
+// carries, as far as the checkpoint of a size tells.
+func (l *ledger) Carrying(ctx context.Context, height int64, size uint64) (*api.AnchorProof, error) {
+	last, err := l.lastOf(size)
+	if err != nil {
+		return nil, err
+	}
+	index, ok, err := l.anchors.UpTo(ctx, height, size, last)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, &schemas.Fault{Code: schemas.NotFound, Detail: fmt.Sprintf("no transaction was recorded before height %d", height)}
+	}
+	out, err := l.Anchor(ctx, index, size)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := l.signedHeader(out.Height)
+	if err != nil {
+		return nil, err
+	}
+	out.Signed = signed.Encode()
+	return out, nil
 }
 
 // lastOf is the last anchor of the checkpoint of this size, where it is the one

@@ -1,6 +1,13 @@
 package node
 
-import "path/filepath"
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cometbft/cometbft/types"
+)
 
 // Where things are in a node's home. Everything under data is written by the
 // running node alone; keys, genesis and settings are made once.
@@ -30,3 +37,27 @@ func PausePath(home string) string { return filepath.Join(home, dataDir, "histor
 
 // GatewayPath is the gateway's own database in a home.
 func GatewayPath(home string) string { return filepath.Join(home, dataDir, "gateway") }
+
+// genesisOf reads a home's genesis document.
+func genesisOf(home string) (*types.GenesisDoc, error) {
+	b, err := os.ReadFile(GenesisPath(home))
+	if err != nil {
+		return nil, err
+	}
+	doc, err := decodeGenesis(b)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", GenesisPath(home), err)
+	}
+	return doc, nil
+}
+
+// decodeGenesis reads a genesis document, which somebody else may have written: the
+// engine's reader breaks down on a validator without a key.
+func decodeGenesis(b []byte) (doc *types.GenesisDoc, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			doc, err = nil, errors.New("it is no genesis document: something is missing in it")
+		}
+	}()
+	return types.GenesisDocFromJSON(b)
+}

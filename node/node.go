@@ -44,6 +44,7 @@ type Node struct {
 	history  *history
 	ledger   *ledger
 	gateway  *api.Gateway
+	own      *local.Store
 	server   *http.Server
 	served   chan error    // the gateway's listener ended
 	failure  chan struct{} // closed when the engine cannot go on
@@ -51,6 +52,7 @@ type Node struct {
 	once     sync.Once     // of closing failure
 	stopping atomic.Bool
 	failed   atomic.Bool
+	diverged atomic.Pointer[Divergence]
 	closers  []closer // what to close, last opened first
 }
 
@@ -82,7 +84,7 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 		return err
 	}
 	genesis, err := checkGenesis(s, keys)
-	if err != nil {
+	if err := errors.Join(err, refuseDiverged(s.Home)); err != nil {
 		return err
 	}
 	// The port is taken first: a conflict should be told before anything starts.
@@ -101,12 +103,12 @@ func (n *Node) push(what string, f func() error) { n.closers = append(n.closers,
 
 // checkGenesis finds what would otherwise be told deep in the engine.
 func checkGenesis(s *Settings, k *Keys) (*types.GenesisDoc, error) {
-	doc, err := types.GenesisDocFromFile(GenesisPath(s.Home))
+	doc, err := genesisOf(s.Home)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is missing: put the network's genesis document there (waybill genesis makes one)", GenesisPath(s.Home))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", GenesisPath(s.Home), err)
+		return nil, err
 	}
 	g, err := schemas.DecodeGenesis(doc.AppState)
 	if err != nil {
@@ -158,7 +160,9 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	}
 	registry := newRegistry()
 	served := &archivist{app: machine, readers: map[int64]*app.ArchiveReader{}}
-	n.engine, err = newEngine(ctx, s, keys, machine, blocks, root, served.answer, engineMetrics(registry), engineLogger{n.log.With("part", "engine"), n.alarm})
+	log := n.engineLog("engine")
+	log.alarm = n.alarm
+	n.engine, err = newEngine(ctx, s, keys, machine, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
 	if err != nil {
 		return err
 	}
@@ -168,7 +172,15 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	if err := n.openLedger(machine, ledgerStore, keys, version, registry); err != nil {
 		return err
 	}
-	return n.openGateway(registry, version)
+	if err := n.openGateway(registry, version); err != nil {
+		return err
+	}
+	socket, err := serveControl(&control{node: n, store: ledgerStore, own: n.own})
+	if err != nil {
+		return err
+	}
+	n.push("the node's socket", socket.Close)
+	return nil
 }
 
 func (n *Node) settle(machine *app.App, ledgerStore *store.Store) error {
@@ -221,6 +233,7 @@ func (n *Node) openGateway(registry *prometheus.Registry, version string) error 
 		return err
 	}
 	n.push("the gateway's store", own.Close)
+	n.own = own
 	n.gateway, err = api.New(api.Config{Ledger: n.ledger, Local: own, Logger: n.log.With("part", "gateway"),
 		Partner: n.settings.Partner, Version: version, Metrics: registry, Limits: api.Limits{Gather: n.settings.GatherEvents}})
 	return err
@@ -234,7 +247,7 @@ func (n *Node) serve(rest net.Listener) error {
 	go n.watch()
 	n.history.begin()
 	if n.settings.RPC != "" {
-		l, err := serveRPC(n.settings.RPC, n.engine.env, engineLogger{to: n.log.With("part", "rpc")})
+		l, err := serveRPC(n.settings.RPC, n.engine.env, n.engineLog("rpc"))
 		if err != nil {
 			return err
 		}
@@ -283,6 +296,9 @@ func (n *Node) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case <-n.failure:
+		if d := n.diverged.Load(); d != nil {
+			return errors.Join(d.explain(), n.keepDivergence(d))
+		}
 		return n.reason
 	case err := <-n.served:
 		return fmt.Errorf("serving the gateway: %w", err)
@@ -309,6 +325,10 @@ func (n *Node) shutdown() error {
 		return errors.Join(err, n.server.Close())
 	}
 	return nil
+}
+
+func (n *Node) engineLog(part string) engineLogger {
+	return engineLogger{to: n.log.With("part", part), stopping: &n.stopping}
 }
 
 func (n *Node) stopEngine() error { return n.engine.stop() }

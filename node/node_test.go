@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,11 +97,30 @@ func commit(t *testing.T, n *node.Node, events ...*schemas.Event) *schemas.Recei
 	return r
 }
 
+// lines is a log that many goroutines write.
+type lines struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // A node captures, answers, proves; after a stop it has everything, refuses what
 // it has, and goes on.
 func TestNodeAlone(t *testing.T) {
 	s := alone(t)
-	n, err := node.Start(t.Context(), s, "test", io.Discard)
+	var log lines
+	n, err := node.Start(t.Context(), s, "test", &log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +136,9 @@ func TestNodeAlone(t *testing.T) {
 	}
 	if err := n.Stop(); err != nil {
 		t.Fatal(err)
+	}
+	if text := log.String(); text != "" {
+		t.Errorf("a node that is used and stopped in good order logs errors:\n%s", text)
 	}
 	if n, err = node.Start(t.Context(), s, "test", io.Discard); err != nil {
 		t.Fatalf("starting again: %v", err)
@@ -152,7 +175,7 @@ func TestNodeAlone(t *testing.T) {
 
 func checkBundle(t *testing.T, n *node.Node) {
 	t.Helper()
-	b, err := n.Ledger().Bundle(t.Context(), "urn:epc:id:sgtin:9521234.012345.3")
+	b, err := n.Ledger().Bundle(t.Context(), schemas.BundleQuery{ID: "https://id.gs1.org/01/09521234123453/21/3", Times: true, Containers: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +195,7 @@ func checkBundle(t *testing.T, n *node.Node) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !report.Present || len(report.Events) != 1 || report.Custodian != "acme-farms" {
+	if a := report.Asked(); !a.Present || len(report.Events) != 1 || a.Custodian != "acme-farms" || report.Events[0].Time == nil {
 		t.Errorf("the bundle says %+v", report)
 	}
 }

@@ -83,9 +83,10 @@ func (d *Duration) UnmarshalText(b []byte) error {
 
 // A Setting is one field of the settings, as environment and flags name it.
 type Setting struct {
-	Name string // of the flag; the environment has WAYBILL_ and the name in capitals
-	Help string
-	Set  func(value string) error
+	Name  string // of the flag; the environment has WAYBILL_ and the name in capitals
+	Help  string
+	Set   func(value string) error
+	Value string // as Set reads it
 }
 
 // Env is the environment variable of the setting.
@@ -96,26 +97,26 @@ func (s Setting) Env() string {
 // Fields lists what environment and flags may set.
 func (s *Settings) Fields() []Setting {
 	return []Setting{
-		{"partner", "whose node this is, by its name on the ledger", text(&s.Partner)},
-		{"rest", "address that the gateway listens on", text(&s.REST)},
-		{"rpc", "loopback address of the engine's calls, none if empty", text(&s.RPC)},
-		{"p2p", "address that other partners' nodes connect to", text(&s.P2P)},
-		{"advertise", "address told to peers where it differs from --p2p", text(&s.Advertise)},
-		{"peers", "other nodes, ID@HOST:PORT, separated by commas", list(&s.Peers)},
-		{"backend", "database of the ledger: goleveldb or pebbledb", text(&s.Backend)},
-		{"log-level", "debug, info, warn or error", text(&s.LogLevel)},
-		{"log-json", "log lines as JSON: true or false", flag(&s.LogJSON)},
-		{"propose-timeout", "wait for a proposal before voting for none", s.ProposeTimeout.set()},
-		{"vote-timeout", "wait for stragglers' votes", s.VoteTimeout.set()},
-		{"idle-interval", "an idle network makes a block this often", s.IdleInterval.set()},
-		{"expiry-heights", "heights for which what the gateway signs is valid", number(&s.ExpiryHeights)},
-		{"pending-bytes", "bound of the bytes of waiting transactions", number(&s.PendingBytes)},
-		{"pending-count", "bound of the number of waiting transactions", number(&s.PendingCount)},
-		{"cache-bytes", "bytes of decoded transactions to remember", number(&s.CacheBytes)},
-		{"trust", "root of trust (waybill trust): a node without a ledger begins with a peer's snapshot", path(&s.Trust)},
-		{"snapshot-heights", "heights with transactions from snapshot to snapshot; 0: none is taken", number(&s.SnapshotHeights)},
-		{"history-rate", "bytes a second at which what came before a snapshot is fetched; 0: never", number(&s.HistoryRate)},
-		{"gather-events", "single events that may share a signature; 1: none do", number(&s.GatherEvents)},
+		{"partner", "whose node this is, by its name on the ledger", text(&s.Partner), s.Partner},
+		{"rest", "address that the gateway listens on", text(&s.REST), s.REST},
+		{"rpc", "loopback address of the engine's calls, none if empty", text(&s.RPC), s.RPC},
+		{"p2p", "address that other partners' nodes connect to", text(&s.P2P), s.P2P},
+		{"advertise", "address told to peers where it differs from --p2p", text(&s.Advertise), s.Advertise},
+		{"peers", "other nodes, ID@HOST:PORT, separated by commas", list(&s.Peers), strings.Join(s.Peers, ",")},
+		{"backend", "database of the ledger: goleveldb or pebbledb", text(&s.Backend), s.Backend},
+		{"log-level", "debug, info, warn or error", text(&s.LogLevel), s.LogLevel},
+		{"log-json", "log lines as JSON: true or false", flag(&s.LogJSON), strconv.FormatBool(s.LogJSON)},
+		{"propose-timeout", "wait for a proposal before voting for none", s.ProposeTimeout.set(), time.Duration(s.ProposeTimeout).String()},
+		{"vote-timeout", "wait for stragglers' votes", s.VoteTimeout.set(), time.Duration(s.VoteTimeout).String()},
+		{"idle-interval", "an idle network makes a block this often", s.IdleInterval.set(), time.Duration(s.IdleInterval).String()},
+		{"expiry-heights", "heights for which what the gateway signs is valid", number(&s.ExpiryHeights), fmt.Sprint(s.ExpiryHeights)},
+		{"pending-bytes", "bound of the bytes of waiting transactions", number(&s.PendingBytes), fmt.Sprint(s.PendingBytes)},
+		{"pending-count", "bound of the number of waiting transactions", number(&s.PendingCount), fmt.Sprint(s.PendingCount)},
+		{"cache-bytes", "bytes of decoded transactions to remember", number(&s.CacheBytes), fmt.Sprint(s.CacheBytes)},
+		{"trust", "root of trust (waybill trust): a node without a ledger begins with a peer's snapshot", path(&s.Trust), s.Trust},
+		{"snapshot-heights", "heights with transactions from snapshot to snapshot; 0: none is taken", number(&s.SnapshotHeights), fmt.Sprint(s.SnapshotHeights)},
+		{"history-rate", "bytes a second at which what came before a snapshot is fetched; 0: never", number(&s.HistoryRate), fmt.Sprint(s.HistoryRate)},
+		{"gather-events", "single events that may share a signature; 1: none do", number(&s.GatherEvents), fmt.Sprint(s.GatherEvents)},
 	}
 }
 

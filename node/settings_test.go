@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/waybill-ledger/waybill/node"
 )
 
@@ -150,5 +152,21 @@ func TestKeys(t *testing.T) {
 	}
 	if _, err := node.LoadKeys(home); err != nil {
 		t.Errorf("restored keys: %v", err)
+	}
+}
+
+// What help shows as a default is what the default is, read back.
+func TestSettingsShown(t *testing.T) {
+	want := node.DefaultSettings("home")
+	want.Peers = []string{"a", "b"}
+	got := node.Settings{Home: "home"}
+	shown := want.Fields()
+	for i, f := range got.Fields() {
+		if err := f.Set(shown[i].Value); err != nil {
+			t.Errorf("%s: %v", f.Name, err)
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("the settings come back otherwise (-want +got):\n%s", d)
 	}
 }

@@ -97,3 +97,33 @@ type TraceGap struct {
 	Event  string  `json:"event,omitempty"`
 	At     Locator `json:"at"`
 }
+
+// BundleQuery asks for a bundle: the proof of what the ledger has of an item, a
+// class or lot, or a partner.
+type BundleQuery struct {
+	ID           string   // canonical; of a partner its id
+	Of           BundleOf // what it is asked for as
+	Observations bool     // also what was seen or claimed of an item
+	Containers   bool     // also the records of what it was inside of, while it was
+	Ancestors    int      // transformations upstream that are followed
+	Names        bool     // also the partners as the ledger has them
+	Times        bool     // also when blocks were made
+	Only         []string // members of events that are shown beside what rules read; nil for all
+	Withhold     []string // members of events that are not shown
+	HashIDs      bool     // eventIDs that are hashes of what is withheld are shown all the same
+	Partner      string   // of a lot: events of this partner alone are shown
+	First, Count uint64   // of a partner: records from the n-th on, at most so many; 0 for all
+	Height       int64    // of the state; 0 for the last
+	Since        int64    // height of the reader's root of trust; 0 where the validators never changed
+}
+
+// BundleOf says as what an identifier is asked for.
+type BundleOf uint8
+
+// What bundles are of.
+const (
+	BundleOfThing   BundleOf = iota // an item or a class, or both, whatever the ledger has
+	BundleOfItem                    // an item
+	BundleOfLot                     // a class or lot
+	BundleOfPartner                 // a partner's activity
+)

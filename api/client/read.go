@@ -84,13 +84,66 @@ func (c *Client) Trace(ctx context.Context, id string, direction schemas.Directi
 	return get[api.Trace](ctx, c, itemPath(id)+"/trace", q)
 }
 
-// Bundle answers the proof of an item's trails, or of its absence.
-func (c *Client) Bundle(ctx context.Context, id string) ([]byte, error) {
-	a, err := c.do(ctx, request{method: http.MethodGet, path: itemPath(id) + "/bundle"})
+// Bundle answers the proof of what the ledger has of an item, a lot or a partner's
+// activity, in its binary form. The identifier may have any form.
+func (c *Client) Bundle(ctx context.Context, q schemas.BundleQuery) ([]byte, error) {
+	path := itemPath(q.ID)
+	switch q.Of {
+	case schemas.BundleOfLot:
+		path = "/api/v1/lots/" + url.PathEscape(q.ID)
+	case schemas.BundleOfPartner:
+		path = "/api/v1/partners/" + url.PathEscape(q.ID)
+	}
+	path += "/bundle"
+	if v := bundleValues(q); len(v) > 0 {
+		path += "?" + v.Encode()
+	}
+	a, err := c.do(ctx, request{method: http.MethodGet, path: path})
 	if err != nil {
 		return nil, err
 	}
 	return a.body, nil
+}
+
+// Renew answers a bundle again, of the same state under a header of now that leads
+// from a root of trust of the height since, 0 for any.
+func (c *Client) Renew(ctx context.Context, bundle []byte, since int64) ([]byte, error) {
+	q := request{method: http.MethodPost, path: "/api/v1/bundles", plain: true, body: bundle, header: http.Header{"Content-Type": {"application/vnd.waybill.bundle"}}}
+	if since > 0 {
+		q.path += "?since=" + strconv.FormatInt(since, 10)
+	}
+	a, err := c.do(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return a.body, nil
+}
+
+func bundleValues(q schemas.BundleQuery) url.Values {
+	v := url.Values{}
+	thing := q.Of != schemas.BundleOfPartner
+	for name, set := range map[string]bool{"observations": q.Observations, "names": q.Names, "times": q.Times, "hashIDs": q.HashIDs} {
+		if set {
+			v.Set(name, "true")
+		}
+	}
+	if thing && !q.Containers {
+		v.Set("containers", "false")
+	}
+	if q.Of == schemas.BundleOfItem {
+		v.Set("as", "item")
+	}
+	for name, n := range map[string]uint64{"ancestors": uint64(q.Ancestors), "first": q.First, "count": q.Count, "height": uint64(q.Height), "since": uint64(q.Since)} {
+		if n != 0 {
+			v.Set(name, strconv.FormatUint(n, 10))
+		}
+	}
+	for name, text := range map[string]string{"only": strings.Join(q.Only, "|"), "withhold": strings.Join(q.Withhold, "|"), "partner": q.Partner} {
+		if text != "" {
+			v.Set(name, text)
+		}
+	}
+	return v
 }
 
 // Trust answers an auditor's root of trust.

@@ -153,6 +153,13 @@ func (b *Block) Revert(mark int) {
 	b.undo = b.undo[:mark]
 }
 
+// Keep forgets how to undo the writes so far: no mark from before is reverted to any
+// more. What a key held in between is then held no longer.
+func (b *Block) Keep() {
+	clear(b.undo)
+	b.undo = b.undo[:0]
+}
+
 // current reports why the block may not go on: it is the store's block no more.
 func (b *Block) current() error {
 	if b.scratch {

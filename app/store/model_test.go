@@ -95,6 +95,8 @@ func (m *machine) writes(t *rapid.T, b *store.Block, k *kept, depth int) {
 			} else {
 				*k = inner
 			}
+		case op == 7 && depth == 0:
+			b.Keep() // what follows is undone without it
 		default:
 			checkReads(t, b, *k, key)
 		}

@@ -211,14 +211,14 @@ func Differences(have, want *Store) iter.Seq2[Difference, error] {
 		defer stopA()
 		b, stopB := iter.Pull2(wv.version.snap.scan([]byte{0}, nil, false))
 		defer stopB()
-		merge(a, b, yield)
+		unshared(a, b, yield)
 	}
 }
 
 type pull func() (Row, error, bool)
 
-// merge yields what two ordered ranges do not share.
-func merge(a, b pull, yield func(Difference, error) bool) {
+// unshared yields what two ordered ranges do not share.
+func unshared(a, b pull, yield func(Difference, error) bool) {
 	x, errX, moreX := a()
 	y, errY, moreY := b()
 	for moreX || moreY {
@@ -348,7 +348,12 @@ func DatabaseName(backend string) string {
 // which the next rebuild makes good: the archive is not touched.
 func Adopt(o Options, scratch string) error {
 	name := DatabaseName(o.Backend)
-	from, to := filepath.Join(scratch, name), filepath.Join(o.Dir, name)
+	return ReplaceDatabase(filepath.Join(scratch, name), filepath.Join(o.Dir, name))
+}
+
+// ReplaceDatabase puts a database's directory in the place of another, durably. A
+// kill in between leaves the place empty.
+func ReplaceDatabase(from, to string) error {
 	if err := syncTree(from); err != nil {
 		return fmt.Errorf("syncing the rebuilt database: %w", err)
 	}
@@ -359,10 +364,10 @@ func Adopt(o Options, scratch string) error {
 	if err := os.Rename(to, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("putting the database aside: %w", err)
 	}
-	if err := errors.Join(os.Rename(from, to), syncDir(o.Dir)); err != nil {
+	if err := errors.Join(os.Rename(from, to), syncDir(filepath.Dir(to))); err != nil {
 		return fmt.Errorf("putting the rebuilt database in place: %w", err)
 	}
-	return errors.Join(os.RemoveAll(old), os.RemoveAll(scratch))
+	return os.RemoveAll(old)
 }
 
 // syncTree makes a directory durable with all files in it.

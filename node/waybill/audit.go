@@ -8,17 +8,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waybill-ledger/waybill/api/audit"
 	"github.com/waybill-ledger/waybill/network"
+	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 func (p *program) trustCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "trust --node URL [--node URL ...]", Short: "Print an auditor's root of trust", Args: exactly(0, "no arguments"),
-		Long: `Print an auditor's root of trust: a header that the nodes asked agree on. With
---node given several times all must agree: the more partners are asked, the less
+		Long: `Print an auditor's root of trust: a header that the nodes asked agree on. Ask the
+nodes of at least two partners: all must agree, and the more are asked, the less
 one of them must be believed. No API key is needed. Keep it: bundles are verified
-against it, offline.`,
+against it, offline, and it does not expire.`,
 	}
 	p.nodeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -38,32 +40,9 @@ against it, offline.`,
 	return cmd
 }
 
-func (p *program) bundleCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "bundle ID > FILE", Short: "Fetch the proof of an item's trails, to standard output", Args: exactly(1, "one identifier"),
-		Long: "Fetch the proof of an item's trails, or of their absence, to standard output. It is\nbinary; waybill verify reads it.",
-	}
-	p.nodeFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if f, ok := p.out.(*os.File); ok && isTerminal(f) {
-			return usage("a bundle is binary: send it to a file with > FILE")
-		}
-		c, err := p.client()
-		if err != nil {
-			return err
-		}
-		b, err := c.Bundle(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		_, err = p.out.Write(b)
-		return err
-	}
-	return cmd
-}
-
 func (p *program) verifyCommand() *cobra.Command {
-	var trustFile string
+	var trustFile, of string
+	var demands demandFlags
 	cmd := &cobra.Command{
 		Use: "verify FILE --trust trust.json", Short: "Check a bundle against a root of trust, offline", Args: exactly(1, "one bundle"),
 		Long: `Check a bundle against a root of trust, offline. What the bundle proves goes to
@@ -72,29 +51,34 @@ depends on today, such as ages, goes to standard error. The exit status is 1 whe
 anything does not hold; the message names it.`,
 	}
 	cmd.Flags().StringVar(&trustFile, "trust", "", "file with the root of trust, from waybill trust")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	cmd.Flags().StringVar(&of, "of", "", "refuse a bundle of anything but this identifier, in any of its forms")
+	demands.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if trustFile == "" {
 			return usage("--trust FILE must be given: waybill trust makes it")
 		}
-		report, trust, err := verify(args[0], trustFile)
+		demanded, err := demands.read(cmd)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.err, "The bundle is %s old, the root of trust %s.\n", age(report.Time), age(trust.Time))
-		if p.output == "json" {
-			return p.json(report)
+		statement, trust, err := verify(args[0], trustFile, demanded)
+		if err != nil {
+			return err
 		}
-		return p.printReport(report)
+		if err := isOf(statement, of); err != nil {
+			return err
+		}
+		fmt.Fprintf(p.err, "The state is %s old, the root of trust %s.\n", age(statement.Time), age(trust.Time))
+		if p.output == "json" {
+			return p.json(statement)
+		}
+		return p.printStatement(statement)
 	}
 	return cmd
 }
 
-func verify(bundleFile, trustFile string) (*proof.Report, *proof.Trust, error) {
-	text, err := readBounded(trustFile)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the root of trust: %w", err)
-	}
-	trust, err := proof.DecodeTrust(text)
+func verify(bundleFile, trustFile string, demands audit.Demands) (*audit.Statement, *proof.Trust, error) {
+	trust, err := readTrust(trustFile)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -102,11 +86,30 @@ func verify(bundleFile, trustFile string) (*proof.Report, *proof.Trust, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the bundle: %w", err)
 	}
-	report, err := proof.Verify(bundle, trust)
+	statement, err := audit.VerifyDemanding(bundle, trust, demands)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the bundle does not hold: %w", err)
 	}
-	return report, trust, nil
+	return statement, trust, nil
+}
+
+// isOf refuses a bundle of something else than was asked for, "" for anything.
+func isOf(s *audit.Statement, id string) error {
+	if canonical, _, err := schemas.Canonical(id); err == nil {
+		id = canonical
+	}
+	if id != "" && s.Asked().ID != id {
+		return fmt.Errorf("the bundle is of %s, not of %s", s.Asked().ID, id)
+	}
+	return nil
+}
+
+func readTrust(name string) (*proof.Trust, error) {
+	text, err := readBounded(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading the root of trust: %w", err)
+	}
+	return audit.ReadTrust(text)
 }
 
 // readBounded reads a file, but not much more of it than a bundle can have.
@@ -130,43 +133,54 @@ func age(t time.Time) string {
 	return d.Round(time.Second).String()
 }
 
-func (p *program) printReport(r *proof.Report) error {
-	fmt.Fprintf(p.out, "%s %s\n", r.Subject, escape(r.ID))
-	fmt.Fprintf(p.out, "chain %s, height %d, header %s\n", word(r.ChainID), r.HeaderHeight, r.HeaderHash)
-	p.printState(r)
+func (p *program) printStatement(r *audit.Statement) error {
+	fmt.Fprintf(p.out, "chain %s, state after block %d, header %d %s\n", word(r.ChainID), r.Height, r.SignedHeight, r.SignedHash)
+	for i := range r.Subjects {
+		p.printSubject(&r.Subjects[i])
+	}
 	fmt.Fprintln(p.out)
 	for i := range r.Events {
 		p.printEvent(&r.Events[i])
 	}
 	fmt.Fprintln(p.out, "\nProven:")
-	for _, s := range r.Proven() {
+	for _, s := range r.Proven {
 		fmt.Fprintf(p.out, "  %s\n", escape(s))
 	}
 	fmt.Fprintln(p.out, "Not proven:")
-	for _, s := range r.NotProven() {
+	for _, s := range r.NotProven {
 		fmt.Fprintf(p.out, "  %s\n", escape(s))
 	}
 	return nil
 }
 
-// printState prints what the ledger had of the subject beside its records.
-func (p *program) printState(r *proof.Report) {
-	if r.Custodian != "" {
-		fmt.Fprintf(p.out, "custodian %s\n", word(r.Custodian))
+// printSubject prints what the ledger had of a thing beside its records.
+func (p *program) printSubject(s *proof.SubjectReport) {
+	fmt.Fprintf(p.out, "%s %s", s.Kind, escape(s.ID))
+	if s.Role != proof.RoleAsked {
+		fmt.Fprintf(p.out, " (%s)", s.Role)
 	}
-	for _, c := range r.Containers {
-		fmt.Fprintf(p.out, "inside %s\n", word(c))
+	for _, t := range s.Trails {
+		if t.Count > 0 {
+			fmt.Fprintf(p.out, ", %s: %d of %d", t.Trail, t.Shown, t.Count)
+		}
 	}
-	if r.Disposition != "" {
-		fmt.Fprintf(p.out, "disposition %s\n", word(r.Disposition))
+	fmt.Fprintln(p.out)
+	if s.Custodian != "" {
+		fmt.Fprintf(p.out, "  custodian %s\n", word(s.Custodian))
 	}
-	if r.Ended {
-		fmt.Fprintln(p.out, "ended: consumed, destroyed or decommissioned")
+	for _, c := range s.Containers {
+		fmt.Fprintf(p.out, "  inside %s\n", word(c))
 	}
-	if r.OfferedTo != "" {
-		fmt.Fprintf(p.out, "offered to %s\n", word(r.OfferedTo))
+	if s.Disposition != "" {
+		fmt.Fprintf(p.out, "  disposition %s\n", word(s.Disposition))
 	}
-	for _, b := range r.Balances {
+	if s.Ended {
+		fmt.Fprintln(p.out, "  ended: consumed, destroyed or decommissioned")
+	}
+	if s.OfferedTo != "" {
+		fmt.Fprintf(p.out, "  offered to %s\n", word(s.OfferedTo))
+	}
+	for _, b := range s.Balances {
 		quantity := b.Quantity
 		if !b.Known {
 			quantity = "unknown"
@@ -174,19 +188,37 @@ func (p *program) printState(r *proof.Report) {
 		if b.UOM != "" {
 			quantity += " " + word(b.UOM)
 		}
-		fmt.Fprintf(p.out, "held %s by %s\n", quantity, word(b.Partner))
+		fmt.Fprintf(p.out, "  held %s by %s\n", quantity, word(b.Partner))
 	}
 }
 
+// printEvent prints a record: its place, when its block was made, where that is
+// proven, and what it claims.
 func (p *program) printEvent(e *proof.Event) {
+	const layout = "2006-01-02T15:04:05.000Z"
+	line := fmt.Sprintf("%d/%d/%d", e.Height, e.Position, e.Index)
+	if e.Time != nil {
+		line += "  recorded " + e.Time.UTC().Format(layout)
+	}
 	step := e.BizStep
 	if step == "" {
 		step = e.Type
 	}
-	line := fmt.Sprintf("%d/%d/%d  %s  %s  %s  %s, key %s (%s)", e.Height, e.Position, e.Index,
-		e.EventTime.UTC().Format("2006-01-02T15:04:05.000Z"), word(step), word(e.Partner), e.Effect, word(e.Key), e.Held)
+	if e.EventTime != nil {
+		line += fmt.Sprintf("  %s  %s", e.EventTime.UTC().Format(layout), word(step))
+	} else {
+		line += "  withheld"
+	}
+	outcome := e.Effect.String()
+	if e.Code != schemas.OK {
+		outcome = "refused: " + e.Code.String()
+	}
+	line += fmt.Sprintf("  %s  %s, key %s (%s)", word(e.Partner), outcome, word(e.Key), e.Held)
 	for _, f := range e.Flags {
 		line += " " + f.String()
+	}
+	if e.Withheld > 0 {
+		line += fmt.Sprintf(" %d members withheld", e.Withheld)
 	}
 	if e.VoidedBy != nil {
 		line += " void"

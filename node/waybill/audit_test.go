@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/waybill-ledger/waybill/api/audit"
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
@@ -45,21 +46,24 @@ func TestVerifyStatus(t *testing.T) {
 	if err := os.Truncate(huge, 1<<33); err != nil {
 		t.Fatal(err)
 	}
-	const trust = golden + "trust.json"
+	const trust = golden + "item.trust.json"
 	for name, c := range map[string]struct {
 		args   []string
 		status int
 		says   string
 	}{
-		"good":             {[]string{golden + "item.bundle", "--trust", trust}, 0, ""},
-		"no trust":         {[]string{golden + "item.bundle"}, 2, "--trust"},
-		"no bundle":        {[]string{"--trust", trust}, 2, "one bundle"},
-		"no such bundle":   {[]string{filepath.Join(dir, "none"), "--trust", trust}, 1, "reading the bundle"},
-		"no such trust":    {[]string{golden + "item.bundle", "--trust", filepath.Join(dir, "none")}, 1, "reading the root of trust"},
-		"another trust":    {[]string{golden + "item.bundle", "--trust", golden + "item.report.json"}, 1, "root of trust"},
-		"a cut bundle":     {[]string{file("cut", item[:len(item)-1]), "--trust", trust}, 1, "does not hold"},
-		"an endless file":  {[]string{huge, "--trust", trust}, 1, "are read"},
-		"orders in a name": {[]string{file("esc", append(bytes.Clone(item[:6]), "\x1b]0;x\a"...)), "--trust", trust}, 1, "does not hold"},
+		"good":              {[]string{golden + "item.bundle", "--trust", trust}, 0, ""},
+		"good, of the item": {[]string{golden + "item.bundle", "--trust", trust, "--of", "urn:epc:id:sgtin:9521234.054321.1001"}, 0, ""},
+		"of another item":   {[]string{golden + "item.bundle", "--trust", trust, "--of", "urn:epc:id:sgtin:9521234.054321.1002"}, 1, "not of"},
+		"in JSON":           {[]string{golden + "item.bundle.json", "--trust", trust}, 0, ""},
+		"no trust":          {[]string{golden + "item.bundle"}, 2, "--trust"},
+		"no bundle":         {[]string{"--trust", trust}, 2, "one bundle"},
+		"no such bundle":    {[]string{filepath.Join(dir, "none"), "--trust", trust}, 1, "reading the bundle"},
+		"no such trust":     {[]string{golden + "item.bundle", "--trust", filepath.Join(dir, "none")}, 1, "reading the root of trust"},
+		"another trust":     {[]string{golden + "item.bundle", "--trust", golden + "item.report.json"}, 1, "root of trust"},
+		"a cut bundle":      {[]string{file("cut", item[:len(item)-1]), "--trust", trust}, 1, "does not hold"},
+		"an endless file":   {[]string{huge, "--trust", trust}, 1, "are read"},
+		"orders in a name":  {[]string{file("esc", append(bytes.Clone(item[:6]), "\x1b]0;x\a"...)), "--trust", trust}, 1, "does not hold"},
 	} {
 		out, said, status := running(t, append([]string{"verify"}, c.args...)...)
 		if status != c.status || !strings.Contains(said, c.says) || status != 0 && out != "" {
@@ -79,8 +83,8 @@ func TestVerifyOutput(t *testing.T) {
 		"class":   {"held "},
 		"unknown": {"neither an item nor a class"},
 	} {
-		out, _, status := running(t, "verify", golden+name+".bundle", "--trust", golden+"trust.json")
-		again, _, _ := running(t, "verify", golden+name+".bundle", "--trust", golden+"trust.json")
+		out, _, status := running(t, "verify", golden+name+".bundle", "--trust", golden+name+".trust.json")
+		again, _, _ := running(t, "verify", golden+name+".bundle", "--trust", golden+name+".trust.json")
 		if status != 0 || out != again {
 			t.Errorf("%s: status %d:\n%s\n%s", name, status, out, again)
 		}
@@ -101,13 +105,15 @@ func TestVerifyEscapes(t *testing.T) {
 		t.Fatal(err)
 	}
 	body = bytes.ReplaceAll(body, []byte(`\u007f`), []byte("\x7f"))
-	r := &proof.Report{Subject: proof.AnItem, ID: orders, ChainID: orders, Present: true, Custodian: orders, Containers: []string{orders},
-		Disposition: orders, OfferedTo: orders, Time: time.Unix(0, 0).UTC(), Partners: []schemas.Partner{{ID: orders, Name: orders}},
-		Balances: []schemas.Balance{{Partner: orders, UOM: orders, Quantity: "1", Known: true}},
-		Events: []proof.Event{{BizStep: orders, Partner: orders, Key: orders, Type: orders, Body: body},
-			{BizStep: "receiving  acme  applied, key k1 (hardware)", Partner: "borg", Key: "k2"}}}
+	at := time.Unix(0, 0).UTC()
+	report := &proof.Report{ChainID: orders, Time: at, Partners: []schemas.Partner{{ID: orders, Name: orders}},
+		Subjects: []proof.SubjectReport{{Kind: proof.AnItem, ID: orders, Role: proof.RoleAsked, Present: true, Custodian: orders, Containers: []string{orders},
+			Disposition: orders, OfferedTo: orders, Balances: []schemas.Balance{{Partner: orders, UOM: orders, Quantity: "1", Known: true}}}},
+		Events: []proof.Event{{BizStep: orders, Partner: orders, Key: orders, Type: orders, EventTime: &at, Body: body},
+			{BizStep: "receiving  acme  applied, key k1 (hardware)", EventTime: &at, Partner: "borg", Key: "k2"}}}
+	r := &audit.Statement{Report: report, Proven: report.Proven(), NotProven: report.NotProven()}
 	for name, print := range map[string]func(*program) error{
-		"text": func(p *program) error { return p.printReport(r) },
+		"text": func(p *program) error { return p.printStatement(r) },
 		"json": func(p *program) error { return p.json(r) },
 	} {
 		var out bytes.Buffer
@@ -122,9 +128,9 @@ func TestVerifyEscapes(t *testing.T) {
 		if name == "text" && (strings.Count(out.String(), "\nProven:") != 1 || !strings.Contains(out.String(), `"receiving  acme  applied, key k1 (hardware)"  borg`)) {
 			t.Errorf("foreign text looks like the program's:\n%s", out.String())
 		}
-		var back proof.Report
-		if name == "json" && (json.Unmarshal(out.Bytes(), &struct{ Custodian *string }{&back.Custodian}) != nil || back.Custodian != orders) {
-			t.Errorf("the JSON says %q", back.Custodian)
+		var back struct{ Subjects []struct{ Custodian string } }
+		if name == "json" && (json.Unmarshal(out.Bytes(), &back) != nil || back.Subjects[0].Custodian != orders) {
+			t.Errorf("the JSON says %q", back)
 		}
 	}
 }
@@ -193,12 +199,12 @@ func TestRefusalsAreEscaped(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(w, `{"status":400,"code":"bad_identifier","title":"\u001b[2J","detail":"\u001b]0;x\u0007\u009b31m","hint":"\u001b[A"}`)
+		_, _ = io.WriteString(w, `{"status":400,"code":"bad_identifier","title":"\u001b[2J","detail":"\u001b]0;x\u0007\u009b31m","hint":"\u001b[A try this"}`)
 	}))
 	t.Cleanup(s.Close)
 	for _, args := range [][]string{{"bundle", "urn:x:1"}, {"trail", "urn:x:1"}, {"item", "urn:x:1"}, {"trust"}, {"status"}} {
 		out, said, status := running(t, append(args, "--node", s.URL, "--key", "k")...)
-		if status != exitFailed || strings.ContainsAny(out+said, "\x1b\a\u009b") || !strings.Contains(said, "waybill: ") {
+		if status != exitFailed || strings.ContainsAny(out+said, "\x1b\a\u009b") || !strings.Contains(said, "waybill: ") || !strings.Contains(said, "try this") {
 			t.Errorf("%v: status %d, %q, %q", args, status, out, said)
 		}
 	}

@@ -69,7 +69,7 @@ refused. The exit status is 1 if anything was refused; all files are tried.`,
 			}
 		}
 		if refused > 0 {
-			return fmt.Errorf("%d of %d files were not recorded, wholly or in part", refused, len(args))
+			return fmt.Errorf("not recorded, wholly or in part: %d of %s", refused, counted(len(args), "file"))
 		}
 		return nil
 	}

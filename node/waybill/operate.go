@@ -32,10 +32,10 @@ func (p *program) versionCommand() *cobra.Command {
 // settingFlags adds a flag for every setting, and returns what applies those
 // that were given.
 func settingFlags(cmd *cobra.Command) (apply func(*node.Settings) error) {
-	var names node.Settings
+	defaults := node.DefaultSettings("")
 	values := map[string]*string{}
-	for _, f := range names.Fields() {
-		values[f.Name] = cmd.Flags().String(f.Name, "", f.Help+" ("+f.Env()+")")
+	for _, f := range defaults.Fields() {
+		values[f.Name] = cmd.Flags().String(f.Name, f.Value, f.Help+" ("+f.Env()+")")
 	}
 	return func(s *node.Settings) error {
 		for _, f := range s.Fields() {
@@ -208,23 +208,13 @@ of it against the root; without one it fetches every block from the first.`,
 		if err != nil {
 			return err
 		}
-		root, err := readTrust(trust)
-		if err != nil {
-			return err
+		var root *proof.Trust
+		if trust != "" {
+			if root, err = readTrust(trust); err != nil {
+				return err
+			}
 		}
 		return network.Join(home, doc, cards, root)
 	}
 	return cmd
-}
-
-// readTrust reads a root of trust; nil where no file is named.
-func readTrust(path string) (*proof.Trust, error) {
-	if path == "" {
-		return nil, nil
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the root of trust: %w", err)
-	}
-	return proof.DecodeTrust(b)
 }

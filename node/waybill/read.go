@@ -156,7 +156,7 @@ func (p *program) trailCommand() *cobra.Command {
 		for i := range t.Records {
 			p.printRecord(&t.Records[i])
 		}
-		fmt.Fprintf(p.out, "%d records, as of height %d\n", len(t.Records), t.Height)
+		fmt.Fprintf(p.out, "%s, as of height %d\n", counted(len(t.Records), "record"), t.Height)
 		return nil
 	}
 	return cmd

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/waybill-ledger/waybill/api/client"
 )
 
 // Exit statuses.
@@ -50,6 +52,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	var wrong usageError
 	if !errors.As(err, &wrong) {
 		fmt.Fprintf(errOut, "waybill: %s\n", escape(err.Error()))
+		if problem := client.Problem(err); problem != nil && problem.Hint != "" {
+			fmt.Fprintf(errOut, "  %s\n", escape(problem.Hint))
+		}
 	} else {
 		fmt.Fprintf(errOut, "waybill: %v\n", err)
 		fmt.Fprintln(errOut, "waybill --help tells more")
@@ -85,15 +90,24 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 	}
 	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.keyCommand(), p.genesisCommand(), p.joinCommand(), p.historyCommand(), p.versionCommand(),
 		p.statusCommand(), p.captureCommand(), p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(),
-		p.trustCommand(), p.bundleCommand(), p.verifyCommand(), p.witnessCommand(), p.checkCommand(), p.benchCommand())
+		p.trustCommand(), p.bundleCommand(), p.renewCommand(), p.verifyCommand(), p.witnessCommand(), p.checkCommand(),
+		p.backupCommand(), p.restoreCommand(), p.doctorCommand(), p.benchCommand())
 	return root
+}
+
+// counted is a number of things in words.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // exactly and atLeast are cobra's checks of arguments as wrong use.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usage("expected %s, got %d arguments", what, len(args))
+			return usage("expected %s, got %s", what, counted(len(args), "argument"))
 		}
 		return nil
 	}
@@ -102,7 +116,7 @@ func exactly(n int, what string) cobra.PositionalArgs {
 func atLeast(n int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) < n {
-			return usage("expected %s, got %d arguments", what, len(args))
+			return usage("expected %s, got %s", what, counted(len(args), "argument"))
 		}
 		return nil
 	}

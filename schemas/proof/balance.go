@@ -77,48 +77,50 @@ func (h *holdings) sorted() []holding {
 	return list
 }
 
-// checkBalances proves every balance that the records name, or that there is none.
+// checkBalances proves every balance that the records of a class asked for name,
+// or that there is none. What is withheld names none.
 func (v *verification) checkBalances() error {
-	named := newHoldings()
-	if v.b.Subject == AClass {
-		for i := range v.report.Events {
-			named.add(v.b.ID, v.report.Events[i].Partner, &v.report.Events[i].skeleton)
-		}
-	}
-	list := named.sorted()
-	if len(list) != len(v.b.Balances) {
-		return fmt.Errorf("balances: %d are there, the records name %d", len(v.b.Balances), len(list))
-	}
-	for i, one := range list {
-		leaf := &v.b.Balances[i]
-		where := fmt.Sprintf("balance of %q in unit %q", one.partner, one.uom)
-		key := schemas.BalanceKey(v.b.ID, one.uom, one.partner)
-		if len(leaf.Value) == 0 {
-			if err := v.absent(where, key, leaf.Path); err != nil {
-				return err
-			}
+	balances := v.b.Balances
+	for _, s := range v.subjects {
+		if !s.asked || s.Kind != AClass {
 			continue
 		}
-		if err := v.leaf(where, key, leaf); err != nil {
-			return err
+		named := newHoldings()
+		for i := range v.report.Events {
+			if e := &v.report.Events[i]; e.skeleton != nil && e.in(s.ID, schemas.ClassTrail) {
+				named.add(s.ID, e.Partner, e.skeleton)
+			}
 		}
-		balance, err := schemas.DecodeLotBalance(leaf.Value)
-		if err != nil {
-			return fmt.Errorf("%s: %w", where, err)
+		list := named.sorted()
+		if len(list) > len(balances) {
+			return fmt.Errorf("balances: %d are there, the records name %d", len(balances), len(list))
 		}
-		v.report.Balances = append(v.report.Balances, schemas.Balance{Partner: one.partner, UOM: one.uom, Quantity: balance.Amount, Known: !balance.Unknown})
+		for i, one := range list {
+			if err := v.checkBalance(s, one, &balances[i]); err != nil {
+				return err
+			}
+		}
+		balances = balances[len(list):]
+	}
+	if len(balances) > 0 {
+		return fmt.Errorf("balances: %d are there that no record names", len(balances))
 	}
 	return nil
 }
 
-// balances adds the leaves of what the records name.
-func (w *builder) balances() error {
-	for _, one := range w.named.sorted() {
-		value, path, err := w.State(schemas.BalanceKey(w.ID, one.uom, one.partner))
-		if err != nil {
-			return fmt.Errorf("reading a balance: %w", err)
-		}
-		w.b.Balances = append(w.b.Balances, StateLeaf{Value: value, Path: path.Append(nil)})
+func (v *verification) checkBalance(s *subject, one holding, leaf *StateLeaf) error {
+	where := fmt.Sprintf("balance of %q in unit %q", one.partner, one.uom)
+	key := schemas.BalanceKey(s.ID, one.uom, one.partner)
+	if len(leaf.Value) == 0 {
+		return v.absent(where, key, leaf.Path)
 	}
+	if err := v.leaf(where, key, leaf); err != nil {
+		return err
+	}
+	balance, err := schemas.DecodeLotBalance(leaf.Value)
+	if err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	s.report.Balances = append(s.report.Balances, schemas.Balance{Partner: one.partner, UOM: one.uom, Quantity: balance.Amount, Known: !balance.Unknown})
 	return nil
 }

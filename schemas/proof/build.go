@@ -1,73 +1,54 @@
 package proof
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"slices"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// Material is what a bundle is made of. Whoever keeps the ledger fills it from
-// one view of the state, the header that carries that view's app hash, and the
-// commit of that header.
+// Material is what a bundle is made of.
 type Material struct {
-	Subject    Subject // AnItem or AClass; what the state has none of becomes Unknown
-	ID         string  // canonical
-	Header     Header
-	Commit     Commit // votes that do not hold are left out of the bundle
-	Validators []Validator
-
-	// State answers a value of the view with its path, or nil and the path that
-	// proves that there is none.
-	State func(key []byte) (value []byte, path Path, err error)
-
-	// Records are those of the subject's trails, each trail whole and in order.
-	Records map[schemas.TrailKind][]Record
+	Asked        []Thing // one; or an item and a class of one identifier
+	Scope        Scope
+	Observations bool // of the items asked for
+	Disclosure   Disclosure
+	First, Count uint64 // records of a partner, 0 for all
+	Source
 }
 
-// Record is a record with the transaction that it is in.
+// Source is where a bundle's maker reads one committed state.
+type Source interface {
+	// State answers a value of the state with its path, or nil and the path that
+	// proves that there is none.
+	State(key []byte) (value []byte, path Path, err error)
+	// Records answers records of a trail from the n-th on, at most limit and one at
+	// least where there is one.
+	Records(key schemas.TrailKey, from uint64, limit int) ([]Record, error)
+	// Beside answers the hashes beside records of a trail of so many: see [Range].
+	Beside(key schemas.TrailKey, count, first, behind uint64) ([][32]byte, error)
+}
+
+// Record is a record with what its transaction proves of it.
 type Record struct {
 	schemas.Record
-	Transaction *Transaction // records of one transaction may share it
-}
-
-// Transaction is what a record needs of its transaction.
-type Transaction struct {
-	Header    []byte // as signed
+	Header    []byte // of its transaction, as signed
 	Signature []byte
-	Digests   []schemas.Hash // of all its messages
-}
-
-// ErrOtherSubject is Build's answer where the state has an item under the
-// identifier of what was asked for as a class, or a class for an item: of a
-// private identifier its form does not tell.
-var ErrOtherSubject = errors.New("the other kind of subject is there: ask for that")
-
-// Build makes a bundle. It checks what it needs to know, not everything: Verify
-// does that.
-func Build(m Material) (*Bundle, error) {
-	b, err := Assemble(m)
-	if err != nil {
-		return nil, err
-	}
-	return b, b.Seal(m.Header, m.Commit, m.Validators)
+	Inclusion [][32]byte // of its digest in the header
 }
 
 // Assemble makes a bundle that lacks the header, which may not be there yet: the
-// header that carries a state's hash is that of a later block. The state is read
-// before anything that takes long, so that a view which is held for some blocks
-// suffices.
+// header that carries a state's hash is that of a later block. It checks what it
+// needs to know, not everything: Verify does that.
 func Assemble(m Material) (*Bundle, error) {
-	b := &Bundle{Subject: m.Subject, ID: m.ID}
-	w := builder{Material: m, b: b, signers: map[string]map[string]bool{}, named: newHoldings()}
-	for _, step := range []func() error{w.subject, w.name, w.partners, w.balances, w.records} {
+	b := &Bundle{Scope: m.Scope}
+	w := builder{Material: m, b: b, read: map[Thing]*reading{}, signers: map[string]map[string]bool{}, releases: map[release]bool{}}
+	for _, step := range []func() error{w.subjects, w.trails, w.records, w.partners, w.balances} {
 		if err := step(); err != nil {
-			return nil, fmt.Errorf("bundle of %s: %w", m.ID, err)
+			return nil, fmt.Errorf("bundle of %s: %w", m.Asked[0].ID, err)
 		}
 	}
 	return b, nil
@@ -78,52 +59,89 @@ func Assemble(m Material) (*Bundle, error) {
 // and one validator may make such ones: another commit, with more votes, may do.
 var ErrFewVotes = errors.New("too few votes hold")
 
-// Seal gives an assembled bundle the header that carries its state's hash, with
-// its commit, whose votes may be in any order and there twice. Those that do not
-// hold are left out.
-func (b *Bundle) Seal(h Header, c Commit, set []Validator) error {
-	if err := h.representable(); err != nil {
-		return fmt.Errorf("bundle of %s: %w", b.ID, err)
-	}
-	b.Header, b.Commit, b.Validators = h, c, set
-	b.dropVotes()
-	if _, _, err := b.Commit.Verify(h.ChainID, h.Height, h.Hash(ValidatorSetHash(set)), set); err != nil {
-		return fmt.Errorf("bundle of %s: %w: %w", b.ID, ErrFewVotes, err)
-	}
-	return nil
+// Signed is a header with the votes for it and the set that they are of.
+type Signed struct {
+	Header     BlockHeader
+	Commit     Commit // votes may be in any order and there twice
+	Validators []Validator
+	Known      []Validator // the set trusted before, where the header follows from its votes
 }
 
-// representable reports whether the header's time fits its encoding.
-func (h *Header) representable() error {
-	if !fits(h.Time) {
-		return fmt.Errorf("the header's time %s cannot be encoded", h.Time)
+// short is what a bundle has of a signed header: of its votes as few as suffice.
+func (s *Signed) short() (Header, Commit, error) {
+	set := ValidatorSetHash(s.Validators)
+	h, err := s.Header.Short(set)
+	if err != nil {
+		return h, Commit{}, err
 	}
-	return nil
+	c := s.Commit
+	c.Votes, err = s.votes(h.Hash(s.Header.ChainID, set))
+	return h, c, err
 }
 
-func fits(t time.Time) bool { return time.Unix(0, t.UnixNano()).Equal(t) }
-
-// dropVotes leaves out votes that would spoil the bundle: those that this
-// package's verification of signatures, stricter than the engine's, refuses.
-func (b *Bundle) dropVotes() {
-	hash := b.Header.Hash(ValidatorSetHash(b.Validators))
-	kept := make([]Vote, 0, len(b.Commit.Votes))
-	for _, v := range b.Commit.Votes {
-		if int(v.Index) < len(b.Validators) && len(b.Validators[v.Index].Public) == ed25519.PublicKeySize && fits(v.Time) &&
-			b.Commit.holds(v, b.Header.ChainID, b.Header.Height, hash, b.Validators) {
+// votes are those that hold, as many as have more than two thirds of the power of
+// their set, and of the set trusted before.
+func (s *Signed) votes(hash schemas.Hash) (kept []Vote, err error) {
+	total, err := totalPower(s.Validators)
+	if err != nil {
+		return nil, err
+	}
+	known, wanted, power, trusted := map[string]int64{}, int64(0), int64(0), int64(0)
+	for _, k := range s.Known {
+		known[string(k.Public)] = k.Power
+		wanted += k.Power
+	}
+	votes := slices.Clone(s.Commit.Votes)
+	slices.SortStableFunc(votes, func(a, b Vote) int { return int(a.Index) - int(b.Index) })
+	for _, v := range votes {
+		if n := len(kept); int(v.Index) >= len(s.Validators) || n > 0 && kept[n-1].Index == v.Index || !fits(v.Time) {
+			continue
+		}
+		by := s.Validators[v.Index]
+		helps := 3*power <= 2*total || known[string(by.Public)] > 0 && 3*trusted <= 2*wanted
+		if helps && s.Commit.holds(v, s.Header.ChainID, s.Header.Height, hash, s.Validators) {
 			kept = append(kept, v)
+			power, trusted = power+by.Power, trusted+known[string(by.Public)]
+			delete(known, string(by.Public)) // each key counts once
 		}
 	}
-	slices.SortStableFunc(kept, func(a, b Vote) int { return int(a.Index) - int(b.Index) })
-	b.Commit.Votes = slices.CompactFunc(kept, func(a, b Vote) bool { return a.Index == b.Index })
+	if 3*power <= 2*total || wanted > 0 && 3*trusted <= 2*wanted {
+		return nil, fmt.Errorf("header at height %d: %w: power %d of %d", s.Header.Height, ErrFewVotes, power, total)
+	}
+	return kept, nil
+}
+
+// Seal gives an assembled bundle the header that carries its state's hash.
+func (b *Bundle) Seal(s Signed) (err error) {
+	b.ChainID, b.Validators = s.Header.ChainID, s.Validators
+	b.Header, b.Commit, err = s.short()
+	return err
+}
+
+// Follow adds a step: a signed header between the root of trust and the bundle's.
+// Without a header it is the trusted set alone.
+func (b *Bundle) Follow(s Signed) error {
+	step := Step{Validators: s.Validators}
+	if s.Header.Height > 0 {
+		h, c, err := s.short()
+		if err != nil {
+			return err
+		}
+		step.Header, step.Commit = &h, c
+	}
+	b.Steps = append(b.Steps, step)
+	return nil
 }
 
 type builder struct {
 	Material
-	b       *Bundle
-	signers map[string]map[string]bool // partner to its keys that signed
-	holder  string
-	named   *holdings // of a class
+	b        *Bundle
+	read     map[Thing]*reading
+	needs    map[Thing]*need
+	signers  map[string]map[string]bool // partner to its keys that signed
+	holders  []string
+	releases map[release]bool
+	leaves   []Thing // of containers that are needed for their leaves
 }
 
 // leaf reads a value that must be there.
@@ -138,123 +156,209 @@ func (w *builder) leaf(key []byte) (*StateLeaf, error) {
 	return &StateLeaf{Value: value, Path: path.Append(nil)}, nil
 }
 
-func (w *builder) subject() (err error) {
-	var key []byte
-	switch w.Subject {
-	case AnItem:
-		key = schemas.ItemKey(w.ID)
-	case AClass:
-		key = schemas.ClassKey(w.ID)
-	default:
-		return fmt.Errorf("about a subject of kind %d", w.Subject)
+// subjects adds what was asked for, and finds what belongs to it.
+func (w *builder) subjects() error {
+	for _, t := range w.Asked {
+		part, err := w.subject(t, true)
+		if err != nil {
+			return err
+		}
+		w.b.Subjects = append(w.b.Subjects, *part)
 	}
-	value, path, err := w.State(key)
+	asked := w.Asked
+	if w.b.Subjects[0].Kind == Unknown {
+		asked = nil
+	}
+	for _, t := range asked {
+		if err := w.whole(t); err != nil {
+			return err
+		}
+		if t.Kind == AnItem {
+			if err := w.outwards(t); err != nil {
+				return err
+			}
+		}
+	}
+	found, err := w.settle(asked)
+	if err != nil {
+		return err
+	}
+	w.needs = found.needs
+	if n := &w.b.Scope.Ancestors; *n > 0 && !found.cut {
+		*n = found.deepest() + 1
+	}
+	var others []Thing
+	for t := range w.needs { // sorted below
+		if !slices.Contains(asked, t) {
+			others = append(others, t)
+		}
+	}
+	for _, t := range w.leaves {
+		if w.needs[t] == nil {
+			others = append(others, t)
+		}
+	}
+	for _, t := range others {
+		part, err := w.subject(t, false)
+		if err != nil {
+			return err
+		}
+		w.b.Subjects = append(w.b.Subjects, *part)
+	}
+	rest := w.b.Subjects[len(w.Asked):]
+	if len(rest) > 0 {
+		sort.Slice(rest, func(i, j int) bool { return before(&rest[i], &rest[j]) })
+	}
+	w.b.Subjects = slices.CompactFunc(w.b.Subjects, func(a, b SubjectPart) bool { return a.Kind == b.Kind && a.ID == b.ID })
+	return nil
+}
+
+// settle searches until a search reads nothing more: what one reads on behalf of one
+// thing may be the begin of what another was inside of, and whoever checks the
+// bundle sees all of it from the start.
+func (w *builder) settle(asked []Thing) (*search, error) {
+	for {
+		before := w.loaded()
+		found, err := find(w, w.Scope, asked)
+		if err != nil || w.loaded() == before {
+			return found, err
+		}
+	}
+}
+
+// stateKeys are the keys of a thing's leaf and of that of the other kind.
+func stateKeys(t Thing) (own, other []byte) {
+	switch t.Kind {
+	case AnItem:
+		return schemas.ItemKey(t.ID), schemas.ClassKey(t.ID)
+	case AClass:
+		return schemas.ClassKey(t.ID), schemas.ItemKey(t.ID)
+	}
+	return schemas.RegisterKey(t.ID), nil
+}
+
+func (w *builder) subject(t Thing, asked bool) (*SubjectPart, error) {
+	own, other := stateKeys(t)
+	value, path, err := w.State(own)
+	if err != nil {
+		return nil, fmt.Errorf("reading state %q: %w", own, err)
+	}
+	part := &SubjectPart{Kind: t.Kind, ID: t.ID, Value: value, Path: path.Append(nil)}
+	if other == nil || !asked || len(w.Asked) > 1 {
+		if value == nil && t.Kind != APartner {
+			return nil, fmt.Errorf("the state has nothing at %q", own)
+		}
+		return part, nil
+	}
+	_, scheme, err := schemas.Canonical(t.ID)
+	if err != nil {
+		return nil, err
+	}
+	if value != nil && scheme != schemas.PrivateURI && scheme != schemas.OtherGS1 {
+		return part, nil
+	}
+	has, path, err := w.State(other)
 	switch {
 	case err != nil:
-		return fmt.Errorf("reading state %q: %w", key, err)
+		return nil, fmt.Errorf("reading state %q: %w", other, err)
+	case has == nil:
+		part.Other = path.Append(nil)
 	case value == nil:
-		return w.absent()
+		return nil, ErrOtherSubject
 	}
-	w.b.Leaf = &StateLeaf{Value: value, Path: path.Append(nil)}
-	if w.Subject == AnItem {
-		return w.containers(value)
+	if value == nil {
+		part.Kind = Unknown
+		if t.Kind == AClass {
+			part.Path, part.Other = part.Other, part.Path
+		}
 	}
-	return nil
+	return part, nil
 }
 
-func (w *builder) absent() error {
-	for _, key := range [][]byte{schemas.ItemKey(w.ID), schemas.ClassKey(w.ID)} {
-		value, path, err := w.State(key)
-		if err != nil {
-			return fmt.Errorf("reading state %q: %w", key, err)
-		}
-		if value != nil {
-			return ErrOtherSubject
-		}
-		w.b.Absent = append(w.b.Absent, path.Append(nil))
-	}
-	w.b.Subject, w.Records = Unknown, nil
-	return nil
-}
+// ErrOtherSubject is the answer where the state has an item under the identifier
+// of what was asked for as a class, or a class for an item: of a private
+// identifier its form does not tell.
+var ErrOtherSubject = errors.New("the other kind of subject is there: ask for that")
 
-// containers adds what leads from the item to who holds it.
-func (w *builder) containers(value []byte) error {
+// outwards adds what leads from the item to who holds it.
+func (w *builder) outwards(t Thing) error {
+	value, _, err := w.State(schemas.ItemKey(t.ID))
+	if err != nil {
+		return err
+	}
 	it, err := schemas.DecodeItem(value)
 	if err != nil {
 		return fmt.Errorf("reading an item: %w", err)
 	}
-	for it.Parent != "" {
+	for range maxNesting + 1 {
+		if it.Parent == "" {
+			w.holders = append(w.holders, it.Custodian)
+			return nil
+		}
+		w.leaves = append(w.leaves, Thing{AnItem, it.Parent})
 		l, err := w.leaf(schemas.ItemKey(it.Parent))
 		if err != nil {
 			return err
 		}
-		w.b.Containers = append(w.b.Containers, *l)
 		parent, err := schemas.DecodeItem(l.Value)
 		if err != nil {
 			return fmt.Errorf("reading a container: %w", err)
 		}
 		if parent.Epoch != it.ParentEpoch {
-			if w.b.Release, err = w.leaf(schemas.ReleaseKey(it.Parent, it.ParentEpoch)); err != nil {
+			at := release{it.Parent, it.ParentEpoch}
+			released, err := w.leaf(schemas.ReleaseKey(at.container, at.epoch))
+			if err != nil {
 				return err
 			}
-			holder, err := schemas.DecodeRelease(w.b.Release.Value)
+			holder, err := schemas.DecodeRelease(released.Value)
 			if err != nil {
 				return fmt.Errorf("reading a release: %w", err)
 			}
-			parent = schemas.Item{Custodian: holder}
-		} else if len(w.b.Containers) > maxNesting {
-			return fmt.Errorf("nested deeper than %d", maxNesting)
+			w.holders = append(w.holders, holder)
+			w.b.Releases = append(w.b.Releases, ReleasePart{at.container, at.epoch, *released})
+			return nil
 		}
 		it = parent
 	}
-	w.holder = it.Custodian
-	return nil
-}
-
-// name notes whose leaves the records need.
-func (w *builder) name() error {
-	for _, records := range w.Records { // both are sets
-		for i := range records {
-			r := &records[i]
-			if r.Skeleton == nil {
-				return fmt.Errorf("record at %d/%d/%d comes without its skeleton", r.Height, r.Position, r.Index)
-			}
-			w.sign(r.Partner, r.KeyID)
-			if w.Subject == AClass {
-				w.named.add(w.ID, r.Partner, r.Skeleton)
-			}
-		}
-	}
-	return nil
+	return fmt.Errorf("nested deeper than %d", maxNesting)
 }
 
 // records adds the transactions of all trails, in ledger order.
 func (w *builder) records() error {
-	type placed struct {
+	type reference struct {
 		*Record
-		trail schemas.TrailKind
+		TrailRef
 	}
-	var all []placed
-	for trail, records := range w.Records { // the order is that of the sort below
-		for i := range records {
-			all = append(all, placed{&records[i], trail})
+	var all []reference
+	for i := range w.b.Subjects {
+		s := &w.b.Subjects[i]
+		for _, r := range w.readings(Thing{s.Kind, s.ID}) {
+			for j := range r.records {
+				all = append(all, reference{&r.records[j], TrailRef{uint32(i), r.key.Kind}})
+			}
 		}
 	}
-	sort.Slice(all, func(i, j int) bool { return all[i].Locator.Compare(all[j].Locator) < 0 })
-	trees := make(map[*Transaction]*subtrees) // a transaction is hashed once, however many of its messages are taken
+	sort.SliceStable(all, func(i, j int) bool { return all[i].Locator.Compare(all[j].Locator) < 0 })
+	var last schemas.Locator
 	for _, r := range all {
-		message, err := messageOf(r.Record, r.trail, trees)
+		n := len(w.b.Transactions)
+		if n == 0 || last.Height != r.Height || last.Position != r.Position {
+			w.b.Transactions = append(w.b.Transactions, TransactionPart{Height: r.Height, Position: r.Position, Header: r.Header, Signature: r.Signature})
+			n++
+		} else if last == r.Locator {
+			m := &w.b.Transactions[n-1].Messages
+			(*m)[len(*m)-1].Trails = append((*m)[len(*m)-1].Trails, r.TrailRef)
+			continue
+		}
+		last = r.Locator
+		message, err := w.message(r.Record)
 		if err != nil {
 			return fmt.Errorf("record at %d/%d/%d: %w", r.Height, r.Position, r.Index, err)
 		}
-		n := len(w.b.Transactions)
-		if n == 0 || w.b.Transactions[n-1].Height != r.Height || w.b.Transactions[n-1].Position != r.Position {
-			w.b.Transactions = append(w.b.Transactions, TransactionPart{Height: r.Height, Position: r.Position,
-				Header: r.Transaction.Header, Signature: r.Transaction.Signature})
-			n++
-		}
+		message.Trails = []TrailRef{r.TrailRef}
 		t := &w.b.Transactions[n-1]
-		t.Messages = append(t.Messages, message)
+		t.Messages = append(t.Messages, *message)
+		w.sign(r.Partner, r.KeyID)
 	}
 	return nil
 }
@@ -266,45 +370,21 @@ func (w *builder) sign(partner, key string) {
 	w.signers[partner][key] = true
 }
 
-func messageOf(r *Record, trail schemas.TrailKind, trees map[*Transaction]*subtrees) (m MessagePart, err error) {
-	m = MessagePart{Index: r.Index, Trail: trail, Kind: r.Kind, DuplicateKey: r.DuplicateKey, Result: r.Result, Secret: r.Secret}
-	if r.Transaction == nil {
-		return m, errors.New("it comes without its transaction")
-	}
-	if len(r.Body) == 0 {
-		return m, errors.New("its body is not held here")
-	}
-	event, err := schemas.DecodeEvent(r.Body)
-	if err != nil {
-		return m, fmt.Errorf("reading its body: %w", err)
-	}
-	m.Members = schemas.SortMembers(event.Members)
-	tree, ok := trees[r.Transaction]
-	if !ok {
-		digests := make([][32]byte, len(r.Transaction.Digests))
-		for i, d := range r.Transaction.Digests {
-			digests[i] = d
-		}
-		tree = newSubtrees(digests)
-		trees[r.Transaction] = tree
-	}
-	if m.Inclusion, err = tree.inclusion(uint64(r.Index)); err != nil {
-		return m, err
-	}
-	return m, nil
-}
-
-// partners adds who signed, and who holds the item.
+// partners adds who signed, and, where names are wanted, who holds the items.
 func (w *builder) partners() error {
-	if w.holder != "" && !strings.HasPrefix(w.holder, schemas.External) && w.signers[w.holder] == nil {
-		w.signers[w.holder] = map[string]bool{}
+	for _, holder := range w.holders {
+		if w.Scope.Names && holder != "" && !strings.HasPrefix(holder, schemas.External) && w.signers[holder] == nil {
+			w.signers[holder] = map[string]bool{}
+		}
 	}
 	for _, id := range sorted(w.signers) {
-		l, err := w.leaf(schemas.PartnerKey(id))
-		if err != nil {
-			return err
+		part := PartnerPart{ID: id}
+		if w.Scope.Names {
+			var err error
+			if part.Leaf, err = w.leaf(schemas.PartnerKey(id)); err != nil {
+				return err
+			}
 		}
-		part := PartnerPart{ID: id, Leaf: *l}
 		for _, key := range sorted(w.signers[id]) {
 			l, err := w.leaf(schemas.KeyKey(id, key))
 			if err != nil {
@@ -324,4 +404,30 @@ func sorted[V any](m map[string]V) []string {
 	}
 	sort.Strings(keys)
 	return keys
+}
+
+// balances adds the leaves of what the records of classes asked for name, as far
+// as they are shown.
+func (w *builder) balances() error {
+	for i, t := range w.Asked {
+		if t.Kind != AClass || w.b.Subjects[i].Kind != AClass {
+			continue
+		}
+		named := newHoldings()
+		for _, r := range w.readings(t) {
+			for j := range r.records {
+				if record := &r.records[j]; w.form(record) != digestAlone {
+					named.add(t.ID, record.Partner, record.Skeleton)
+				}
+			}
+		}
+		for _, one := range named.sorted() {
+			value, path, err := w.State(schemas.BalanceKey(t.ID, one.uom, one.partner))
+			if err != nil {
+				return fmt.Errorf("reading a balance: %w", err)
+			}
+			w.b.Balances = append(w.b.Balances, StateLeaf{Value: value, Path: path.Append(nil)})
+		}
+	}
+	return nil
 }

@@ -1,36 +1,40 @@
 package proof
 
 import (
-	"encoding/binary"
+	"crypto/ed25519"
+	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // BundleVersion is the version of the format that this package reads and writes.
-const BundleVersion = 1
+const BundleVersion = 2
 
 // Bounds of a bundle.
 const (
-	MaxBundle  = 64 << 20  // bytes
-	MaxFields  = 1_000_000 // of the bundle itself, its partners, transactions and messages together
-	maxNesting = 16        // containers within containers
+	MaxBundle    = 64 << 20  // bytes
+	MaxFields    = 1_000_000 // of the bundle and all that is nested in it, together
+	MaxAncestry  = 16        // transformations upstream that a bundle may follow
+	maxNesting   = 16        // containers within containers
+	maxInclusion = 64        // hashes beside the way of an entry in its log
 )
 
-// Subject says what a bundle is about.
+// Subject says what a part of a bundle is about.
 type Subject uint64
 
 // Subjects of bundles.
 const (
-	AnItem  Subject = 1 + iota // an instance: its custody and its observation trail
-	AClass                     // a class or lot: its trail
-	Unknown                    // an identifier under which the ledger has neither
+	AnItem   Subject = 1 + iota // an instance: its custody trail, and on request its observations
+	AClass                      // a class or lot: its trail
+	Unknown                     // an identifier under which the ledger has neither
+	APartner                    // a partner: every message that it sent
 )
 
-var subjectNames = [...]string{AnItem: "item", AClass: "class", Unknown: "unknown"}
+var subjectNames = [...]string{AnItem: "item", AClass: "class", Unknown: "unknown", APartner: "partner"}
 
 // String returns the subject's name, as JSON shows it.
 func (s Subject) String() string {
-	if s == 0 || s > Unknown {
+	if s == 0 || s > APartner {
 		return "invalid"
 	}
 	return subjectNames[s]
@@ -39,22 +43,65 @@ func (s Subject) String() string {
 // MarshalText writes the subject's name.
 func (s Subject) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Bundle is what an auditor takes away about one identifier.
+// UnmarshalText reads a subject's name.
+func (s *Subject) UnmarshalText(b []byte) error {
+	for i, name := range subjectNames {
+		if i > 0 && name == string(b) {
+			*s = Subject(i)
+			return nil
+		}
+	}
+	*s = 0
+	return nil
+}
+
+// Bundle is what an auditor takes away.
 type Bundle struct {
-	Subject    Subject
-	ID         string // canonical
-	Header     Header
-	Commit     Commit
-	Validators []Validator // in the order of their set
-
-	Leaf       *StateLeaf  // of the item or class
-	Containers []StateLeaf // of what the item is in, outwards
-	Release    *StateLeaf  // of the emptied container that ends the way outwards
-	Absent     [][]byte    // of an unknown identifier: the paths to no item and to no class
-
-	Partners     []PartnerPart     // by id: who signed, and who holds the item
+	Scope        Scope
+	ChainID      string
+	Header       Header // signed; it carries the state, unless Anchor has an older one
+	Commit       Commit
+	Validators   []Validator       // that signed, in the order of their set
+	Subjects     []SubjectPart     // those asked for, then the others by kind and identifier
+	Releases     []ReleasePart     // of emptied containers, by container and epoch
+	Partners     []PartnerPart     // by id: whose keys signed
 	Transactions []TransactionPart // in the order of the ledger
-	Balances     []StateLeaf       // of a class: by unit and partner; without a value it has no such leaf
+	Balances     []StateLeaf       // of classes asked for: without a value it has no such leaf
+	Steps        []Step            // from the root of trust to the header
+	Anchor       *Anchor           // of an older header, which carries the state
+	Witnessed    []WitnessedPart   // checkpoints that witnesses cosigned, by size
+	Accumulator  *StateLeaf        // of the headers before, under the signed header
+	Blocks       []BlockPart       // by height: when blocks were made
+}
+
+// Scope is what a bundle claims to have beside its subjects' own records.
+type Scope struct {
+	Containers bool   `json:"containers"` // the trails of the containers that things were in, while they were
+	Names      bool   `json:"names"`      // the partners, as the state has them
+	Times      bool   `json:"times"`      // when the blocks with records were made
+	Ancestors  uint64 `json:"ancestors"`  // how many transformations upstream are followed
+}
+
+// SubjectPart is what the state has of one thing, and which records of its trails
+// are there. Its key follows from kind and identifier.
+type SubjectPart struct {
+	Kind  Subject
+	ID    string // canonical; of a partner its id
+	Value []byte // of its leaf; nil of what is unknown
+	Path  []byte // as [Path.Append] wrote it
+	Other []byte // path that proves that the other of item and class is absent
+	// Trails are those of which the bundle has records, by kind. A trail without
+	// records is not listed.
+	Trails []TrailPart
+}
+
+// TrailPart says which records of a trail the bundle has: those from First on,
+// as many as name the trail. Beside are the hashes of what is before and behind
+// them, in the order of the tree, from left to right.
+type TrailPart struct {
+	Kind   schemas.TrailKind
+	First  uint64
+	Beside [][32]byte
 }
 
 // StateLeaf is a value of the state with the path to it, as [Path.Append] wrote
@@ -64,10 +111,17 @@ type StateLeaf struct {
 	Path  []byte
 }
 
-// PartnerPart is a partner as the state has it, with the keys that signed.
+// ReleasePart tells who held what an emptied container let go.
+type ReleasePart struct {
+	Container string
+	Epoch     uint64 // that ended
+	Leaf      StateLeaf
+}
+
+// PartnerPart is a partner's keys that signed, and, on request, its own leaf.
 type PartnerPart struct {
 	ID   string
-	Leaf StateLeaf
+	Leaf *StateLeaf
 	Keys []KeyPart // by id
 }
 
@@ -88,155 +142,67 @@ type TransactionPart struct {
 }
 
 // MessagePart is one message: what was reported, and what the ledger made of it.
+// Its event is there in one of four forms: whole, with its secret; some of its
+// members, each with its salt, and the leaves of the others; as its skeleton and
+// body root, where the body is not held; or withheld, as its digest alone.
 type MessagePart struct {
 	Index        uint32
-	Trail        schemas.TrailKind
+	Trails       []TrailRef // by subject and kind
 	Kind         schemas.Kind
 	DuplicateKey []byte
 	Result       schemas.Result
 	Inclusion    [][32]byte // of its digest in its transaction
 	Secret       schemas.Hash
-	Members      []schemas.Member // of its body, by name
+	Members      []schemas.Member // by name
+	Withheld     []WithheldMember // by place
+	Skeleton     []byte
+	Salts        [][32]byte // of Members, one each
+	BodyRoot     schemas.Hash
+	Digest       schemas.Hash
 }
 
-// Numbers of a bundle's fields. Those that are reserved are for changes of the
-// validator set since the root of trust (14), older headers through the
-// accumulator (15), witness cosignatures (16), ancestors and the contents of
-// containers (17); of a message's, for a withheld member's leaf (9), a detached
-// body's skeleton (10) and an author's signature (11). Until a version defines
-// them they are refused, as all that is unknown.
-const (
-	fieldVersion = 1 + iota
-	fieldSubject
-	fieldID
-	fieldHeader
-	fieldCommit
-	fieldValidator
-	fieldLeaf
-	fieldContainer
-	fieldRelease
-	fieldAbsent
-	fieldPartner
-	fieldTransaction
-	fieldBalance
-)
-
-// Encode is the bundle's one encoding.
-func (b *Bundle) Encode() []byte {
-	dst := schemas.AppendUint(nil, fieldVersion, BundleVersion)
-	dst = schemas.AppendUint(dst, fieldSubject, uint64(b.Subject))
-	dst = schemas.AppendString(dst, fieldID, b.ID)
-	dst = schemas.AppendField(dst, fieldHeader, b.Header.encode())
-	dst = schemas.AppendField(dst, fieldCommit, b.Commit.encode())
-	for _, v := range b.Validators {
-		dst = schemas.AppendField(dst, fieldValidator, binary.BigEndian.AppendUint64(append([]byte(nil), v.Public...), uint64(v.Power)))
-	}
-	dst = appendLeaf(dst, fieldLeaf, b.Leaf)
-	for i := range b.Containers {
-		dst = appendLeaf(dst, fieldContainer, &b.Containers[i])
-	}
-	dst = appendLeaf(dst, fieldRelease, b.Release)
-	for _, path := range b.Absent {
-		dst = schemas.AppendField(dst, fieldAbsent, path)
-	}
-	for i := range b.Partners {
-		dst = schemas.AppendField(dst, fieldPartner, b.Partners[i].encode())
-	}
-	for i := range b.Transactions {
-		dst = schemas.AppendField(dst, fieldTransaction, b.Transactions[i].encode())
-	}
-	for i := range b.Balances {
-		dst = appendLeaf(dst, fieldBalance, &b.Balances[i])
-	}
-	return dst
+// TrailRef names a trail of one of the bundle's subjects.
+type TrailRef struct {
+	Subject uint32 // its place among them, from 0
+	Kind    schemas.TrailKind
 }
 
-func appendLeaf(dst []byte, n uint64, l *StateLeaf) []byte {
-	if l == nil {
-		return dst
-	}
-	return schemas.AppendField(dst, n, schemas.AppendField(schemas.AppendField(nil, 1, l.Value), 2, l.Path))
+// WithheldMember is what a bundle tells of a member that it does not show.
+type WithheldMember struct {
+	Place uint32 // among all members of the body by name, from 0
+	Leaf  schemas.Hash
 }
 
-// encode is the header: 1 block version, 2 application version, 3 chain id, 4
-// height, 5 time, 6 last block's hash, 7 its parts, 8 their root, 9 last commit,
-// 10 data, 11 next validators, 12 consensus, 13 app, 14 last results, 15
-// evidence, 16 proposer.
-func (h *Header) encode() []byte {
-	b := schemas.AppendUint(nil, 1, h.VersionBlock)
-	b = schemas.AppendUint(b, 2, h.VersionApp)
-	b = schemas.AppendString(b, 3, h.ChainID)
-	b = schemas.AppendUint(b, 4, uint64(h.Height))
-	b = schemas.AppendField(b, 5, binary.BigEndian.AppendUint64(nil, uint64(h.Time.UnixNano())))
-	b = schemas.AppendField(b, 6, h.LastBlock.Hash)
-	b = schemas.AppendUint(b, 7, uint64(h.LastBlock.Parts.Total))
-	b = schemas.AppendField(b, 8, h.LastBlock.Parts.Hash)
-	for i, v := range h.hashes() {
-		b = schemas.AppendField(b, uint64(9+i), *v)
-	}
-	return b
+// Step is a header on the way from the root of trust to the bundle's, with the
+// set that signed it. The first may have the set alone: the trusted one.
+type Step struct {
+	Header     *Header
+	Commit     Commit
+	Validators []Validator
 }
 
-// hashes are the fields from the ninth, in order.
-func (h *Header) hashes() []*[]byte {
-	return []*[]byte{&h.LastCommit, &h.Data, &h.NextValidators, &h.Consensus, &h.App, &h.LastResults, &h.Evidence, &h.Proposer}
+// Anchor is an older header, proven by the header accumulator.
+type Anchor struct {
+	Header     Header
+	Validators schemas.Hash // hash of its set
+	Index      uint64       // in the accumulator
+	Inclusion  [][32]byte
 }
 
-const voteSize = 2 + 8 + 64 // index, time, signature
-
-// encode is the commit: 1 round, 2 parts, 3 their root, 4 vote (repeated).
-func (c *Commit) encode() []byte {
-	b := schemas.AppendUint(nil, 1, uint64(c.Round))
-	b = schemas.AppendUint(b, 2, uint64(c.Parts.Total))
-	b = schemas.AppendField(b, 3, c.Parts.Hash)
-	for _, v := range c.Votes {
-		vote := binary.BigEndian.AppendUint16(make([]byte, 0, voteSize), v.Index)
-		vote = binary.BigEndian.AppendUint64(vote, uint64(v.Time.UnixNano()))
-		b = schemas.AppendField(b, 4, append(vote, v.Signature...))
-	}
-	return b
+// BlockPart proves when a block was made: the time in its header, whose hash is
+// in the next header, which is shown or in the accumulator.
+type BlockPart struct {
+	Height    int64
+	Time      time.Time
+	TimePath  [3][32]byte // beside height and time in the header
+	Parts     PartSet
+	NextPath  [4][32]byte // beside the last block's id in the next header
+	Index     uint64      // of the next header in the accumulator
+	Inclusion [][32]byte
 }
 
-// encode is the partner: 1 id, 2 leaf, 3 key (repeated: 1 id, 2 leaf).
-func (p *PartnerPart) encode() []byte {
-	b := appendLeaf(schemas.AppendString(nil, 1, p.ID), 2, &p.Leaf)
-	for i := range p.Keys {
-		b = schemas.AppendField(b, 3, appendLeaf(schemas.AppendString(nil, 1, p.Keys[i].ID), 2, &p.Keys[i].Leaf))
-	}
-	return b
-}
-
-// encode is the transaction: 1 height, 2 position, 3 header, 4 signature, 5
-// message (repeated).
-func (t *TransactionPart) encode() []byte {
-	b := schemas.AppendUint(nil, 1, uint64(t.Height))
-	b = schemas.AppendUint(b, 2, uint64(t.Position))
-	b = schemas.AppendField(b, 3, t.Header)
-	b = schemas.AppendField(b, 4, t.Signature)
-	for i := range t.Messages {
-		b = schemas.AppendField(b, 5, t.Messages[i].encode())
-	}
-	return b
-}
-
-// encode is the message: 1 index, 2 trail, 3 kind, 4 duplicate key, 5 result, 6
-// inclusion, 7 secret, 8 member (repeated).
-func (m *MessagePart) encode() []byte {
-	b := schemas.AppendUint(nil, 1, uint64(m.Index))
-	b = schemas.AppendUint(b, 2, uint64(m.Trail))
-	b = schemas.AppendUint(b, 3, uint64(m.Kind))
-	b = schemas.AppendField(b, 4, m.DuplicateKey)
-	b = schemas.AppendField(b, 5, m.Result.Append(nil))
-	var path []byte
-	for i := range m.Inclusion {
-		path = append(path, m.Inclusion[i][:]...)
-	}
-	b = schemas.AppendField(b, 6, path)
-	b = schemas.AppendField(b, 7, m.Secret[:])
-	for _, member := range m.Members {
-		value := binary.AppendUvarint(nil, uint64(len(member.Name)))
-		value = append(append(value, member.Name...), member.Value...)
-		b = schemas.AppendField(b, 8, value)
-	}
-	return b
+// Validator is a member of the set that signs blocks.
+type Validator struct {
+	Public ed25519.PublicKey
+	Power  int64
 }

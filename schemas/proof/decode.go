@@ -18,23 +18,20 @@ func CheckSize(b []byte) error {
 		return fmt.Errorf("bundle of %d bytes, %d are read: %w", len(b), MaxBundle, ErrMalformed)
 	}
 	left := MaxFields
-	if countFields(b, &left, nest{fieldPartner: {}, fieldTransaction: {5: {}}}); left < 0 {
+	if countFields(b, &left, &bundleForm); left < 0 {
 		return fmt.Errorf("bundle of more than %d fields: %w", MaxFields, ErrMalformed)
 	}
 	return nil
 }
 
-// nest names the fields that have fields in them which are counted, too.
-type nest map[uint64]nest
-
 // countFields counts until nothing is left. It stops where the encoding is
 // faulty, as decoding does.
-func countFields(b []byte, left *int, inside nest) {
+func countFields(b []byte, left *int, in *form) {
 	f := schemas.ReadFields(b)
 	for n, v, ok := f.Next(); ok && *left >= 0; n, v, ok = f.Next() {
 		*left--
-		if in, ok := inside[n]; ok {
-			countFields(v, left, in)
+		if inner := in.field(n); inner != nil && inner.of != nil {
+			countFields(v, left, inner.of)
 		}
 	}
 }
@@ -66,46 +63,13 @@ func (b *Bundle) decode(raw []byte) error {
 		if version == 0 && n != fieldVersion {
 			return fmt.Errorf("it does not begin with its version")
 		}
-		switch n {
-		case fieldVersion:
+		if n == fieldVersion {
 			if version = f.Uint(n, v); f.Err() == nil && version != BundleVersion {
 				return fmt.Errorf("version %d, this program reads version %d", version, BundleVersion)
 			}
-		case fieldSubject:
-			b.Subject = Subject(f.Uint(n, v))
-		case fieldID:
-			b.ID = string(v)
-		case fieldHeader:
-			b.Header.decode(f, n, v)
-		case fieldCommit:
-			b.Commit.decode(f, n, v)
-		case fieldValidator:
-			b.decodeValidator(f, n, v)
-		case fieldLeaf:
-			b.Leaf = readLeaf(f, n, v)
-		case fieldContainer:
-			if len(b.Containers) > maxNesting {
-				f.Fail(n, "too many containers")
-				break
-			}
-			b.Containers = append(b.Containers, *readLeaf(f, n, v))
-		case fieldRelease:
-			b.Release = readLeaf(f, n, v)
-		case fieldAbsent:
-			if len(b.Absent) == 2 {
-				f.Fail(n, "more than two paths")
-				break
-			}
-			b.Absent = append(b.Absent, v)
-		case fieldPartner:
-			b.Partners = append(b.Partners, readPartner(f, n, v))
-		case fieldTransaction:
-			b.Transactions = append(b.Transactions, readTransaction(f, n, v))
-		case fieldBalance:
-			b.Balances = append(b.Balances, readPlace(f, n, v))
-		default:
-			f.Fail(n, "unknown")
+			continue
 		}
+		b.decodeField(f, n, v)
 	}
 	if f.Err() == nil && version == 0 {
 		return fmt.Errorf("it is empty")
@@ -113,11 +77,58 @@ func (b *Bundle) decode(raw []byte) error {
 	return f.Err()
 }
 
+func (b *Bundle) decodeField(f *schemas.Fields, n uint64, v []byte) {
+	switch n {
+	case fieldScope:
+		b.Scope.decode(f, n, v)
+	case fieldChain:
+		b.ChainID = string(v)
+	case fieldHeader:
+		b.Header.decode(f, n, v)
+	case fieldCommit:
+		b.Commit.decode(f, n, v)
+	case fieldValidator:
+		b.Validators = readValidator(f, n, v, b.Validators)
+	case fieldSubject:
+		b.Subjects = append(b.Subjects, readSubject(f, n, v))
+	case fieldRelease:
+		b.Releases = append(b.Releases, readRelease(f, n, v))
+	case fieldPartner:
+		b.Partners = append(b.Partners, readPartner(f, n, v))
+	case fieldTransaction:
+		b.Transactions = append(b.Transactions, readTransaction(f, n, v))
+	case fieldBalance:
+		b.Balances = append(b.Balances, readPlace(f, n, v))
+	case fieldStep:
+		b.Steps = append(b.Steps, readStep(f, n, v))
+	case fieldAnchor:
+		b.Anchor = readAnchor(f, n, v)
+	case fieldWitnessed:
+		b.Witnessed = append(b.Witnessed, readWitnessed(f, n, v))
+	case fieldAccumulator:
+		b.Accumulator = readLeaf(f, n, v)
+	case fieldBlock:
+		b.Blocks = append(b.Blocks, readBlock(f, n, v))
+	default:
+		f.Fail(n, "unknown")
+	}
+}
+
 // within hands a fault inside a field's value on to the field's reader.
 func within(f *schemas.Fields, n uint64, inner *schemas.Fields) {
 	if inner.Err() != nil {
 		f.Fail(n, inner.Err().Error())
 	}
+}
+
+// each reads the fields of a field's value.
+func each(outer *schemas.Fields, in uint64, v []byte, read func(f *schemas.Fields, n uint64, v []byte)) *schemas.Fields {
+	f := schemas.ReadFields(v)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		read(f, n, v)
+	}
+	within(outer, in, f)
+	return f
 }
 
 func readTime(f *schemas.Fields, n uint64, v []byte) time.Time {
@@ -136,44 +147,61 @@ func readUint32(f *schemas.Fields, n uint64, v []byte) uint32 {
 	return uint32(u)
 }
 
-func readHeight(f *schemas.Fields, n uint64, v []byte) int64 {
+func readHeight(f *schemas.Fields, n uint64, v []byte) int64 { return int64(readCount(f, n, v)) }
+
+func readCount(f *schemas.Fields, n uint64, v []byte) uint64 {
 	u := f.Uint(n, v)
 	if u > MaxCount {
-		f.Fail(n, "no height")
+		f.Fail(n, "a number beyond 2^62")
 	}
-	return int64(u)
+	return u
+}
+
+func (s *Scope) decode(outer *schemas.Fields, in uint64, v []byte) {
+	each(outer, in, v, func(f *schemas.Fields, n uint64, v []byte) {
+		switch n {
+		case 1:
+			s.Containers = f.Uint(n, v) == 1
+		case 2:
+			s.Ancestors = f.Uint(n, v)
+		case 3:
+			s.Names = f.Uint(n, v) == 1
+		case 4:
+			s.Times = f.Uint(n, v) == 1
+		default:
+			f.Fail(n, "unknown")
+		}
+	})
 }
 
 func (h *Header) decode(outer *schemas.Fields, in uint64, v []byte) {
-	f := schemas.ReadFields(v)
-	hashes := h.hashes()
-	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+	each(outer, in, v, func(f *schemas.Fields, n uint64, v []byte) {
 		switch n {
 		case 1:
-			h.VersionBlock = f.Uint(n, v)
-		case 2:
-			h.VersionApp = f.Uint(n, v)
-		case 3:
-			h.ChainID = string(v)
-		case 4:
 			h.Height = readHeight(f, n, v)
-		case 5:
+		case 2:
 			h.Time = readTime(f, n, v)
-		case 6:
-			h.LastBlock.Hash = v
-		case 7:
-			h.LastBlock.Parts.Total = readUint32(f, n, v)
-		case 8:
-			h.LastBlock.Parts.Hash = v
+		case 3:
+			h.NextValidators = f.Hash(n, v)
+		case 4:
+			h.App = f.Hash(n, v)
+		case 5:
+			readPath(f, n, v, h.Beside[:])
 		default:
-			if n-9 >= uint64(len(hashes)) {
-				f.Fail(n, "unknown")
-				break
-			}
-			*hashes[n-9] = v
+			f.Fail(n, "unknown")
 		}
+	})
+}
+
+// readPath reads exactly as many hashes as there is room for.
+func readPath(f *schemas.Fields, n uint64, v []byte, into [][32]byte) {
+	if len(v) != 32*len(into) {
+		f.Fail(n, fmt.Sprintf("no path of %d hashes", len(into)))
+		return
 	}
-	within(outer, in, f)
+	for i := range into {
+		into[i] = [32]byte(v[32*i:])
+	}
 }
 
 func (c *Commit) decode(outer *schemas.Fields, in uint64, v []byte) {
@@ -203,161 +231,11 @@ func (c *Commit) decode(outer *schemas.Fields, in uint64, v []byte) {
 	within(outer, in, f)
 }
 
-func (b *Bundle) decodeValidator(f *schemas.Fields, n uint64, v []byte) {
-	if len(v) != ed25519.PublicKeySize+8 || len(b.Validators) == maxValidators {
+func readValidator(f *schemas.Fields, n uint64, v []byte, set []Validator) []Validator {
+	if len(v) != ed25519.PublicKeySize+8 || len(set) == maxValidators {
 		f.Fail(n, "no validator, or too many")
-		return
+		return set
 	}
 	key, power := v[:ed25519.PublicKeySize:ed25519.PublicKeySize], v[ed25519.PublicKeySize:]
-	b.Validators = append(b.Validators, Validator{ed25519.PublicKey(key), int64(binary.BigEndian.Uint64(power))})
-}
-
-func readLeaf(outer *schemas.Fields, in uint64, v []byte) *StateLeaf {
-	l := readPlace(outer, in, v)
-	if outer.Err() == nil && len(l.Value) == 0 {
-		outer.Fail(in, "a leaf without value")
-	}
-	return &l
-}
-
-// readPlace reads a leaf, or a path alone where there is none.
-func readPlace(outer *schemas.Fields, in uint64, v []byte) (l StateLeaf) {
-	f := schemas.ReadFields(v)
-	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
-		switch n {
-		case 1:
-			l.Value = v
-		case 2:
-			l.Path = v
-		default:
-			f.Fail(n, "unknown")
-		}
-	}
-	if f.Err() == nil && len(l.Path) == 0 {
-		f.Fail(2, "a leaf without path")
-	}
-	within(outer, in, f)
-	return l
-}
-
-// readNamed reads what a partner and its keys have in common: a name and a leaf.
-func readNamed(f *schemas.Fields, v []byte, more func(n uint64, v []byte)) (id string, leaf StateLeaf) {
-	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
-		switch n {
-		case 1:
-			id = string(v)
-		case 2:
-			leaf = *readLeaf(f, n, v)
-		default:
-			more(n, v)
-		}
-	}
-	if f.Err() == nil && (id == "" || leaf.Path == nil) {
-		f.Fail(1, "no id, or no leaf")
-	}
-	return id, leaf
-}
-
-func readPartner(outer *schemas.Fields, in uint64, v []byte) (p PartnerPart) {
-	f := schemas.ReadFields(v)
-	p.ID, p.Leaf = readNamed(f, v, func(n uint64, v []byte) {
-		if n != 3 {
-			f.Fail(n, "unknown")
-			return
-		}
-		kf := schemas.ReadFields(v)
-		var k KeyPart
-		k.ID, k.Leaf = readNamed(kf, v, func(n uint64, _ []byte) { kf.Fail(n, "unknown") })
-		within(f, n, kf)
-		p.Keys = append(p.Keys, k)
-	})
-	within(outer, in, f)
-	return p
-}
-
-func readTransaction(outer *schemas.Fields, in uint64, v []byte) (t TransactionPart) {
-	f := schemas.ReadFields(v)
-	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
-		switch n {
-		case 1:
-			t.Height = readHeight(f, n, v)
-		case 2:
-			t.Position = readUint32(f, n, v)
-		case 3:
-			t.Header = v
-		case 4:
-			t.Signature = v
-		case 5:
-			t.Messages = append(t.Messages, readMessage(f, n, v))
-		default:
-			f.Fail(n, "unknown")
-		}
-	}
-	if f.Err() == nil && (t.Height == 0 || len(t.Header) == 0 || len(t.Signature) != ed25519.SignatureSize || len(t.Messages) == 0) {
-		f.Fail(1, "a transaction without height, header, signature or message")
-	}
-	within(outer, in, f)
-	return t
-}
-
-func readMessage(outer *schemas.Fields, in uint64, v []byte) (m MessagePart) {
-	f := schemas.ReadFields(v)
-	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
-		switch n {
-		case 1:
-			m.Index = readUint32(f, n, v)
-		case 2:
-			trail := f.Uint(n, v)
-			if trail > math.MaxUint8 {
-				f.Fail(n, "no trail")
-			}
-			m.Trail = schemas.TrailKind(trail)
-		case 3:
-			m.Kind = schemas.Kind(readUint32(f, n, v))
-		case 4:
-			m.DuplicateKey = v
-		case 5:
-			var err error
-			if m.Result, err = schemas.DecodeResult(v); err != nil {
-				f.Fail(n, err.Error())
-			}
-		case 6:
-			m.Inclusion = readHashes(f, n, v)
-		case 7:
-			m.Secret = f.Hash(n, v)
-		case 8:
-			m.Members = append(m.Members, readMember(f, n, v))
-		default:
-			f.Fail(n, "unknown")
-		}
-	}
-	if f.Err() == nil && (m.Trail == 0 || m.Kind == 0 || m.Secret.IsZero() || len(m.Members) == 0) {
-		f.Fail(2, "a message without trail, kind, secret or member")
-	}
-	within(outer, in, f)
-	return m
-}
-
-// readHashes reads the path of a message in its transaction, whose count of
-// messages bounds it.
-func readHashes(f *schemas.Fields, n uint64, v []byte) [][32]byte {
-	if len(v)%32 != 0 || len(v) > 32*32 {
-		f.Fail(n, "no path")
-		return nil
-	}
-	hashes := make([][32]byte, len(v)/32)
-	for i := range hashes {
-		hashes[i] = [32]byte(v[32*i:])
-	}
-	return hashes
-}
-
-func readMember(f *schemas.Fields, n uint64, v []byte) schemas.Member {
-	size, width := binary.Uvarint(v)
-	if width <= 0 || size > uint64(len(v)-width) || len(v)-width-int(size) == 0 {
-		f.Fail(n, "no member")
-		return schemas.Member{}
-	}
-	name, value := v[width:width+int(size)], v[width+int(size):]
-	return schemas.Member{Name: string(name), Value: value}
+	return append(set, Validator{ed25519.PublicKey(key), int64(binary.BigEndian.Uint64(power))})
 }

@@ -45,88 +45,117 @@ func TestForgeries(t *testing.T) {
 }
 
 var forgedHeaders = []forgery{
-	{"another chain", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.ChainID = "other" }, "of the chain"},
-	{"trust of another chain", func(l *ledger, b *proof.Bundle, trust *proof.Trust) { trust.ChainID = "other" }, "of the chain"},
+	{"another chain", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.ChainID = "other" }, "chain: the bundle is of"},
+	{"trust of another chain", func(l *ledger, b *proof.Bundle, trust *proof.Trust) { trust.ChainID = "other" }, "chain: the bundle is of"},
 	{"validators of the forger's own", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		for i := range l.vals {
 			l.signers[i] = keyOf(100 + i)
 			l.vals[i].Public = l.signers[i].Public().(ed25519.PublicKey)
 		}
 		*b = *l.build(proof.AnItem, unit)
-	}, "validators: their set"},
+	}, "no step leads there"},
 	{"one validator more", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Validators = append(slices.Clone(b.Validators), proof.Validator{Public: keyOf(9).Public().(ed25519.PublicKey), Power: 1})
-	}, "validators: their set"},
+	}, "no step leads there"},
 	{"one validator weightier", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Validators = slices.Clone(b.Validators)
 		b.Validators[0].Power = 1000
-	}, "validators: their set"},
+	}, "no step leads there"},
 	{"half of the votes", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Commit.Votes = b.Commit.Votes[:2] }, "more than two thirds"},
 	{"no vote", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Commit.Votes = nil }, "more than two thirds"},
 	{"one vote thrice", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Commit.Votes[1], b.Commit.Votes[2] = b.Commit.Votes[0], b.Commit.Votes[0]
 	}, "behind that of"},
-	{"a vote of no validator", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Commit.Votes[3].Index = 4 }, "vote of validator 4"},
+	{"a vote of no validator", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Commit.Votes[2].Index = 4 }, "vote of validator 4"},
 	{"a false vote beyond two thirds", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
-		b.Commit.Votes[3].Signature = bytes.Clone(b.Commit.Votes[2].Signature)
-	}, "signature of validator 3"},
+		b.Commit.Votes[2].Signature = bytes.Clone(b.Commit.Votes[1].Signature)
+	}, "signature of validator 2"},
 	{"votes of another round", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Commit.Round++ }, "signature of validator 0"},
-	{"another app hash", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.App = bytes.Repeat([]byte{1}, 32) }, "signature of validator 0"},
+	{"another app hash", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.App = schemas.Hash{1} }, "signature of validator 0"},
 	{"a later height", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.Height++ }, "signature of validator 0"},
 	{"a later time", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.Time = b.Header.Time.Add(time.Hour) }, "signature of validator 0"},
-	{"no app hash", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.App = nil }, "carries no state"},
-	{"height zero", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.Height = 0 }, "carries no state"},
+	{"no app hash", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.App = schemas.Hash{} }, "signature of validator 0"},
+	{"height zero", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.Height = 0 }, "height 0"},
 	{"another header at the trusted height", func(l *ledger, b *proof.Bundle, trust *proof.Trust) { trust.Height = b.Header.Height }, "at the trusted height"},
 	{"a time that the trusted header has not", func(l *ledger, b *proof.Bundle, trust *proof.Trust) {
-		trust.Height, trust.HeaderHash = b.Header.Height, b.Header.Hash(trust.ValidatorSetHash)
+		trust.Height, trust.HeaderHash = b.Header.Height, b.Header.Hash(b.ChainID, trust.ValidatorSetHash)
 	}, "not that of its header"},
 	{"an older height of a later time", func(l *ledger, b *proof.Bundle, trust *proof.Trust) { trust.Height = 1000 }, "contradict"},
 	{"header and commit of an earlier height", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		early := newLedger(l.t).build(proof.AnItem, unit)
 		b.Header, b.Commit = early.Header, early.Commit
-	}, "item " + unit + ": path of a member"},
+	}, "item " + unit + ": leaf: path of a member"},
+	{"next validators that are its own", func(_ *ledger, b *proof.Bundle, trust *proof.Trust) { b.Header.NextValidators = trust.ValidatorSetHash }, "although they are its own"},
+	{"next validators of the forger's own", func(_ *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.NextValidators = schemas.Hash{1} }, "signature of validator 0"},
+	{"a hash beside the header's fields", func(_ *ledger, b *proof.Bundle, _ *proof.Trust) { b.Header.Beside[3][0] ^= 1 }, "signature of validator 0"},
 }
 
 var forgedState = []forgery{
-	{"another item's identifier", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.ID = other }, "item " + other + ": path"},
-	{"another item's leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Leaf = l.build(proof.AnItem, other).Leaf }, "item " + unit + ": path"},
-	{"an identifier in another form", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.ID = "urn:epc:id:sgtin:9521234.054321.1001" }, "not in canonical form"},
-	{"an item called a class", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subject = proof.AClass }, "class " + unit + ": path"},
-	{"an item called unknown", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subject = proof.Unknown }, "or both are there"},
-	{"an absence beside the leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Absent = [][]byte{b.Leaf.Path} }, "or both are there"},
+	{"another item's identifier", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].ID = other }, "item " + other + ": leaf: path"},
+	{"another item's leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Subjects[0].Value, b.Subjects[0].Path = l.build(proof.AnItem, other).Subjects[0].Value, l.build(proof.AnItem, other).Subjects[0].Path
+	}, "item " + unit + ": leaf: path"},
+	{"an identifier in another form", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Subjects[0].ID = "urn:epc:id:sgtin:9521234.054321.1001"
+	}, "not in canonical form"},
+	{"an item called a class", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Kind = proof.AClass }, "class " + unit + ": leaf: path"},
+	{"an item called unknown", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Kind = proof.Unknown }, "or there is one of what is unknown"},
+	{"an item called a partner", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Kind = proof.APartner }, "register: path"},
+	{"an absence beside the leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Other = b.Subjects[0].Path }, "a path too many"},
 	{"an item denied by its own path", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
-		*b = proof.Bundle{Subject: proof.Unknown, ID: unit, Header: b.Header, Commit: b.Commit, Validators: b.Validators, Absent: [][]byte{b.Leaf.Path, b.Leaf.Path}}
-	}, "absence of " + unit + " as item"},
+		deny(b, b.Subjects[0].Path, b.Subjects[0].Path)
+	}, "absence as item"},
 	{"an item denied as class only", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
-		_, path, _ := l.material(proof.AnItem, unit).State(schemas.ClassKey(unit))
-		*b = proof.Bundle{Subject: proof.Unknown, ID: unit, Header: b.Header, Commit: b.Commit, Validators: b.Validators, Absent: [][]byte{path.Append(nil)}}
-	}, "1 paths where two"},
+		_, path, _ := l.State(schemas.ClassKey(unit))
+		deny(b, path.Append(nil), path.Append(nil))
+	}, "absence as item"},
+	{"an item denied without a class's absence", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		*b = *l.build(proof.AnItem, "https://id.gs1.org/01/09521234543213/21/none")
+		b.Subjects[0].Other = nil
+	}, "absence as class"},
 	{"records of an unknown item", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		absent := l.build(proof.AnItem, "https://id.gs1.org/01/09521234543213/21/none")
 		absent.Partners, absent.Transactions = b.Partners, b.Transactions
 		*b = *absent
-	}, "which unknown"},
+	}, "of which the bundle has no records"},
 	{"another custodian", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		it := schemas.Item{Custodian: "borg-foods", Custody: l.head(custody(unit)), Observations: l.head(observations(unit))}
-		b.Leaf.Value, b.Containers = it.Append(nil), nil
-	}, "item " + unit + ": path"},
-	{"no container", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Containers = nil }, "its leaf is missing"},
-	{"another container", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
-		b.Containers = []proof.StateLeaf{*l.build(proof.AnItem, other).Leaf}
-	}, "container " + pallet + ": path"},
-	{"a container too many", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Containers = append(b.Containers, b.Containers[0]) }, "more than lead outwards"},
-	{"a release that is none", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Release = b.Leaf }, "more than lead outwards"},
-	{"a path of a malformed kind", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Leaf.Path = []byte{2, 0, 0} }, "malformed"},
+		b.Subjects[0].Value, b.Subjects = it.Append(nil), b.Subjects[:1]
+	}, "item " + unit + ": leaf: path"},
+	{"no container", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects = b.Subjects[:1] }, "its leaf is missing"},
+	{"another container", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[1].ID = other }, "item " + other + ": leaf: path"},
+	{"a container too many", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects = append(b.Subjects, b.Subjects[1]) }, "twice"},
+	{"a thing that nothing needs", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Subjects = append(b.Subjects, l.build(proof.AnItem, other).Subjects[0])
+		b.Subjects[2].Trails = nil
+	}, "nothing needs it"},
+	{"a partner beside an item", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Subjects = append(b.Subjects, l.build(proof.APartner, "carrier").Subjects[0])
+	}, "nobody asked for it"},
+	{"a release that is none", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Releases = []proof.ReleasePart{{Container: pallet, Leaf: proof.StateLeaf{Value: b.Subjects[0].Value, Path: b.Subjects[0].Path}}}
+	}, "nothing needs it"},
+	{"no trail", func(_ *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Trails = nil }, "custody trail is missing"},
+	{"a trail from its second record on", func(_ *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Trails[0].First = 1 }, "begins with record 1"},
+	{"trails out of order", func(_ *ledger, b *proof.Bundle, _ *proof.Trust) { slices.Reverse(b.Subjects[0].Trails) }, "custody trail is missing"},
+	{"a class's trail of an item", func(_ *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Subjects[0].Trails = append(b.Subjects[0].Trails[:1], proof.TrailPart{Kind: schemas.ClassTrail})
+	}, "such a subject has not"},
+	{"hashes beside a whole trail", func(_ *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Subjects[0].Trails[0].Beside = make([][32]byte, 1)
+	}, "not those that the ledger has"},
+	{"a path of a malformed kind", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Path = []byte{2, 0, 0} }, "malformed"},
 	{"no custodian's leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Partners = b.Partners[:2] }, "custodian \"carrier\""},
+	{"a partner without its leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Partners[0].Leaf = nil }, "its leaf is missing"},
+	{"times that are not there", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Scope.Times = true }, "0 blocks are proven of 3"},
 	{"a partner too many", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		l.put(unit, schemas.Item{Custodian: "acme-farms"})
-		with := l.material(proof.AnItem, unit)
 		*b = *l.build(proof.AnItem, unit)
-		value, path, _ := with.State(schemas.PartnerKey("carrier"))
-		b.Partners = append(b.Partners, proof.PartnerPart{ID: "carrier", Leaf: proof.StateLeaf{Value: value, Path: path.Append(nil)}})
+		value, path, _ := l.State(schemas.PartnerKey("carrier"))
+		b.Partners = append(b.Partners, proof.PartnerPart{ID: "carrier", Leaf: &proof.StateLeaf{Value: value, Path: path.Append(nil)}})
 	}, "no record and no item needs it"},
 	{"a key too many", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
-		value, path, _ := l.material(proof.AnItem, unit).State(schemas.KeyKey("carrier", "k1"))
+		value, path, _ := l.State(schemas.KeyKey("carrier", "k1"))
 		b.Partners[2].Keys = []proof.KeyPart{{ID: "k1", Leaf: proof.StateLeaf{Value: value, Path: path.Append(nil)}}}
 	}, "no record needs it"},
 	{"partners out of order", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
@@ -159,16 +188,16 @@ var forgedRecords = []forgery{
 		b.Transactions[1].Messages = b.Transactions[1].Messages[:1]
 	}, "observation trail of " + unit + ": it has 2 records, the bundle 1"},
 	{"a record left out and the count lowered", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
-		it, _ := schemas.DecodeItem(b.Leaf.Value)
+		it, _ := schemas.DecodeItem(b.Subjects[0].Value)
 		it.Custody = schemas.Head{Root: proof.RootOf(l.entries[custody(unit)][:1]), Count: 1}
-		b.Leaf.Value, b.Transactions = it.Append(nil), b.Transactions[:2]
-	}, "item " + unit + ": path"},
+		b.Subjects[0].Value, b.Transactions = it.Append(nil), b.Transactions[:2]
+	}, "item " + unit + ": leaf: path"},
 	{"an observation called custody, and the reverse", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
-		b.Transactions[0].Messages[0].Trail, b.Transactions[1].Messages[0].Trail = schemas.ObservationTrail, schemas.CustodyTrail
+		b.Transactions[0].Messages[0].Trails[0].Kind, b.Transactions[1].Messages[0].Trails[0].Kind = schemas.ObservationTrail, schemas.CustodyTrail
 	}, "not those that the ledger has"},
 	{"a record of a class's trail", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
-		b.Transactions[0].Messages[0].Trail = schemas.ClassTrail
-	}, "does not have"},
+		b.Transactions[0].Messages[0].Trails[0].Kind = schemas.ClassTrail
+	}, "of which the bundle has no records"},
 	{"a record twice", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Transactions = append(b.Transactions, b.Transactions[2])
 	}, "or twice"},
@@ -184,7 +213,7 @@ var forgedRecords = []forgery{
 		b.Transactions[0], b.Transactions[2] = b.Transactions[2], b.Transactions[0]
 	}, "not those that the ledger has"},
 	{"a record at another height", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Height-- }, "not those that the ledger has"},
-	{"a record later than the state", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[2].Height = 7 }, "later than the state"},
+	{"a record later than the state", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[2].Height = 97 }, "later than the state"},
 	{"a record at another position", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Position = 7 }, "not those that the ledger has"},
 	{"a neighbour's index", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[1].Messages[0].Index = 0 }, "not in the signed header"},
 	{"an index beyond the transaction", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[1].Messages[1].Index = 9 }, "not in the signed header"},
@@ -205,10 +234,10 @@ var forgedRecords = []forgery{
 	}, "not those that the ledger has"},
 	{"a refused message", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Transactions[0].Messages[0].Result.Code = schemas.Undone
-	}, "none that a trail has"},
+	}, "none that this trail has"},
 	{"a first that nothing commits to", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Transactions[0].Messages[0].Result.First = &schemas.Locator{Height: 1}
-	}, "none that a trail has"},
+	}, "none that this trail has"},
 	{"another kind", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].Kind = 2 }, "of kind 2"},
 	{"another secret", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].Secret[0] ^= 1 }, "not in the signed header"},
 	{"another duplicate key", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
@@ -271,21 +300,26 @@ var forgedClass = []forgery{
 	{"a balance denied", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Balances[1].Value = nil }, "balance of \"carrier\" in unit \"\": path"},
 	{"a balance made up", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Balances[0].Value = b.Balances[1].Value }, "balance of \"borg-foods\" in unit \"\": path"},
 	{"a balance left out", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Balances = b.Balances[1:] }, "1 are there, the records name 2"},
-	{"a balance too many", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Balances = append(b.Balances, b.Balances[1]) }, "3 are there, the records name 2"},
+	{"a balance too many", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Balances = append(b.Balances, b.Balances[1]) }, "1 are there that no record names"},
 	{"balances exchanged", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Balances[0], b.Balances[1] = b.Balances[1], b.Balances[0]
 	}, "balance of \"borg-foods\""},
 	{"a record left out with its balance", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Transactions, b.Balances, b.Partners = b.Transactions[:1], b.Balances[1:], b.Partners[1:]
 	}, "class trail of " + lot + ": it has 2 records, the bundle 1"},
-	{"a class called an item", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subject = proof.AnItem }, "item " + lot + ": path"},
-	{"a container of a class", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Containers = []proof.StateLeaf{*b.Leaf} }, "is in none"},
+	{"a class called an item", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Kind = proof.AnItem }, "item " + lot + ": leaf: path"},
 	{"a record of custody", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
-		b.Transactions[0].Messages[0].Trail = schemas.CustodyTrail
-	}, "does not have"},
+		b.Transactions[0].Messages[0].Trails[0].Kind = schemas.CustodyTrail
+	}, "of which the bundle has no records"},
 	{"balances of an item", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		balances := b.Balances
 		*b = *l.build(proof.AnItem, unit)
 		b.Balances = balances
-	}, "2 are there, the records name 0"},
+	}, "2 are there that no record names"},
+}
+
+// deny makes a bundle of an item one that says that there is none.
+func deny(b *proof.Bundle, item, class []byte) {
+	*b = proof.Bundle{ChainID: b.ChainID, Header: b.Header, Commit: b.Commit, Validators: b.Validators,
+		Subjects: []proof.SubjectPart{{Kind: proof.Unknown, ID: b.Subjects[0].ID, Path: item, Other: class}}}
 }

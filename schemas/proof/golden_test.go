@@ -1,10 +1,12 @@
 package proof_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,26 +20,30 @@ var rewrite = flag.Bool("rewrite", false, "write the golden bundles anew: only w
 // them again to the byte, and read in them what was read then; other verifiers
 // can be tried on them.
 func TestGolden(t *testing.T) {
-	l := newStory(t)
-	trust, err := json.MarshalIndent(l.trust(), "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "trust.json", trust)
-	for name, of := range map[string]struct {
-		subject proof.Subject
-		id      string
-	}{"item": {proof.AnItem, unit}, "class": {proof.AClass, lot}, "unknown": {proof.AnItem, "https://id.gs1.org/01/09521234543213/21/none"}} {
-		encoded := golden(t, name+".bundle", l.build(of.subject, of.id).Encode())
-		decoded, err := proof.DecodeTrust(golden(t, "trust.json", trust))
+	for _, v := range vectors(t) {
+		trust, err := json.MarshalIndent(v.trust, "", " ")
 		if err != nil {
 			t.Fatal(err)
 		}
+		decoded, err := proof.DecodeTrust(golden(t, v.name+".trust.json", trust))
+		if err != nil {
+			t.Fatal(err)
+		}
+		encoded := golden(t, v.name+".bundle", v.bundle.Encode())
+		text, err := proof.AppendJSON(nil, encoded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := proof.ParseJSON(golden(t, v.name+".bundle.json", text))
+		if err != nil || !bytes.Equal(again, encoded) {
+			t.Fatalf("%s: JSON leads back to another bundle: %v", v.name, err)
+		}
 		r, err := proof.Verify(encoded, decoded)
 		if err != nil {
-			t.Fatalf("%s: %v", name, err)
+			t.Fatalf("%s: %v", v.name, err)
 		}
-		golden(t, name+".report.json", []byte(report(t, r)))
+		golden(t, v.name+".report.json", []byte(report(t, r)))
+		golden(t, v.name+".statement.txt", []byte("Proven:\n"+strings.Join(r.Proven(), "\n")+"\nNot proven:\n"+strings.Join(r.NotProven(), "\n")+"\n"))
 	}
 }
 

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,9 +18,9 @@ import (
 // spec/core/data_structures and spec/core/encoding), so that to verify a bundle
 // takes no engine. Its Merkle trees are RFC 6962's, the empty one included.
 
-// Header is the header of a block, but for the hash of its validator set, which
-// follows from the validators beside it.
-type Header struct {
+// BlockHeader is the whole header of a block, but for the hash of its validator
+// set, which follows from the validators beside it.
+type BlockHeader struct {
 	VersionBlock   uint64 // of the block protocol
 	VersionApp     uint64 // of the application
 	ChainID        string
@@ -36,6 +37,19 @@ type Header struct {
 	Proposer       []byte // address, 20 bytes
 }
 
+// Header is what a bundle has of a block's header: what is needed of it, and the
+// hashes beside that in the Merkle tree of its fields.
+type Header struct {
+	Height         int64
+	Time           time.Time    // UTC
+	NextValidators schemas.Hash // zero where they are the block's own
+	App            schemas.Hash // root of the state tree after the block before
+	// Beside are the hashes of the version; of last block and last commit; of the
+	// data; of the consensus parameters; of the last results; of evidence and
+	// proposer.
+	Beside [6][32]byte
+}
+
 // BlockID names a block: by its header's hash, and by how it was gossiped.
 type BlockID struct {
 	Hash  []byte
@@ -46,12 +60,6 @@ type BlockID struct {
 type PartSet struct {
 	Total uint32
 	Hash  []byte
-}
-
-// Validator is a member of the set that signs blocks.
-type Validator struct {
-	Public ed25519.PublicKey
-	Power  int64
 }
 
 // Commit is the votes that decided a block. Whoever was absent or voted for
@@ -76,28 +84,105 @@ const (
 	maxPower      = math.MaxInt64 / 8
 )
 
-// Hash is the hash of the header with a validator set of this hash: the Merkle
-// root of its fields, each in the protobuf encoding of its type.
-func (h *Header) Hash(validators schemas.Hash) schemas.Hash {
+// leaves are the hashes of the header's fields, each in the protobuf encoding of
+// its type.
+func (h *BlockHeader) leaves(validators schemas.Hash) [14][32]byte {
 	version := appendVarint(nil, 1, h.VersionBlock)
 	version = appendVarint(version, 2, h.VersionApp)
-	return schemas.MerkleRoot([][]byte{
-		version,
-		appendBytes(nil, 1, []byte(h.ChainID)),
-		appendVarint(nil, 1, uint64(h.Height)),
-		protoTime(h.Time),
-		h.LastBlock.proto(),
-		appendBytes(nil, 1, h.LastCommit),
-		appendBytes(nil, 1, h.Data),
-		appendBytes(nil, 1, validators[:]),
-		appendBytes(nil, 1, h.NextValidators),
-		appendBytes(nil, 1, h.Consensus),
-		appendBytes(nil, 1, h.App),
-		appendBytes(nil, 1, h.LastResults),
-		appendBytes(nil, 1, h.Evidence),
-		appendBytes(nil, 1, h.Proposer),
-	})
+	var out [14][32]byte
+	for i, field := range [14][]byte{
+		version, textField(h.ChainID), numberField(h.Height), protoTime(h.Time),
+		h.LastBlock.proto(), appendBytes(nil, 1, h.LastCommit), appendBytes(nil, 1, h.Data), appendBytes(nil, 1, validators[:]),
+		appendBytes(nil, 1, h.NextValidators), appendBytes(nil, 1, h.Consensus), appendBytes(nil, 1, h.App), appendBytes(nil, 1, h.LastResults),
+		appendBytes(nil, 1, h.Evidence), appendBytes(nil, 1, h.Proposer),
+	} {
+		out[i] = fieldHash(field)
+	}
+	return out
 }
+
+func textField(s string) []byte  { return appendBytes(nil, 1, []byte(s)) }
+func numberField(n int64) []byte { return appendVarint(nil, 1, uint64(n)) }
+
+// fieldHash is the leaf of a header's field.
+func fieldHash(field []byte) [32]byte { return sha256.Sum256(append([]byte{leafPrefix}, field...)) }
+
+// Hash is the hash of the header with a validator set of this hash: the Merkle
+// root of its fields.
+func (h *BlockHeader) Hash(validators schemas.Hash) schemas.Hash {
+	leaves := h.leaves(validators)
+	return schemas.Hash(rootOfHashes(leaves[:]))
+}
+
+// rootOfHashes is MTH of RFC 6962, section 2.1, over leaves that are hashed already.
+func rootOfHashes(leaves [][32]byte) [32]byte {
+	if len(leaves) == 1 {
+		return leaves[0]
+	}
+	k := split(len(leaves))
+	return NodeHash(rootOfHashes(leaves[:k]), rootOfHashes(leaves[k:]))
+}
+
+// Short is what a bundle has of the header with a validator set of this hash.
+func (h *BlockHeader) Short(validators schemas.Hash) (Header, error) {
+	if len(h.App) != len(schemas.Hash{}) || len(h.NextValidators) != len(schemas.Hash{}) {
+		return Header{}, fmt.Errorf("the header at height %d carries no state", h.Height)
+	}
+	if !fits(h.Time) {
+		return Header{}, fmt.Errorf("the header's time %s cannot be encoded", h.Time)
+	}
+	leaves := h.leaves(validators)
+	short := Header{Height: h.Height, Time: h.Time, App: schemas.Hash(h.App), Beside: [6][32]byte{
+		leaves[0], NodeHash(leaves[4], leaves[5]), leaves[6], leaves[9], leaves[11], NodeHash(leaves[12], leaves[13])}}
+	if next := schemas.Hash(h.NextValidators); next != validators {
+		short.NextValidators = next
+	}
+	return short, nil
+}
+
+// Hash is the hash of the header of a chain's block with a validator set of this
+// hash.
+func (h *Header) Hash(chain string, validators schemas.Hash) schemas.Hash {
+	next := h.next(validators)
+	left := NodeHash(
+		NodeHash(NodeHash(h.Beside[0], fieldHash(textField(chain))), NodeHash(fieldHash(numberField(h.Height)), fieldHash(protoTime(h.Time)))),
+		NodeHash(h.Beside[1], NodeHash(h.Beside[2], fieldHash(appendBytes(nil, 1, validators[:])))))
+	right := NodeHash(
+		NodeHash(NodeHash(fieldHash(appendBytes(nil, 1, next[:])), h.Beside[3]), NodeHash(fieldHash(appendBytes(nil, 1, h.App[:])), h.Beside[4])),
+		h.Beside[5])
+	return schemas.Hash(NodeHash(left, right))
+}
+
+// next is the hash of the set that signs the block after.
+func (h *Header) next(validators schemas.Hash) schemas.Hash {
+	if h.NextValidators.IsZero() {
+		return validators
+	}
+	return h.NextValidators
+}
+
+// Block proves when a block was made: header is its own, and next the one behind
+// it, with the hash of its validators.
+func Block(header, next *BlockHeader, own, following schemas.Hash) (BlockPart, error) {
+	leaves, after := header.leaves(own), next.leaves(following)
+	hash := rootOfHashes(leaves[:])
+	if next.Height != header.Height+1 || string(next.LastBlock.Hash) != string(hash[:]) || !fits(header.Time) {
+		return BlockPart{}, fmt.Errorf("the header at height %d is not that before height %d", header.Height, next.Height)
+	}
+	return BlockPart{Height: header.Height, Time: header.Time, Parts: next.LastBlock.Parts,
+		TimePath: [3][32]byte{NodeHash(leaves[0], leaves[1]), rootOfHashes(leaves[4:8]), rootOfHashes(leaves[8:])},
+		NextPath: [4][32]byte{after[5], NodeHash(after[6], after[7]), rootOfHashes(after[:4]), rootOfHashes(after[8:])}}, nil
+}
+
+// next is the hash of the header behind the block's.
+func (p *BlockPart) next() schemas.Hash {
+	own := NodeHash(NodeHash(NodeHash(p.TimePath[0], NodeHash(fieldHash(numberField(p.Height)), fieldHash(protoTime(p.Time)))), p.TimePath[1]), p.TimePath[2])
+	id := BlockID{Hash: own[:], Parts: p.Parts}
+	inner := NodeHash(NodeHash(fieldHash(id.proto()), p.NextPath[0]), p.NextPath[1])
+	return schemas.Hash(NodeHash(NodeHash(p.NextPath[2], inner), p.NextPath[3]))
+}
+
+func fits(t time.Time) bool { return time.Unix(0, t.UnixNano()).Equal(t) }
 
 // ValidatorSetHash is the hash of a validator set: the Merkle root of its
 // members in the set's own order, each as the engine's SimpleValidator.

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,10 +36,12 @@ const testChain = "waybill-test"
 
 // Identifiers of the tests, under GS1's demonstration prefix.
 const (
-	unit   = "https://id.gs1.org/01/09521234543213/21/1001"
-	other  = "https://id.gs1.org/01/09521234543213/21/1002"
-	pallet = "https://id.gs1.org/00/095212345000000018"
-	lot    = "https://id.gs1.org/01/09521234543213/10/L1"
+	unit    = "https://id.gs1.org/01/09521234543213/21/1001"
+	other   = "https://id.gs1.org/01/09521234543213/21/1002"
+	pallet  = "https://id.gs1.org/00/095212345000000018"
+	priced  = "https://id.gs1.org/01/09521234543213/21/9001"
+	private = "urn:example:thing:7" // may be an item's and a lot's
+	lot     = "https://id.gs1.org/01/09521234543213/10/L1"
 )
 
 func newLedger(t testing.TB) *ledger {
@@ -92,11 +95,15 @@ func class(id string) schemas.TrailKey {
 	return schemas.TrailKey{Kind: schemas.ClassTrail, Subject: id}
 }
 
+func partnerTrail(id string) schemas.TrailKey {
+	return schemas.TrailKey{Kind: schemas.PartnerTrail, Subject: id}
+}
+
 var applied = schemas.Result{Effect: schemas.Applied}
 
 // eventJSON is an object event about one thing, its members not in order of name.
 func eventJSON(id, action, step, extra string) string {
-	return fmt.Sprintf(`{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],"type":"ObjectEvent",`+
+	return fmt.Sprintf(`{"@context":[{"ex":"https://example.com/"}],"type":"ObjectEvent",`+
 		`"eventTime":"2026-03-01T09:00:00.000Z","eventTimeZoneOffset":"+00:00","epcList":[%q],"action":%q,"bizStep":%q%s}`, id, action, step, extra)
 }
 
@@ -127,16 +134,21 @@ func (l *ledger) transactAt(partner string, position uint32, messages ...message
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	tx := &proof.Transaction{Header: signed.Raw, Signature: signed.Signature}
+	var digests [][32]byte
 	for _, m := range signed.Messages {
-		tx.Digests = append(tx.Digests, m.Digest)
+		digests = append(digests, m.Digest)
 	}
 	for i, m := range messages {
 		r := schemas.Record{Locator: schemas.Locator{Height: l.height, Position: position, Index: uint32(i)}, Partner: partner, KeyID: "k1",
 			Kind: schemas.KindEvent, Result: m.result, DuplicateKey: m.dup, Skeleton: &draft.Events[i].Skeleton, Body: draft.Events[i].Body, Secret: schemas.EventSecret(draft.Secret, i)}
-		for _, key := range m.trails {
-			l.records[key] = append(l.records[key], proof.Record{Record: r, Transaction: tx})
-			l.entries[key] = append(l.entries[key], schemas.Entry(key, tx.Digests[i], signed.ID, r.Locator, &r.Result))
+		r.Digest, r.SkeletonBytes, r.BodyRoot = digests[i], signed.Messages[i].Skeleton, signed.Messages[i].BodyRoot
+		path, err := proof.Inclusion(digests, uint64(i))
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		for _, key := range append(m.trails, partnerTrail(partner)) {
+			l.records[key] = append(l.records[key], proof.Record{Record: r, Header: signed.Raw, Signature: signed.Signature, Inclusion: path})
+			l.entries[key] = append(l.entries[key], schemas.Entry(key, digests[i], signed.ID, r.Locator, &r.Result))
 		}
 	}
 }
@@ -155,50 +167,69 @@ func (l *ledger) put(id string, it schemas.Item) {
 	l.set(schemas.ItemKey(id), it.Append(nil))
 }
 
-// material closes the ledger with the header that carries its state.
-func (l *ledger) material(subject proof.Subject, id string) proof.Material {
+// State, Records and Beside make the ledger a source of bundles.
+
+func (l *ledger) State(key []byte) ([]byte, proof.Path, error) {
+	path := referencePath(l.state, string(key))
+	if value, ok := l.state[string(key)]; ok {
+		return []byte(value), path, nil
+	}
+	return nil, path, nil
+}
+
+func (l *ledger) Records(key schemas.TrailKey, from uint64, limit int) ([]proof.Record, error) {
+	all := l.records[key]
+	return all[from:min(uint64(len(all)), from+uint64(limit))], nil
+}
+
+func (l *ledger) Beside(key schemas.TrailKey, count, first, behind uint64) ([][32]byte, error) {
+	return proof.Range(l.entries[key][:count], first, behind)
+}
+
+// header is the next block's header, which carries the ledger's state.
+func (l *ledger) header() proof.BlockHeader {
+	for _, id := range []string{"acme-farms", "borg-foods", "carrier"} {
+		if r := (schemas.Register{Trail: l.head(partnerTrail(id))}); r.Trail.Count > 0 {
+			l.set(schemas.RegisterKey(id), r.Append(nil))
+		}
+	}
 	root := ReferenceRoot(l.state)
 	fill := func(b byte) []byte { h := proof.KeyHash([]byte{b}); return h[:] }
 	set := proof.ValidatorSetHash(l.vals)
-	m := proof.Material{Subject: subject, ID: id, Validators: l.vals, Records: map[schemas.TrailKind][]proof.Record{}}
-	m.Header = proof.Header{VersionBlock: 11, VersionApp: 1, ChainID: l.chain, Height: l.height + 1, Time: l.start.Add(time.Duration(l.height) * time.Second),
+	return proof.BlockHeader{VersionBlock: 11, VersionApp: 1, ChainID: l.chain, Height: l.height + 1, Time: l.start.Add(time.Duration(l.height) * time.Second),
 		LastBlock:  proof.BlockID{Hash: fill(1), Parts: proof.PartSet{Total: 1, Hash: fill(2)}},
 		LastCommit: fill(3), Data: fill(4), NextValidators: set[:], Consensus: fill(5), App: root[:], LastResults: fill(6), Evidence: fill(7), Proposer: fill(8)[:20]}
-	m.Commit = l.commit(m.Header)
-	m.State = func(key []byte) ([]byte, proof.Path, error) {
-		path := referencePath(l.state, string(key))
-		if value, ok := l.state[string(key)]; ok {
-			return []byte(value), path, nil
-		}
-		return nil, path, nil
-	}
-	kinds := []schemas.TrailKind{schemas.CustodyTrail, schemas.ObservationTrail}
-	if subject == proof.AClass {
-		kinds = []schemas.TrailKind{schemas.ClassTrail}
-	}
-	for _, k := range kinds {
-		if records := l.records[schemas.TrailKey{Kind: k, Subject: id}]; len(records) > 0 {
-			m.Records[k] = records
-		}
-	}
-	return m
 }
 
-// commit is every validator's vote for the header.
-func (l *ledger) commit(h proof.Header) proof.Commit {
+// signed is a header with every validator's vote for it.
+func (l *ledger) signed(h proof.BlockHeader) proof.Signed {
 	hash := h.Hash(proof.ValidatorSetHash(l.vals))
 	c := proof.Commit{Round: 1, Parts: proof.PartSet{Total: 1, Hash: hash[:]}}
 	for i, key := range l.signers {
 		at := h.Time.Add(time.Duration(i+1) * time.Millisecond)
 		c.Votes = append(c.Votes, proof.Vote{Index: uint16(i), Time: at, Signature: ed25519.Sign(key, c.SignBytes(h.ChainID, h.Height, hash, at))})
 	}
-	return c
+	return proof.Signed{Header: h, Commit: c, Validators: l.vals}
+}
+
+// everything is what is asked for unless a test asks for something else.
+func (l *ledger) everything(subject proof.Subject, id string) proof.Material {
+	return proof.Material{Asked: []proof.Thing{{Kind: subject, ID: id}}, Observations: true, Scope: proof.Scope{Names: true}, Source: l}
 }
 
 func (l *ledger) build(subject proof.Subject, id string) *proof.Bundle {
 	l.t.Helper()
-	b, err := proof.Build(l.material(subject, id))
+	return l.make(l.everything(subject, id))
+}
+
+func (l *ledger) make(m proof.Material) *proof.Bundle {
+	l.t.Helper()
+	header := l.header()
+	b, err := proof.Assemble(m)
 	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := b.Seal(l.signed(header)); err != nil {
 		l.t.Fatal(err)
 	}
 	return b
@@ -226,12 +257,23 @@ func newStory(t testing.TB) *ledger {
 	l.transact("borg-foods", message{body: lotJSON("OBSERVE"), trails: []schemas.TrailKey{class(lot)}, result: seen})
 	held := schemas.LotBalance{Amount: "5"}
 	l.set(schemas.BalanceKey(lot, "", "carrier"), held.Append(nil))
+	l.transact("acme-farms",
+		message{body: eventJSON(priced, "ADD", "commissioning", `,"eventID":"ni:///sha-256;0b1c?ver=CBV2.0"`+price), trails: []schemas.TrailKey{custody(priced)}, result: applied},
+		message{body: eventJSON(priced, "OBSERVE", "storing", price), trails: []schemas.TrailKey{custody(priced)}, result: applied})
+	l.transact("carrier", message{body: eventJSON(private, "ADD", "commissioning", ""), trails: []schemas.TrailKey{custody(private)}, result: applied})
+	l.transact("carrier", message{body: strings.ReplaceAll(lotJSON("ADD"), lot, private), trails: []schemas.TrailKey{class(private)}, result: applied})
+	l.put(priced, schemas.Item{Custodian: "acme-farms"})
+	l.put(private, schemas.Item{Custodian: "carrier"})
+	l.set(schemas.ClassKey(private), schemas.SingleHead(l.head(class(private))))
 	l.put(unit, schemas.Item{Custodian: "acme-farms", Parent: pallet, Disposition: "in_transit"})
 	l.put(other, schemas.Item{Custodian: "borg-foods"})
 	l.put(pallet, schemas.Item{Custodian: "carrier", Levels: 1})
 	l.set(schemas.ClassKey(lot), schemas.SingleHead(l.head(class(lot))))
 	return l
 }
+
+// price is members of an event that not everybody should see.
+const price = `,"ex:price":{"amount":12.50,"currency":"EUR"},"ex:batch":"A7","readPoint":{"id":"https://id.gs1.org/414/9521234000006"}`
 
 func lotJSON(action string) string {
 	return fmt.Sprintf(`{"type":"ObjectEvent","eventTime":"2026-03-01T09:00:00.000Z","eventTimeZoneOffset":"+00:00","action":%q,`+

@@ -128,9 +128,20 @@ func Inclusion(entries [][32]byte, index uint64) ([][32]byte, error) {
 	return newSubtrees(entries).inclusion(index)
 }
 
+// Tree answers many proofs over the same entries. It may be used by one goroutine
+// at a time.
+type Tree struct{ s *subtrees }
+
+// NewTree is the tree of these entries.
+func NewTree(entries [][32]byte) *Tree { return &Tree{newSubtrees(entries)} }
+
+// Inclusion proves that the log of the tree's entries has the entry there.
+func (t *Tree) Inclusion(index uint64) ([][32]byte, error) { return t.s.inclusion(index) }
+
 // subtrees answers many proofs over the same entries, hashing each subtree once.
 type subtrees struct {
 	entries [][32]byte
+	hashed  bool                // the entries are hashes of subtrees already
 	roots   map[[2]int][32]byte // by first and behind-last entry
 }
 
@@ -138,10 +149,35 @@ func newSubtrees(entries [][32]byte) *subtrees {
 	return &subtrees{entries: entries, roots: make(map[[2]int][32]byte)}
 }
 
+// TileSize is how many entries a tile of a log has: a subtree that never changes
+// once it is full, so that whoever keeps its root need not read its entries.
+const TileSize = 256
+
+// TiledInclusion proves that a log has the entry at the index: tiles are the roots
+// of its tiles in order, the last one's of what it has, and tile are the entries of
+// the index's.
+func TiledInclusion(tiles [][32]byte, tile [][32]byte, index uint64) ([][32]byte, error) {
+	at := index / TileSize
+	if at >= uint64(len(tiles)) {
+		return nil, fmt.Errorf("inclusion of entry %d in %d tiles: %w", index, len(tiles), ErrMalformed)
+	}
+	low, err := newSubtrees(tile).inclusion(index % TileSize)
+	if err != nil {
+		return nil, err
+	}
+	upper := newSubtrees(tiles)
+	upper.hashed = true
+	high, err := upper.inclusion(at)
+	return append(low, high...), err
+}
+
 // root is MTH of RFC 6962, section 2.1, of entries lo to hi, of which there is one
 // or more.
 func (s *subtrees) root(lo, hi int) [32]byte {
 	if hi-lo == 1 {
+		if s.hashed {
+			return s.entries[lo]
+		}
 		return entryHash(&s.entries[lo])
 	}
 	if root, ok := s.roots[[2]int{lo, hi}]; ok {
@@ -241,4 +277,70 @@ func bytesOf(hashes [][32]byte) [][]byte {
 		s[i] = hashes[i][:]
 	}
 	return s
+}
+
+// Range proves which entries a log has from the first on, up to behind the last:
+// the hashes of the largest subtrees before and behind them, from left to right.
+// Of a whole log it is empty.
+func Range(entries [][32]byte, first, behind uint64) ([][32]byte, error) {
+	if first >= behind || behind > uint64(len(entries)) {
+		return nil, fmt.Errorf("entries %d to %d of %d: %w", first, behind, len(entries), ErrMalformed)
+	}
+	return newSubtrees(entries).outside(0, len(entries), int(first), int(behind), nil), nil
+}
+
+func (s *subtrees) outside(lo, hi, first, behind int, out [][32]byte) [][32]byte {
+	switch {
+	case hi <= first || lo >= behind:
+		return append(out, s.root(lo, hi))
+	case lo >= first && hi <= behind:
+		return out
+	}
+	k := lo + split(hi-lo)
+	return s.outside(k, hi, first, behind, s.outside(lo, k, first, behind, out))
+}
+
+// VerifyRange checks a proof that the log of this head has these entries from the
+// first on.
+func VerifyRange(h Head, first uint64, entries, beside [][32]byte) error {
+	n := uint64(len(entries))
+	if h.Count > MaxCount || n == 0 || first > h.Count || n > h.Count-first {
+		return fmt.Errorf("%d entries from %d on, of %d: %w", n, first, h.Count, ErrMalformed)
+	}
+	r := ranger{first: first, entries: entries, beside: beside}
+	if root := r.root(0, h.Count); !r.short && len(r.beside) == 0 && root == h.Root {
+		return nil
+	}
+	return fmt.Errorf("%d entries from %d on, of %d: %w", n, first, h.Count, ErrMismatch)
+}
+
+// ranger puts a log's root together from entries and the hashes beside them. The
+// way down to the entries is as deep as the log, whatever its count says: beside
+// it every subtree costs one hash, which is there or ends it.
+type ranger struct {
+	first   uint64
+	entries [][32]byte
+	beside  [][32]byte
+	short   bool
+}
+
+func (r *ranger) root(lo, hi uint64) [32]byte {
+	behind := r.first + uint64(len(r.entries))
+	switch {
+	case r.short:
+		return [32]byte{}
+	case hi <= r.first || lo >= behind:
+		if r.short = len(r.beside) == 0; r.short {
+			return [32]byte{}
+		}
+		hash := r.beside[0]
+		r.beside = r.beside[1:]
+		return hash
+	case lo >= r.first && hi <= behind:
+		return RootOf(r.entries[lo-r.first : hi-r.first])
+	}
+	k := lo + 1<<(bits.Len64(hi-lo-1)-1)
+	left := r.root(lo, k)
+	right := r.root(k, hi)
+	return hashPair(nodePrefix, &left, &right)
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"pgregory.net/rapid"
@@ -168,4 +170,66 @@ func BenchmarkLogAppend(b *testing.B) {
 		l.Root()
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(entries)), "ns/entry")
+}
+
+// A log that is kept in tiles gives the proofs that it gives as a whole.
+func TestTiledInclusion(t *testing.T) {
+	for _, n := range []int{1, 255, 256, 257, 512, 700, 1025} {
+		entries := make([][32]byte, n)
+		var tiles [][32]byte
+		for i := range entries {
+			entries[i] = proof.KeyHash([]byte{byte(i), byte(i >> 8)})
+		}
+		for from := 0; from < n; from += proof.TileSize {
+			tiles = append(tiles, proof.RootOf(entries[from:min(n, from+proof.TileSize)]))
+		}
+		for _, i := range []int{0, n / 2, n - 1} {
+			from := i / proof.TileSize * proof.TileSize
+			path, err := proof.TiledInclusion(tiles, entries[from:min(n, from+proof.TileSize)], uint64(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := proof.Inclusion(entries, uint64(i))
+			if diff := cmp.Diff(want, path); diff != "" || err != nil {
+				t.Errorf("entry %d of %d: %s %v", i, n, diff, err)
+			}
+		}
+	}
+}
+
+// A part of a log, wherever it lies, leads to the head, and to no other.
+func TestRange(t *testing.T) {
+	for n := 1; n <= 20; n++ {
+		entries := make([][32]byte, n)
+		for i := range entries {
+			entries[i] = proof.KeyHash([]byte{byte(i)})
+		}
+		head := proof.Head{Root: proof.RootOf(entries), Count: uint64(n)}
+		for first := range n {
+			for behind := first + 1; behind <= n; behind++ {
+				beside, err := proof.Range(entries, uint64(first), uint64(behind))
+				if err != nil {
+					t.Fatal(err)
+				}
+				part := entries[first:behind]
+				if err := proof.VerifyRange(head, uint64(first), part, beside); err != nil {
+					t.Errorf("%d to %d of %d: %v", first, behind, n, err)
+				}
+				for name, err := range map[string]error{
+					"one hash more":   proof.VerifyRange(head, uint64(first), part, append(slices.Clone(beside), [32]byte{})),
+					"another place":   proof.VerifyRange(head, uint64(first+1), part, beside),
+					"another entry":   proof.VerifyRange(head, uint64(first), append([][32]byte{{9}}, part[1:]...), beside),
+					"no entries":      proof.VerifyRange(head, uint64(first), nil, beside),
+					"an absurd count": proof.VerifyRange(proof.Head{Root: head.Root, Count: 1 << 63}, uint64(first), part, beside),
+				} {
+					if err == nil {
+						t.Errorf("%d to %d of %d: %s passes", first, behind, n, name)
+					}
+				}
+				if len(beside) > 0 && proof.VerifyRange(head, uint64(first), part, beside[1:]) == nil {
+					t.Errorf("%d to %d of %d: a hash less passes", first, behind, n)
+				}
+			}
+		}
+	}
 }

@@ -2,8 +2,6 @@ package proof
 
 import (
 	"encoding/json"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -18,45 +16,110 @@ type Report struct {
 	AppHash      schemas.Hash      `json:"app_hash"`      // of the state
 	HeaderHeight int64             `json:"header_height"` // of the header that carries the app hash
 	HeaderHash   schemas.Hash      `json:"header_hash"`
-	Time         time.Time         `json:"time"`   // of that header: every record is older
-	Signed       int64             `json:"signed"` // power that signed the header
-	Power        int64             `json:"power"`  // of all validators
-	Subject      Subject           `json:"subject"`
-	ID           string            `json:"id"`
-	Present      bool              `json:"present"`
-	Custodian    string            `json:"custodian,omitempty"` // of the outermost container; of an item
-	Containers   []string          `json:"containers"`          // that the item is in, outwards
-	Disposition  string            `json:"disposition,omitempty"`
-	Ended        bool              `json:"ended,omitempty"`      // consumed, destroyed or decommissioned
-	OfferedTo    string            `json:"offered_to,omitempty"` // whose answer an open offer awaits
-	Partners     []schemas.Partner `json:"partners,omitempty"`   // who signed, and who holds the item
-	Balances     []schemas.Balance `json:"balances,omitempty"`   // of a class or lot: by unit and partner, what each held
-	Events       []Event           `json:"events"`               // in the order of the ledger
+	Time         time.Time         `json:"time"`          // of that header: every record is older
+	SignedHeight int64             `json:"signed_height"` // of the header that validators signed: that one, or a later one
+	SignedHash   schemas.Hash      `json:"signed_hash"`
+	SignedTime   time.Time         `json:"signed_time"`
+	Signed       int64             `json:"signed"`          // power that signed it
+	Power        int64             `json:"power"`           // of all its validators
+	Steps        []int64           `json:"steps,omitempty"` // heights of headers between the root of trust and it
+	Scope        Scope             `json:"scope"`
+	Complete     bool              `json:"complete,omitempty"` // all ancestors that records tell of are there
+	Subjects     []SubjectReport   `json:"subjects"`           // as in the bundle: what was asked for first
+	Partners     []schemas.Partner `json:"partners,omitempty"`
+	Events       []Event           `json:"events"`              // in the order of the ledger
+	Witnessed    []Witnessed       `json:"witnessed,omitempty"` // by those whose word was demanded
+	Seen         []Seen            `json:"-"`                   // checkpoints that the state is in, whoever signed them
+}
+
+// Roles of subjects.
+const (
+	RoleAsked     = "asked"
+	RoleContainer = "container"
+	RoleAncestor  = "ancestor"
+	RoleOther     = "other"
+)
+
+// SubjectReport is what a bundle proves of one thing or partner.
+type SubjectReport struct {
+	Kind        Subject           `json:"kind"`
+	ID          string            `json:"id"`
+	Role        string            `json:"role"`
+	Present     bool              `json:"present"`
+	Alone       bool              `json:"alone"`               // it is not both item and class
+	Custodian   string            `json:"custodian,omitempty"` // of the outermost container; of an item asked for
+	Containers  []string          `json:"containers"`          // that it is in, outwards; of an item asked for
+	Disposition string            `json:"disposition,omitempty"`
+	Ended       bool              `json:"ended,omitempty"`      // consumed, destroyed or decommissioned
+	OfferedTo   string            `json:"offered_to,omitempty"` // whose answer an open offer awaits
+	Trails      []TrailReport     `json:"trails,omitempty"`
+	Balances    []schemas.Balance `json:"balances,omitempty"` // of a class or lot asked for: by unit and partner
+}
+
+// TrailReport tells which records of a trail the bundle has: Shown ones from First
+// on, of Count.
+type TrailReport struct {
+	Trail string `json:"trail"`
+	First uint64 `json:"first"`
+	Shown uint64 `json:"shown"`
+	Count uint64 `json:"count"`
 }
 
 // Event is one record of a report.
 type Event struct {
 	schemas.Locator
-	Trail       string           `json:"trail"`
-	EventID     string           `json:"eventID"` // its own, or derived from the digest
-	Type        string           `json:"type"`
+	Trails      []EventTrail     `json:"trails"`
+	Form        string           `json:"form"`              // whole, partial, skeleton or withheld
+	Time        *time.Time       `json:"time,omitempty"`    // of its block, where the bundle proves it
+	EventID     string           `json:"eventID,omitempty"` // its own, or derived from the digest
+	Type        string           `json:"type,omitempty"`
 	Action      string           `json:"action,omitempty"`
 	BizStep     string           `json:"bizStep,omitempty"`
 	Disposition string           `json:"disposition,omitempty"`
-	EventTime   time.Time        `json:"eventTime"` // claimed
+	EventTime   *time.Time       `json:"eventTime,omitempty"` // claimed
 	Partner     string           `json:"partner"`
-	PartnerName string           `json:"partner_name"`
+	PartnerName string           `json:"partner_name,omitempty"`
 	Key         string           `json:"key"`
 	Held        schemas.Holding  `json:"held"` // how the key is held
 	Actor       string           `json:"actor,omitempty"`
 	Transaction schemas.Hash     `json:"transaction"`
 	Digest      schemas.Hash     `json:"digest"`
+	Code        schemas.Code     `json:"code,omitempty"` // why it was refused; in a partner's trail alone
 	Effect      schemas.Effect   `json:"effect"`
 	Flags       []schemas.Code   `json:"flags"`
 	VoidedBy    *schemas.Locator `json:"voided_by,omitempty"` // the declaration that voids it
-	Body        json.RawMessage  `json:"body"`                // members by name
+	Withheld    int              `json:"withheld,omitempty"`  // members that are not shown
+	Body        json.RawMessage  `json:"body,omitempty"`      // its members that are shown, by name
 
-	skeleton schemas.Skeleton
+	skeleton *schemas.Skeleton
+}
+
+// EventTrail is a trail that a record is in.
+type EventTrail struct {
+	ID    string `json:"id"`
+	Trail string `json:"trail"`
+}
+
+// in reports whether the record is in a trail.
+func (e *Event) in(id string, kind schemas.TrailKind) bool {
+	for _, t := range e.Trails {
+		if t.ID == id && t.Trail == trailNames(kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// Asked is what the bundle was asked for.
+func (r *Report) Asked() *SubjectReport { return &r.Subjects[0] }
+
+// asked are all subjects that it was asked for: one, or an item and a class.
+func (r *Report) asked() []SubjectReport {
+	n := 1
+	for n < len(r.Subjects) && r.Subjects[n].Role == RoleAsked {
+		n++
+	}
+	return r.Subjects[:n]
 }
 
 // trailNames is what reports and errors call a trail.
@@ -68,22 +131,50 @@ func trailNames(k schemas.TrailKind) string {
 		return "observation trail"
 	case schemas.ClassTrail:
 		return "class trail"
+	case schemas.PartnerTrail:
+		return "partner trail"
 	}
 	return "unknown trail"
 }
 
-func (r *Report) add(m *MessagePart, event *schemas.Event, name string, h *schemas.Header, signer *key, digest, transaction schemas.Hash, at schemas.Locator) {
-	s := event.Skeleton
-	id := s.EventID
-	if id == "" {
-		id = schemas.DerivedEventID(digest)
+// Forms of events in reports.
+const (
+	wholeEventName = "whole"
+	partialEvent   = "partial"
+	bareEvent      = "skeleton"
+	withheldEvent  = "withheld"
+)
+
+func (s shape) String() string {
+	return [...]string{"none", wholeEventName, partialEvent, bareEvent, withheldEvent}[s]
+}
+
+func (r *Report) add(m *MessagePart, e *readEvent, trails []EventTrail, h *signedHeader, at schemas.Locator) {
+	out := Event{Locator: at, Trails: trails, Form: e.shape.String(), Partner: h.Partner, Key: h.signer.ID, Held: h.signer.Held, Actor: h.Actor,
+		Transaction: h.id, Digest: e.digest, Code: m.Result.Code, Effect: m.Result.Effect, Flags: append([]schemas.Code{}, m.Result.Flags...),
+		Withheld: e.withheld, skeleton: e.skeleton}
+	if s := e.skeleton; s != nil {
+		if out.EventID = s.EventID; out.EventID == "" {
+			out.EventID = schemas.DerivedEventID(e.digest)
+		}
+		at := time.Unix(0, s.EventTime).UTC()
+		out.Type, out.Action, out.BizStep, out.Disposition, out.EventTime = s.Type.String(), s.Action.String(), s.BizStep, s.Disposition, &at
 	}
-	r.Events = append(r.Events, Event{
-		Locator: at, Trail: trailNames(m.Trail), EventID: id, Type: s.Type.String(), Action: s.Action.String(), BizStep: s.BizStep,
-		Disposition: s.Disposition, EventTime: time.Unix(0, s.EventTime).UTC(), Partner: h.Partner, PartnerName: name, Key: signer.ID, Held: signer.Held,
-		Actor: h.Actor, Transaction: transaction, Digest: digest, Effect: m.Result.Effect,
-		Flags: append([]schemas.Code{}, m.Result.Flags...), Body: json.RawMessage(event.Body), skeleton: s,
-	})
+	if e.event != nil {
+		out.Body = json.RawMessage(e.event.Body)
+	}
+	r.Events = append(r.Events, out)
+}
+
+// finish tells what follows from all records together.
+func (v *verification) finish() {
+	v.findVoided()
+	for i := range v.report.Events {
+		e := &v.report.Events[i]
+		if p := v.partners[e.Partner]; p.Partner != nil {
+			e.PartnerName = p.Name
+		}
+	}
 }
 
 // findVoided notes which events a declaration of their own recorder voids. The
@@ -95,7 +186,7 @@ func (v *verification) findVoided() {
 	prior := make(map[ref]int)
 	for i := range events {
 		e := &events[i]
-		if e.skeleton.EventID == "" {
+		if e.skeleton == nil || e.skeleton.EventID == "" || e.Code != schemas.OK || e.Effect == schemas.Duplicate {
 			continue
 		}
 		at := ref{e.Partner, e.EventID}
@@ -104,61 +195,8 @@ func (v *verification) findVoided() {
 		case e.skeleton.Declaration == nil:
 			prior[at] = i
 		case known && e.Effect == schemas.Applied && events[j].VoidedBy == nil &&
-			schemas.ContentHash(&e.skeleton) == schemas.ContentHash(&events[j].skeleton):
+			schemas.ContentHash(e.skeleton) == schemas.ContentHash(events[j].skeleton):
 			events[j].VoidedBy = &e.Locator
 		}
 	}
-}
-
-// Proven tells in words what the bundle proves to whoever trusts its root.
-func (r *Report) Proven() []string {
-	said := []string{fmt.Sprintf("Validators with %d of %d votes of the trusted set signed the ledger's state after block %d. By their clocks, all of it was decided before %s.",
-		r.Signed, r.Power, r.Height, r.Time.Format(time.RFC3339Nano))}
-	if !r.Present {
-		return append(said, "The ledger then had neither an item nor a class or lot of this identifier.")
-	}
-	said = append(said, fmt.Sprintf("All that the ledger then had of this %s is %s, each as signed by its partner, in the order in which they were recorded.", r.Subject, count(len(r.Events), "record")))
-	if r.Subject == AClass {
-		return append(said, fmt.Sprintf("All that partners then held of it, as they reported, is %s. What was packed into containers is held with them, and is not counted here.", count(len(r.Balances), "balance")))
-	}
-	switch {
-	case r.Custodian == "":
-		said = append(said, "Nobody then held the item.")
-	case strings.HasPrefix(r.Custodian, schemas.External):
-		said = append(said, "The item was then held outside the network, by "+strings.TrimPrefix(r.Custodian, schemas.External)+".")
-	default:
-		said = append(said, "The custodian of the item was then the partner "+r.Custodian+".")
-	}
-	if n := len(r.Containers); n > 0 {
-		said = append(said, fmt.Sprintf("The item was then inside %s.", count(n, "container")))
-	}
-	return said
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// NotProven tells in words what no bundle can prove.
-func (r *Report) NotProven() []string {
-	said := []string{
-		fmt.Sprintf("What happened after block %d: the bundle is as fresh as that height.", r.Height),
-		"That the trusted validators are still those of the network: an old root of trust is to be renewed.",
-	}
-	if !r.Present {
-		return append(said, "That nothing happened to the thing: only that nobody had reported it.")
-	}
-	if r.Subject == AnItem {
-		if _, scheme, err := schemas.Canonical(r.ID); err == nil && (scheme == schemas.PrivateURI || scheme == schemas.OtherGS1) {
-			said = append(said, "That the identifier is not that of a class or lot as well: the bundle tells of the item.")
-		}
-		said = append(said, "What happened to containers that the item was in: their hand-overs and unpacking are in their own trails, ask for their bundles.")
-	}
-	said = append(said,
-		"That everything that happened was reported, or that what was reported is true.",
-		"The claimed times of the events, and when exactly each was recorded: only the order, the block, and that it was before the header's time.")
-	return said
 }

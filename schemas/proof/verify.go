@@ -1,11 +1,9 @@
 package proof
 
 import (
-	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"strings"
+	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -13,88 +11,209 @@ import (
 // Verify checks a bundle against a root of trust, and nothing else: its answer
 // is the same on every machine, at any time. The error names the first thing
 // that does not hold, and where. Checks go from what is trusted to what is told:
-// encoding, validators, header, signatures of the validators, state, partners
-// and keys, then record by record, that no record is missing, and balances.
+// encoding, validators, headers, state, partners and keys, then record by record,
+// that no record is missing, what belongs to it, balances, times.
 func Verify(bundle []byte, trust *Trust) (*Report, error) {
 	b, err := DecodeBundle(bundle)
 	if err != nil {
 		return nil, err
 	}
-	v := &verification{b: b, trust: trust, partners: make(map[string]*partner, len(b.Partners))}
-	for _, check := range []func() error{v.checkHeader, v.checkSubject, v.checkPartners, v.checkTransactions, v.checkTrails, v.checkBalances} {
+	v := &verification{b: b, trust: trust, headers: map[int64]schemas.Hash{}, partners: make(map[string]*partner, len(b.Partners)),
+		places: make(map[Thing]*subject, len(b.Subjects)), heights: map[int64]bool{}}
+	for _, check := range []func() error{v.checkHeaders, v.checkAccumulator, v.checkSubjects, v.checkCustodians, v.checkPartners,
+		v.checkTransactions, v.checkTrails, v.checkNeeds, v.checkBalances, v.checkBlocks, v.checkWitnessed} {
 		if err := check(); err != nil {
 			return nil, err
 		}
 	}
-	v.findVoided()
+	v.finish()
 	return &v.report, nil
 }
 
 // verification is one run of Verify: what is known so far.
 type verification struct {
-	b        *Bundle
-	trust    *Trust
-	root     [32]byte // of the state tree
-	report   Report
-	heads    map[schemas.TrailKind]schemas.Head // that the records must lead to
-	entries  map[schemas.TrailKind][][32]byte   // of the records seen
+	b       *Bundle
+	trust   *Trust
+	root    [32]byte // of the state tree
+	signed  [32]byte // of that which the signed header carries
+	headers map[int64]schemas.Hash
+	anchors Head // of the header accumulator, zero where the bundle has none
+	report  Report
+
+	next  schemas.Hash // hash of the set that signs what follows
+	known []Validator  // the last set that is trusted, where it is known
+	bare  bool         // known was given for its own sake, and nothing needed it yet
+
+	subjects []*subject
+	places   map[Thing]*subject
+	releases map[release]*StateLeaf // not needed yet
 	partners map[string]*partner
+	heights  map[int64]bool // of transactions
 }
 
-// partner is a partner as the state has it, with its keys.
-type partner struct {
-	schemas.Partner
-	keys map[string]*key
-	used bool
-}
-
-type key struct {
-	schemas.Key
-	used bool
-}
-
-// checkHeader leads from the root of trust to the root of the state.
-func (v *verification) checkHeader() error {
-	h, t := &v.b.Header, v.trust
-	if h.ChainID != t.ChainID {
-		return fmt.Errorf("header: it is of the chain %q, the trusted one is %q", h.ChainID, t.ChainID)
+// checkHeaders leads from the root of trust to the root of the state.
+func (v *verification) checkHeaders() error {
+	b, t := v.b, v.trust
+	if b.ChainID != t.ChainID {
+		return fmt.Errorf("chain: the bundle is of %q, the trusted one is %q", b.ChainID, t.ChainID)
 	}
-	set := ValidatorSetHash(v.b.Validators)
-	if set != t.ValidatorSetHash {
-		return fmt.Errorf("validators: their set has the hash %s, the trusted one %s: if partners changed it since, renew the root of trust", set, t.ValidatorSetHash)
+	v.next = t.ValidatorSetHash
+	last := int64(0)
+	for i := range b.Steps {
+		s := &b.Steps[i]
+		where := fmt.Sprintf("step %d", i)
+		if s.Header == nil {
+			if i > 0 || len(s.Commit.encode()) > 0 {
+				return fmt.Errorf("%s: it has no header", where)
+			}
+			if set := ValidatorSetHash(s.Validators); set != v.next {
+				return fmt.Errorf("%s: the set has the hash %s, the trusted one %s", where, set, v.next)
+			}
+			v.known, v.bare = s.Validators, true
+			continue
+		}
+		if s.Header.Height <= last {
+			return fmt.Errorf("%s: its height %d is not above %d", where, s.Header.Height, last)
+		}
+		last = s.Header.Height
+		if _, _, err := v.follow(where, s.Header, &s.Commit, s.Validators); err != nil {
+			return err
+		}
+		v.report.Steps = append(v.report.Steps, s.Header.Height)
 	}
-	hash := h.Hash(set)
-	if h.Height < 1 || len(h.App) != len(v.root) {
-		return fmt.Errorf("header: height %d with an app hash of %d bytes carries no state", h.Height, len(h.App))
+	if b.Header.Height <= last {
+		return fmt.Errorf("header: its height %d is not above that of the last step, %d", b.Header.Height, last)
 	}
-	switch {
-	case h.Height == t.Height && hash != t.HeaderHash:
-		return fmt.Errorf("header: at the trusted height %d its hash is %s, the trusted one %s", h.Height, hash, t.HeaderHash)
-	case h.Height == t.Height && !h.Time.Equal(t.Time):
-		return fmt.Errorf("trust: its time %s is not that of its header, %s", t.Time.UTC(), h.Time)
-	case h.Height > t.Height && !h.Time.After(t.Time), h.Height < t.Height && !h.Time.Before(t.Time):
-		return fmt.Errorf("header: height %d at %s and the trusted height %d at %s contradict each other", h.Height, h.Time, t.Height, t.Time.UTC())
-	}
-	signed, total, err := v.b.Commit.Verify(h.ChainID, h.Height, hash, v.b.Validators)
+	signed, total, err := v.follow("header", &b.Header, &b.Commit, b.Validators)
 	if err != nil {
-		return fmt.Errorf("commit of the header at height %d: %w", h.Height, err)
+		return err
 	}
-	copy(v.root[:], h.App)
-	v.report = Report{ChainID: h.ChainID, Height: h.Height - 1, AppHash: v.root, HeaderHash: hash, HeaderHeight: h.Height,
-		Time: h.Time, Signed: signed, Power: total, Subject: v.b.Subject, ID: v.b.ID, Events: []Event{}, Containers: []string{}}
+	if v.bare {
+		return errors.New("step 0: nothing needs the trusted set")
+	}
+	v.signed, v.root = b.Header.App, b.Header.App
+	r := &v.report
+	r.ChainID, r.Signed, r.Power = b.ChainID, signed, total
+	r.SignedHeight, r.SignedHash, r.SignedTime = b.Header.Height, v.headers[b.Header.Height], b.Header.Time
 	return nil
 }
 
-// leaf checks that the state has the leaf's value under the key.
-func (v *verification) leaf(where string, key []byte, l *StateLeaf) error {
-	p, err := DecodePath(l.Path)
+// follow checks one signed header: that a trusted set signed it.
+func (v *verification) follow(where string, h *Header, c *Commit, set []Validator) (signed, total int64, err error) {
+	t, own := v.trust, ValidatorSetHash(set)
+	if h.Height < 1 || h.NextValidators == own {
+		return 0, 0, fmt.Errorf("%s: height %d is none, or its next validators are written out although they are its own", where, h.Height)
+	}
+	hash := h.Hash(v.b.ChainID, own)
+	skipped := false
+	switch {
+	case h.Height == t.Height && hash != t.HeaderHash:
+		return 0, 0, fmt.Errorf("%s: at the trusted height %d its hash is %s, the trusted one %s", where, h.Height, hash, t.HeaderHash)
+	case h.Height == t.Height && !h.Time.Equal(t.Time):
+		return 0, 0, fmt.Errorf("trust: its time %s is not that of its header, %s", t.Time.UTC(), h.Time)
+	case h.Height > t.Height && !h.Time.After(t.Time), h.Height < t.Height && !h.Time.Before(t.Time):
+		return 0, 0, fmt.Errorf("%s: height %d at %s and the trusted height %d at %s contradict each other", where, h.Height, h.Time, t.Height, t.Time.UTC())
+	case h.Height <= t.Height && own != t.ValidatorSetHash:
+		return 0, 0, fmt.Errorf("%s: its validators have the hash %s, the trusted ones %s: older headers are proven through newer ones", where, own, t.ValidatorSetHash)
+	case h.Height > t.Height && own != v.next:
+		if v.known == nil {
+			return 0, 0, fmt.Errorf("%s: its validators have the hash %s, the trusted ones %s, and no step leads there: ask for a bundle from this root of trust, or renew the root", where, own, v.next)
+		}
+		skipped = true
+	}
+	if signed, total, err = c.Verify(v.b.ChainID, h.Height, hash, set); err != nil {
+		return 0, 0, fmt.Errorf("commit of %s at height %d: %w", where, h.Height, err)
+	}
+	if skipped {
+		if err := trusted(c, set, v.known); err != nil {
+			return 0, 0, fmt.Errorf("commit of %s at height %d: %w", where, h.Height, err)
+		}
+	}
+	if h.Height > t.Height && v.bare {
+		if !skipped {
+			return 0, 0, errors.New("step 0: nothing needs the trusted set")
+		}
+		v.bare = false
+	}
+	if h.Height >= t.Height {
+		v.next, v.known = h.next(own), set
+	}
+	v.headers[h.Height] = hash
+	return signed, total, nil
+}
+
+// trusted checks that more than two thirds of a trusted set are among those who
+// signed as members of another.
+func trusted(c *Commit, set, known []Validator) error {
+	powers := make(map[string]int64, len(known))
+	for _, k := range known {
+		powers[string(k.Public)] = k.Power
+	}
+	total, err := totalPower(known)
+	if err != nil {
+		return err
+	}
+	signed := int64(0)
+	for _, vote := range c.Votes {
+		key := string(set[vote.Index].Public)
+		signed += powers[key]
+		delete(powers, key)
+	}
+	if 3*signed <= 2*total {
+		return fmt.Errorf("of the set trusted before, power %d out of %d signed it, more than two thirds must", signed, total)
+	}
+	return nil
+}
+
+// checkAccumulator proves the headers before the signed one, and with an anchor
+// the older one that carries the state.
+func (v *verification) checkAccumulator() error {
+	b, r := v.b, &v.report
+	state := &b.Header
+	if l := b.Accumulator; l != nil {
+		if err := member(v.signed, "header accumulator", schemas.AccumulatorKey(), l.Value, l.Path); err != nil {
+			return err
+		}
+		head, err := schemas.DecodeSingleHead(l.Value)
+		if err != nil {
+			return fmt.Errorf("header accumulator: %w", err)
+		}
+		v.anchors = head
+	}
+	if a := b.Anchor; a != nil {
+		state = &a.Header
+		hash := a.Header.Hash(b.ChainID, a.Validators)
+		if a.Header.NextValidators == a.Validators || a.Header.Height < 1 || a.Header.Height >= b.Header.Height {
+			return fmt.Errorf("anchor: height %d is none below %d, or its next validators are written out although they are its own", a.Header.Height, b.Header.Height)
+		}
+		if err := VerifyInclusion(v.anchors, a.Index, schemas.AnchorEntry(a.Header.Height, hash[:]), a.Inclusion); err != nil {
+			return fmt.Errorf("anchor: the header at height %d is not in the accumulator: %w", a.Header.Height, err)
+		}
+		if proven, ok := v.headers[a.Header.Height]; ok && proven != hash || a.Header.Height == v.trust.Height && hash != v.trust.HeaderHash {
+			return fmt.Errorf("anchor: the header at height %d has the hash %s, another one is trusted", a.Header.Height, hash)
+		}
+		v.headers[a.Header.Height], v.root = hash, a.Header.App
+	}
+	r.Height, r.AppHash, r.HeaderHeight = state.Height-1, state.App, state.Height
+	r.HeaderHash, r.Time = v.headers[state.Height], state.Time
+	return nil
+}
+
+// member checks that a state has the value under the key.
+func member(root [32]byte, where string, key, value, path []byte) error {
+	p, err := DecodePath(path)
 	if err == nil {
-		err = VerifyMember(v.root, key, l.Value, p)
+		err = VerifyMember(root, key, value, p)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	return nil
+}
+
+// leaf checks that the state has the leaf's value under the key.
+func (v *verification) leaf(where string, key []byte, l *StateLeaf) error {
+	return member(v.root, where, key, l.Value, l.Path)
 }
 
 // absent checks that the state has nothing under the key.
@@ -109,360 +228,39 @@ func (v *verification) absent(where string, key, path []byte) error {
 	return nil
 }
 
-// checkSubject proves the state of what the bundle is about.
-func (v *verification) checkSubject() error {
-	b := v.b
-	if canonical, _, err := schemas.Canonical(b.ID); err != nil || canonical != b.ID {
-		return fmt.Errorf("identifier %q: it is not in canonical form", b.ID)
-	}
-	if known := b.Subject != Unknown; known != (b.Leaf != nil) || known == (b.Absent != nil) {
-		return fmt.Errorf("%s %s: its leaf or its absence is missing, or both are there", b.Subject, b.ID)
-	}
-	switch b.Subject {
-	case AnItem:
-		return v.checkItem()
-	case AClass:
-		if err := v.leaf("class "+b.ID, schemas.ClassKey(b.ID), b.Leaf); err != nil {
-			return err
+// checkBlocks proves when blocks with records were made.
+func (v *verification) checkBlocks() error {
+	needed, times, last := false, map[int64]time.Time{}, int64(0)
+	for i := range v.b.Blocks {
+		p := &v.b.Blocks[i]
+		where := fmt.Sprintf("time of block %d", p.Height)
+		if p.Height <= last || !v.heights[p.Height] {
+			return fmt.Errorf("%s: no record is in it, or it stands behind height %d", where, last)
 		}
-		head, err := schemas.DecodeSingleHead(b.Leaf.Value)
-		if err != nil {
-			return fmt.Errorf("class %s: %w", b.ID, err)
-		}
-		v.report.Present = true
-		v.heads = map[schemas.TrailKind]schemas.Head{schemas.ClassTrail: head}
-		return v.noContainers()
-	case Unknown:
-		if err := v.checkAbsent(); err != nil {
-			return err
-		}
-		return v.noContainers()
-	}
-	return fmt.Errorf("subject %d is unknown", b.Subject)
-}
-
-func (v *verification) noContainers() error {
-	if len(v.b.Containers) > 0 || v.b.Release != nil {
-		return fmt.Errorf("containers: the bundle has some, but %s %s is in none", v.b.Subject, v.b.ID)
-	}
-	return nil
-}
-
-// checkAbsent proves that the state has neither an item nor a class under the
-// identifier. With no leaf there is no trail, and so no record.
-func (v *verification) checkAbsent() error {
-	keys := [][]byte{schemas.ItemKey(v.b.ID), schemas.ClassKey(v.b.ID)}
-	if len(v.b.Absent) != len(keys) {
-		return fmt.Errorf("absence of %s: %d paths where two are needed", v.b.ID, len(v.b.Absent))
-	}
-	for i, what := range []string{"item", "class"} {
-		if err := v.absent(fmt.Sprintf("absence of %s as %s", v.b.ID, what), keys[i], v.b.Absent[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkItem proves the item's state and, container by container, who holds it.
-func (v *verification) checkItem() error {
-	b := v.b
-	if err := v.leaf("item "+b.ID, schemas.ItemKey(b.ID), b.Leaf); err != nil {
-		return err
-	}
-	it, err := schemas.DecodeItem(b.Leaf.Value)
-	if err != nil {
-		return fmt.Errorf("item %s: %w", b.ID, err)
-	}
-	v.heads = map[schemas.TrailKind]schemas.Head{schemas.CustodyTrail: it.Custody, schemas.ObservationTrail: it.Observations}
-	r := &v.report
-	r.Present, r.Disposition, r.Ended = true, it.Disposition, it.Ended
-	if it.Offer != nil && v.report.Time.UnixNano()-it.Offer.Time <= schemas.MaxWaiting {
-		r.OfferedTo = it.Offer.Party
-	}
-	r.Custodian, err = v.custodian(it)
-	return err
-}
-
-// custodian follows the containers outwards. An item is inside its container
-// only while that has the epoch in which it was put in; else the container was
-// emptied, and who emptied it got what it let go.
-func (v *verification) custodian(it schemas.Item) (string, error) {
-	containers, release := v.b.Containers, v.b.Release
-	for it.Parent != "" {
-		where := "container " + it.Parent
-		if len(containers) == 0 {
-			return "", fmt.Errorf("%s: its leaf is missing", where)
-		}
-		if err := v.leaf(where, schemas.ItemKey(it.Parent), &containers[0]); err != nil {
-			return "", err
-		}
-		parent, err := schemas.DecodeItem(containers[0].Value)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", where, err)
-		}
-		containers = containers[1:]
-		if parent.Epoch != it.ParentEpoch {
-			if release == nil {
-				return "", fmt.Errorf("%s: it was emptied, and the leaf of who did is missing", where)
+		last = p.Height
+		next := p.next()
+		if hash, ok := v.headers[p.Height+1]; ok {
+			if hash != next || p.Index != 0 || len(p.Inclusion) > 0 {
+				return fmt.Errorf("%s: it does not lead to the header at height %d", where, p.Height+1)
 			}
-			if err := v.leaf("release of "+where, schemas.ReleaseKey(it.Parent, it.ParentEpoch), release); err != nil {
-				return "", err
-			}
-			holder, err := schemas.DecodeRelease(release.Value)
-			if err != nil {
-				return "", fmt.Errorf("release of %s: %w", where, err)
-			}
-			it, release = schemas.Item{Custodian: holder}, nil
-			break
-		}
-		if len(v.report.Containers) == maxNesting {
-			return "", fmt.Errorf("%s: nested deeper than %d", where, maxNesting)
-		}
-		v.report.Containers = append(v.report.Containers, it.Parent)
-		it = parent
-	}
-	if len(containers) > 0 || release != nil {
-		return "", errors.New("containers: the bundle has more than lead outwards from the item")
-	}
-	return it.Custodian, nil
-}
-
-// checkPartners proves the partners and their keys, as the state has them.
-func (v *verification) checkPartners() error {
-	last := ""
-	for i := range v.b.Partners {
-		part := &v.b.Partners[i]
-		if part.ID <= last {
-			return fmt.Errorf("partner %q: behind %q, ids ascend", part.ID, last)
-		}
-		last = part.ID
-		where := fmt.Sprintf("partner %q", part.ID)
-		if err := v.leaf(where, schemas.PartnerKey(part.ID), &part.Leaf); err != nil {
-			return err
-		}
-		record, err := schemas.DecodePartner(part.ID, part.Leaf.Value)
-		if err != nil {
-			return fmt.Errorf("%s: %w", where, err)
-		}
-		p := &partner{Partner: record, keys: make(map[string]*key, len(part.Keys))}
-		if err := v.checkKeys(where, part, p); err != nil {
-			return err
-		}
-		v.partners[part.ID] = p
-	}
-	holder := v.report.Custodian
-	if holder == "" || strings.HasPrefix(holder, schemas.External) {
-		return nil
-	}
-	p, ok := v.partners[holder]
-	if !ok {
-		return fmt.Errorf("custodian %q: the partner's leaf is missing", holder)
-	}
-	p.used = true
-	return nil
-}
-
-func (v *verification) checkKeys(where string, part *PartnerPart, p *partner) error {
-	last := ""
-	for j := range part.Keys {
-		k := &part.Keys[j]
-		where := fmt.Sprintf("key %q of %s", k.ID, where)
-		if k.ID <= last {
-			return fmt.Errorf("%s: behind %q, ids ascend", where, last)
-		}
-		last = k.ID
-		if err := v.leaf(where, schemas.KeyKey(part.ID, k.ID), &k.Leaf); err != nil {
-			return err
-		}
-		record, err := schemas.DecodeKey(part.ID, k.ID, k.Leaf.Value)
-		if err != nil {
-			return fmt.Errorf("%s: %w", where, err)
-		}
-		p.keys[k.ID] = &key{Key: record}
-	}
-	return nil
-}
-
-// checkTransactions checks every record: who signed it, and what was signed.
-func (v *verification) checkTransactions() error {
-	v.entries = make(map[schemas.TrailKind][][32]byte, len(v.heads))
-	var last schemas.Locator
-	for i := range v.b.Transactions {
-		t := &v.b.Transactions[i]
-		at := schemas.Locator{Height: t.Height, Position: t.Position}
-		where := fmt.Sprintf("transaction at height %d, position %d", t.Height, t.Position)
-		if i > 0 && last.Compare(at) >= 0 {
-			return fmt.Errorf("%s: it stands behind a later one, or twice", where)
-		}
-		last = at
-		if t.Height > v.report.Height {
-			return fmt.Errorf("%s: later than the state, which is that of height %d", where, v.report.Height)
-		}
-		header, signer, err := v.checkSignature(t)
-		if err != nil {
-			return fmt.Errorf("%s: %w", where, err)
-		}
-		for j := range t.Messages {
-			m := &t.Messages[j]
-			if j > 0 && m.Index <= t.Messages[j-1].Index {
-				return fmt.Errorf("%s: message %d stands behind message %d", where, m.Index, t.Messages[j-1].Index)
-			}
-			if err := v.checkMessage(t, m, header, signer); err != nil {
-				return fmt.Errorf("%s, message %d: %w", where, m.Index, err)
+		} else {
+			needed = true
+			if err := VerifyInclusion(v.anchors, p.Index, schemas.AnchorEntry(p.Height+1, next[:]), p.Inclusion); err != nil {
+				return fmt.Errorf("%s: the header behind it is not in the accumulator: %w", where, err)
 			}
 		}
+		times[p.Height] = p.Time
 	}
-	return v.checkUsed()
-}
-
-func (v *verification) checkSignature(t *TransactionPart) (*schemas.Header, *key, error) {
-	h, err := schemas.DecodeHeader(t.Header)
-	switch {
-	case err != nil:
-		return nil, nil, fmt.Errorf("header: %w", err)
-	case h.ChainId != v.report.ChainID:
-		return nil, nil, fmt.Errorf("signed for the chain %q", h.ChainId)
-	case h.Rules != schemas.RulesVersion:
-		return nil, nil, fmt.Errorf("rules version %d, this program knows %d", h.Rules, schemas.RulesVersion)
-	case len(h.Root) != len(schemas.Hash{}):
-		return nil, nil, errors.New("its header has no root")
-	case h.Expiry < uint64(t.Height):
-		return nil, nil, fmt.Errorf("it expired at height %d", h.Expiry)
+	if v.b.Scope.Times && len(times) < len(v.heights) || !v.b.Scope.Times && len(times) > 0 {
+		return fmt.Errorf("times: %d blocks are proven of %d that have records: all or none, as the scope says", len(times), len(v.heights))
 	}
-	p, ok := v.partners[h.Partner]
-	if !ok {
-		return nil, nil, fmt.Errorf("the leaf of its partner %q is missing", h.Partner)
+	if (v.b.Accumulator != nil) != (needed || v.b.Anchor != nil) {
+		return errors.New("header accumulator: its leaf is missing, or nothing needs it")
 	}
-	k, ok := p.keys[h.KeyId]
-	if !ok {
-		return nil, nil, fmt.Errorf("the leaf of key %q of %q is missing", h.KeyId, h.Partner)
-	}
-	p.used, k.used = true, true
-	if !k.ValidAt(uint64(t.Height)) || k.Roles&schemas.RoleCapture == 0 {
-		return nil, nil, fmt.Errorf("key %q of %q was not valid for events at this height", k.ID, h.Partner)
-	}
-	id := schemas.TransactionID(t.Header)
-	if !ed25519.Verify(k.Public, id[:], t.Signature) {
-		return nil, nil, fmt.Errorf("the signature by key %q of %q does not hold", k.ID, h.Partner)
-	}
-	return h, k, nil
-}
-
-// checkMessage derives everything from the body, and compares it with what was
-// signed; the trails compare it with what was recorded.
-func (v *verification) checkMessage(t *TransactionPart, m *MessagePart, h *schemas.Header, signer *key) error {
-	if _, ok := v.heads[m.Trail]; !ok {
-		return fmt.Errorf("of trail %q, which %s %s does not have", byte(m.Trail), v.b.Subject, v.b.ID)
-	}
-	if m.Kind != schemas.KindEvent {
-		return fmt.Errorf("of kind %d, this program knows events", m.Kind)
-	}
-	if m.Result.Code != schemas.OK || m.Result.First != nil {
-		return errors.New("its result is none that a trail has")
-	}
-	event, err := eventOf(m.Members)
-	if err != nil {
-		return err
-	}
-	skeleton := event.Skeleton.Append(nil)
-	digest := schemas.Digest(h.ChainId, h.Partner, m.Kind, skeleton, event.BodyRoot(m.Secret), m.DuplicateKey)
-	head := Head{Root: schemas.Hash(h.Root), Count: uint64(h.Count)}
-	if err := VerifyInclusion(head, uint64(m.Index), digest, m.Inclusion); err != nil {
-		return fmt.Errorf("its digest is not in the signed header: %w", err)
-	}
-	at := schemas.Locator{Height: t.Height, Position: t.Position, Index: m.Index}
-	id := schemas.TransactionID(t.Header)
-	entry := schemas.Entry(schemas.TrailKey{Kind: m.Trail, Subject: v.b.ID}, digest, id, at, &m.Result)
-	v.entries[m.Trail] = append(v.entries[m.Trail], entry)
-	v.report.add(m, event, v.partners[h.Partner].Name, h, signer, digest, id, at)
-	return nil
-}
-
-// eventOf decodes the body that has these members, and makes sure that it has
-// these and no others: a value that smuggles in a second member is none.
-func eventOf(members []schemas.Member) (*schemas.Event, error) {
-	event, err := schemas.DecodeEvent(bodyOf(members))
-	if err != nil {
-		return nil, fmt.Errorf("body: %w", err)
-	}
-	if len(event.Members) != len(members) {
-		return nil, errors.New("body: its members are not those that it was made of")
-	}
-	for i, m := range members {
-		if i > 0 && m.Name <= members[i-1].Name {
-			return nil, fmt.Errorf("body: member %q stands behind %q", m.Name, members[i-1].Name)
-		}
-		if e := event.Members[i]; e.Name != m.Name || !bytes.Equal(e.Value, m.Value) {
-			return nil, errors.New("body: its members are not those that it was made of")
-		}
-	}
-	return event, nil
-}
-
-// bodyOf writes members as one JSON object. A name that is no text stays none:
-// the decoder refuses it.
-func bodyOf(members []schemas.Member) []byte {
-	body := []byte{'{'}
-	for i, m := range members {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = append(append(appendName(body, m.Name), ':'), m.Value...)
-	}
-	return append(body, '}')
-}
-
-// appendName writes a member's name in its shortest form, so that the body is
-// never longer than it was as submitted.
-func appendName(dst []byte, name string) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	for i := range len(name) {
-		switch c := name[i]; {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case strings.IndexByte("\b\f\n\r\t", c) >= 0:
-			dst = append(dst, '\\', "bfnrt"[strings.IndexByte("\b\f\n\r\t", c)])
-		case c < 0x20:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
-}
-
-// checkUsed refuses what no record needs: it would make two bundles of one.
-func (v *verification) checkUsed() error {
-	for i := range v.b.Partners {
-		part := &v.b.Partners[i]
-		p := v.partners[part.ID]
-		if !p.used {
-			return fmt.Errorf("partner %q: no record and no item needs it", part.ID)
-		}
-		for j := range part.Keys {
-			if !p.keys[part.Keys[j].ID].used {
-				return fmt.Errorf("key %q of partner %q: no record needs it", part.Keys[j].ID, part.ID)
-			}
-		}
-		v.report.Partners = append(v.report.Partners, p.Partner)
-	}
-	return nil
-}
-
-// checkTrails proves that the records are all that the trails have, in order.
-func (v *verification) checkTrails() error {
-	for _, kind := range []schemas.TrailKind{schemas.CustodyTrail, schemas.ObservationTrail, schemas.ClassTrail} {
-		head, ok := v.heads[kind]
-		if !ok {
-			continue
-		}
-		entries := v.entries[kind]
-		if head.Count != uint64(len(entries)) {
-			return fmt.Errorf("%s of %s: it has %d records, the bundle %d", trailNames(kind), v.b.ID, head.Count, len(entries))
-		}
-		if len(entries) > 0 && RootOf(entries) != head.Root {
-			return fmt.Errorf("%s of %s: the records are not those that the ledger has", trailNames(kind), v.b.ID)
+	for i := range v.report.Events {
+		e := &v.report.Events[i]
+		if at, ok := times[e.Height]; ok {
+			e.Time = &at
 		}
 	}
 	return nil

@@ -1,0 +1,176 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	dbm "github.com/cometbft/cometbft-db"
+	"github.com/cometbft/cometbft/state"
+	"github.com/cometbft/cometbft/store"
+	"github.com/cometbft/cometbft/types"
+
+	"github.com/waybill-ledger/waybill/app"
+)
+
+// keptBlocks is how many of the last blocks a restored engine holds: enough that
+// partners who restored other heights, or were down meanwhile, catch up from it
+// though nobody else has blocks any more.
+const keptBlocks = 10_000
+
+// revival computes the engine's databases again from the archive: its state block
+// by block, as the engine itself would have, with every validator's turn to
+// propose, and the last blocks, byte by byte, which their ids prove.
+type revival struct {
+	dir      string // of the databases
+	tip      int64
+	state    state.State
+	states   state.Store
+	blocks   *store.BlockStore
+	blocksDB dbm.DB
+	pending  *decidedBlock // whose votes come with the next
+}
+
+// decidedBlock is a block of which the votes are awaited.
+type decidedBlock struct {
+	header  types.Header
+	commit  *types.Commit
+	txs     [][]byte
+	root    []byte
+	results []byte
+}
+
+// unsyncedDB leaves syncing to whoever syncs the directory at the end.
+type unsyncedDB struct{ dbm.DB }
+
+func (d unsyncedDB) SetSync(key, value []byte) error { return d.DB.Set(key, value) }
+func (d unsyncedDB) DeleteSync(key []byte) error     { return d.DB.Delete(key) }
+func (d unsyncedDB) NewBatch() dbm.Batch             { return unsyncedBatch{d.DB.NewBatch()} }
+
+type unsyncedBatch struct{ dbm.Batch }
+
+func (b unsyncedBatch) WriteSync() error { return b.Batch.Write() }
+
+// newRevival begins with the genesis state, in a directory without databases.
+func newRevival(dir string, genesis *types.GenesisDoc, tip int64) (*revival, error) {
+	r := &revival{dir: dir, tip: tip}
+	db, err := dbm.NewDB("state", dbm.GoLevelDBBackend, dir)
+	if err != nil {
+		return nil, fmt.Errorf("making the engine's state: %w", err)
+	}
+	r.states = state.NewStore(unsyncedDB{db}, state.StoreOptions{})
+	if r.state, err = state.MakeGenesisState(genesis); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	r.state.Version.Consensus.App = genesis.ConsensusParams.Version.App
+	if err := errors.Join(r.states.Save(r.state), r.openBlocks()); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	return r, nil
+}
+
+func (r *revival) openBlocks() error {
+	db, err := dbm.NewDB("blockstore", dbm.GoLevelDBBackend, r.dir)
+	if err != nil {
+		return fmt.Errorf("making the engine's blocks: %w", err)
+	}
+	r.blocksDB, r.blocks = db, store.NewBlockStore(unsyncedDB{db})
+	return nil
+}
+
+func (r *revival) close() error {
+	err := r.states.Close()
+	if r.blocks != nil {
+		err = errors.Join(err, r.blocks.Close())
+	}
+	return err
+}
+
+// forget drops the blocks so far: one is missing behind them.
+func (r *revival) forget() error {
+	if r.blocks.Height() == 0 {
+		return nil
+	}
+	if err := r.blocks.Close(); err != nil {
+		return err
+	}
+	r.blocks = nil
+	if err := os.RemoveAll(filepath.Join(r.dir, "blockstore.db")); err != nil {
+		return err
+	}
+	return r.openBlocks()
+}
+
+// next takes the next block, with the votes for the one before.
+func (r *revival) next(k *chainCheck, b *app.ReplayedBlock) error {
+	if r.pending != nil {
+		if err := r.settle(k.commit); err != nil {
+			return err
+		}
+	}
+	r.pending = &decidedBlock{header: *k.before, commit: k.commit, txs: b.Raw, root: k.appHash, results: k.results}
+	return nil
+}
+
+// settle moves the engine's state behind the pending block, as the engine's own
+// updateState does, and keeps the block.
+func (r *revival) settle(votes *types.Commit) error {
+	p, before := r.pending, r.state
+	h := &p.header
+	// No rule of this version changes validators or parameters.
+	following := before.NextValidators.Copy()
+	following.IncrementProposerPriority(1)
+	r.state = before
+	r.state.LastBlockHeight, r.state.LastBlockID, r.state.LastBlockTime = h.Height, votes.BlockID, h.Time
+	r.state.LastValidators, r.state.Validators, r.state.NextValidators = before.Validators.Copy(), before.NextValidators.Copy(), following
+	r.state.LastResultsHash, r.state.AppHash = p.results, p.root
+	if string(before.Validators.Hash()) != string(h.ValidatorsHash) || string(before.NextValidators.Hash()) != string(h.NextValidatorsHash) || string(before.ConsensusParams.Hash()) != string(h.ConsensusHash) {
+		return fmt.Errorf("the validators or parameters of block %d changed in a way that this version cannot follow: begin the node from its peers", h.Height)
+	}
+	if err := r.states.Save(r.state); err != nil {
+		return fmt.Errorf("keeping the engine's state: %w", err)
+	}
+	if h.Height <= r.tip-keptBlocks {
+		return nil
+	}
+	return r.keep(p, votes)
+}
+
+// keep rebuilds a block. One that cannot be had byte by byte, since it carries
+// evidence or its bodies are erased, ends the run of blocks: the engine's begin
+// behind it.
+func (r *revival) keep(p *decidedBlock, votes *types.Commit) error {
+	txs := make(types.Txs, len(p.txs))
+	for i, raw := range p.txs {
+		if raw == nil {
+			return r.forget()
+		}
+		txs[i] = raw
+	}
+	block := types.MakeBlock(p.header.Height, txs, p.commit, nil)
+	block.Header = p.header
+	parts, err := block.MakePartSet(types.BlockPartSizeBytes)
+	if err != nil {
+		return fmt.Errorf("rebuilding block %d: %w", p.header.Height, err)
+	}
+	if !parts.Header().Equals(votes.BlockID.PartSetHeader) {
+		return r.forget()
+	}
+	r.blocks.SaveBlock(block, parts, votes)
+	return nil
+}
+
+// finish takes the votes for the tip, which no block carries.
+func (r *revival) finish(votes *types.Commit) error {
+	if r.pending == nil {
+		return errors.New("the archive has no block")
+	}
+	if err := r.settle(votes); err != nil {
+		return err
+	}
+	if r.blocks.Height() != r.tip {
+		return fmt.Errorf("block %d cannot be rebuilt from the archive, since it carries evidence of a validator's misbehaviour: make a backup a block later", r.tip)
+	}
+	return nil
+}

@@ -1,0 +1,388 @@
+package proof
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// subject is a subject of the bundle under verification.
+type subject struct {
+	Thing
+	part   *SubjectPart
+	asked  bool
+	item   schemas.Item // of an item
+	heads  [2]schemas.Head
+	trails []*trail // as in part
+	report *SubjectReport
+	leaf   bool // something needs its leaf
+}
+
+// trail is a trail of which the bundle has records.
+type trail struct {
+	key     schemas.TrailKey
+	part    *TrailPart
+	head    schemas.Head
+	entries [][32]byte
+	records []placed
+}
+
+// kindsOf are the trails that a subject can have, in order.
+func kindsOf(s Subject) []schemas.TrailKind {
+	switch s {
+	case AnItem:
+		return []schemas.TrailKind{schemas.CustodyTrail, schemas.ObservationTrail}
+	case AClass:
+		return []schemas.TrailKind{schemas.ClassTrail}
+	case APartner:
+		return []schemas.TrailKind{schemas.PartnerTrail}
+	}
+	return nil
+}
+
+// askedFor tells how many of the subjects were asked for: one, or an item and a
+// class of one identifier.
+func askedFor(parts []SubjectPart) int {
+	if len(parts) > 1 && parts[0].Kind == AnItem && parts[1].Kind == AClass && parts[0].ID == parts[1].ID {
+		return 2
+	}
+	return min(1, len(parts))
+}
+
+// checkSubjects proves the state of what the bundle is about.
+func (v *verification) checkSubjects() error {
+	asked := askedFor(v.b.Subjects)
+	if asked == 0 {
+		return errors.New("subjects: the bundle has none")
+	}
+	if s := v.b.Scope; s.Ancestors > MaxAncestry+1 {
+		return fmt.Errorf("scope: %d transformations upstream, at most %d are followed", s.Ancestors, MaxAncestry)
+	}
+	v.report.Scope = v.b.Scope
+	v.report.Subjects = make([]SubjectReport, len(v.b.Subjects))
+	for i := range v.b.Subjects {
+		part := &v.b.Subjects[i]
+		s := &subject{Thing: Thing{part.Kind, part.ID}, part: part, asked: i < asked, report: &v.report.Subjects[i]}
+		if _, twice := v.places[s.Thing]; twice || i > asked && !before(&v.b.Subjects[i-1], part) {
+			return fmt.Errorf("subject %s %q: it is there twice, or not behind those before it", part.Kind, part.ID)
+		}
+		v.places[s.Thing] = s
+		v.subjects = append(v.subjects, s)
+		*s.report = SubjectReport{Kind: part.Kind, ID: part.ID, Role: RoleOther, Present: part.Value != nil, Containers: []string{}}
+		if s.asked {
+			s.report.Role = RoleAsked
+		}
+		if err := v.checkSubject(s); err != nil {
+			return fmt.Errorf("%s %s: %w", part.Kind, part.ID, err)
+		}
+		if err := s.listTrails(); err != nil {
+			return fmt.Errorf("%s %s: %w", part.Kind, part.ID, err)
+		}
+	}
+	return nil
+}
+
+func before(a, b *SubjectPart) bool {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), strings.Compare(a.ID, b.ID)) < 0
+}
+
+func (v *verification) checkSubject(s *subject) (err error) {
+	p := s.part
+	scheme := schemas.PrivateURI
+	if p.Kind != APartner {
+		canonical, of, err := schemas.Canonical(p.ID)
+		if err != nil || canonical != p.ID {
+			return errors.New("the identifier is not in canonical form")
+		}
+		scheme = of
+	}
+	if (p.Kind == Unknown) != (p.Value == nil) && p.Kind != APartner {
+		return errors.New("its value is missing, or there is one of what is unknown")
+	}
+	switch p.Kind {
+	case AnItem:
+		if err := v.leaf("leaf", schemas.ItemKey(p.ID), &StateLeaf{p.Value, p.Path}); err != nil {
+			return err
+		}
+		if s.item, err = schemas.DecodeItem(p.Value); err != nil {
+			return err
+		}
+		s.heads = [2]schemas.Head{s.item.Custody, s.item.Observations}
+		s.report.Disposition, s.report.Ended = s.item.Disposition, s.item.Ended
+		if s.item.Offer != nil && v.report.Time.UnixNano()-s.item.Offer.Time <= schemas.MaxWaiting {
+			s.report.OfferedTo = s.item.Offer.Party
+		}
+		return v.checkAlone(s, scheme, schemas.ClassKey(p.ID))
+	case AClass:
+		if err := v.leaf("leaf", schemas.ClassKey(p.ID), &StateLeaf{p.Value, p.Path}); err != nil {
+			return err
+		}
+		if s.heads[0], err = schemas.DecodeSingleHead(p.Value); err != nil {
+			return err
+		}
+		return v.checkAlone(s, scheme, schemas.ItemKey(p.ID))
+	case Unknown:
+		if !s.asked {
+			return errors.New("nobody asked for it")
+		}
+		if err := v.absent("absence as item", schemas.ItemKey(p.ID), p.Path); err != nil {
+			return err
+		}
+		return v.absent("absence as class", schemas.ClassKey(p.ID), p.Other)
+	}
+	return v.checkActivity(s)
+}
+
+// checkActivity proves a partner's register, or that it never sent anything.
+func (v *verification) checkActivity(s *subject) error {
+	p := s.part
+	switch {
+	case !s.asked:
+		return errors.New("nobody asked for it")
+	case p.Other != nil:
+		return errors.New("it has a path too many")
+	case p.Value == nil:
+		return v.absent("absence of a register", schemas.RegisterKey(p.ID), p.Path)
+	}
+	if err := v.leaf("register", schemas.RegisterKey(p.ID), &StateLeaf{p.Value, p.Path}); err != nil {
+		return err
+	}
+	register, err := schemas.DecodeRegister(p.Value)
+	s.heads[0] = register.Trail
+	return err
+}
+
+// checkAlone proves that what was asked for is not both item and class, where the
+// identifier does not tell and the bundle does.
+func (v *verification) checkAlone(s *subject, scheme schemas.Scheme, other []byte) error {
+	ambiguous := scheme == schemas.PrivateURI || scheme == schemas.OtherGS1
+	both := askedFor(v.b.Subjects) == 2
+	s.report.Alone = !ambiguous || s.part.Other != nil
+	if s.part.Other == nil {
+		return nil
+	}
+	if !s.asked || !ambiguous || both {
+		return errors.New("it has a path too many")
+	}
+	return v.absent("absence of the other kind", other, s.part.Other)
+}
+
+// listTrails takes stock of the trails of which the bundle has records.
+func (s *subject) listTrails() error {
+	kinds, listed := kindsOf(s.Kind), s.part.Trails
+	for i, kind := range kinds {
+		head := s.heads[i]
+		told := TrailReport{Trail: trailNames(kind), Count: head.Count}
+		if len(listed) > 0 && listed[0].Kind == kind {
+			part := &listed[0]
+			listed = listed[1:]
+			switch {
+			case head.Count == 0:
+				return fmt.Errorf("its %s has no records", trailNames(kind))
+			case !s.asked && kind == schemas.ObservationTrail:
+				return errors.New("nobody asked for its observations")
+			case s.asked && s.Kind != APartner && part.First != 0:
+				return fmt.Errorf("its %s begins with record %d", trailNames(kind), part.First)
+			}
+			s.trails = append(s.trails, &trail{key: schemas.TrailKey{Kind: kind, Subject: s.ID}, part: part, head: head})
+			told.First = part.First
+		} else if s.asked && i == 0 && s.Kind != APartner && head.Count > 0 {
+			return fmt.Errorf("its %s is missing", trailNames(kind))
+		}
+		s.report.Trails = append(s.report.Trails, told)
+	}
+	if len(listed) > 0 {
+		return errors.New("it has a trail that such a subject has not, or trails out of order")
+	}
+	return nil
+}
+
+// trail finds one of the trails that are there.
+func (s *subject) trail(kind schemas.TrailKind) *trail {
+	for _, t := range s.trails {
+		if t.key.Kind == kind {
+			return t
+		}
+	}
+	return nil
+}
+
+type release struct {
+	container string
+	epoch     uint64
+}
+
+// checkCustodians proves who holds the items that were asked for.
+func (v *verification) checkCustodians() error {
+	v.releases = make(map[release]*StateLeaf, len(v.b.Releases))
+	for i := range v.b.Releases {
+		r := &v.b.Releases[i]
+		if i > 0 {
+			if p := &v.b.Releases[i-1]; cmp.Or(strings.Compare(p.Container, r.Container), cmp.Compare(p.Epoch, r.Epoch)) >= 0 {
+				return fmt.Errorf("release of %s: it is there twice, or not behind those before it", r.Container)
+			}
+		}
+		v.releases[release{r.Container, r.Epoch}] = &r.Leaf
+	}
+	for _, s := range v.subjects {
+		if s.asked && s.Kind == AnItem {
+			holder, err := v.custodian(s)
+			if err != nil {
+				return fmt.Errorf("custodian of %s: %w", s.ID, err)
+			}
+			s.report.Custodian = holder
+		}
+	}
+	for i := range v.b.Releases {
+		if r := &v.b.Releases[i]; v.releases[release{r.Container, r.Epoch}] != nil {
+			return fmt.Errorf("release of %s: nothing needs it", r.Container)
+		}
+	}
+	return nil
+}
+
+// custodian follows the containers outwards. An item is inside its container
+// only while that has the epoch in which it was put in; else the container was
+// emptied, and who emptied it got what it let go.
+func (v *verification) custodian(s *subject) (string, error) {
+	it := &s.item
+	for it.Parent != "" {
+		where := "container " + it.Parent
+		parent := v.places[Thing{AnItem, it.Parent}]
+		if parent == nil {
+			return "", fmt.Errorf("%s: its leaf is missing", where)
+		}
+		parent.leaf = true
+		if parent.item.Epoch != it.ParentEpoch {
+			at := release{it.Parent, it.ParentEpoch}
+			leaf := v.releases[at]
+			if leaf == nil {
+				return "", fmt.Errorf("%s: it was emptied, and the leaf of who did is missing", where)
+			}
+			delete(v.releases, at)
+			if err := v.leaf("release of "+where, schemas.ReleaseKey(it.Parent, it.ParentEpoch), leaf); err != nil {
+				return "", err
+			}
+			return schemas.DecodeRelease(leaf.Value)
+		}
+		if len(s.report.Containers) == maxNesting {
+			return "", fmt.Errorf("%s: nested deeper than %d", where, maxNesting)
+		}
+		s.report.Containers = append(s.report.Containers, it.Parent)
+		it = &parent.item
+	}
+	return it.Custodian, nil
+}
+
+// checkNeeds proves that what belongs to the subjects is there, and nothing else.
+func (v *verification) checkNeeds() error {
+	var asked []Thing
+	for _, s := range v.subjects {
+		if s.asked {
+			asked = append(asked, s.Thing)
+		}
+	}
+	found, err := find(v, v.b.Scope, asked)
+	if err != nil {
+		return err
+	}
+	needs, n := found.needs, v.b.Scope.Ancestors
+	if n > 0 && !found.cut && n != found.deepest()+1 {
+		return fmt.Errorf("scope: %d transformations upstream, where %d lead to the farthest ancestor and nothing is left out", n, found.deepest())
+	}
+	v.report.Complete = n > 0 && !found.cut
+	for _, s := range v.subjects {
+		n := needs[s.Thing]
+		if s.asked {
+			continue
+		}
+		where := fmt.Sprintf("%s %s", s.Kind, s.ID)
+		main := s.trail(s.mainTrail().Kind)
+		switch {
+		case n == nil && !s.leaf, n == nil && len(s.trails) > 0:
+			return fmt.Errorf("%s: nothing needs it", where)
+		case n == nil:
+			s.report.Role = RoleContainer
+			continue
+		case n.fromStart && main != nil && main.part.First > 0:
+			return fmt.Errorf("%s: its %s begins with record %d", where, trailNames(main.key.Kind), main.part.First)
+		}
+		if s.report.Role = RoleContainer; n.follows {
+			s.report.Role = RoleAncestor
+		}
+	}
+	return nil
+}
+
+// shown, cover and begin make the bundle a place where a search reads.
+
+func (v *verification) shown(t Thing) []placed {
+	s := v.places[t]
+	if s == nil {
+		return nil
+	}
+	main := s.trail(t.mainTrail().Kind)
+	if main == nil {
+		return nil
+	}
+	return main.records
+}
+
+func (v *verification) cover(t Thing, w window, stops func(*placed) (bool, error)) (schemas.Locator, error) {
+	s := v.places[t]
+	if s == nil {
+		return w.to, fmt.Errorf("%s %s: its records are missing", t.Kind, t.ID)
+	}
+	main := s.trail(t.mainTrail().Kind)
+	if main == nil {
+		if s.heads[0].Count > 0 {
+			return w.to, fmt.Errorf("%s %s: its records are missing", t.Kind, t.ID)
+		}
+		return w.to, nil
+	}
+	if main.part.First > 0 && main.records[0].at.Compare(w.from) > 0 {
+		return w.to, fmt.Errorf("%s %s: its records before %v are missing", t.Kind, t.ID, main.records[0].at)
+	}
+	for i := firstFrom(main.records, w.from); i < len(main.records); i++ {
+		r := &main.records[i]
+		if r.at.Compare(w.to) > 0 {
+			return w.to, nil
+		}
+		if stop, err := stops(r); stop || err != nil {
+			return r.at, err
+		}
+		if r.at == w.to {
+			return w.to, nil
+		}
+	}
+	if main.part.First+uint64(len(main.records)) < main.head.Count {
+		return w.to, fmt.Errorf("%s %s: its records behind %v are missing", t.Kind, t.ID, main.records[len(main.records)-1].at)
+	}
+	return w.to, nil
+}
+
+// firstFrom finds the first record that is not before a place.
+func firstFrom(records []placed, at schemas.Locator) int {
+	i, _ := slices.BinarySearchFunc(records, at, func(r placed, at schemas.Locator) int { return r.at.Compare(at) })
+	return i
+}
+
+func (v *verification) begin(t Thing, at schemas.Locator) error {
+	s := v.places[t]
+	if s == nil {
+		return fmt.Errorf("%s %s: it is missing", t.Kind, t.ID)
+	}
+	main := s.trail(t.mainTrail().Kind)
+	if main == nil || main.part.First == 0 {
+		return nil
+	}
+	r := &main.records[0]
+	if _, enters := r.enters(t.ID); !enters || !r.certain() || r.at.Compare(at) > 0 {
+		return fmt.Errorf("%s %s: what it was in at the first of its records is not told", t.Kind, t.ID)
+	}
+	return nil
+}
