@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -22,8 +23,11 @@ func decodeRestored(b []byte) (height int64, err error) {
 
 // Restored is the height that the ledger was restored at, 0 if it has all blocks
 // from the first.
-func (a *App) Restored() (int64, error) {
-	row, err := a.store.Latest().Row([]byte{rowRestored})
+func (a *App) Restored() (int64, error) { return RestoredAt(a.store) }
+
+// RestoredAt is the same of a store that is not run.
+func RestoredAt(s *store.Store) (int64, error) {
+	row, err := s.Latest().Row([]byte{rowRestored})
 	if err != nil {
 		return 0, err
 	}
@@ -60,4 +64,18 @@ func (v *View) lacksAny() error {
 		return err
 	}
 	return v.lacks(last)
+}
+
+// lacksTrail is the fault of a node that has none of a trail's records from the
+// n-th on, though the trail has some: its last ones are older than the snapshot.
+func (v *View) lacksTrail(key schemas.TrailKey, from uint64) error {
+	missing := v.lacksAny()
+	if missing == nil {
+		return nil
+	}
+	head, err := v.TrailHead(key)
+	if err != nil || head.Count <= from {
+		return err
+	}
+	return missing
 }

@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -295,6 +296,50 @@ func TestSnapshotRestoredTwice(t *testing.T) {
 	}
 	c.restored(s.chain, truth)
 	c.submit("farm", false, c.event("obj obs epc=a id=99"))
+}
+
+// TestSnapshotLacks: what was recorded before the snapshot is said to be missing,
+// never left out; what follows from the state is answered.
+func TestSnapshotLacks(t *testing.T) {
+	s, truth := aLedger(t)
+	c := joining(t, store.Options{})
+	c.restored(s.chain, truth)
+	raw := c.sign(c.draft("farm", false, c.event("obj obs epc=a id=99")))
+	c.time = c.time.Add(time.Minute)
+	c.replay([][]byte{raw})
+	v := c.view()
+	if first, last, err := v.Missing(); first != 1 || last != int64(truth.snapshot.Height) || err != nil {
+		t.Errorf("heights %d to %d are missing: %v", first, last, err)
+	}
+	if it, err := v.Item(full("a")); err != nil || it == nil || it.Custodian != "farm" {
+		t.Errorf("the item is %+v: %v", it, err)
+	}
+	missing := func(what string, err error) {
+		t.Helper()
+		var fault *schemas.Fault
+		if !errors.As(err, &fault) || fault.Code != schemas.HistoryMissing {
+			t.Errorf("%s is answered %v", what, err)
+		}
+	}
+	for _, key := range []schemas.TrailKey{{Kind: schemas.CustodyTrail, Subject: full("a")}, {Kind: schemas.ObservationTrail, Subject: full("a")},
+		{Kind: schemas.PartnerTrail, Subject: "farm"}, {Kind: schemas.PartnerTrail, Subject: "mill"}, {Kind: schemas.ClassTrail, Subject: full("lot1")}} {
+		_, err := v.Trail(key, 0, 10)
+		missing(fmt.Sprintf("trail %c %s", key.Kind, key.Subject), err)
+	}
+	_, err := v.EventsByID("urn:example:event:3")
+	missing("an eventID", err)
+	_, err = v.Record(schemas.Locator{Height: 1})
+	missing("a record", err)
+	head, err := v.TrailHead(schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: full("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if records, err := v.Trail(schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: full("a")}, head.Count-1, 10); err != nil || len(records) != 1 {
+		t.Errorf("the trail since the snapshot has %d records: %v", len(records), err)
+	}
+	if records, err := v.Trail(schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: full("nobody")}, 0, 10); err != nil || len(records) != 0 {
+		t.Errorf("a trail that there is not has %d records: %v", len(records), err)
+	}
 }
 
 // TestSnapshotsBesideBlocks: a snapshot that is being taken while blocks commit is

@@ -197,6 +197,7 @@ func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Re
 func (v *View) places(key schemas.TrailKey, from uint64) iter.Seq2[schemas.Locator, error] {
 	prefix := trailPrefix(key)
 	return func(yield func(schemas.Locator, error) bool) {
+		next := from
 		for row, err := range v.at.Rows(prefix, trailRow(key, from), false) {
 			if err != nil {
 				yield(schemas.Locator{}, v.answered(fmt.Errorf("reading a trail: %w", err)))
@@ -213,18 +214,23 @@ func (v *View) places(key schemas.TrailKey, from uint64) iter.Seq2[schemas.Locat
 			if key.Kind == schemas.PartnerTrail {
 				first -= uint64(at.Index)
 			}
-			if first = max(first, from); first != from {
+			if first = max(first, from); first != next {
 				// A trail begins in the middle where its first records are not there yet.
 				if err := v.lacksAny(); err != nil {
 					yield(at, err)
 					return
 				}
 			}
-			from = n + 1
+			next = n + 1
 			for ; first <= n; first++ {
 				if !yield(schemas.Locator{Height: at.Height, Position: at.Position, Index: at.Index - uint32(n-first)}, nil) {
 					return
 				}
+			}
+		}
+		if next == from {
+			if err := v.lacksTrail(key, from); err != nil {
+				yield(schemas.Locator{}, err)
 			}
 		}
 	}

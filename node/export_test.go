@@ -127,3 +127,20 @@ func HeaderHashes(n *Node, height int64) (engine, archive schemas.Hash, err erro
 	}
 	return schemas.Hash(own.BlockID.Hash), schemas.Hash(meta.Header.Hash()), nil
 }
+
+// Exchange is the reactor of questions and answers.
+type Exchange = exchange
+
+// The seams of Exchange.
+var (
+	NewExchange = newExchange
+	ExchangeAsk = (*exchange).ask
+	ErrNotThere = errNotThere
+	ErrNotYet   = errNotYet
+)
+
+// Channels of Exchange.
+const (
+	HeaderChannel  = headerChannel
+	HistoryChannel = historyChannel
+)

@@ -79,6 +79,7 @@ func TestRetention(t *testing.T) {
 	if err := n.Stop(); err != nil {
 		t.Fatal(err)
 	}
+	mustHold(t, check(t, s.Home, false))
 }
 
 func height(t *testing.T, n *node.Node) int64 {

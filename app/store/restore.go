@@ -29,6 +29,8 @@ var ErrNotEmpty = errors.New("the store holds a ledger already")
 type Restore struct {
 	store  *Store
 	batch  batch
+	full   batch      // the one before, that is being written
+	wrote  chan error // what came of that
 	size   int
 	limit  int // of size, where a batch is written
 	sorter *Sorter
@@ -57,7 +59,7 @@ func (s *Store) Restore() (*Restore, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Restore{store: s, limit: restoreBatch, sorter: sorter}, nil
+	return &Restore{store: s, wrote: make(chan error, 1), limit: restoreBatch, sorter: sorter}, nil
 }
 
 func (s *Store) usable() error {
@@ -148,8 +150,27 @@ func (r *Restore) put(key, value []byte) error {
 	if err := r.batch.Set(key, value); err != nil {
 		return fmt.Errorf("restoring: %w", err)
 	}
-	if r.size += len(key) + len(value) + 16; r.size >= r.limit {
-		return r.flush()
+	if r.size += len(key) + len(value) + 16; r.size < r.limit {
+		return nil
+	}
+	// It is written while the next one is filled.
+	if err := r.settle(); err != nil {
+		return err
+	}
+	b := r.batch
+	r.batch, r.full = nil, b
+	go func() { r.wrote <- b.WriteSync() }()
+	return nil
+}
+
+// settle waits until nothing is being written.
+func (r *Restore) settle() error {
+	if r.full == nil {
+		return nil
+	}
+	err := errors.Join(<-r.wrote, r.full.Close())
+	if r.full = nil; err != nil {
+		return fmt.Errorf("restoring: %w", err)
 	}
 	return nil
 }
@@ -159,6 +180,9 @@ func (r *Restore) Flush() error { return r.flush() }
 
 // flush syncs what was put: the last batch must never be durable before it.
 func (r *Restore) flush() error {
+	if err := r.settle(); err != nil {
+		return err
+	}
 	if r.batch == nil {
 		return nil
 	}
@@ -263,6 +287,8 @@ func (s *Store) become(v *version) {
 
 // Abort drops what was written.
 func (r *Restore) Abort() error {
+	// What a disk that failed says of the last batch, it says again below.
+	_ = r.settle()
 	if r.batch != nil {
 		if err := r.batch.Close(); err != nil {
 			return err
