@@ -1,5 +1,6 @@
 # make help tells what there is. Everything works offline once the modules are
-# downloaded; nothing is needed but Go and make.
+# downloaded; nothing is needed but Go and make. The second verifier of bundles is
+# tested where Node and npm are, after make verifier.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -15,7 +16,7 @@ FUZZTIME ?= 20s
 
 RACED = ./app/... ./api/...
 
-.PHONY: help build run test vet staticcheck house unit race e2e check bench fuzz
+.PHONY: help build run test vet staticcheck house unit race e2e check bench fuzz verifier
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,10 +47,13 @@ unit: ## all tests but those with several processes
 	$(GO) test -short ./...
 
 race: ## unit tests again under the race detector, where goroutines share state
-	$(GO) test -short -race $(RACED)
+	$(GO) test -short -race -skip Verifiers $(RACED)
 
 e2e: ## four processes: kills, quorum lost and regained, attacks, bundles, conformance documents
 	$(GO) test -count=1 -timeout 10m ./e2e
+
+verifier: ## fetch the compiler of the second verifier (api/audit/verifier), and compile it
+	cd api/audit/verifier && npm ci && npm run build
 
 bench: build ## load four local nodes and print what they do (docs/benchmarks.md)
 	$(GO) test -run '^$$' -bench 'Execute|Trace|Verify|DecodeEvent|Commit' ./schemas/... ./app/...

@@ -27,6 +27,10 @@ type History interface {
 
 	// Anchor proves which header is at an index in the checkpoint of a size.
 	Anchor(ctx context.Context, index, size uint64) (*AnchorProof, error)
+
+	// Carrying proves the same of the last header up to a height: it first carried
+	// the state that the header of that height carries.
+	Carrying(ctx context.Context, height int64, size uint64) (*AnchorProof, error)
 }
 
 // SignedHeader is a header and what decided it. All but Signed follows from it.
@@ -62,6 +66,7 @@ type AnchorProof struct {
 	Height int64          `json:"height"`
 	Hash   schemas.Hash   `json:"hash"` // of the header
 	Path   []schemas.Hash `json:"path"`
+	Signed Encoded        `json:"signed,omitempty"` // the header, as package proof encodes it
 }
 
 // Encoded is bytes, in JSON as base64.
@@ -174,6 +179,29 @@ func (g *Gateway) getAnchor(w http.ResponseWriter, r *http.Request) {
 			return nil, fault(schemas.BadParameter, "the index is not below the size")
 		}
 		return g.ledger.Anchor(r.Context(), index, n)
+	})
+}
+
+// getCarrying answers the header that first carried a state.
+func (g *Gateway) getCarrying(w http.ResponseWriter, r *http.Request) {
+	answerHistory(g, w, r, func() (*AnchorProof, error) {
+		q, err := parameters(r, "size")
+		if err != nil {
+			return nil, err
+		}
+		text, err := segment(r, "height")
+		if err != nil {
+			return nil, err
+		}
+		height, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || height < 1 {
+			return nil, fault(schemas.BadParameter, "a height is a number from 1: "+clip(text))
+		}
+		n, err := size(q, "size")
+		if err != nil {
+			return nil, err
+		}
+		return g.ledger.Carrying(r.Context(), height, n)
 	})
 }
 

@@ -372,3 +372,7 @@ func (l *fakeLedger) Growth(_ context.Context, from, to uint64) (*api.Growth, er
 func (l *fakeLedger) Anchor(_ context.Context, index, size uint64) (*api.AnchorProof, error) {
 	return &api.AnchorProof{Index: index, Size: size, Height: 5, Hash: schemas.Hash{2}, Path: []schemas.Hash{{1}}}, nil
 }
+
+func (l *fakeLedger) Carrying(_ context.Context, height int64, size uint64) (*api.AnchorProof, error) {
+	return &api.AnchorProof{Index: 1, Size: size, Height: height, Hash: schemas.Hash{2}, Path: []schemas.Hash{{1}}, Signed: []byte("signed")}, nil
+}

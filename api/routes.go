@@ -79,6 +79,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		open.Get("/checkpoint", g.getCheckpoint)
 		open.Get("/checkpoint/growth", g.getGrowth)
 		open.Get("/checkpoint/anchors/{index}", g.getAnchor)
+		open.Get("/checkpoint/carrying/{height}", g.getCarrying)
 	})
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.reading)

@@ -61,3 +61,26 @@ func (v *View) searchAnchor(height int64, count uint64) (index uint64, err error
 	index = uint64(sort.Search(int(count), func(i int) bool { return at(uint64(i)) >= height }))
 	return index, err
 }
+
+// UpTo answers the index of the last of the first count anchors whose height is
+// not above this one. ok is false where all are above. Where the last of them is
+// not in the accumulator yet, it is given.
+func (s *Anchors) UpTo(ctx context.Context, height int64, count uint64, last *Anchor) (index uint64, ok bool, err error) {
+	if last != nil && count > 0 && last.Height <= height {
+		return count - 1, true, nil
+	}
+	if last != nil {
+		count--
+	}
+	n := sort.Search(int(count), func(i int) bool {
+		if err == nil {
+			err = ctx.Err()
+		}
+		var one []Anchor
+		if err == nil {
+			one, err = s.read(uint64(i), uint64(i)+1)
+		}
+		return err != nil || one[0].Height > height
+	})
+	return uint64(n) - 1, err == nil && n > 0, err
+}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/waybill-ledger/waybill/api/audit"
@@ -108,6 +109,8 @@ func TestWitness(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	x.vouched(t, dir, key.String())
+
 	// A dead node is told of; the others suffice.
 	x.kill(t, 3)
 	captureOne(t, x, 1)
@@ -115,6 +118,82 @@ func TestWitness(t *testing.T) {
 	if s.Alarm || s.Size <= last || s.Nodes[3].Fault == "" || s.Nodes[0].Fault != "" {
 		t.Errorf("with a dead node: %+v", s)
 	}
+}
+
+// vouched: a bundle whose state the witness saw has its word, and verify demands it;
+// that of an idle header, too. The second verifier agrees where it is compiled.
+func (x *testNet) vouched(t *testing.T, dir, key string) {
+	t.Helper()
+	item := captureOne(t, x, 2)
+	cmd := x.witness(t, dir, []int{0, 1, 2}, "--interval", "100ms", "--listen", x.lastPort())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+	}()
+	eventually(t, "the witness serves", func() bool { return shown(t, "http://"+x.lastPort()+"/key") != nil })
+	run := func(fails string, args ...string) []byte {
+		t.Helper()
+		var out, said bytes.Buffer
+		cmd := exec.Command(program, args...)
+		cmd.Stdout, cmd.Stderr = &out, &said
+		if err := cmd.Run(); (err != nil) != (fails != "") || !strings.Contains(said.String(), fails) {
+			t.Fatalf("waybill %s: %v\n%s", strings.Join(args, " "), err, said.String())
+		}
+		return out.Bytes()
+	}
+	ask := []string{"bundle", item, "--node", x.members[2].REST, "--key", x.members[2].Key}
+	trust := filepath.Join(dir, "root-of-trust.json")
+	file := filepath.Join(dir, "item.bundle")
+	for _, idle := range []bool{false, true} { // at once, and when empty blocks have followed
+		if err := os.WriteFile(file, run("", append(ask, "--witness", "http://"+x.lastPort())...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var statement struct {
+			Height    int64
+			Witnessed []proof.Witnessed
+		}
+		if err := json.Unmarshal(run("", "verify", file, "--trust", trust, "--witness", key, "-o", "json"), &statement); err != nil {
+			t.Fatal(err)
+		}
+		if len(statement.Witnessed) != 1 || statement.Witnessed[0].Name != "auditor.example/e2e" {
+			t.Fatalf("the statement says %+v", statement)
+		}
+		if idle {
+			break
+		}
+		c := x.client(t, 2)
+		eventually(t, "an empty block follows", func() bool {
+			n, err := c.Network(t.Context())
+			return err == nil && n.Height > statement.Height+2
+		})
+	}
+	run("", "verify", file, "--trust", trust)
+	captureOne(t, x, 0)
+	x.level(t)
+	renewed := filepath.Join(dir, "renewed.bundle")
+	if err := os.WriteFile(renewed, run("", "renew", file, "--node", x.members[1].REST, "--key", x.members[1].Key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run("", "verify", renewed, "--trust", trust, "--witness", key)
+	run("too few witnesses", "verify", file, "--trust", trust, "--witness", key, "--witness", stranger(t), "--witnesses-needed", "2")
+	run("", "verify", file, "--trust", trust, "--witness", key, "--witness", stranger(t), "--witnesses-needed", "1")
+	if err := os.WriteFile(file, run("", ask...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run("says nothing here", "verify", file, "--trust", trust, "--witness", filepath.Join(dir, "witness", "key.pub"))
+	run("no certificate", "verify", file, "--trust", trust, "--tsa", trust)
+}
+
+func stranger(t *testing.T) string {
+	t.Helper()
+	s, err := audit.NewWitnessSigner("stranger.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Key.String()
 }
 
 // load captures events until the context ends.

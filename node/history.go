@@ -25,25 +25,20 @@ func (l *ledger) SignedHeader(_ context.Context, height int64) (*api.SignedHeade
 	if meta == nil || height > last {
 		return nil, &schemas.Fault{Code: schemas.NotFound, Detail: fmt.Sprintf("the header at height %d is not held here, or not decided yet", height)}
 	}
-	s, err := l.signed(meta)
+	s, err := l.signedHeader(height)
 	if err != nil {
 		return nil, err
 	}
 	return &api.SignedHeader{Height: height, Time: s.Header.Time, Hash: s.Hash().String(), Signed: s.Encode()}, nil
 }
 
-// signed puts a decided header together with its commit and its validators.
-func (l *ledger) signed(meta *types.BlockMeta) (*proof.SignedHeader, error) {
-	h := meta.Header
-	commit, err := l.commit(meta)
+// signedHeader is a decided header with all votes for it that hold.
+func (l *ledger) signedHeader(height int64) (*proof.SignedHeader, error) {
+	s, err := l.signedAt(height)
 	if err != nil {
 		return nil, err
 	}
-	set, err := l.validatorsAt(h.Height)
-	if err != nil {
-		return nil, err
-	}
-	return proof.NewSignedHeader(headerOf(&h), commit, set)
+	return proof.NewSignedHeader(s)
 }
 
 // commit is all votes for a block that this node has: it may have seen others
@@ -110,7 +105,7 @@ func (l *ledger) Checkpoint(context.Context) (*api.Checkpoint, error) {
 		return nil, err
 	}
 	p := &proof.CheckpointProof{}
-	anchor, err := l.signed(meta)
+	anchor, err := l.signedHeader(meta.Header.Height)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +158,32 @@ func (l *ledger) Anchor(ctx context.Context, index, size uint64) (*api.AnchorPro
 		return nil, err
 	}
 	return &api.AnchorProof{Index: index, Size: size, Height: a.Height, Hash: schemas.Hash(a.Block), Path: hashes(path)}, nil
+}
+
+// Carrying proves which header first carried the state that the header of a height
+// carries, as far as the checkpoint of a size tells.
+func (l *ledger) Carrying(ctx context.Context, height int64, size uint64) (*api.AnchorProof, error) {
+	last, err := l.lastOf(size)
+	if err != nil {
+		return nil, err
+	}
+	index, ok, err := l.anchors.UpTo(ctx, height, size, last)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, &schemas.Fault{Code: schemas.NotFound, Detail: fmt.Sprintf("no transaction was recorded before height %d", height)}
+	}
+	out, err := l.Anchor(ctx, index, size)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := l.signedHeader(out.Height)
+	if err != nil {
+		return nil, err
+	}
+	out.Signed = signed.Encode()
+	return out, nil
 }
 
 // lastOf is the last anchor of the checkpoint of this size, where it is the one

@@ -71,6 +71,7 @@ func (l *ledger) renew(ctx context.Context, view *app.View, b *proof.Bundle, sin
 	}
 	b.Steps, b.Accumulator = nil, nil
 	b.Anchor = &proof.Anchor{Header: short, Validators: header.validators}
+	b.Resettle()
 	b.Anchor.Index, b.Anchor.Inclusion, _, err = l.anchors.Of(ctx, view, at.Height)
 	if err == nil {
 		err = addAccumulator(view, b)

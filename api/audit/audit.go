@@ -26,20 +26,13 @@ type Statement struct {
 	*proof.Report
 	Proven    []string `json:"proven"`
 	NotProven []string `json:"not_proven"`
+	Stamped   *Stamp   `json:"stamped,omitempty"` // where a time stamp was demanded
 }
 
 // Verify checks a bundle, in its binary or its JSON form, against a root of trust.
 // The error names the first thing that does not hold.
 func Verify(bundle []byte, trust *proof.Trust) (*Statement, error) {
-	binary, err := Binary(bundle)
-	if err != nil {
-		return nil, err
-	}
-	r, err := proof.Verify(binary, trust)
-	if err != nil {
-		return nil, err
-	}
-	return &Statement{Report: r, Proven: r.Proven(), NotProven: r.NotProven()}, nil
+	return VerifyDemanding(bundle, trust, Demands{})
 }
 
 // Binary is the binary form of a bundle in either form: JSON begins with a brace

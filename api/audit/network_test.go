@@ -43,6 +43,7 @@ func validatorsOf(names ...string) validators {
 type history struct {
 	vals    []validators // by height - 1
 	headers []*proof.SignedHeader
+	blocks  []proof.Header
 	entries [][32]byte // of the accumulator, with the last anchor
 	anchors []anchor
 }
@@ -65,7 +66,7 @@ func (h *history) fork(anchors, steps int, salt string) *history {
 	if anchors > 0 {
 		last = h.anchors[anchors-1].at
 	}
-	f.headers, f.vals = slices.Clone(h.headers[:last]), slices.Clone(h.vals[:last])
+	f.headers, f.vals, f.blocks = slices.Clone(h.headers[:last]), slices.Clone(h.vals[:last]), slices.Clone(h.blocks[:last])
 	f.entries, f.anchors = slices.Clone(h.entries[:anchors]), slices.Clone(h.anchors[:anchors])
 	v := h.vals[0]
 	if last > 0 {
@@ -79,7 +80,7 @@ func (h *history) fork(anchors, steps int, salt string) *history {
 func (h *history) grow(steps int, salt string, v validators) {
 	for range steps {
 		// The block that changes something carries the state before it.
-		before := h.state(len(h.entries), h.changed())
+		before := h.state(max(0, len(h.entries)-1), h.changed())
 		h.add(before, salt, v)
 		changed := int64(len(h.headers))
 		state := h.state(len(h.entries), changed)
@@ -126,23 +127,29 @@ func (h *history) add(s state, salt string, v validators) *proof.SignedHeader {
 		head.LastBlock = proof.BlockID{Hash: last[:], Parts: proof.PartSet{Total: 1, Hash: fill("parts")}}
 	}
 	signed := sign(head, v)
-	h.headers, h.vals = append(h.headers, signed), append(h.vals, v)
+	h.headers, h.vals, h.blocks = append(h.headers, signed), append(h.vals, v), append(h.blocks, head)
 	return signed
 }
 
 // sign is a header that all validators signed.
 func sign(head proof.Header, v validators) *proof.SignedHeader {
+	votes := votesFor(head, v)
+	s, err := proof.NewSignedHeader(&votes)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// votesFor is a header with all validators' votes.
+func votesFor(head proof.Header, v validators) proof.Signed {
 	hash := head.Hash(proof.ValidatorSetHash(v.set))
 	c := proof.Commit{Round: 0, Parts: proof.PartSet{Total: 1, Hash: hash[:]}}
 	for i, key := range v.keys {
 		at := head.Time.Add(time.Duration(i+1) * time.Millisecond)
 		c.Votes = append(c.Votes, proof.Vote{Index: uint16(i), Time: at, Signature: ed25519.Sign(key, c.SignBytes(head.ChainID, head.Height, hash, at))})
 	}
-	s, err := proof.NewSignedHeader(head, c, v.set)
-	if err != nil {
-		panic(err)
-	}
-	return s
+	return proof.Signed{Header: head, Commit: c, Validators: v.set}
 }
 
 // trust is a root of trust at a height.
@@ -283,6 +290,26 @@ func (n *simNode) Anchor(_ context.Context, index, size uint64) (*api.AnchorProo
 		a := n.history.anchors[index].proof.Anchor
 		return &api.AnchorProof{Index: index, Size: size, Height: a.Header.Height, Hash: a.Hash(), Path: hashes(path)}, err
 	})
+}
+
+func (n *simNode) Carrying(ctx context.Context, height int64, size uint64) (*api.AnchorProof, error) {
+	n.mu.Lock()
+	index := -1
+	for i, a := range n.history.anchors {
+		if uint64(i) < size && a.at <= height {
+			index = i
+		}
+	}
+	n.mu.Unlock()
+	if index < 0 {
+		return nil, notFound()
+	}
+	out, err := n.Anchor(ctx, uint64(index), size)
+	if err != nil {
+		return nil, err
+	}
+	out.Signed = n.history.anchors[index].proof.Anchor.Encode()
+	return out, nil
 }
 
 func hashes(path [][32]byte) []schemas.Hash {

@@ -1,6 +1,8 @@
 package audit_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,4 +108,39 @@ func TestWitnessForgets(t *testing.T) {
 	}
 	w.reopen()
 	w.shows(h, 6)
+}
+
+// A disk that fails: nothing is said that is not kept, and the witness goes on when
+// the disk does.
+func TestWitnessDiskFails(t *testing.T) {
+	h := newHistory(3, four)
+	w := newWatch(t, h.trust(1), h)
+	w.nodes[0].set(func(n *simNode) { n.anchors = 2 })
+	w.signs(h, 2)
+	said := string(w.Checkpoint())
+	dir, aside := filepath.Join(w.cfg.Dir, "checkpoints"), filepath.Join(w.cfg.Dir, "aside")
+	if err := os.Rename(dir, aside); err != nil {
+		t.Fatal(err)
+	}
+	w.nodes[0].set(func(n *simNode) { n.anchors = 3 })
+	for range 2 {
+		if err := w.Round(context.Background()); err == nil || string(w.Checkpoint()) != said {
+			t.Errorf("with a disk that fails: %v, it shows\n%s", err, w.Checkpoint())
+		}
+	}
+	if err := os.Rename(aside, dir); err != nil {
+		t.Fatal(err)
+	}
+	w.signs(h, 3)
+	// Evidence that cannot be written is evidence all the same: nothing is cosigned.
+	if err := os.Mkdir(filepath.Join(w.cfg.Dir, "alarm.json.new"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.nodes[0].set(func(n *simNode) { n.history, n.pruned = h.fork(1, 4, "other"), 1 })
+	for range 2 {
+		if err := w.Round(context.Background()); !errors.Is(err, audit.ErrAlarm) || w.Checkpoint() == nil || !w.Status().Alarm {
+			t.Errorf("with evidence that cannot be kept: %v", err)
+		}
+	}
+	w.shows(h, 3)
 }

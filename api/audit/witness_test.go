@@ -301,7 +301,7 @@ func TestWitnessAndBadNodes(t *testing.T) {
 	idle.Anchor = *h.headers[len(h.headers)-1]
 	other := *h.anchors[4].proof
 	other.Log = h.anchors[3].proof.Log
-	late := future.anchors[0].proof.Anchor.Header
+	late := future.blocks[future.anchors[0].at-1]
 	late.Time = simStart.Add(3 * time.Hour)
 	ahead := *future.anchors[0].proof
 	ahead.Anchor = *sign(late, four)
@@ -414,7 +414,7 @@ func TestWitnessFollowsValidators(t *testing.T) {
 // announce is the last header again, naming the next validators.
 func announce(h *history, v validators) *proof.SignedHeader {
 	n := len(h.headers)
-	head, set := h.headers[n-1].Header, proof.ValidatorSetHash(v.set)
+	head, set := h.blocks[n-1], proof.ValidatorSetHash(v.set)
 	head.NextValidators = set[:]
 	return sign(head, h.vals[n-1])
 }

@@ -33,3 +33,9 @@ func (c *Client) Growth(ctx context.Context, from, to uint64) (*api.Growth, erro
 func (c *Client) Anchor(ctx context.Context, index, size uint64) (*api.AnchorProof, error) {
 	return get[api.AnchorProof](ctx, c, "/api/v1/checkpoint/anchors/"+strconv.FormatUint(index, 10), url.Values{"size": {strconv.FormatUint(size, 10)}})
 }
+
+// Carrying answers which header first carried the state that the header of a height
+// carries, with its proof in the checkpoint of a size.
+func (c *Client) Carrying(ctx context.Context, height int64, size uint64) (*api.AnchorProof, error) {
+	return get[api.AnchorProof](ctx, c, "/api/v1/checkpoint/carrying/"+strconv.FormatInt(height, 10), url.Values{"size": {strconv.FormatUint(size, 10)}})
+}

@@ -42,6 +42,7 @@ against it, offline, and it does not expire.`,
 
 func (p *program) verifyCommand() *cobra.Command {
 	var trustFile, of string
+	var demands demandFlags
 	cmd := &cobra.Command{
 		Use: "verify FILE --trust trust.json", Short: "Check a bundle against a root of trust, offline", Args: exactly(1, "one bundle"),
 		Long: `Check a bundle against a root of trust, offline. What the bundle proves goes to
@@ -51,11 +52,16 @@ anything does not hold; the message names it.`,
 	}
 	cmd.Flags().StringVar(&trustFile, "trust", "", "file with the root of trust, from waybill trust")
 	cmd.Flags().StringVar(&of, "of", "", "refuse a bundle of anything but this identifier, in any of its forms")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	demands.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if trustFile == "" {
 			return usage("--trust FILE must be given: waybill trust makes it")
 		}
-		statement, trust, err := verify(args[0], trustFile)
+		demanded, err := demands.read(cmd)
+		if err != nil {
+			return err
+		}
+		statement, trust, err := verify(args[0], trustFile, demanded)
 		if err != nil {
 			return err
 		}
@@ -71,7 +77,7 @@ anything does not hold; the message names it.`,
 	return cmd
 }
 
-func verify(bundleFile, trustFile string) (*audit.Statement, *proof.Trust, error) {
+func verify(bundleFile, trustFile string, demands audit.Demands) (*audit.Statement, *proof.Trust, error) {
 	trust, err := readTrust(trustFile)
 	if err != nil {
 		return nil, nil, err
@@ -80,7 +86,7 @@ func verify(bundleFile, trustFile string) (*audit.Statement, *proof.Trust, error
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the bundle: %w", err)
 	}
-	statement, err := audit.Verify(bundle, trust)
+	statement, err := audit.VerifyDemanding(bundle, trust, demands)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the bundle does not hold: %w", err)
 	}

@@ -16,6 +16,7 @@ type bundleFlags struct {
 	as        string
 	partner   bool
 	trustFile string
+	vouchFlags
 }
 
 func (p *program) bundleCommand() *cobra.Command {
@@ -46,6 +47,7 @@ is withheld is withheld whole, unless --hash-ids.`,
 	flags.Uint64Var(&f.First, "first", 0, "of a partner: leave out so many of its messages")
 	flags.Uint64Var(&f.Count, "count", 0, "of a partner: so many of its messages at most, 0 for all")
 	flags.Int64Var(&f.Height, "height", 0, "of the state: one of the last few, 0 for the last")
+	f.vouchFlags.add(cmd)
 	flags.StringVar(&f.trustFile, "trust", "", "file with the reader's root of trust, where validators changed since")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if out, ok := p.out.(*os.File); ok && isTerminal(out) && p.output != "json" {
@@ -60,6 +62,9 @@ is withheld is withheld whole, unless --hash-ids.`,
 			return err
 		}
 		b, err := c.Bundle(cmd.Context(), query)
+		if err == nil {
+			b, err = f.vouch(cmd.Context(), b, c)
+		}
 		if err == nil && p.output == "json" {
 			b, err = proof.AppendJSON(nil, b)
 			b = append(b, '\n')

@@ -69,6 +69,7 @@ type Bundle struct {
 	Balances     []StateLeaf       // of classes asked for: without a value it has no such leaf
 	Steps        []Step            // from the root of trust to the header
 	Anchor       *Anchor           // of an older header, which carries the state
+	Witnessed    []WitnessedPart   // checkpoints that witnesses cosigned, by size
 	Accumulator  *StateLeaf        // of the headers before, under the signed header
 	Blocks       []BlockPart       // by height: when blocks were made
 }

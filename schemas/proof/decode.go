@@ -103,6 +103,8 @@ func (b *Bundle) decodeField(f *schemas.Fields, n uint64, v []byte) {
 		b.Steps = append(b.Steps, readStep(f, n, v))
 	case fieldAnchor:
 		b.Anchor = readAnchor(f, n, v)
+	case fieldWitnessed:
+		b.Witnessed = append(b.Witnessed, readWitnessed(f, n, v))
 	case fieldAccumulator:
 		b.Accumulator = readLeaf(f, n, v)
 	case fieldBlock:

@@ -7,8 +7,7 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// Numbers of a bundle's fields. 16 is reserved for cosignatures of witnesses; all
-// that is unknown is refused.
+// Numbers of a bundle's fields. All that is unknown is refused.
 const (
 	fieldVersion     = 1
 	fieldScope       = 2
@@ -23,6 +22,7 @@ const (
 	fieldBalance     = 13
 	fieldStep        = 14
 	fieldAnchor      = 15
+	fieldWitnessed   = 16
 	fieldAccumulator = 17
 	fieldBlock       = 18
 )
@@ -55,6 +55,9 @@ func (b *Bundle) Encode() []byte {
 	}
 	if b.Anchor != nil {
 		dst = schemas.AppendField(dst, fieldAnchor, b.Anchor.encode())
+	}
+	for i := range b.Witnessed {
+		dst = schemas.AppendField(dst, fieldWitnessed, b.Witnessed[i].encode())
 	}
 	dst = appendLeaf(dst, fieldAccumulator, b.Accumulator)
 	for i := range b.Blocks {

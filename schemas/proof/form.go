@@ -65,6 +65,9 @@ var (
 	stepForm   = form{{1, "header", aNest, false, &headerForm}, {2, "commit", aNest, false, &commitForm}, {3, "validators", aValidator, true, nil}}
 	anchorForm = form{{1, "header", aNest, false, &headerForm}, {2, "validators_hash", aBytes, false, nil}, {3, "index", aNumber, false, nil},
 		{4, "inclusion", aHashes, false, nil}}
+	cosignatureForm = form{{1, "name", aText, false, nil}, {2, "time", aNumber, false, nil}, {3, "signature", aBytes, false, nil}}
+	witnessedForm   = form{{1, "size", aNumber, false, nil}, {2, "index", aNumber, false, nil}, {3, "inclusion", aHashes, false, nil},
+		{4, "header", aNest, false, &headerForm}, {5, "validators_hash", aBytes, false, nil}, {6, "cosignatures", aNest, true, &cosignatureForm}, {7, "timestamp", aBytes, false, nil}}
 	blockForm = form{{1, "height", aNumber, false, nil}, {2, "time", aTime, false, nil}, {3, "time_path", aHashes, false, nil}, {4, "parts", aNumber, false, nil},
 		{5, "parts_hash", aBytes, false, nil}, {6, "next_path", aHashes, false, nil}, {7, "index", aNumber, false, nil}, {8, "inclusion", aHashes, false, nil}}
 	scopeForm  = form{{1, "containers", aNumber, false, nil}, {2, "ancestors", aNumber, false, nil}, {3, "names", aNumber, false, nil}, {4, "times", aNumber, false, nil}}
@@ -72,5 +75,5 @@ var (
 		{fieldHeader, "header", aNest, false, &headerForm}, {fieldCommit, "commit", aNest, false, &commitForm}, {fieldValidator, "validators", aValidator, true, nil},
 		{fieldSubject, "subjects", aNest, true, &subjectForm}, {fieldRelease, "releases", aNest, true, &releaseForm}, {fieldPartner, "partners", aNest, true, &partnerForm},
 		{fieldTransaction, "transactions", aNest, true, &transactionForm}, {fieldBalance, "balances", aNest, true, &leafForm}, {fieldStep, "steps", aNest, true, &stepForm},
-		{fieldAnchor, "anchor", aNest, false, &anchorForm}, {fieldAccumulator, "accumulator", aNest, false, &leafForm}, {fieldBlock, "blocks", aNest, true, &blockForm}}
+		{fieldAnchor, "anchor", aNest, false, &anchorForm}, {fieldWitnessed, "witnessed", aNest, true, &witnessedForm}, {fieldAccumulator, "accumulator", aNest, false, &leafForm}, {fieldBlock, "blocks", aNest, true, &blockForm}}
 )

@@ -2,8 +2,10 @@ package proof
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -18,7 +20,8 @@ const MaxSignedHeader = 256 << 10
 // SignedHeader is a header with the validators that the chain had at its height
 // and the votes by which they decided it.
 type SignedHeader struct {
-	Header     Header
+	ChainID    string
+	Header     ShortHeader
 	Commit     Commit
 	Validators []Validator // in the order of their set
 }
@@ -27,38 +30,43 @@ type SignedHeader struct {
 // so much between two headers that the later one needs another between.
 var ErrTooFar = errors.New("too many validators changed in between")
 
-// NewSignedHeader puts a signed header together. Votes may be in any order and
-// there twice; those that do not hold are left out.
-func NewSignedHeader(h Header, c Commit, set []Validator) (*SignedHeader, error) {
-	if !fits(h.Time) {
-		return nil, fmt.Errorf("header %d: its time %s cannot be encoded", h.Height, h.Time)
-	}
-	signed := Signed{Header: h, Commit: c, Validators: set}
-	hash, power := h.Hash(ValidatorSetHash(set)), int64(0)
-	total, err := totalPower(set)
+// NewSignedHeader puts a signed header together, with all of its votes that hold.
+func NewSignedHeader(s *Signed) (*SignedHeader, error) {
+	set := ValidatorSetHash(s.Validators)
+	h, err := s.Header.Short(set)
 	if err != nil {
 		return nil, err
 	}
-	kept := signed.inOrder(func(v Vote) bool { return c.holds(v, h.ChainID, h.Height, hash, set) })
-	for _, v := range kept {
-		power += set[v.Index].Power
+	out := &SignedHeader{ChainID: s.Header.ChainID, Header: h, Commit: s.Commit, Validators: s.Validators}
+	hash := out.Hash()
+	votes := slices.Clone(s.Commit.Votes)
+	slices.SortStableFunc(votes, func(a, b Vote) int { return int(a.Index) - int(b.Index) })
+	out.Commit.Votes = nil
+	for _, v := range votes {
+		n := len(out.Commit.Votes)
+		if int(v.Index) < len(s.Validators) && (n == 0 || out.Commit.Votes[n-1].Index != v.Index) && fits(v.Time) &&
+			len(s.Validators[v.Index].Public) == ed25519.PublicKeySize && s.Commit.holds(v, out.ChainID, h.Height, hash, s.Validators) {
+			out.Commit.Votes = append(out.Commit.Votes, v)
+		}
 	}
-	if 3*power <= 2*total {
-		return nil, fmt.Errorf("header %d: %w: power %d of %d", h.Height, ErrFewVotes, power, total)
+	if err := out.Verify(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFewVotes, err)
 	}
-	c.Votes = kept
-	return &SignedHeader{Header: h, Commit: c, Validators: set}, nil
+	return out, nil
 }
 
 // Hash is the hash of the block.
-func (s *SignedHeader) Hash() schemas.Hash { return s.Header.Hash(ValidatorSetHash(s.Validators)) }
+func (s *SignedHeader) Hash() schemas.Hash {
+	return s.Header.Hash(s.ChainID, ValidatorSetHash(s.Validators))
+}
 
-// Encode is the signed header's one encoding: 1 header, 2 commit, 3 validator
-// (repeated), each as in a bundle.
+// Encode is the signed header's one encoding: 1 chain id, 2 header, 3 commit, 4
+// validator (repeated), each as in a bundle.
 func (s *SignedHeader) Encode() []byte {
-	b := schemas.AppendField(nil, 1, s.Header.encode())
-	b = schemas.AppendField(b, 2, s.Commit.encode())
-	return appendValidators(b, 3, s.Validators)
+	b := schemas.AppendString(nil, 1, s.ChainID)
+	b = schemas.AppendField(b, 2, s.Header.encode())
+	b = schemas.AppendField(b, 3, s.Commit.encode())
+	return appendValidators(b, 4, s.Validators)
 }
 
 // DecodeSignedHeader reads what Encode wrote: all of b. Whether it holds,
@@ -72,10 +80,12 @@ func DecodeSignedHeader(b []byte) (*SignedHeader, error) {
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
 		switch n {
 		case 1:
-			s.Header.decode(f, n, v)
+			s.ChainID = string(v)
 		case 2:
-			s.Commit.decode(f, n, v)
+			s.Header.decode(f, n, v)
 		case 3:
+			s.Commit.decode(f, n, v)
+		case 4:
 			s.Validators = readValidator(f, n, v, s.Validators)
 		default:
 			f.Fail(n, "unknown")
@@ -94,10 +104,10 @@ func DecodeSignedHeader(b []byte) (*SignedHeader, error) {
 // its own validators signed it. Whether those are the chain's, it does not tell.
 func (s *SignedHeader) Verify() error {
 	h := &s.Header
-	if h.ChainID == "" || h.Height < 1 || len(h.App) != len(schemas.Hash{}) {
-		return fmt.Errorf("header: height %d of the chain %q with an app hash of %d bytes carries no state", h.Height, h.ChainID, len(h.App))
+	if s.ChainID == "" || h.Height < 1 || h.NextValidators == ValidatorSetHash(s.Validators) {
+		return fmt.Errorf("header: height %d of the chain %q is none, or its next validators are written out although they are its own", h.Height, s.ChainID)
 	}
-	if _, _, err := s.Commit.Verify(h.ChainID, h.Height, s.Hash(), s.Validators); err != nil {
+	if _, _, err := s.Commit.Verify(s.ChainID, h.Height, s.Hash(), s.Validators); err != nil {
 		return fmt.Errorf("commit of the header at height %d: %w", h.Height, err)
 	}
 	return nil
@@ -106,8 +116,8 @@ func (s *SignedHeader) Verify() error {
 // VerifyRoot checks the header against a root of trust: validly signed, by the
 // validator set that is trusted, and not contradicting the trusted header.
 func (s *SignedHeader) VerifyRoot(t *Trust) error {
-	if s.Header.ChainID != t.ChainID {
-		return fmt.Errorf("header: it is of the chain %q, the trusted one is %q", s.Header.ChainID, t.ChainID)
+	if s.ChainID != t.ChainID {
+		return fmt.Errorf("header: it is of the chain %q, the trusted one is %q", s.ChainID, t.ChainID)
 	}
 	if err := s.Verify(); err != nil {
 		return err
@@ -129,14 +139,13 @@ func (s *SignedHeader) VerifyRoot(t *Trust) error {
 
 // Follows checks a later header by what is believed already: s. The later one is
 // validly signed; and its validators are those of s, or those that s announces
-// where it is the very next, or more than a third of the power of those of s
-// signed it, which has one that is honest in it as long as fewer than a third
-// are faulty. Else the answer is [ErrTooFar]: try a header between.
+// where it is the very next, or more than two thirds of the power of those of s
+// signed it. Else the answer is [ErrTooFar]: try a header between.
 func (s *SignedHeader) Follows(later *SignedHeader) error {
 	a, b := &s.Header, &later.Header
 	switch {
-	case b.ChainID != a.ChainID:
-		return fmt.Errorf("header: it is of the chain %q, the trusted one is %q", b.ChainID, a.ChainID)
+	case later.ChainID != s.ChainID:
+		return fmt.Errorf("header: it is of the chain %q, the trusted one is %q", later.ChainID, s.ChainID)
 	case b.Height <= a.Height:
 		return fmt.Errorf("header: height %d does not follow height %d", b.Height, a.Height)
 	case !b.Time.After(a.Time):
@@ -147,7 +156,7 @@ func (s *SignedHeader) Follows(later *SignedHeader) error {
 	}
 	set := ValidatorSetHash(later.Validators)
 	if b.Height == a.Height+1 {
-		if !bytes.Equal(set[:], a.NextValidators) {
+		if set != a.next(ValidatorSetHash(s.Validators)) {
 			return fmt.Errorf("header: the validators of height %d are not those that height %d announces", b.Height, a.Height)
 		}
 		return nil
@@ -155,28 +164,8 @@ func (s *SignedHeader) Follows(later *SignedHeader) error {
 	if set == ValidatorSetHash(s.Validators) {
 		return nil
 	}
-	return s.vouches(later)
-}
-
-// vouches checks that more than a third of the power of the validators of s
-// signed the later header, whose votes hold.
-func (s *SignedHeader) vouches(later *SignedHeader) error {
-	powers := make(map[string]int64, len(s.Validators))
-	for _, v := range s.Validators {
-		powers[string(v.Public)] = v.Power
-	}
-	total, err := totalPower(s.Validators)
-	if err != nil {
-		return err
-	}
-	signed := int64(0)
-	for _, vote := range later.Commit.Votes {
-		key := string(later.Validators[vote.Index].Public)
-		signed += powers[key]
-		delete(powers, key) // a set that names a key twice counts it once
-	}
-	if 3*signed <= total {
-		return fmt.Errorf("trusted validators of power %d out of %d signed the header at height %d: %w", signed, total, later.Header.Height, ErrTooFar)
+	if err := trusted(&later.Commit, later.Validators, s.Validators); err != nil {
+		return fmt.Errorf("header at height %d: %w: %w", b.Height, err, ErrTooFar)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func lightHeader(t testing.TB, height int64, s, next lightSet, signers ...int) *
 		}
 		c.Votes = append(c.Votes, proof.Vote{Index: uint16(i), Time: h.Time, Signature: ed25519.Sign(key, c.SignBytes(h.ChainID, h.Height, hash, h.Time))})
 	}
-	out, err := proof.NewSignedHeader(h, c, s.set)
+	out, err := proof.NewSignedHeader(&proof.Signed{Header: h, Commit: c, Validators: s.set})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func contains(list []int, n int) bool {
 
 func TestFollows(t *testing.T) {
 	old, same := lightSetOf(1, 2, 3, 4), lightSetOf(1, 2, 3, 4)
-	half, third, none := lightSetOf(1, 2, 5, 6), lightSetOf(1, 5, 6, 7), lightSetOf(5, 6, 7, 8)
+	most, half, none := lightSetOf(1, 2, 3, 6), lightSetOf(1, 2, 5, 6), lightSetOf(5, 6, 7, 8)
 	base := lightHeader(t, 10, old, half)
 	for _, c := range []struct {
 		name   string
@@ -74,9 +74,9 @@ func TestFollows(t *testing.T) {
 		{"the announced ones, next", lightHeader(t, 11, half, half), true, false},
 		{"others than announced, next", lightHeader(t, 11, none, none), false, false},
 		{"the same, though others were announced", lightHeader(t, 11, same, same), false, false},
-		{"half of them", lightHeader(t, 20, half, half), true, false},
-		{"half of them, one of whom signed", lightHeader(t, 20, half, half, 0, 2, 3), false, true},
-		{"a quarter of them", lightHeader(t, 20, third, third), false, true},
+		{"three of the four", lightHeader(t, 20, most, most), true, false},
+		{"three of the four, two of whom signed", lightHeader(t, 20, most, most, 0, 1, 3), false, true},
+		{"half of them", lightHeader(t, 20, half, half), false, true},
 		{"none of them", lightHeader(t, 20, none, none), false, true},
 		{"an earlier one", lightHeader(t, 9, same, same), false, false},
 		{"of its own height", lightHeader(t, 10, same, same), false, false},
@@ -87,7 +87,7 @@ func TestFollows(t *testing.T) {
 		}
 	}
 	otherChain, earlier := *lightHeader(t, 20, same, same), *lightHeader(t, 20, same, same)
-	otherChain.Header.ChainID = "other"
+	otherChain.ChainID = "other"
 	earlier.Header.Time = base.Header.Time
 	unsigned := *lightHeader(t, 20, same, same)
 	unsigned.Commit.Votes = unsigned.Commit.Votes[:2]

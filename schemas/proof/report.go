@@ -27,7 +27,9 @@ type Report struct {
 	Complete     bool              `json:"complete,omitempty"` // all ancestors that records tell of are there
 	Subjects     []SubjectReport   `json:"subjects"`           // as in the bundle: what was asked for first
 	Partners     []schemas.Partner `json:"partners,omitempty"`
-	Events       []Event           `json:"events"` // in the order of the ledger
+	Events       []Event           `json:"events"`              // in the order of the ledger
+	Witnessed    []Witnessed       `json:"witnessed,omitempty"` // by those whose word was demanded
+	Seen         []Seen            `json:"-"`                   // checkpoints that the state is in, whoever signed them
 }
 
 // Roles of subjects.

@@ -18,6 +18,7 @@ func (r *Report) Proven() []string {
 		said = append(said, fmt.Sprintf("The state that it carries has the header of height %d among those before it.", r.HeaderHeight))
 	}
 	said = append(said, fmt.Sprintf("What follows is the ledger's state after block %d. By the validators' clocks, all of it was decided before %s.", r.Height, r.Time.Format(time.RFC3339Nano)))
+	said = append(said, r.witnessed()...)
 	for _, s := range r.asked() {
 		said = append(said, s.proven()...)
 	}

@@ -26,6 +26,7 @@ func vectors(t testing.TB) []vector {
 		alter(l, &m)
 		return vector{name, l.make(m), l.trust()}
 	}
+	seenAtOnce, seenIdle := witnessed(t)
 	return []vector{
 		story("item", func(*ledger, *proof.Material) {}),
 		story("custody", func(_ *ledger, m *proof.Material) { m.Observations, m.Scope.Names = false, false }),
@@ -56,7 +57,7 @@ func vectors(t testing.TB) []vector {
 				}
 			}}
 		}),
-		contained(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t),
+		contained(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t), seenAtOnce, seenIdle,
 	}
 }
 

@@ -21,7 +21,7 @@ func Verify(bundle []byte, trust *Trust) (*Report, error) {
 	v := &verification{b: b, trust: trust, headers: map[int64]schemas.Hash{}, partners: make(map[string]*partner, len(b.Partners)),
 		places: make(map[Thing]*subject, len(b.Subjects)), heights: map[int64]bool{}}
 	for _, check := range []func() error{v.checkHeaders, v.checkAccumulator, v.checkSubjects, v.checkCustodians, v.checkPartners,
-		v.checkTransactions, v.checkTrails, v.checkNeeds, v.checkBalances, v.checkBlocks} {
+		v.checkTransactions, v.checkTrails, v.checkNeeds, v.checkBalances, v.checkBlocks, v.checkWitnessed} {
 		if err := check(); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,696 @@
+// The checks of a bundle, in their order (docs/format-bundle.md, "What is checked"),
+// and what it then says.
+
+import {
+  type Bundle, type Leaf, type Message, type Subject, type SubjectKind, type Transaction, type WitnessedPart, CLASS, ITEM, PARTNER, UNKNOWN, decode,
+} from "./bundle.js";
+import { type Bytes, Refused, be32, compareText, equal, hex, refuse, text, utf8 } from "./bytes.js";
+import { type MainTrail, type Placed, type Thing, search, thingKey } from "./closure.js";
+import { codeName } from "./codes.js";
+import { ACTIONS, ADD, AGGREGATION, DELETE, OBJECT, type Skeleton, TRANSFORMATION, TYPES, contentHash, decodeSkeleton, derivedEventID, encodeSkeleton, eventOf } from "./event.js";
+import { timeText } from "./form.js";
+import { type Head, absent, ed25519, included, inclusionRoot, macs, member, merkleRoot, rangeRoot, sum } from "./hash.js";
+import { anchorEntry, checkCommit, checkSkip, headerHash, nextHash, setHash } from "./headers.js";
+import { type Scheme, canonical } from "./identifier.js";
+import {
+  APPLIED, DUPLICATE, EFFECTS, HOLDINGS, type Item, type Key, type Locator, STANDINGS, type TransactionHeader, accumulatorKey, balanceKey, classKey,
+  compareLocators, decodeBalance, decodeHead, decodeHeader, decodeItem, decodeKey, decodePartner, decodeRelease, entry, itemKey, keyKey, noHead,
+  partnerKey, registerKey, releaseKey, transactionID,
+} from "./ledger.js";
+import type { Trust } from "./trust.js";
+import { type Demand, cosigned } from "./witness.js";
+
+const EXTERNAL = "external:";
+const KINDS = ["", "item", "class", "unknown", "partner"];
+const TRAILS: Readonly<Record<string, string>> = { c: "custody trail", o: "observation trail", l: "class trail", p: "partner trail" };
+const TRAILS_OF: Readonly<Record<SubjectKind, readonly string[]>> = { 1: ["c", "o"], 2: ["l"], 3: [], 4: ["p"] };
+
+interface Trail {
+  readonly letter: string;
+  readonly first: bigint;
+  readonly beside: readonly Bytes[];
+  readonly head: Head;
+  readonly entries: Bytes[];
+  readonly records: Placed[];
+}
+
+interface SubjectState {
+  readonly part: Subject;
+  readonly asked: boolean;
+  item?: Item;
+  heads: Head[];
+  trails: Trail[];
+  needed: boolean; // as a container of what was asked for
+  role: string;
+  alone: boolean;
+  custodian: string;
+  containers: string[];
+  balances: object[];
+}
+
+interface EventState {
+  readonly at: Locator;
+  readonly message: Message;
+  readonly header: TransactionHeader;
+  readonly key: Key;
+  readonly transaction: Bytes;
+  readonly digest: Bytes;
+  readonly skeleton: Skeleton | undefined;
+  readonly body: Bytes | undefined;
+  readonly trails: { id: string; letter: string }[];
+  voidedBy?: Locator;
+}
+
+/** verify checks a bundle against a root of trust, and answers its statement as plain data. */
+export async function verify(bundle: Uint8Array, trust: Trust, demand: Demand = { witnesses: [], needed: 0 }): Promise<Record<string, unknown>> {
+  return new Verification(decode(bundle as Bytes), trust).run(demand);
+}
+
+class Verification {
+  private readonly headers = new Map<bigint, Bytes>();
+  private readonly subjects: SubjectState[] = [];
+  private readonly places = new Map<string, SubjectState>();
+  private readonly partners = new Map<string, { keys: Map<string, { key: Key; used: boolean }>; leaf: ReturnType<typeof decodePartner> | undefined; used: boolean }>();
+  private readonly events: EventState[] = [];
+  private readonly times = new Map<bigint, bigint>();
+  private anchors: Head = noHead;
+  private root!: Bytes;
+  private next!: Bytes;
+  private known: Bundle["validators"] | undefined;
+  private bare = false;
+  private complete = false;
+  private signed = { signed: 0n, total: 0n };
+  private readonly seen: { part: WitnessedPart; root: Bytes; height: bigint }[] = [];
+  private readonly witnessed: object[] = [];
+
+  constructor(private readonly b: Bundle, private readonly trust: Trust) {}
+
+  async run(demand: Demand): Promise<Record<string, unknown>> {
+    await this.checkHeaders();
+    await this.checkAccumulator();
+    await this.checkSubjects();
+    await this.checkCustodians();
+    await this.checkPartners();
+    await this.checkTransactions();
+    await this.checkTrails();
+    this.checkNeeds();
+    await this.checkBalances();
+    await this.checkBlocks();
+    await this.checkWitnessed();
+    await this.findVoided();
+    await this.hear(demand);
+    return this.report();
+  }
+
+  private get state(): Bundle["header"] {
+    return this.b.anchor?.header ?? this.b.header;
+  }
+
+  private get height(): bigint {
+    return this.state.height - 1n;
+  }
+
+  private async checkHeaders(): Promise<void> {
+    const { b, trust } = this;
+    if (b.chainID !== trust.chainID) refuse(`chain: the bundle is of ${JSON.stringify(b.chainID)}, the trusted one is ${JSON.stringify(trust.chainID)}`);
+    this.next = trust.setHash;
+    let last = 0n;
+    for (const [i, step] of b.steps.entries()) {
+      if (step.header === undefined) {
+        if (i > 0 || step.commit !== undefined) refuse(`step ${i}: it has no header`);
+        if (!equal(await setHash(step.validators), trust.setHash)) refuse("step 0: the set is not the trusted one");
+        this.known = step.validators;
+        this.bare = true;
+        continue;
+      }
+      if (step.header.height <= last) refuse(`step ${i}: its height does not ascend`);
+      last = step.header.height;
+      if (step.commit === undefined) refuse(`step ${i}: it has no commit`);
+      await this.follow(step.header, step.commit!, step.validators);
+    }
+    if (b.header.height <= last) refuse("header: its height does not ascend");
+    this.signed = await this.follow(b.header, b.commit, b.validators);
+    if (this.bare) refuse("step 0: nothing needs the trusted set");
+  }
+
+  /** follow checks one signed header: that a trusted set signed it. */
+  private async follow(h: Bundle["header"], c: Bundle["commit"], set: Bundle["validators"]): Promise<{ signed: bigint; total: bigint }> {
+    const t = this.trust;
+    const own = await setHash(set);
+    if (h.height < 1n || equal(h.next, own)) refuse("header: no height, or its own validators are written out as the next");
+    const hash = await headerHash(this.b.chainID, h, own);
+    const where = `header at height ${h.height}`;
+    let skipped = false;
+    if (h.height === t.height) {
+      if (!equal(hash, t.headerHash) || h.time !== t.time) refuse(`${where}: it is not the trusted one`);
+    } else if (h.height > t.height ? h.time <= t.time : h.time >= t.time) {
+      refuse(`${where}: its time and that of the root of trust contradict each other`);
+    }
+    if (h.height <= t.height) {
+      if (!equal(own, t.setHash)) refuse(`${where}: its validators are not the trusted ones`);
+    } else if (!equal(own, this.next)) {
+      if (this.known === undefined) refuse(`${where}: its validators are not the trusted ones, and no step leads there`);
+      skipped = true;
+    }
+    const power = await checkCommit(this.b.chainID, h, hash, c, set);
+    if (skipped) checkSkip(c, set, this.known!);
+    if (h.height > t.height && this.bare) {
+      if (!skipped) refuse("step 0: nothing needs the trusted set");
+      this.bare = false;
+    }
+    if (h.height >= t.height) {
+      this.next = h.next.length === 0 ? own : h.next;
+      this.known = set;
+    }
+    this.headers.set(h.height, hash);
+    return power;
+  }
+
+  private async checkAccumulator(): Promise<void> {
+    const { b } = this;
+    this.root = b.header.app;
+    if (b.accumulator) {
+      await member(b.header.app, accumulatorKey(), b.accumulator.value, b.accumulator.path, "header accumulator");
+      this.anchors = decodeHead(b.accumulator.value);
+    }
+    const a = b.anchor;
+    if (!a) return;
+    const h = a.header;
+    if (h.height < 1n || h.height >= b.header.height || equal(h.next, a.validators)) refuse("anchor: its height is not below the header's, or its own validators are written out as the next");
+    const hash = await headerHash(b.chainID, h, a.validators);
+    if (!(await included(this.anchors, a.index, await anchorEntry(h.height, hash), a.inclusion))) refuse("anchor: its header is not in the accumulator");
+    const proven = this.headers.get(h.height);
+    if ((proven && !equal(proven, hash)) || (h.height === this.trust.height && !equal(hash, this.trust.headerHash))) refuse("anchor: another header of its height is trusted");
+    this.headers.set(h.height, hash);
+    this.root = h.app;
+  }
+
+  private leaf(key: Bytes, l: Leaf, where: string): Promise<void> {
+    return member(this.root, key, l.value, l.path, where);
+  }
+
+  private async checkSubjects(): Promise<void> {
+    const parts = this.b.subjects;
+    if (parts.length === 0) refuse("subjects: the bundle has none");
+    const both = parts.length > 1 && parts[0]!.kind === ITEM && parts[1]!.kind === CLASS && parts[0]!.id === parts[1]!.id;
+    const asked = both ? 2 : 1;
+    for (const [i, part] of parts.entries()) {
+      const where = `${KINDS[part.kind]} ${part.id}`;
+      const key = thingKey(part);
+      const before = parts[i - 1];
+      if (this.places.has(key) || (i > asked && !(before!.kind < part.kind || (before!.kind === part.kind && compareText(before!.id, part.id) < 0)))) {
+        refuse(`${where}: it is there twice, or out of order`);
+      }
+      const s: SubjectState = { part, asked: i < asked, heads: [], trails: [], needed: false, role: i < asked ? "asked" : "other", alone: false, custodian: "", containers: [], balances: [] };
+      this.places.set(key, s);
+      this.subjects.push(s);
+      await this.checkSubject(s, both, where);
+      this.listTrails(s, where);
+    }
+  }
+
+  private async checkSubject(s: SubjectState, both: boolean, where: string): Promise<void> {
+    const { kind, id, value, path, other } = s.part;
+    let scheme: Scheme = "private";
+    if (kind !== PARTNER) {
+      const c = canonical(id);
+      if (c.id !== id) refuse(`${where}: it is not in canonical form`);
+      scheme = c.scheme;
+      if ((kind === UNKNOWN) !== (value === undefined)) refuse(`${where}: its value is missing, or there is one of what is unknown`);
+    }
+    const ambiguous = scheme === "private" || scheme === "gs1";
+    switch (kind) {
+      case ITEM:
+        await member(this.root, itemKey(id), value!, path, where);
+        s.item = decodeItem(value!);
+        s.heads = [s.item.custody, s.item.observations];
+        break;
+      case CLASS:
+        await member(this.root, classKey(id), value!, path, where);
+        s.heads = [decodeHead(value!)];
+        break;
+      case UNKNOWN:
+        if (!s.asked || other === undefined) return refuse(`${where}: nobody asked for it, or a path is missing`);
+        await absent(this.root, itemKey(id), path, where);
+        return absent(this.root, classKey(id), other, where);
+      case PARTNER:
+        if (!s.asked || other !== undefined) refuse(`${where}: nobody asked for it, or it has a path too many`);
+        if (value === undefined) {
+          await absent(this.root, registerKey(id), path, where);
+          s.heads = [noHead];
+          return;
+        }
+        await member(this.root, registerKey(id), value, path, where);
+        s.heads = [decodeHead(value, true)];
+        return;
+    }
+    s.alone = !ambiguous || other !== undefined;
+    if (other === undefined) return;
+    if (!s.asked || !ambiguous || both) refuse(`${where}: it has a path too many`);
+    await absent(this.root, kind === ITEM ? classKey(id) : itemKey(id), other, where);
+  }
+
+  private listTrails(s: SubjectState, where: string): void {
+    const listed = [...s.part.trails];
+    TRAILS_OF[s.part.kind].forEach((letter, i) => {
+      const head = s.heads[i]!;
+      const part = listed[0];
+      if (part?.kind === letter) {
+        listed.shift();
+        if (head.count === 0n) refuse(`${where}: its ${TRAILS[letter]} has no records`);
+        if (!s.asked && letter === "o") refuse(`${where}: nobody asked for its observations`);
+        if (s.asked && s.part.kind !== PARTNER && part.first !== 0n) refuse(`${where}: its ${TRAILS[letter]} does not begin with the first record`);
+        s.trails.push({ letter, first: part.first, beside: part.beside, head, entries: [], records: [] });
+      } else if (s.asked && i === 0 && s.part.kind !== PARTNER && head.count > 0n) {
+        refuse(`${where}: its ${TRAILS[letter]} is missing`);
+      }
+    });
+    if (listed.length > 0) refuse(`${where}: it has a trail that such a subject has not, or trails out of order`);
+  }
+
+  private async checkCustodians(): Promise<void> {
+    const releases = new Map<string, Leaf>();
+    let last: { container: string; epoch: bigint } | undefined;
+    for (const r of this.b.releases) {
+      if (last) {
+        const order = compareText(last.container, r.container);
+        if (order > 0 || (order === 0 && last.epoch >= r.epoch)) refuse(`release of ${r.container}: it is there twice, or out of order`);
+      }
+      last = r;
+      releases.set(`${r.epoch} ${r.container}`, r.leaf);
+    }
+    for (const s of this.subjects) {
+      if (s.asked && s.item) s.custodian = await this.custodian(s, s.item, releases);
+    }
+    if (releases.size > 0) refuse("a release that nothing needs");
+  }
+
+  private async custodian(s: SubjectState, first: Item, releases: Map<string, Leaf>): Promise<string> {
+    let it = first;
+    while (it.parent !== "") {
+      const id = it.parent;
+      const parent = this.places.get(thingKey({ kind: ITEM, id }));
+      if (!parent?.item) return refuse(`container ${id}: its leaf is missing`);
+      parent.needed = true;
+      if (parent.item.epoch !== it.parentEpoch) {
+        const at = `${it.parentEpoch} ${id}`;
+        const leaf = releases.get(at) ?? refuse(`container ${id}: it was emptied, and the leaf of who did is missing`);
+        releases.delete(at);
+        await this.leaf(releaseKey(id, it.parentEpoch), leaf, `release of ${id}`);
+        return decodeRelease(leaf.value);
+      }
+      if (s.containers.length === 16) refuse(`container ${id}: nested too deep`);
+      s.containers.push(id);
+      it = parent.item;
+    }
+    return it.custodian;
+  }
+
+  private async checkPartners(): Promise<void> {
+    let last = "";
+    for (const p of this.b.partners) {
+      if (compareText(p.id, last) <= 0) refuse(`partner ${p.id}: ids ascend`);
+      last = p.id;
+      let leaf: ReturnType<typeof decodePartner> | undefined;
+      if ((p.leaf !== undefined) !== this.b.names) refuse(`partner ${p.id}: its leaf is missing, or the scope has no names`);
+      if (p.leaf) {
+        await this.leaf(partnerKey(p.id), p.leaf, `partner ${p.id}`);
+        leaf = decodePartner(p.id, p.leaf.value);
+      }
+      const keys = new Map<string, { key: Key; used: boolean }>();
+      let lastKey = "";
+      for (const k of p.keys) {
+        if (compareText(k.id, lastKey) <= 0) refuse(`key ${k.id} of ${p.id}: ids ascend`);
+        lastKey = k.id;
+        await this.leaf(keyKey(p.id, k.id), k.leaf, `key ${k.id} of ${p.id}`);
+        keys.set(k.id, { key: decodeKey(k.id, k.leaf.value), used: false });
+      }
+      this.partners.set(p.id, { keys, leaf, used: false });
+    }
+    for (const { custodian } of this.subjects) {
+      if (!this.b.names || custodian === "" || custodian.startsWith(EXTERNAL)) continue;
+      const p = this.partners.get(custodian) ?? refuse(`custodian ${custodian}: the partner's leaf is missing`);
+      p.used = true;
+    }
+  }
+
+  private async checkTransactions(): Promise<void> {
+    let last: Locator | undefined;
+    for (const t of this.b.transactions) {
+      const at = { height: t.height, position: t.position, index: 0 };
+      const where = `transaction at height ${t.height}, position ${t.position}`;
+      if (last && compareLocators(last, at) >= 0) refuse(`${where}: it stands behind a later one, or twice`);
+      last = at;
+      if (t.height > this.height) refuse(`${where}: later than the state`);
+      const id = await transactionID(t.header);
+      const { header, key } = await this.checkSignature(t, id, where);
+      let index = -1;
+      for (const m of t.messages) {
+        if (m.index <= index) refuse(`${where}: messages out of order`);
+        index = m.index;
+        try {
+          await this.checkMessage(m, { ...at, index: m.index }, header, key, id);
+        } catch (e) {
+          if (e instanceof Refused) refuse(`${where}, message ${m.index}: ${e.message}`);
+          throw e;
+        }
+      }
+    }
+    for (const [id, p] of this.partners) {
+      if (!p.used) refuse(`partner ${id}: no record and no item needs it`);
+      for (const [k, { used }] of p.keys) if (!used) refuse(`key ${k} of ${id}: no record needs it`);
+    }
+  }
+
+  private async checkSignature(t: Transaction, id: Bytes, where: string): Promise<{ header: TransactionHeader; key: Key }> {
+    const h = decodeHeader(t.header);
+    if (h.chainID !== this.b.chainID || h.rules !== 1n || h.expiry < t.height) refuse(`${where}: of another chain, other rules, or expired`);
+    const p = this.partners.get(h.partner);
+    const k = p?.keys.get(h.keyID);
+    if (!p || !k) return refuse(`${where}: the key ${h.keyID} of ${h.partner} is missing`);
+    p.used = k.used = true;
+    const { from, until, roles } = k.key;
+    if (t.height < from || (until !== 0n && t.height > until) || (roles & 1n) === 0n) refuse(`${where}: the key ${h.keyID} of ${h.partner} was not valid for events`);
+    if (!(await ed25519(k.key.public, id, t.signature))) refuse(`${where}: the signature does not hold`);
+    return { header: h, key: k.key };
+  }
+
+  private async checkMessage(m: Message, at: Locator, h: TransactionHeader, key: Key, transaction: Bytes): Promise<void> {
+    if (m.kind !== 1) refuse(`of kind ${m.kind}, this verifier knows events`);
+    const { skeleton, body, digest } = await readEvent(m, h);
+    if (!(await included({ root: h.root, count: h.count }, BigInt(m.index), digest, m.inclusion))) refuse("its digest is not in the signed header");
+    const trails: { id: string; letter: string }[] = [];
+    let before: Message["trails"][number] | undefined;
+    for (const ref of m.trails) {
+      if (before && (ref.subject < before.subject || (ref.subject === before.subject && ref.kind <= before.kind))) refuse("its trails are out of order");
+      before = ref;
+      const s = this.subjects[ref.subject];
+      const trail = s?.trails.find((t) => t.letter === ref.kind);
+      if (!s || !trail) return refuse("in a trail of which the bundle has no records");
+      if (ref.kind !== "p" && (m.result.code !== 0 || m.result.effect === DUPLICATE)) refuse("its result is none that this trail has");
+      trail.entries.push(await entry(ref.kind + s.part.id, digest, transaction, at, m.result));
+      trail.records.push({ at, result: m.result, skeleton });
+      trails.push({ id: s.part.id, letter: ref.kind });
+    }
+    this.events.push({ at, message: m, header: h, key, transaction, digest, skeleton, body, trails });
+  }
+
+  private async checkTrails(): Promise<void> {
+    for (const s of this.subjects) {
+      for (const t of s.trails) {
+        const where = `${TRAILS[t.letter]} of ${s.part.id}`;
+        if (s.asked && s.part.kind !== PARTNER && BigInt(t.entries.length) !== t.head.count) refuse(`${where}: it has ${t.head.count} records, the bundle ${t.entries.length}`);
+        if (!equal(await rangeRoot(t.head.count, t.first, t.entries, t.beside), t.head.root)) refuse(`${where}: the records are not those that the ledger has`);
+      }
+    }
+  }
+
+  private mainTrail(t: Thing): MainTrail | undefined {
+    const s = this.places.get(thingKey(t));
+    if (!s) return undefined;
+    const letter = TRAILS_OF[t.kind][0];
+    const trail = s.trails.find((e) => e.letter === letter);
+    return { first: trail?.first ?? 0n, count: s.heads[0]?.count ?? 0n, records: trail?.records ?? [] };
+  }
+
+  private checkNeeds(): void {
+    const asked = this.subjects.filter((s) => s.asked).map((s) => s.part);
+    const { needs, cut } = search(asked, this.b.containers, this.b.ancestors, (t) => this.mainTrail(t));
+    if (this.b.ancestors > 0 && !cut) {
+      const deepest = Math.max(0, ...[...needs.values()].filter((n) => n.follows).map((n) => n.depth));
+      if (this.b.ancestors !== deepest + 1) refuse("scope: another number of transformations upstream than lead to the farthest ancestor, and nothing is left out");
+      this.complete = true;
+    }
+    for (const s of this.subjects) {
+      if (s.asked) continue;
+      const n = needs.get(thingKey(s.part));
+      if (!n && (!s.needed || s.trails.length > 0)) refuse(`${s.part.id}: nothing needs it`);
+      const main = this.mainTrail(s.part)!;
+      if (n?.fromStart && main.first > 0n) refuse(`${s.part.id}: its first records are missing`);
+      s.role = n?.follows ? "ancestor" : "container";
+    }
+  }
+
+  private async checkBalances(): Promise<void> {
+    const balances = [...this.b.balances];
+    for (const s of this.subjects) {
+      if (!s.asked || s.part.kind !== CLASS) continue;
+      const named = this.namedBalances(s.part.id);
+      const sorted = [...named.values()].sort((a, b) => compareText(a.uom, b.uom) || compareText(a.partner, b.partner));
+      for (const { uom, partner } of sorted) {
+        const leaf = balances.shift() ?? refuse("a balance is missing");
+        const key = balanceKey(s.part.id, uom, partner);
+        const where = `balance of ${partner}`;
+        if (leaf.value.length === 0) {
+          await absent(this.root, key, leaf.path, where);
+          continue;
+        }
+        await this.leaf(key, leaf, where);
+        const { amount, known } = decodeBalance(leaf.value);
+        s.balances.push({ partner, ...(uom && { uom }), ...(amount && { quantity: amount }), known });
+      }
+    }
+    if (balances.length > 0) refuse("a balance that no record names");
+  }
+
+  /** namedBalances are the balances of a class that its records name: what rules may have changed. */
+  private namedBalances(id: string): Map<string, { uom: string; partner: string }> {
+    const named = new Map<string, { uom: string; partner: string }>();
+    const name = (uom: string, partner: string): unknown => named.set(JSON.stringify([uom, partner]), { uom, partner });
+    const packed = new Map<string, Set<string>>(); // by container, the units in which some was packed
+    const opened: { container: string; partner: string }[] = [];
+    for (const e of this.events) {
+      const k = e.skeleton;
+      if (!k || !e.trails.some((t) => t.letter === "l" && t.id === id)) continue;
+      for (const q of [...k.quantities, ...k.outputQuantities]) {
+        if (q.epcClass !== id) continue;
+        name(q.uom, e.header.partner);
+        if (k.type === AGGREGATION && k.action === ADD && k.parentID !== "") packed.set(k.parentID, (packed.get(k.parentID) ?? new Set()).add(q.uom));
+      }
+      if (k.type === AGGREGATION && k.action === DELETE && k.epcs.length === 0 && k.quantities.length === 0) opened.push({ container: k.parentID, partner: e.header.partner });
+      else if ((k.type === OBJECT && k.action === DELETE) || k.type === TRANSFORMATION) opened.push(...k.epcs.map((container) => ({ container, partner: e.header.partner })));
+    }
+    for (const { container, partner } of opened) for (const uom of packed.get(container) ?? []) name(uom, partner);
+    return named;
+  }
+
+  private async checkBlocks(): Promise<void> {
+    const heights = new Set(this.b.transactions.map((t) => t.height));
+    let needed = this.b.anchor !== undefined;
+    let last = 0n;
+    for (const p of this.b.blocks) {
+      const where = `time of block ${p.height}`;
+      if (p.height <= last || !heights.has(p.height)) refuse(`${where}: no record is in it, or out of order`);
+      last = p.height;
+      const next = await nextHash(p);
+      const proven = this.headers.get(p.height + 1n);
+      if (proven) {
+        if (!equal(proven, next) || p.index !== 0n || p.inclusion.length > 0) refuse(`${where}: it does not lead to the next header`);
+      } else {
+        needed = true;
+        if (!(await included(this.anchors, p.index, await anchorEntry(p.height + 1n, next), p.inclusion))) refuse(`${where}: the next header is not in the accumulator`);
+      }
+      this.times.set(p.height, p.time);
+    }
+    if (this.b.times ? this.times.size < heights.size : this.times.size > 0) refuse("times: of all blocks with records or of none, as the scope says");
+    if ((this.b.accumulator !== undefined) !== needed) refuse("header accumulator: its leaf is missing, or nothing needs it");
+  }
+
+  /** checkWitnessed works out which checkpoints the bundle's state is in. */
+  private async checkWitnessed(): Promise<void> {
+    const { b, state } = this;
+    if (b.witnessed.length > 16) refuse("checkpoints: too many");
+    let last = 0n;
+    for (const p of b.witnessed) {
+      const where = `checkpoint of size ${p.size}`;
+      if (p.size <= last || p.index >= p.size) refuse(`${where}: out of order, or its entry is beyond its end`);
+      last = p.size;
+      p.cosignatures.forEach((c, i) => {
+        if (i > 0 && compareText(p.cosignatures[i - 1]!.name, c.name) >= 0) refuse(`${where}: cosignatures out of order`);
+      });
+      let [h, hash] = [state, this.headers.get(state.height)!];
+      if (p.header) {
+        if (!p.validators) return refuse(`${where}: a header without its validators`);
+        h = p.header;
+        hash = await headerHash(b.chainID, h, p.validators);
+        const proven = this.headers.get(h.height);
+        if (h.height < 1n || h.height >= state.height || h.time >= state.time || !equal(h.app, state.app) || equal(h.next, p.validators)) refuse(`${where}: its header is none that carried the state before`);
+        if ((proven && !equal(proven, hash)) || (h.height === this.trust.height && !equal(hash, this.trust.headerHash))) refuse(`${where}: another header of its height is trusted`);
+      } else if (p.validators) {
+        refuse(`${where}: validators without a header`);
+      }
+      const root = (await inclusionRoot(p.size, p.index, await anchorEntry(h.height, hash), p.inclusion)) ?? refuse(`${where}: no inclusion of its entry`);
+      this.seen.push({ part: p, root, height: h.height });
+    }
+  }
+
+  /** hear demands the words of witnesses. */
+  private async hear(demand: Demand): Promise<void> {
+    const keys = new Map(demand.witnesses.map((k) => [hex(k.public), k]));
+    for (const k of keys.values()) {
+      let first: object | undefined;
+      let at = 0n;
+      for (const { part, root, height } of this.seen) {
+        for (const c of part.cosignatures) {
+          if (c.name !== k.name || !(await ed25519(k.public, cosigned(this.b.chainID, part.size, root, c.time), c.signature)) || (first && at <= c.time)) continue;
+          at = c.time;
+          first = { name: k.name, key: k.text, time: timeText(c.time * 1000000000n), size: Number(part.size), root: hex(root), height: Number(height) };
+        }
+      }
+      if (first) this.witnessed.push(first);
+    }
+    if (this.witnessed.length < demand.needed) refuse(`too few witnesses: ${this.witnessed.length} cosigned, ${demand.needed} are demanded`);
+  }
+
+  private async findVoided(): Promise<void> {
+    const prior = new Map<string, EventState>();
+    for (const e of this.events) {
+      const s = e.skeleton;
+      if (!s || s.eventID === "" || e.message.result.code !== 0 || e.message.result.effect === DUPLICATE) continue;
+      const key = JSON.stringify([e.header.partner, s.eventID]);
+      if (!s.declaration) {
+        prior.set(key, e);
+        continue;
+      }
+      const of = prior.get(key);
+      if (of && e.message.result.effect === APPLIED && !of.voidedBy && equal(await contentHash(s), await contentHash(of.skeleton!))) of.voidedBy = e.at;
+    }
+  }
+
+  private report(): Record<string, unknown> {
+    const { b } = this;
+    const steps = b.steps.filter((s) => s.header).map((s) => Number(s.header!.height));
+    const partners = [...this.partners.values()].flatMap((p) => (p.leaf ? [p.leaf] : []));
+    return {
+      chain_id: b.chainID,
+      height: Number(this.height),
+      app_hash: hex(this.root),
+      header_height: Number(this.state.height),
+      header_hash: hex(this.headers.get(this.state.height)!),
+      time: timeText(this.state.time),
+      signed_height: Number(b.header.height),
+      signed_hash: hex(this.headers.get(b.header.height)!),
+      signed_time: timeText(b.header.time),
+      signed: Number(this.signed.signed),
+      power: Number(this.signed.total),
+      ...(steps.length > 0 && { steps }),
+      scope: { containers: b.containers, ancestors: b.ancestors, names: b.names, times: b.times },
+      ...(this.complete && { complete: true }),
+      subjects: this.subjects.map((s) => subjectReport(s, this.state.time)),
+      ...(partners.length > 0 && {
+        partners: partners.map((p) => ({
+          id: p.id, name: p.name, gln: p.gln, standing: STANDINGS[p.standing] ?? "",
+          ...(p.nodeID && { node_id: p.nodeID }), ...(p.validator.length > 0 && { validator: base64(p.validator) }),
+        })),
+      }),
+      events: this.events.map((e) => this.eventReport(e)),
+      ...(this.witnessed.length > 0 && { witnessed: this.witnessed }),
+    };
+  }
+
+  private eventReport(e: EventState): object {
+    const { message: m, skeleton: s, header: h } = e;
+    const at = this.times.get(e.at.height);
+    const name = this.partners.get(h.partner)?.leaf?.name ?? "";
+    return {
+      ...locatorReport(e.at),
+      trails: e.trails.map((t) => ({ id: t.id, trail: TRAILS[t.letter] })),
+      form: m.form,
+      ...(at !== undefined && { time: timeText(at) }),
+      ...(s && {
+        eventID: s.eventID || derivedEventID(e.digest),
+        type: TYPES[s.type],
+        ...(s.action > 0 && { action: ACTIONS[s.action] }),
+        ...(s.bizStep && { bizStep: s.bizStep }),
+        ...(s.disposition && { disposition: s.disposition }),
+        eventTime: timeText(s.eventTime),
+      }),
+      partner: h.partner,
+      ...(name && { partner_name: name }),
+      key: e.key.id,
+      held: HOLDINGS[e.key.held] ?? "",
+      ...(h.actor && { actor: h.actor }),
+      transaction: hex(e.transaction),
+      digest: hex(e.digest),
+      ...(m.result.code > 0 && { code: codeName(m.result.code) }),
+      effect: EFFECTS[m.result.effect] ?? "unknown",
+      flags: m.result.flags.map(codeName),
+      ...(e.voidedBy && { voided_by: locatorReport(e.voidedBy) }),
+      ...(m.withheld.length > 0 && { withheld: m.withheld.length }),
+      ...(e.body && { body: JSON.parse(text(e.body)) }),
+    };
+  }
+}
+
+const locatorReport = (l: Locator): object => ({ height: Number(l.height), position: l.position, index: l.index });
+
+const MAX_WAITING = 30n * 24n * 3600n * 1_000_000_000n; // in nanoseconds of block time, after which an offer has lapsed
+
+function subjectReport(s: SubjectState, now: bigint): object {
+  const offer = s.item?.offer;
+  const trails = TRAILS_OF[s.part.kind].map((letter, i) => {
+    const t = s.trails.find((e) => e.letter === letter);
+    return { trail: TRAILS[letter], first: Number(t?.first ?? 0n), shown: t?.entries.length ?? 0, count: Number(s.heads[i]!.count) };
+  });
+  return {
+    kind: KINDS[s.part.kind],
+    id: s.part.id,
+    role: s.role,
+    present: s.part.value !== undefined,
+    alone: s.alone,
+    ...(s.custodian && { custodian: s.custodian }),
+    containers: s.containers,
+    ...(s.item?.disposition && { disposition: s.item.disposition }),
+    ...(s.item?.ended && { ended: true }),
+    ...(offer?.party && now - offer.time <= MAX_WAITING && { offered_to: offer.party }),
+    ...(trails.length > 0 && { trails }),
+    ...(s.balances.length > 0 && { balances: s.balances }),
+  };
+}
+
+/** readEvent answers an event as far as the bundle has it, with its digest. */
+async function readEvent(m: Message, h: TransactionHeader): Promise<{ skeleton: Skeleton | undefined; body: Bytes | undefined; digest: Bytes }> {
+  if (m.form === "withheld") return { skeleton: undefined, body: undefined, digest: m.digest! };
+  let skeleton: Skeleton;
+  let body: Bytes | undefined;
+  let root: Bytes;
+  if (m.form === "skeleton") {
+    skeleton = decodeSkeleton(m.skeleton!);
+    root = m.bodyRoot!;
+  } else {
+    ({ skeleton, body } = eventOf(m.members));
+    root = await bodyRoot(m);
+  }
+  const skeletonHash = await sum("waybill/skeleton", encodeSkeleton(skeleton));
+  const digest = await sum("waybill/message", utf8(h.chainID), utf8(h.partner), be32(m.kind), skeletonHash, root, m.duplicateKey, Uint8Array.of(0));
+  return { skeleton, body, digest };
+}
+
+async function bodyRoot(m: Message): Promise<Bytes> {
+  const names = m.members.map((e) => utf8(e.name));
+  let salts = m.salts;
+  if (m.form === "whole") {
+    const mac = await macs(m.secret!);
+    salts = await Promise.all(names.map(mac));
+  }
+  if (salts.length !== m.members.length) refuse("salts and members are not as many");
+  const shown = await Promise.all(m.members.map((e, i) => sum("waybill/member", salts[i]!, names[i]!, e.value)));
+  const total = shown.length + m.withheld.length;
+  const leaves = new Map<number, Bytes>();
+  let last = -1;
+  for (const w of m.withheld) {
+    if (w.place <= last || w.place >= total) refuse("withheld members out of order, or beyond all places");
+    last = w.place;
+    leaves.set(w.place, w.leaf);
+  }
+  const all: Bytes[] = [];
+  for (let place = 0, i = 0; place < total; place++) all.push(leaves.get(place) ?? shown[i++]!);
+  return sum("waybill/body", be32(total), await merkleRoot(all));
+}
+
+function base64(b: Bytes): string {
+  let s = "";
+  for (const v of b) s += String.fromCharCode(v);
+  return btoa(s);
+}
+
