@@ -115,7 +115,7 @@ export interface Need {
 export function search(asked: readonly Thing[], containers: boolean, ancestors: number, trailOf: (t: Thing) => MainTrail | undefined): { needs: Map<string, Need>; cut: boolean } {
   const needs = new Map<string, Need>();
   const queue: Thing[] = [];
-  let cut = false; // something was made from what is not followed
+  let cut = false; // something was made from what is not there
   let looks = 0;
   /** look counts the records looked at: what partners record may be entangled without end. */
   const look = (r: Placed): void => {
@@ -187,12 +187,13 @@ export function search(asked: readonly Thing[], containers: boolean, ancestors: 
       if (!s || s.type !== TRANSFORMATION || compareLocators(r.at, n.over!.to) > 0) continue;
       if (t.kind === ITEM ? !s.outputEPCs.includes(t.id) : !s.outputQuantities.some((q) => q.epcClass === t.id)) continue;
       const inputs: Thing[] = [...s.epcs.map((id): Thing => ({ kind: ITEM, id })), ...s.quantities.map((q): Thing => ({ kind: CLASS, id: q.epcClass }))];
-      if (n.depth >= ancestors) {
-        cut ||= inputs.length > 0;
-        return;
-      }
       for (const input of inputs) {
         if (thingKey(input) === thingKey(t)) continue;
+        if (n.depth >= ancestors) {
+          const there = needs.get(thingKey(input));
+          cut ||= !there?.follows || compareLocators(there.over!.to, r.at) < 0;
+          continue;
+        }
         const w = { from: FIRST, to: r.at };
         cover(input, w, () => false);
         want(input, w, true, true, n.depth + 1);
@@ -204,7 +205,13 @@ export function search(asked: readonly Thing[], containers: boolean, ancestors: 
     const n = needs.get(thingKey(t))!;
     n.waits = false;
     if (containers && t.kind === ITEM && n.over) followContainers(t, n.over);
-    if (n.follows && ancestors > 0) followAncestors(t, n);
+    if (n.follows && n.depth < ancestors) followAncestors(t, n);
+  }
+  // Whether any of the farthest was made from something else.
+  for (const [key, n] of needs) {
+    if (!n.follows || ancestors === 0 || n.depth !== ancestors) continue;
+    const [kind, ...id] = key.split(" ");
+    followAncestors({ kind: Number(kind) as SubjectKind, id: id.join(" ") }, n);
   }
   return { needs, cut };
 }
