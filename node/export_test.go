@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/cometbft/cometbft/types"
 	"github.com/prometheus/client_golang/prometheus"
@@ -112,21 +111,6 @@ func (n *Node) Archive(from int64) ([]byte, error) {
 
 // TakeOver is what a start does with a complete history.
 var TakeOver = takeOver
-
-// HeaderHashes are the hashes of a height's header as the engine has it, and as the
-// archive does.
-func HeaderHashes(n *Node, height int64) (engine, archive schemas.Hash, err error) {
-	meta, _ := n.ledger.archivedBlock(height)
-	blocks, err := n.ledger.engine.blocks.of()
-	if err != nil {
-		return engine, archive, err
-	}
-	own := blocks.LoadBlockMeta(height)
-	if meta == nil || own == nil {
-		return engine, archive, fmt.Errorf("no header at height %d", height)
-	}
-	return schemas.Hash(own.BlockID.Hash), schemas.Hash(meta.Header.Hash()), nil
-}
 
 // Exchange is the reactor of questions and answers.
 type Exchange = exchange

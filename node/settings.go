@@ -127,7 +127,9 @@ func text(p *string) func(string) error {
 // path makes a file's name independent of where the program runs.
 func path(p *string) func(string) error {
 	return func(v string) (err error) {
-		*p, err = filepath.Abs(v)
+		if *p = v; v != "" {
+			*p, err = filepath.Abs(v)
+		}
 		return err
 	}
 }

@@ -279,9 +279,11 @@ func TestPin(t *testing.T) {
 	closed := make(chan error)
 	go func() { closed <- s.Close() }()
 	for {
-		if _, _, err := s.Pin(); err != nil {
+		_, done, err := s.Pin()
+		if err != nil {
 			break // it is closing
 		}
+		done()
 	}
 	if row, err := view.Row([]byte("row")); string(row) != "value 1" || err != nil {
 		t.Fatalf("while the store closes, the pinned view reads %q: %v", row, err)
