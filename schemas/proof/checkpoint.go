@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -164,7 +166,7 @@ func (p *CheckpointProof) verifyHead(root [32]byte) error {
 }
 
 // SubtreeRoot answers the RFC 6962 root of the entries from lo to before hi of a
-// log, of which there is one or more. It is how a keeper of many entries proves
+// log, all those of one full subtree. It is how a keeper of many entries proves
 // things about them without reading all.
 type SubtreeRoot func(lo, hi uint64) ([32]byte, error)
 
@@ -173,23 +175,11 @@ func InclusionIn(count, index uint64, root SubtreeRoot) ([][32]byte, error) {
 	if count > MaxCount || index >= count {
 		return nil, fmt.Errorf("inclusion of entry %d of %d: %w", index, count, ErrMalformed)
 	}
-	var path [][32]byte // from the root downwards
-	for lo, hi := uint64(0), count; hi-lo > 1; {
-		k := lo + splitAt(hi-lo)
-		if index < k {
-			if err := appendRoot(&path, root, k, hi); err != nil {
-				return nil, err
-			}
-			hi = k
-		} else {
-			if err := appendRoot(&path, root, lo, k); err != nil {
-				return nil, err
-			}
-			lo = k
-		}
+	nodes, err := proof.Inclusion(index, count)
+	if err != nil {
+		return nil, err
 	}
-	slices.Reverse(path)
-	return path, nil
+	return pathOf(nodes, root)
 }
 
 // ConsistencyIn proves that the log of the first count entries began as that of
@@ -201,45 +191,31 @@ func ConsistencyIn(old, count uint64, root SubtreeRoot) ([][32]byte, error) {
 	if old == 0 || old == count {
 		return nil, nil
 	}
-	var path [][32]byte
-	lo, hi, whole := uint64(0), count, true
-	for hi != old {
-		k := lo + splitAt(hi-lo)
-		if old <= k {
-			if err := appendRoot(&path, root, k, hi); err != nil {
-				return nil, err
-			}
-			hi = k
-		} else {
-			if err := appendRoot(&path, root, lo, k); err != nil {
-				return nil, err
-			}
-			lo, whole = k, false
-		}
+	nodes, err := proof.Consistency(old, count)
+	if err != nil {
+		return nil, err
 	}
-	if !whole {
-		if err := appendRoot(&path, root, lo, hi); err != nil {
+	return pathOf(nodes, root)
+}
+
+// pathOf asks for the hashes of full subtrees, and joins those that make up one
+// that is not full.
+func pathOf(nodes proof.Nodes, root SubtreeRoot) ([][32]byte, error) {
+	hashes := make([][]byte, len(nodes.IDs))
+	for i, id := range nodes.IDs {
+		hash, err := root(id.Index<<id.Level, (id.Index+1)<<id.Level)
+		if err != nil {
 			return nil, err
 		}
+		hashes[i] = hash[:]
 	}
-	slices.Reverse(path)
-	return path, nil
-}
-
-func appendRoot(path *[][32]byte, root SubtreeRoot, lo, hi uint64) error {
-	hash, err := root(lo, hi)
+	hashes, err := nodes.Rehash(hashes, rfc6962.DefaultHasher.HashChildren)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	*path = append(*path, hash)
-	return nil
-}
-
-// splitAt is the largest power of two below n, for n of 2 or more.
-func splitAt(n uint64) uint64 {
-	k := uint64(1)
-	for k<<1 < n {
-		k <<= 1
+	path := make([][32]byte, len(hashes))
+	for i, hash := range hashes {
+		path[i] = [32]byte(hash)
 	}
-	return k
+	return path, nil
 }
