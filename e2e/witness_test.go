@@ -72,7 +72,7 @@ func TestWitness(t *testing.T) {
 	go func() { loaded <- x.load(ctx, t, random(t)) }()
 	words := map[uint64]string{}
 	last := first.Size
-	for range 12 {
+	for range 4 {
 		cmd := x.witness(t, dir, []int{0, 1, 2}, "--interval", "100ms", "--listen", x.lastPort())
 		said := &bytes.Buffer{}
 		cmd.Stderr = said
