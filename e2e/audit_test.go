@@ -11,6 +11,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/api/client"
 	"github.com/waybill-ledger/waybill/network"
+	"github.com/waybill-ledger/waybill/node"
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
@@ -39,6 +40,20 @@ func (x *testNet) trust(t *testing.T) *proof.Trust {
 		t.Fatal(err)
 	}
 	return trust
+}
+
+// trustFile is the root of trust as a file, as a node that joins is given it.
+func (x *testNet) trustFile(t *testing.T) string {
+	t.Helper()
+	text, err := json.Marshal(x.trust(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), node.TrustFile)
+	if err := os.WriteFile(name, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 // A bundle from a running network verifies, and no byte of it can be changed

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -95,14 +94,7 @@ func TestJoinBySnapshot(t *testing.T) {
 		return last
 	}
 	first := snapshot(0)
-	trust := filepath.Join(t.TempDir(), node.TrustFile)
-	text, err := json.Marshal(x.trust(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(trust, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	trust := x.trustFile(t)
 	x.kill(t, joins)
 	x.wipe(t, joins)
 	snapshot(first)
