@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/waybill-ledger/waybill/api/local"
+	"github.com/waybill-ledger/waybill/api/sheet"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -55,7 +56,7 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 		m.Get("/capture/{captureID}", g.getJob)
 	})
 	m.Group(func(m chi.Router) {
-		m.Use(g.allow(local.Query), g.accepting(typeJSON, typeLD), g.reading)
+		m.Use(g.allow(local.Query), g.reading, g.tabular, g.accepting(typeJSON, typeLD))
 		m.Get("/events", g.getEvents)
 		m.Get("/events/{eventID}", g.getEvent)
 	})
@@ -74,6 +75,8 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/network", g.getNetwork)
 		m.Get("/partners", g.getPartners)
 	})
+	m.With(g.allow(local.Query), g.accepting(typeJSON, sheet.TypeCSV, sheet.TypeXLSX), g.reading).Get("/fsma204", g.getFSMA)
+	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeForm)).Post("/imports", g.postImport)
 	m.With(g.accepting(typeJSON)).Get("/trust", g.getTrust) // open: an auditor has no key
 	m.Group(func(open chi.Router) {                         // witnesses have no key, either
 		open.Use(g.accepting(typeJSON), g.reading)

@@ -26,6 +26,7 @@ const (
 	BadQuantity                         // a quantity that is no bounded exact decimal
 	BadContext                          // an @context that cannot be used, or a prefix it does not define
 	BadDocument                         // not an EPCIS document of a version that is read here
+	BadSheet                            // a spreadsheet or a message that cannot be read
 )
 
 // What is wrong with a transaction (class A: a block that holds one is invalid).
@@ -129,6 +130,7 @@ var codes = map[Code]codeRow{
 	BadQuantity:       {"bad_quantity", 400, "write a decimal number of at most 18 digits before and 12 after the point"},
 	BadContext:        {"bad_context", 400, "define the prefix inline in @context: remote contexts are never fetched"},
 	BadDocument:       {"bad_document", 400, "send an EPCISDocument with schemaVersion 2.0 and epcisBody.eventList"},
+	BadSheet:          {"bad_sheet", 400, "send CSV as UTF-8, an .xlsx workbook, or the message that the mapping names: docs/import.md"},
 
 	BadEncoding:         {"bad_encoding", 400, "encode the transaction canonically: docs/format.md"},
 	WrongChain:          {"wrong_chain", 400, "sign for the chain id that /api/v1/network tells"},
