@@ -26,7 +26,6 @@ const (
 	BadQuantity                         // a quantity that is no bounded exact decimal
 	BadContext                          // an @context that cannot be used, or a prefix it does not define
 	BadDocument                         // not an EPCIS document of a version that is read here
-	BadSheet                            // a spreadsheet or a message that cannot be read
 )
 
 // What is wrong with a transaction (class A: a block that holds one is invalid).
@@ -104,6 +103,7 @@ const (
 	URITooLong                             // the request line is too long
 	Internal                               // a fault of the node, logged there
 	HistoryMissing                         // the node joined by a snapshot, and does not have this old record yet
+	BadSheet                               // a spreadsheet, or a message of EDI, that cannot be read
 )
 
 type codeRow struct {
@@ -130,7 +130,6 @@ var codes = map[Code]codeRow{
 	BadQuantity:       {"bad_quantity", 400, "write a decimal number of at most 18 digits before and 12 after the point"},
 	BadContext:        {"bad_context", 400, "define the prefix inline in @context: remote contexts are never fetched"},
 	BadDocument:       {"bad_document", 400, "send an EPCISDocument with schemaVersion 2.0 and epcisBody.eventList"},
-	BadSheet:          {"bad_sheet", 400, "send CSV as UTF-8, an .xlsx workbook, or the message that the mapping names: docs/import.md"},
 
 	BadEncoding:         {"bad_encoding", 400, "encode the transaction canonically: docs/format.md"},
 	WrongChain:          {"wrong_chain", 400, "sign for the chain id that /api/v1/network tells"},
@@ -192,6 +191,7 @@ var codes = map[Code]codeRow{
 	URITooLong:           {"uri_too_long", 414, "shorten the request line"},
 	Internal:             {"internal", 500, "the node's log tells more"},
 	HistoryMissing:       {"history_missing", 503, "the node still fetches what is older than its snapshot: ask another partner's node, or later"},
+	BadSheet:             {"bad_sheet", 400, "send CSV as UTF-8, an .xlsx workbook, or the message that the mapping names: docs/import.md"},
 }
 
 // String returns the code's stable name, as JSON shows it.

@@ -23,6 +23,17 @@ const MaxSheet = 32 << 20
 // WriteEvents writes the events of an EPCIS query document, or of a document, as
 // rows with a header row.
 func WriteEvents(w Writer, document []byte) error {
+	if err := w.Row(EventColumns); err != nil {
+		return err
+	}
+	if err := AppendEvents(w, document); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// AppendEvents writes the events of a document as further rows.
+func AppendEvents(w Writer, document []byte) error {
 	var d struct {
 		Body struct {
 			List    []json.RawMessage `json:"eventList"`
@@ -36,16 +47,13 @@ func WriteEvents(w Writer, document []byte) error {
 	if err := json.Unmarshal(document, &d); err != nil {
 		return fmt.Errorf("reading events: %w", err)
 	}
-	if err := w.Row(EventColumns); err != nil {
-		return err
-	}
 	left := MaxSheet
 	for _, raw := range append(d.Body.List, d.Body.Results.Body.List...) {
 		if err := writeEvent(w, raw, &left); err != nil {
 			return err
 		}
 	}
-	return w.Close()
+	return nil
 }
 
 // named is what events name things by: lists of identifiers, and lists of

@@ -14,7 +14,7 @@ import (
 type Result struct {
 	Sheet  string // "" where the format has none
 	Rows   int
-	Events []Event // in the order of their first rows
+	Events []Event // in the order of templates, then of their first rows
 	Faults []Fault // what is wrong with other rows, in their order
 	Left   int     // further faults, which are counted only
 }
@@ -93,7 +93,6 @@ func (m *Mapping) Read(file []byte, most Limits) (*Result, error) {
 			}
 		}
 	}
-	sort.SliceStable(out.Events, func(i, j int) bool { return out.Events[i].Row < out.Events[j].Row })
 	sort.SliceStable(out.Faults, func(i, j int) bool { return out.Faults[i].Row < out.Faults[j].Row })
 	if len(out.Events) == 0 && len(out.Faults) == 0 {
 		return nil, &schemas.Fault{Code: schemas.BadSheet, Detail: fmt.Sprintf("none of %d rows becomes an event: no template's when holds", len(t.Rows))}

@@ -218,6 +218,9 @@ var filters = map[string]func(string) (out, flaw string){
 func key(what string, size, least int) func(string) (string, string) {
 	return func(s string) (string, string) {
 		digits := strings.NewReplacer(" ", "", "-", "", "\u00a0", "").Replace(s)
+		if len(digits) == size+2 && size == 18 { // as a label has it, with its application identifier
+			digits = strings.TrimPrefix(digits, "00")
+		}
 		if strings.Trim(digits, "0123456789") != "" || digits == "" {
 			return "", what + " is digits: " + clip(s)
 		}

@@ -69,8 +69,14 @@ func (c *csvWriter) Close() error {
 	return c.w.Error()
 }
 
-// guard makes a text harmless where it would be computed.
+// guard makes a text harmless where it would be computed, or obeyed by a terminal.
 func guard(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r >= 0x7f && r < 0xa0 {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 	if s == "" || strings.IndexByte("=+-@\t\r\n", s[0]) < 0 || plainNumber(s) {
 		return s
 	}
