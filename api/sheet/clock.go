@@ -110,7 +110,7 @@ func readISO(text string) (r reading, ok bool) {
 // readFormat reads a text as a format says. Numbers of two digits may have one
 // where a sign or the end follows.
 func readFormat(text, format string) (r reading, ok bool) {
-	afternoon, half := false, false
+	afternoon, half, behind := false, false, false // behind: right behind another number
 	for format != "" {
 		var token string
 		token, format = cutFormat(format)
@@ -118,7 +118,7 @@ func readFormat(text, format string) (r reading, ok bool) {
 		switch {
 		case into != nil:
 			n := digits(text, len(token))
-			if n < len(token) && (len(token) == 4 || n == 0 || token == "YY") {
+			if n < len(token) && (len(token) == 4 || n == 0 || token == "YY" || behind) {
 				return r, false
 			}
 			*into, _ = strconv.Atoi(text[:n]) // digits, and few
@@ -147,6 +147,7 @@ func readFormat(text, format string) (r reading, ok bool) {
 		default:
 			text = text[len(token):]
 		}
+		behind = into != nil
 	}
 	if half {
 		if r.hour < 1 || r.hour > 12 {

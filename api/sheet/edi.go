@@ -36,6 +36,11 @@ type delimiters struct {
 	release                     byte // 0 for none
 }
 
+// letterOrDigit reports what is no delimiter: most of what a file says.
+func letterOrDigit(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+}
+
 // cut cuts one segment off a text; the rest begins after its end.
 func (d delimiters) cut(text string, number int) (s segment, rest string, err error) {
 	s.number = number

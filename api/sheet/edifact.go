@@ -28,7 +28,7 @@ func readEDIFACT(file []byte, most Limits) (*Table, error) {
 		}
 		text = strings.TrimLeft(una[6:], "\r\n\t ")
 	}
-	if !strings.HasPrefix(text, "UNB") || d.component == d.element || d.element == d.segment || d.component == d.segment {
+	if !strings.HasPrefix(text, "UNB") || d.component == d.element || d.element == d.segment || d.component == d.segment || letterOrDigit(d.element) || letterOrDigit(d.component) || letterOrDigit(d.segment) {
 		return nil, &schemas.Fault{Code: schemas.BadSheet, Detail: "an EDIFACT interchange begins with UNB, or with a UNA that shows different delimiters"}
 	}
 	n := newNotice(most)

@@ -63,6 +63,10 @@ func (k *maker) write(t *template, group []*Row) bool {
 		return false
 	}
 	switch t.kind {
+	case offset:
+		if k.faulty { // what is wrong with the time was told
+			return false
+		}
 	case literal:
 		k.out = append(k.out, t.raw...)
 		return true

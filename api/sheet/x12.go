@@ -22,7 +22,7 @@ func readX12(file []byte, most Limits) (*Table, error) {
 		return nil, &schemas.Fault{Code: schemas.BadSheet, Detail: "an X12 interchange begins with an ISA segment of 106 characters"}
 	}
 	d := delimiters{element: text[3], component: text[isaSize-2], segment: text[isaSize-1]}
-	if d.element == d.component || d.element == d.segment || d.component == d.segment {
+	if d.element == d.component || d.element == d.segment || d.component == d.segment || letterOrDigit(d.element) || letterOrDigit(d.component) || letterOrDigit(d.segment) {
 		return nil, &schemas.Fault{Code: schemas.BadSheet, Detail: "the ISA segment shows no three delimiters: it must have exactly 106 characters"}
 	}
 	n := newNotice(most)
