@@ -59,7 +59,11 @@ func (f *FSMA) tell(records []schemas.Record, lots map[string]bool, look func(st
 	bodies := make([]fsmaBody, len(records))
 	for i := range records { // a description may come with any event of a lot
 		bodies[i] = readFSMABody(records[i].Body)
-		for _, q := range slices.Concat(records[i].Skeleton.Quantities, records[i].Skeleton.OutputQuantities) {
+		described := records[i].Skeleton.Quantities
+		if records[i].Skeleton.Type == schemas.TransformationEvent { // ilmd is of what is made
+			described = records[i].Skeleton.OutputQuantities
+		}
+		for _, q := range described {
 			s.describe(q.Class, &bodies[i])
 		}
 	}
@@ -98,7 +102,7 @@ func (s *fsmaStory) note(lot, name, value string) {
 // master data, and of others in use.
 func (s *fsmaStory) describe(lot string, b *fsmaBody) {
 	s.note(lot, "product", b.first("productdescription", "descriptionshort", "tradeitemdescription", "functionalname", "marketname", "speciesforfisherystatisticspurposesname"))
-	commodity, variety := b.first("commodity", "functionalname", "productdescription", "descriptionshort"), b.first("variety")
+	commodity, variety := b.first("commodity"), b.first("variety")
 	if variety != "" {
 		commodity = strings.TrimPrefix(commodity+", "+variety, ", ")
 	}
@@ -232,6 +236,7 @@ func party(list []schemas.Party) string {
 func (s *fsmaStory) used(e *schemas.Skeleton, base map[string]string) {
 	var lots, amounts []string
 	for _, in := range e.Quantities {
+		s.note(in.Class, "commodity", s.known[in.Class]["product"])
 		lots, amounts = append(lots, in.Class), append(amounts, strings.TrimSpace(amount(in)+" "+in.UOM))
 		for _, name := range []string{"farm", "field", "harvester", "harvest_date", "harvest_location", "cooling_location", "cooling_date", "commodity"} {
 			for _, to := range e.OutputQuantities {
@@ -285,6 +290,9 @@ func (s *fsmaStory) row(r *schemas.Record, cte string, base map[string]string, c
 				kdes[name] = value
 			}
 		}
+	}
+	if kdes["commodity"] == "" && (cte == harvesting || cte == cooling) {
+		kdes["commodity"] = kdes["product"]
 	}
 	for name, value := range kdes {
 		if value == "" {

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/waybill-ledger/waybill/api/local"
@@ -129,13 +130,16 @@ func readForm(r *http.Request, body []byte) (mapping, file []byte, err error) {
 	return parts["mapping"], parts["file"], nil
 }
 
-func (g *Gateway) readImport(mapping, file []byte) (*sheet.Mapping, *sheet.Result, error) {
-	m, err := sheet.DecodeMapping(mapping)
-	if err != nil {
-		f := faultOf(err)
-		return nil, nil, &schemas.Fault{Code: f.Code, Pointer: "/mapping" + f.Pointer, Detail: f.Detail}
+// readImport makes events of a file. A fault's pointer is into the mapping, under
+// /mapping, or to a row.
+func (g *Gateway) readImport(mapping, file []byte) (m *sheet.Mapping, result *sheet.Result, err error) {
+	if m, err = sheet.DecodeMapping(mapping); err == nil {
+		result, err = m.Read(file, sheet.Limits{Rows: importRows, Cells: importCells, Unpacked: importRoom / 2, Events: g.limits.CaptureEvents, Bytes: int(min(g.limits.CaptureBytes, importBytes))})
 	}
-	result, err := m.Read(file, sheet.Limits{Rows: importRows, Cells: importCells, Unpacked: 32 << 20, Events: g.limits.CaptureEvents, Bytes: int(min(g.limits.CaptureBytes, importBytes))})
+	var f *schemas.Fault
+	if errors.As(err, &f) && f.Pointer != "" && !strings.HasPrefix(f.Pointer, sheet.Rows) {
+		err = &schemas.Fault{Code: f.Code, Pointer: "/mapping" + f.Pointer, Detail: f.Detail}
+	}
 	return m, result, err
 }
 
