@@ -208,13 +208,13 @@ func elements(e *schemas.Skeleton, b *fsmaBody) map[string]string {
 		at = at.In(zone.Location())
 	}
 	out["date"] = at.Format("2006-01-02")
-	for _, t := range b.Transactions {
+	if len(b.Transactions) > 0 {
+		t := b.Transactions[0]
 		out["document_type"] = t.Type[strings.LastIndexAny(t.Type, ":/-")+1:]
 		out["document_number"] = t.ID
 		if number, ok := strings.CutPrefix(t.ID, "urn:epcglobal:cbv:bt:"); ok {
 			_, out["document_number"], _ = strings.Cut(number, ":")
 		}
-		break
 	}
 	return out
 }
