@@ -51,6 +51,10 @@ type Settings struct {
 	Trust           string `json:"trust,omitempty"`  // root of trust: a node without a ledger begins with a peer's snapshot
 	SnapshotHeights int    `json:"snapshot_heights"` // heights with transactions from snapshot to snapshot; 0: none is taken
 	HistoryRate     int64  `json:"history_rate"`     // bytes a second at which what came before a snapshot is fetched; 0: never
+
+	S3Endpoint    string `json:"s3_endpoint,omitempty"`    // URL of the S3-compatible store
+	S3Region      string `json:"s3_region,omitempty"`      // its region
+	S3Credentials string `json:"s3_credentials,omitempty"` // file with its access keys
 }
 
 // DefaultSettings are those of a node in one region's network.
@@ -113,19 +117,27 @@ func (s *Settings) Fields() []Setting {
 		{"pending-bytes", "bound of the bytes of waiting transactions", number(&s.PendingBytes), fmt.Sprint(s.PendingBytes)},
 		{"pending-count", "bound of the number of waiting transactions", number(&s.PendingCount), fmt.Sprint(s.PendingCount)},
 		{"cache-bytes", "bytes of decoded transactions to remember", number(&s.CacheBytes), fmt.Sprint(s.CacheBytes)},
-		{"trust", "root of trust (waybill trust): a node without a ledger begins with a peer's snapshot", path(&s.Trust), s.Trust},
+		{"trust", "root of trust (waybill trust): a node without a ledger begins with a peer's snapshot", absolute(&s.Trust), s.Trust},
 		{"snapshot-heights", "heights with transactions from snapshot to snapshot; 0: none is taken", number(&s.SnapshotHeights), fmt.Sprint(s.SnapshotHeights)},
 		{"history-rate", "bytes a second at which what came before a snapshot is fetched; 0: never", number(&s.HistoryRate), fmt.Sprint(s.HistoryRate)},
+		{"s3-endpoint", "URL of an S3-compatible store for s3:// addresses, https://HOST[:PORT]", text(&s.S3Endpoint), s.S3Endpoint},
+		{"s3-region", "region of that store", text(&s.S3Region), s.S3Region},
+		{"s3-credentials", "file, of mode 0600, with its access keys (default: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)", absolute(&s.S3Credentials), s.S3Credentials},
 		{"gather-events", "single events that may share a signature; 1: none do", number(&s.GatherEvents), fmt.Sprint(s.GatherEvents)},
 	}
+}
+
+// s3 is how the home's store is reached.
+func (s *Settings) s3(getenv func(string) string) S3 {
+	return S3{Endpoint: s.S3Endpoint, Region: s.S3Region, Credentials: s.S3Credentials, Getenv: getenv}
 }
 
 func text(p *string) func(string) error {
 	return func(v string) error { *p = v; return nil }
 }
 
-// path makes a file's name independent of where the program runs.
-func path(p *string) func(string) error {
+// absolute makes a file's name independent of where the program runs.
+func absolute(p *string) func(string) error {
 	return func(v string) (err error) {
 		if *p = v; v != "" {
 			*p, err = filepath.Abs(v)
