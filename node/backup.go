@@ -114,7 +114,7 @@ func Backup(ctx context.Context, o BackupOptions) (report *BackupReport, err err
 	if err != nil {
 		return nil, err
 	}
-	to, err := openDepot(o.To, o.S3.over(settings.s3(o.Getenv)))
+	to, err := openDepot(o.To, o.S3.over(settings.s3()))
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +131,9 @@ func Backup(ctx context.Context, o BackupOptions) (report *BackupReport, err err
 	m := &manifest{Format: manifestFormat, Partner: settings.Partner, Backend: settings.Backend, Height: from.Height, AppHash: from.AppHash,
 		HeaderHash: from.HeaderHash, Commit: from.Commit, Made: time.Now().UTC(), Program: o.Program}
 	b := &backup{BackupOptions: o, vault: v, manifest: m}
+	if b.elsewhere, err = settings.elsewhere(); err != nil {
+		return nil, err
+	}
 	if err := b.fill(ctx, from); err != nil {
 		return nil, err
 	}
@@ -181,7 +184,11 @@ func openSource(ctx context.Context, home string, s Settings) (*source, error) {
 	if !errors.Is(err, errNotRunning) {
 		return nil, err
 	}
-	ledger, err := store.OpenReadOnly(store.Options{Dir: LedgerPath(home), Backend: s.Backend})
+	options, err := s.ledgerOptions()
+	if err != nil {
+		return nil, err
+	}
+	ledger, err := store.OpenReadOnly(options)
 	if err != nil {
 		return nil, fmt.Errorf("no node answers in %s, and its ledger cannot be read: %w", home, err)
 	}
@@ -212,8 +219,9 @@ func openSource(ctx context.Context, home string, s Settings) (*source, error) {
 // backup is a backup under way.
 type backup struct {
 	BackupOptions
-	vault    *vault
-	manifest *manifest
+	vault     *vault
+	manifest  *manifest
+	elsewhere store.Elsewhere
 }
 
 func (b *backup) fill(ctx context.Context, from *source) error {
@@ -225,7 +233,7 @@ func (b *backup) fill(ctx context.Context, from *source) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := b.addFile(ctx, filepath.Join(archiveDir, f.Name), filepath.Join(LedgerPath(b.Home), "archive", f.Name), f.Size); err != nil {
+		if err := b.addSegment(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -264,9 +272,23 @@ func (b *backup) addFile(ctx context.Context, name, path string, size int64) err
 		return fmt.Errorf("backing up %s: %w", name, err)
 	}
 	defer f.Close()
-	var from io.Reader = f
+	return b.addPart(ctx, name, f, size)
+}
+
+// addSegment adds what a cut has of a segment, wherever that is.
+func (b *backup) addSegment(ctx context.Context, f store.CutFile) error {
+	name := filepath.Join(archiveDir, f.Name)
+	from, _, closing, err := store.SegmentReader(store.ArchiveDir(LedgerPath(b.Home)), f.Name, b.elsewhere)
+	if err != nil {
+		return fmt.Errorf("backing up %s: %w", name, err)
+	}
+	return errors.Join(b.addPart(ctx, name, from, f.Size), closing())
+}
+
+// addPart adds size bytes, or all if that is negative.
+func (b *backup) addPart(ctx context.Context, name string, from io.Reader, size int64) error {
 	if size >= 0 {
-		from = io.LimitReader(f, size)
+		from = io.LimitReader(from, size)
 	}
 	if err := b.add(ctx, name, from); err != nil {
 		return fmt.Errorf("backing up %s: %w", name, err)

@@ -103,6 +103,7 @@ const (
 	URITooLong                             // the request line is too long
 	Internal                               // a fault of the node, logged there
 	HistoryMissing                         // the node joined by a snapshot, and does not have this old record yet
+	ArchiveAway                            // bodies were moved to a store that does not answer the node
 )
 
 type codeRow struct {
@@ -190,6 +191,7 @@ var codes = map[Code]codeRow{
 	URITooLong:           {"uri_too_long", 414, "shorten the request line"},
 	Internal:             {"internal", 500, "the node's log tells more"},
 	HistoryMissing:       {"history_missing", 503, "the node still fetches what is older than its snapshot: ask another partner's node, or later"},
+	ArchiveAway:          {"archive_away", 503, "the node keeps old bodies in a store that does not answer now: ask later, or another partner's node"},
 }
 
 // String returns the code's stable name, as JSON shows it.
