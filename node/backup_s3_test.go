@@ -20,6 +20,13 @@ import (
 const backupProcess = "WAYBILL_TEST_BACKUP"
 
 func TestMain(m *testing.M) {
+	if home := os.Getenv(moverProcess); home != "" {
+		if err := moveAndEnd(home); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if options := os.Getenv(backupProcess); options != "" {
 		var o node.BackupOptions
 		err := json.Unmarshal([]byte(options), &o)

@@ -97,8 +97,10 @@ type mover struct {
 	log      *slog.Logger
 	moved    prometheus.Gauge
 	failures prometheus.Counter
-	claimed  bool
-	swept    bool
+
+	mu      sync.Mutex // held by a step; guards what follows
+	claimed bool       // the prefix is this home's
+	swept   bool       // nothing is there that no stub names
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -148,6 +150,8 @@ func (m *mover) close() error {
 // step does what is to be done now: recalls come first, since people wait for
 // erasures.
 func (m *mover) step(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if err := m.claim(ctx); err != nil {
 		return err
 	}
