@@ -155,19 +155,19 @@ func TestTwins(t *testing.T) {
 		}
 	})
 	t.Logf("%d twins, %d events, %d differ", twins, events, differ)
-	if differ*20 > events {
+	if differ*10 > events {
 		t.Error("too many differ")
 	}
 }
 
 // normal is an event with all names and terms expanded and times as instants.
-func normal(t *testing.T, body []byte) any {
+func normal(t fataler, body []byte) any {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	var v map[string]any
 	if err := d.Decode(&v); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
 	prefixes := map[string]string{}
 	if list, ok := v["@context"].([]any); ok {

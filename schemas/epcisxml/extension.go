@@ -23,10 +23,7 @@ func (c *conversion) extension(e *element) value {
 	case "boolean":
 		return booleanPart(c, &element{text: []byte(e.value()), line: e.line})
 	case "escaped":
-		var s string
-		if json.Unmarshal([]byte(`"`+string(e.text)+`"`), &s) == nil {
-			return text(s, e.line)
-		}
+		return text(unescape(string(e.text)), e.line)
 	case "array":
 		out := value{kind: '[', line: e.line}
 		for _, child := range e.children {
@@ -68,7 +65,10 @@ func (c *conversion) text(s string, line int) value {
 // memberName is the name under which an object has a child.
 func (c *conversion) memberName(child *element) string {
 	if child.name.space == spaceJSON {
-		n := child.attr("", "name")
+		n := child.attr(spaceJSON, "name")
+		if child.attr(spaceJSON, "escaped") == "name" {
+			n = unescape(n)
+		}
 		c.prefixes.value(n)
 		return n
 	}
@@ -76,3 +76,12 @@ func (c *conversion) memberName(child *element) string {
 }
 
 func (c *conversion) name(n name) string { return c.prefixes.name(n) }
+
+// unescape reads a text that XML cannot hold, and that is escaped as in JSON.
+func unescape(s string) string {
+	var out string
+	if json.Unmarshal([]byte(`"`+s+`"`), &out) != nil {
+		return s
+	}
+	return out
+}
