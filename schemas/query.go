@@ -152,3 +152,15 @@ const (
 	BundleOfLot                     // a class or lot
 	BundleOfPartner                 // a partner's activity
 )
+
+// Listing is a kind of values that the index has in order.
+type Listing uint8
+
+// Listings.
+const (
+	ListEPCs Listing = 1 + iota // instances that events name
+	ListBizSteps
+	ListBizLocations
+	ListReadPoints
+	ListDispositions
+)
