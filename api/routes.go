@@ -59,6 +59,7 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 		m.Get("/events", g.getEvents)
 		m.Get("/events/{eventID}", g.getEvent)
 	})
+	g.queryRoutes(m)
 }
 
 func (g *Gateway) nativeRoutes(m chi.Router) {
@@ -97,7 +98,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 // methodNotAllowed answers with the methods that the resource has.
 func (g *Gateway) methodNotAllowed(m chi.Router) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions} {
 			if m.Match(chi.NewRouteContext(), method, r.URL.RawPath) {
 				w.Header().Add("Allow", method)
 			}
