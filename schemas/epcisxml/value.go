@@ -40,6 +40,16 @@ func (v *value) find(name string) (*value, bool) {
 	return nil, false
 }
 
+// last returns the last member of a name.
+func (v *value) last(name string) (*value, bool) {
+	for i := len(v.list) - 1; i >= 0 && v.kind == '{'; i-- {
+		if v.list[i].name == name {
+			return &v.list[i].value, true
+		}
+	}
+	return nil, false
+}
+
 // appendTo writes compact JSON.
 func (v *value) appendTo(out []byte) []byte {
 	switch v.kind {
@@ -84,12 +94,13 @@ func appendEscaped(out []byte, s string) []byte {
 	return append(out, strings.TrimSuffix(b.String(), "\n")...)
 }
 
-// lineOf is the line of the innermost part that a pointer (RFC 6901) reaches.
+// lineOf is the line of the innermost part that a pointer (RFC 6901) reaches: of
+// members of one name, the last, which is the one too many.
 func (v *value) lineOf(pointer string) int {
 	line := v.line
 	for step := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		step = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
-		next, ok := v.find(step)
+		next, ok := v.last(step)
 		if i, err := strconv.Atoi(step); err == nil && v.kind == '[' && i >= 0 && i < len(v.list) {
 			next, ok = &v.list[i].value, true
 		}
