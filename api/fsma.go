@@ -123,21 +123,17 @@ func (g *Gateway) fsmaOfRange(r *http.Request, view View, q map[string]string) (
 	query := schemas.EventQuery{GEEventTime: from, LTEventTime: to, Ascending: true, MaxHeight: view.Height(), Limit: maxPage}
 	var records []schemas.Record
 	for bytes, more := 0, true; more; {
-		var step []schemas.Record
-		var err error
-		if step, more, err = page(r, view, query); err != nil {
+		step, err := page(r, view, query)
+		if err != nil {
 			return nil, err
 		}
-		for i := range step {
-			bytes += len(step[i].Body)
+		for i := range step.Records {
+			bytes += len(step.Records[i].Body)
 		}
-		if records = append(records, step...); len(records) > fsmaRecords || bytes > fsmaBytes {
+		if records = append(records, step.Records...); len(records) > fsmaRecords || bytes > fsmaBytes {
 			return nil, fault(schemas.TooLarge, fmt.Sprintf("more than %d events, or %d bytes of them: ask for a shorter range", fsmaRecords, fsmaBytes))
 		}
-		if len(records) > 0 {
-			last := records[len(records)-1]
-			query.After, query.AfterTime = &last.Locator, last.Skeleton.EventTime
-		}
+		more, query.After, query.AfterTime = step.More, &step.After, step.Time
 	}
 	out := &FSMA{From: q["from"], To: q["to"], Height: view.Height()}
 	lookups := 0
@@ -147,10 +143,10 @@ func (g *Gateway) fsmaOfRange(r *http.Request, view View, q map[string]string) (
 			return nil, nil
 		}
 		at := time.Unix(0, before).UTC()
-		packed, _, err := page(r, view, schemas.EventQuery{EventTypes: []schemas.EventType{schemas.AggregationEvent}, MatchAnyEPC: []string{container},
+		packed, err := page(r, view, schemas.EventQuery{EventTypes: []schemas.EventType{schemas.AggregationEvent}, Things: []schemas.Things{{In: schemas.RoleParent, IDs: []string{container}}},
 			LTEventTime: &at, MaxHeight: view.Height(), Limit: 20})
-		slices.Reverse(packed) // newest first was asked for, so that what counts is among them
-		return packed, err
+		slices.Reverse(packed.Records) // newest first was asked for, so that what counts is among them
+		return packed.Records, err
 	})
 }
 
@@ -250,4 +246,15 @@ func (b *fsmaBody) first(names ...string) string {
 		}
 	}
 	return ""
+}
+
+// moment reads a time with its zone. A plus sign that was not percent-encoded
+// arrives as a blank, and is meant.
+func moment(q map[string]string, name string, to **time.Time) error {
+	t, err := time.Parse(time.RFC3339Nano, strings.Replace(q[name], " ", "+", 1))
+	if err != nil || t.Year() < 1970 || t.Year() > 2261 { // nanoseconds fit
+		return fault(schemas.BadParameter, name+" is a time like 2026-01-31T12:00:00.000Z, from 1970 on: "+clip(q[name]))
+	}
+	*to = &t
+	return nil
 }

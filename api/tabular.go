@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ import (
 func (g *Gateway) tabular(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		accept := strings.Join(r.Header.Values("Accept"), ",")
-		chosen := choose(accept, []string{typeJSON, typeLD, sheet.TypeCSV, sheet.TypeXLSX})
+		chosen := choose(accept, slices.Concat(epcisTypes, []string{sheet.TypeCSV, sheet.TypeXLSX}))
 		if chosen != sheet.TypeCSV && chosen != sheet.TypeXLSX {
 			next.ServeHTTP(w, r)
 			return
