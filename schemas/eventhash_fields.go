@@ -35,10 +35,10 @@ const (
 	dispURI = webCBV + "Disp-"
 )
 
-func hashText(name string) hashed      { return hashed{name: name} }
+func hashText(name string) hashed   { return hashed{name: name} }
 func hashTime(name string) hashed   { return hashed{name: name, form: formTime} }
-func hashNumber(name string) hashed    { return hashed{name: name, form: formNumber} }
-func hashURI(name string) hashed { return hashed{name: name, form: formReference} }
+func hashNumber(name string) hashed { return hashed{name: name, form: formNumber} }
+func hashURI(name string) hashed    { return hashed{name: name, form: formReference} }
 
 func hashTerm(name string, v *vocabulary, stem string) hashed {
 	return hashed{name: name, form: formTerm, terms: v, stem: stem}

@@ -74,8 +74,8 @@ const (
 type alphabet uint8
 
 const (
-	set82     alphabet = iota // figure 7.11-1
-	set39                     // figure 7.11-2: capital letters, digits, # - /
+	set82 alphabet = iota // figure 7.11-1
+	set39                 // figure 7.11-2: capital letters, digits, # - /
 	setDigits
 )
 
