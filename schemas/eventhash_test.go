@@ -142,6 +142,7 @@ var hashCases = []struct{ name, members, want, want21 string }{
 func TestPreHash(t *testing.T) {
 	const head = `{"@context":[{"x":"https://x/"},{"y":"http://y"}],"type":"ObjectEvent","eventTime":"2026-01-01T00:00:00+00:00","eventTimeZoneOffset":"+00:00","action":"ADD","epcList":["https://example.com/b","https://example.com/a"],`
 	const start = "eventType=ObjectEventeventTime=2026-01-01T00:00:00.000ZeventTimeZoneOffset=+00:00epcListepc=https://example.com/aepc=https://example.com/baction=ADD"
+	var hasher schemas.EventHasher
 	for _, c := range hashCases {
 		e, err := schemas.DecodeEvent([]byte(head + c.members + "}"))
 		if err != nil {
@@ -156,8 +157,67 @@ func TestPreHash(t *testing.T) {
 				t.Errorf("%s, %s:\n     %s\nwant %s", c.name, version, got, want)
 			}
 		}
-		if h := schemas.EventHash(e, schemas.CBV21); !schemas.IsEventHash(h) || !strings.HasSuffix(h, "?ver=CBV2.1") {
-			t.Errorf("%s: %s", c.name, h)
+		cbv20, cbv21, _ := hasher.Sums(e)
+		for version, want := range map[schemas.HashVersion]schemas.Hash{schemas.CBV20: cbv20, schemas.CBV21: cbv21} {
+			id := schemas.EventHash(e, version)
+			if sum, v, ok := schemas.ParseHashID(id); !ok || v != version || sum != want || schemas.HashID(sum, v) != id {
+				t.Errorf("%s: %s is read as %s, %s, %t; its digest is %s", c.name, id, sum, v, ok, want)
+			}
 		}
 	}
+}
+
+// An event whose names become too long has no hash, whatever came before and
+// comes after.
+func TestEventHashBound(t *testing.T) {
+	event := func(times int, space string) *schemas.Event {
+		body := `{"@context":[{"x":"https://x/` + space + `"}],"type":"ObjectEvent","eventTime":"2026-01-01T00:00:00Z","eventTimeZoneOffset":"+00:00","action":"ADD","epcList":["https://example.com/a"],"bizLocation":{"id":"https://example.com/l","x:a":[0` +
+			strings.Repeat(",0", times) + `]}}`
+		e, err := schemas.DecodeEvent([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	var hasher schemas.EventHasher
+	for _, version := range hashVersions {
+		if id := schemas.EventHash(event(400000, strings.Repeat("n", 900)), version); id != "" {
+			t.Errorf("the longest event hashes to %s", id)
+		}
+		for _, c := range []struct {
+			times int
+			ok    bool
+		}{{50, true}, {10000, false}, {60, true}} {
+			e := event(c.times, strings.Repeat("n", 900))
+			sum, ok := hasher.Sum(e, version)
+			if id := schemas.EventHash(e, version); ok != c.ok || ok && id != schemas.HashID(sum, version) || !ok && id != "" {
+				t.Errorf("%d times: %t, %q", c.times, ok, id)
+			}
+		}
+	}
+}
+
+// FuzzPreHash: no event that is accepted breaks the hash, one hasher for all gives
+// what a fresh one gives, and the hash is that of any other order of members.
+func FuzzPreHash(f *testing.F) {
+	for _, c := range hashCases {
+		f.Add([]byte(`{"@context":[{"x":"https://x/"},{"y":"http://y"}],"type":"ObjectEvent","eventTime":"2026-01-01T00:00:00Z","eventTimeZoneOffset":"+00:00","action":"ADD","epcList":["https://example.com/a"],` + c.members + `}`))
+	}
+	var hasher schemas.EventHasher
+	f.Fuzz(func(t *testing.T, body []byte) {
+		e, err := schemas.DecodeEvent(body)
+		if err != nil {
+			return
+		}
+		again, err := schemas.DecodeEvent(schemas.CanonicalEvent(e, "recordTime", "eventID"))
+		if err != nil {
+			return // longer than the body was
+		}
+		for _, version := range hashVersions {
+			sum, ok := hasher.Sum(e, version)
+			if other, okay := new(schemas.EventHasher).Sum(again, version); ok && okay && sum != other {
+				t.Fatalf("%s\n%s\n%s", body, schemas.PreHash(e, version), schemas.PreHash(again, version))
+			}
+		}
+	})
 }

@@ -7,7 +7,10 @@ import (
 )
 
 // member writes a member that the standard defines, whose value is n.
-func (h *hasher) member(p *hashed, n int) {
+func (h *EventHasher) member(p *hashed, n int) {
+	if h.full() {
+		return
+	}
 	switch p.form {
 	case formList:
 		h.list(p, n)
@@ -21,33 +24,40 @@ func (h *hasher) member(p *hashed, n int) {
 
 // list writes a list's name once, then its entries sorted. An empty list counts
 // as absent.
-func (h *hasher) list(p *hashed, n int) {
+func (h *EventHasher) list(p *hashed, n int) {
 	t := &h.t
 	if t.tape[n].kind != jsonArray || int(t.tape[n].next) == n+1 {
 		return
 	}
 	// The lists of sensors have had no name of their own before CBV 2.1.
-	if !p.bare && (h.version >= CBV21 || p.name != "sensorElementList") {
+	switch {
+	case p.bare:
+	case p.name != "sensorElementList":
 		h.out = append(h.out, p.name...)
+	default:
+		h.differs = true
+		if h.version >= CBV21 {
+			h.out = append(h.out, p.name...)
+		}
 	}
-	from, entries := len(h.out), parts(nil)
+	inner := len(h.marks)
 	for v := n + 1; v < int(t.tape[n].next); v = int(t.tape[v].next) {
-		entries.begin(h)
+		h.begin()
 		h.member(&p.of[0], v)
 	}
-	h.sort(from, entries)
+	h.sort(inner)
 }
 
 // object writes an object's members in the order of the table, then extensions
 // sorted. CBV 2.0 has these at the event's end instead, behind the names of what
 // they are in.
-func (h *hasher) object(p *hashed, n int) {
+func (h *EventHasher) object(p *hashed, n int) {
 	t := &h.t
 	if t.tape[n].kind != jsonObject || int(t.tape[n].next) == n+1 {
 		return
 	}
 	h.out = append(h.out, p.name...)
-	inner := len(h.moved)
+	moved := len(h.moved)
 	var at [len(sensorReport)]int // tokens of the values, as ordered in the table
 	var few [8]int
 	others := few[:0]
@@ -65,21 +75,23 @@ func (h *hasher) object(p *hashed, n int) {
 			h.member(&p.of[i], at[i])
 		}
 	}
-	from, own := len(h.out), parts(nil)
+	from, inner := len(h.out), len(h.marks)
 	for _, m := range others {
-		h.extension(&own, t.str(m), m+1)
+		h.extension(t.str(m), m+1)
 	}
 	if h.version >= CBV21 || p.name == "ilmd" {
-		h.sort(from, own)
+		h.sort(inner)
 		return
 	}
-	for i, at := range own {
-		h.moved = append(h.moved, string(h.out[at:own.end(i, h)]))
+	for _, s := range h.pieces(inner) {
+		h.moved = append(h.moved, string(h.out[s.from:s.to]))
+		h.aside += s.to - s.from
 	}
 	h.out = h.out[:from]
-	if len(h.moved) > inner {
-		slices.Sort(h.moved[inner:])
-		h.moved = append(h.moved[:inner], p.name+strings.Join(h.moved[inner:], ""))
+	if len(h.moved) > moved {
+		h.differs = true
+		slices.Sort(h.moved[moved:])
+		h.moved = append(h.moved[:moved], p.name+strings.Join(h.moved[moved:], ""))
 	}
 }
 
@@ -95,26 +107,29 @@ func (p *hashed) place(name string) int {
 
 // extension writes one member with the namespace of its name in full. An array
 // is its entries, each under the name.
-func (h *hasher) extension(p *parts, name string, n int) {
+func (h *EventHasher) extension(name string, n int) {
+	if h.full() {
+		return
+	}
 	t := &h.t
 	switch k := t.tape[n]; k.kind {
 	case jsonArray:
 		for v := n + 1; v < int(k.next); v = int(t.tape[v].next) {
-			h.extension(p, name, v)
+			h.extension(name, v)
 		}
 	case jsonNull: // JSON-LD: as if the member were not there
 	case jsonObject:
-		p.begin(h)
+		h.begin()
 		h.name(name)
-		from, inner := len(h.out), parts(nil)
+		inner := len(h.marks)
 		for m := n + 1; m < int(k.next); m = t.after(m) {
 			if name := t.str(m); name != "@context" {
-				h.extension(&inner, name, m+1)
+				h.extension(name, m+1)
 			}
 		}
-		h.sort(from, inner)
+		h.sort(inner)
 	default:
-		p.begin(h)
+		h.begin()
 		h.name(name)
 		from := len(h.out)
 		h.out = append(h.out, '=')
@@ -129,7 +144,7 @@ func (h *hasher) extension(p *parts, name string, n int) {
 const mdaSpace = "urn:epcglobal:cbv:mda"
 
 // name writes an extension's name: its namespace in braces and its local part.
-func (h *hasher) name(s string) {
+func (h *EventHasher) name(s string) {
 	colon := strings.IndexByte(s, ':')
 	if colon < 0 {
 		h.out = append(h.out, strings.TrimPrefix(s, "@")...)
@@ -151,7 +166,7 @@ func (h *hasher) name(s string) {
 }
 
 // scalar writes a value of the standard.
-func (h *hasher) scalar(p *hashed, n int) {
+func (h *EventHasher) scalar(p *hashed, n int) {
 	if k := h.t.tape[n].kind; k != jsonString {
 		h.anything(n)
 		return
@@ -171,7 +186,7 @@ func (h *hasher) scalar(p *hashed, n int) {
 	}
 }
 
-func (h *hasher) time(s string) bool {
+func (h *EventHasher) time(s string) bool {
 	nanos, ok := parseTime(s)
 	if !ok {
 		h.out = append(h.out, s...)
@@ -181,12 +196,12 @@ func (h *hasher) time(s string) bool {
 	return true
 }
 
-func (h *hasher) number(s string) {
+func (h *EventHasher) number(s string) {
 	h.out = appendNumber(h.out, s)
 }
 
 // term writes a term as web URI, whatever form it has.
-func (h *hasher) term(p *hashed, s string) {
+func (h *EventHasher) term(p *hashed, s string) {
 	t, f := p.terms.term(s, &h.p, false)
 	switch {
 	case f != nil:
@@ -199,7 +214,7 @@ func (h *hasher) term(p *hashed, s string) {
 }
 
 // reference writes an identifier in canonical form, any other URI in full.
-func (h *hasher) reference(s string) {
+func (h *EventHasher) reference(s string) {
 	s, _ = h.p.expand(s)
 	if c, scheme, err := Canonical(s); err == nil && scheme != PrivateURI {
 		s = c
@@ -208,7 +223,7 @@ func (h *hasher) reference(s string) {
 }
 
 // uri writes a URI, GS1's own namespaces in the one form that the hash has.
-func (h *hasher) uri(s string) {
+func (h *EventHasher) uri(s string) {
 	if rest, ok := strings.CutPrefix(s, gs1Space); ok {
 		h.out = append(append(h.out, webVoc...), rest...)
 		return
@@ -222,7 +237,7 @@ func (h *hasher) uri(s string) {
 
 // anything writes a value of which the standard says nothing, so that what it
 // looks like decides: XML knows no other types than text.
-func (h *hasher) anything(n int) {
+func (h *EventHasher) anything(n int) {
 	switch k := h.t.tape[n].kind; k {
 	case jsonNumber:
 		h.number(h.t.raw(n))
@@ -236,7 +251,7 @@ func (h *hasher) anything(n int) {
 // guess writes text: a time in UTC, an identifier in canonical form, a term or a
 // compact IRI as URI, a decimal without zeros at its end (rules 6, 8, 14, 15, 17
 // and 18), anything else as it is.
-func (h *hasher) guess(s string) {
+func (h *EventHasher) guess(s string) {
 	switch {
 	case s == "":
 	case isDigit(s[0]) || s[0] == '-':
@@ -263,7 +278,7 @@ var lists = [...]struct {
 }
 
 // vocabularyOrReference writes a URI, of the standard's terms the web URI.
-func (h *hasher) vocabularyOrReference(s string) {
+func (h *EventHasher) vocabularyOrReference(s string) {
 	if name, ok := strings.CutPrefix(s, cbvURN); ok {
 		for _, l := range lists {
 			if word, ok := strings.CutPrefix(name, l.urn); ok {
