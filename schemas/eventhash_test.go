@@ -124,6 +124,8 @@ var hashCases = []struct{ name, members, want, want21 string }{
 		"{https://x/}a=https://ref.gs1.org/cbv/BizStep-shipping{https://x/}b=https://ref.gs1.org/cbv/Disp-active{https://x/}c=https://x/d{https://x/}e=note: y{https://x/}f=https://ref.gs1.org/voc/Temperature", ""},
 	{"names", `"https://example.com/ns#local":"1","cbvmda:lotNumber":"L","y:a":{"@id":"z","plain":"w"}`,
 		"{http://y}aid=zplain=w{https://example.com/ns#}local=1{urn:epcglobal:cbv:mda}lotNumber=L", ""},
+	{"typed values", `"x:a":{"#text":"5.0","unit":"KGM","x:b":"2"},"x:c":{"@value":"1.50","@type":"xsd:decimal"},"x:d":[{"@value":"b","@language":"en"},"a"]`,
+		"{https://x/}a=5unit=KGM{https://x/}b=2{https://x/}c=1.5{https://x/}d=a{https://x/}d=b", ""},
 	{"inner", `"bizLocation":{"x:b":"2","id":"https://example.com/l","x:a":"1"}`,
 		"bizLocationid=https://example.com/lbizLocation{https://x/}a=1{https://x/}b=2",
 		"bizLocationid=https://example.com/l{https://x/}a=1{https://x/}b=2"},

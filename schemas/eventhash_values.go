@@ -121,9 +121,16 @@ func (h *EventHasher) extension(name string, n int) {
 	case jsonObject:
 		h.begin()
 		h.name(name)
+		value := t.lookup(n, "#text") // of an XML element with attributes
+		if value < 0 {
+			value = t.lookup(n, "@value") // of JSON-LD
+		}
+		if value > 0 {
+			h.assign(value)
+		}
 		inner := len(h.marks)
 		for m := n + 1; m < int(k.next); m = t.after(m) {
-			if name := t.str(m); name != "@context" {
+			if name := t.str(m); m+1 != value && name != "@context" && (value < 0 || name != "@type" && name != "@language") {
 				h.extension(name, m+1)
 			}
 		}
@@ -131,12 +138,17 @@ func (h *EventHasher) extension(name string, n int) {
 	default:
 		h.begin()
 		h.name(name)
-		from := len(h.out)
-		h.out = append(h.out, '=')
-		h.anything(n)
-		if len(h.out) == from+1 {
-			h.out = h.out[:from] // a name without a value
-		}
+		h.assign(n)
+	}
+}
+
+// assign writes a value behind a name; of an empty one nothing.
+func (h *EventHasher) assign(n int) {
+	from := len(h.out)
+	h.out = append(h.out, '=')
+	h.anything(n)
+	if len(h.out) == from+1 {
+		h.out = h.out[:from]
 	}
 }
 
