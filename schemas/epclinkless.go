@@ -5,18 +5,23 @@ import "strings"
 // The EPC schemes that have no key of GS1, and so no Digital Link: their URN is
 // their canonical form, with the stem in lower case.
 
+// otherEPC names the EPC schemes that have no Digital Link.
+func otherEPC(name string) bool {
+	switch name {
+	case "gid", "usdod", "adi", "bic", "imovn":
+		return true
+	}
+	return false
+}
+
 // checkLinkless checks what stands behind an EPC URN's stem (EPC Tag Data
 // Standard, 6.3).
 func checkLinkless(kind, name, value string) flaw {
-	if kind == "idpat" {
-		switch name {
-		case "gid", "usdod", "adi":
-			return noFlaw
-		}
+	switch {
+	case !otherEPC(name), kind != "id" && kind != "idpat":
 		return unknownURN
-	}
-	if kind != "id" {
-		return unknownURN
+	case kind == "idpat":
+		return noFlaw
 	}
 	parts := strings.Split(value, ".")
 	good := false
@@ -31,8 +36,6 @@ func checkLinkless(kind, name, value string) flaw {
 		good = container(value)
 	case "imovn":
 		good = ship(value)
-	default:
-		return unknownURN
 	}
 	if !good {
 		return badEPC
