@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -42,33 +43,51 @@ func EventHash(e *Event, v HashVersion) string {
 	if !ok {
 		return ""
 	}
-	return HashID(sum, v)
+	return HashID{sum, v}.String()
 }
 
-// HashID writes a digest as hash ID.
-func HashID(sum Hash, v HashVersion) string {
-	out := make([]byte, 0, len(hashStem)+2*len(sum)+len("?ver=CBV2.0"))
-	out = hex.AppendEncode(append(out, hashStem...), sum[:])
-	return string(append(append(out, "?ver="...), v.String()...))
+// HashID is an event hash ID: the digest of a pre-hash string, and the version of
+// the algorithm (RFC 6920; CBV 2.0, 8.9.1, rules 22 to 24).
+type HashID struct {
+	Sum     Hash
+	Version HashVersion
 }
 
-// ParseHashID reads a hash ID in the form that HashID writes.
-func ParseHashID(id string) (sum Hash, v HashVersion, ok bool) {
-	rest, ok := strings.CutPrefix(id, hashStem)
-	if !ok || len(rest) < 2*len(sum) {
-		return sum, 0, false
+// String writes the ID.
+func (id HashID) String() string {
+	out := make([]byte, 0, len(hashStem)+2*len(id.Sum)+len("?ver=CBV2.0"))
+	out = hex.AppendEncode(append(out, hashStem...), id.Sum[:])
+	return string(append(append(out, "?ver="...), id.Version.String()...))
+}
+
+// MarshalText writes the ID.
+func (id HashID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads an ID.
+func (id *HashID) UnmarshalText(b []byte) error {
+	var ok bool
+	if *id, ok = ParseHashID(string(b)); !ok {
+		return fmt.Errorf("no event hash ID: %s", quote(string(b)))
 	}
-	digits, rest := rest[:2*len(sum)], rest[2*len(sum):]
-	if _, err := hex.Decode(sum[:], []byte(digits)); err != nil || strings.ToLower(digits) != digits {
-		return sum, 0, false
+	return nil
+}
+
+// ParseHashID reads an ID in the one form that String writes; false for what is
+// none.
+func ParseHashID(s string) (id HashID, ok bool) {
+	rest, ok := strings.CutPrefix(s, hashStem)
+	if !ok || len(rest) < 2*len(id.Sum) {
+		return HashID{}, false
 	}
-	switch rest {
-	case "?ver=" + CBV20.String():
-		return sum, CBV20, true
-	case "?ver=" + CBV21.String():
-		return sum, CBV21, true
+	if _, err := hex.Decode(id.Sum[:], []byte(rest[:2*len(id.Sum)])); err != nil {
+		return HashID{}, false
 	}
-	return sum, 0, false
+	for id.Version = CBV20; id.Version <= CBV21; id.Version++ {
+		if id.String() == s {
+			return id, true
+		}
+	}
+	return HashID{}, false
 }
 
 // PreHash returns the string that the event hash is computed of: what the event
@@ -110,13 +129,21 @@ func (h *EventHasher) Sum(e *Event, v HashVersion) (Hash, bool) {
 	return sha256.Sum256(h.out), true
 }
 
-// Sums returns the digests of both versions, which in most events are one.
-func (h *EventHasher) Sums(e *Event) (cbv20, cbv21 Hash, ok bool) {
-	if cbv20, ok = h.Sum(e, CBV20); !ok || !h.differs {
-		return cbv20, cbv20, ok
+// IDs returns the event's hash IDs: that of CBV 2.0, and that of 2.1 where it has
+// another digest. It is nil where the event has none.
+func (h *EventHasher) IDs(e *Event) []HashID {
+	sum, ok := h.Sum(e, CBV20)
+	if !ok {
+		return nil
 	}
-	cbv21, ok = h.Sum(e, CBV21)
-	return cbv20, cbv21, ok
+	if !h.differs {
+		return []HashID{{sum, CBV20}}
+	}
+	other, ok := h.Sum(e, CBV21)
+	if !ok {
+		return []HashID{{sum, CBV20}}
+	}
+	return []HashID{{sum, CBV20}, {other, CBV21}}
 }
 
 // read writes the event's pre-hash string, and reports whether it has one.

@@ -159,13 +159,30 @@ func TestPreHash(t *testing.T) {
 				t.Errorf("%s, %s:\n     %s\nwant %s", c.name, version, got, want)
 			}
 		}
-		cbv20, cbv21, _ := hasher.Sums(e)
-		for version, want := range map[schemas.HashVersion]schemas.Hash{schemas.CBV20: cbv20, schemas.CBV21: cbv21} {
+		for _, version := range hashVersions {
+			sum, _ := hasher.Sum(e, version)
 			id := schemas.EventHash(e, version)
-			if sum, v, ok := schemas.ParseHashID(id); !ok || v != version || sum != want || schemas.HashID(sum, v) != id {
-				t.Errorf("%s: %s is read as %s, %s, %t; its digest is %s", c.name, id, sum, v, ok, want)
+			if got, ok := schemas.ParseHashID(id); !ok || got.Version != version || got.Sum != sum || got.String() != id {
+				t.Errorf("%s: %s is read as %s, %t; its digest is %s", c.name, id, got, ok, sum)
 			}
 		}
+		if ids := hasher.IDs(e); len(ids) != 1 && c.want == c.want21 || len(ids) != 2 && c.want != c.want21 {
+			t.Errorf("%s: %v", c.name, ids)
+		}
+	}
+}
+
+func TestParseHashID(t *testing.T) {
+	digits := strings.Repeat("0a", 32)
+	for _, s := range []string{"", "ni:///sha-256;" + digits, "ni:///sha-256;" + digits + "?ver=CBV1.2", "ni:///sha-256;" + strings.ToUpper(digits) + "?ver=CBV2.0",
+		"ni:///sha-256;" + digits[2:] + "?ver=CBV2.0", "ni:///sha-256;" + digits + "00?ver=CBV2.0", "ni:///sha-512;" + digits + "?ver=CBV2.0", "ni:///sha-256;" + digits[2:] + "xx?ver=CBV2.0"} {
+		if id, ok := schemas.ParseHashID(s); ok {
+			t.Errorf("%q is read as %s", s, id)
+		}
+	}
+	var id schemas.HashID
+	if err := id.UnmarshalText([]byte("ni:///sha-256;" + digits + "?ver=CBV2.1")); err != nil || id.Version != schemas.CBV21 || id.Sum.String() != digits {
+		t.Errorf("%s, %v", id, err)
 	}
 }
 
@@ -192,7 +209,7 @@ func TestEventHashBound(t *testing.T) {
 		}{{50, true}, {10000, false}, {60, true}} {
 			e := event(c.times, strings.Repeat("n", 900))
 			sum, ok := hasher.Sum(e, version)
-			if id := schemas.EventHash(e, version); ok != c.ok || ok && id != schemas.HashID(sum, version) || !ok && id != "" {
+			if id := schemas.EventHash(e, version); ok != c.ok || ok && id != (schemas.HashID{Sum: sum, Version: version}).String() || !ok && id != "" {
 				t.Errorf("%d times: %t, %q", c.times, ok, id)
 			}
 		}
