@@ -266,7 +266,8 @@ func (a *App) readRef(stream store.Stream, encoded []byte) ([]byte, error) {
 	return a.store.Read(stream, ref)
 }
 
-// unindex takes out of the index what only the body says: where the event was.
+// unindex takes out of the index what only the body says: where the event was, and
+// its hashes.
 func (b *block) unindex(at schemas.Locator, body []byte) error {
 	if body == nil {
 		return nil
@@ -275,6 +276,7 @@ func (b *block) unindex(at schemas.Locator, body []byte) error {
 	if err != nil {
 		return nil // of an order, which no index has
 	}
+	b.forgetHashes(at, e)
 	if e.BizLocation == "" && e.ReadPoint == "" {
 		return nil
 	}

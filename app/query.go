@@ -244,6 +244,18 @@ func (c *query) match(cand candidate) (*schemas.Record, error) {
 	if r.Kind != schemas.KindEvent || !c.MatchesSkeleton(r) {
 		return nil, nil
 	}
+	if is, known := c.MatchesID(r.EventID); !is {
+		if known {
+			return nil, nil
+		}
+		body, err := c.view.bodyOf(r)
+		if err != nil {
+			return nil, err
+		}
+		if c.left -= effortBody + len(body)/bytesEffort; !c.MatchesHash(body) {
+			return nil, nil
+		}
+	}
 	for _, f := range [...]struct {
 		field  byte
 		values []string
