@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -46,12 +45,7 @@ func (h *harness) stranger(path string, headers ...string) reply {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return reply{res.StatusCode, res.Header, body}
+	return readReply(h.t, res)
 }
 
 // recordedBy makes the partner's records those of another.
