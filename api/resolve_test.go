@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/api/client"
 	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -286,6 +287,24 @@ func TestResolverReadsKeys(t *testing.T) {
 	d := into[api.ResolverDescription](t, h.stranger("/.well-known/gs1resolver").want(t, 200))
 	if d.ResolverRoot != h.server.URL || len(d.SupportedPrimaryKeys) < 10 || d.SupportedLinkType[0].Prefix != "gs1:" {
 		t.Errorf("description: %+v", d)
+	}
+}
+
+func TestClientPublishes(t *testing.T) {
+	h := newHarness(t, defaults())
+	c, ctx := h.client(), t.Context()
+	p, err := c.Publish(ctx, classLink, api.PublicationRequest{Title: "Tomatoes", Links: []local.Link{{Type: "gs1:pip", Href: "https://example.com/"}}})
+	if err != nil || p.Of != classLink || p.Title != "Tomatoes" || len(p.Links) != 1 {
+		t.Fatalf("%+v %v", p, err)
+	}
+	if list, err := c.Publications(ctx, 10, ""); err != nil || len(list.Publications) != 1 || list.NextPageToken != "" {
+		t.Fatalf("%+v %v", list, err)
+	}
+	if err := c.Unpublish(ctx, classLink); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Unpublish(ctx, classLink); client.Code(err) != schemas.NotFound {
+		t.Fatalf("%v", err)
 	}
 }
 
