@@ -20,13 +20,11 @@ func TestingOnlyChoose(accept string, offered ...string) string { return choose(
 
 // TestingOnlyQuery reads the query string of an event query, with its page.
 func TestingOnlyQuery(raw string) (schemas.EventQuery, error) {
-	r := newQuery(raw)
-	q, err := parameters(r, eventParameters...)
+	a, err := askURL(newQuery(raw))
 	if err != nil {
 		return schemas.EventQuery{}, err
 	}
-	query, _, err := pagedQuery(q)
-	return query, err
+	return a.query, nil
 }
 
 // TestingOnlyQueryDocument renders records.

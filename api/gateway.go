@@ -119,6 +119,7 @@ type Gateway struct {
 	proofs  chan struct{} // of the ledger's past
 	public  chan struct{} // answers to whoever shows no key
 	handler http.Handler
+	naming  sync.Mutex // held while a stored query is made or deleted
 
 	stop context.CancelFunc
 	work sync.WaitGroup

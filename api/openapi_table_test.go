@@ -41,12 +41,15 @@ type ask struct {
 	status  int
 }
 
+const placeURN = "urn:epc:id:sgln:9521234.00001.0"
+
 // prepared is a gateway over a ledger with an item, a lot, a document, and all that
 // answers can have; known fills in what it alone knows.
 func prepared(t *testing.T) (h *harness, known *strings.Replacer) {
 	h = newHarness(t, defaults())
-	r := h.do("POST", "/epcis/v2/events", strings.Replace(event(1, `"disposition":"active"`, `"eventID":"urn:uuid:00000000-0000-4000-8000-000000000001"`), `"OBSERVE"`, `"ADD"`, 1)).want(t, 201)
+	r := h.do("POST", "/epcis/v2/events", strings.Replace(event(1, `"disposition":"active"`, `"bizLocation":{"id":"`+placeURN+`"}`, `"readPoint":{"id":"`+placeURN+`"}`, `"eventID":"urn:uuid:00000000-0000-4000-8000-000000000001"`), `"OBSERVE"`, `"ADD"`, 1)).want(t, 201)
 	h.do("POST", "/epcis/v2/events", `{"type":"ObjectEvent","action":"ADD","eventTime":"2026-05-01T10:00:00Z","eventTimeZoneOffset":"+00:00","quantityList":[{"epcClass":"`+classID+`","quantity":12.5,"uom":"KGM"}]}`).want(t, 201)
+	h.do("POST", "/epcis/v2/queries", `{"name":"stored","query":{"eventType":["ObjectEvent"]}}`).want(t, 201)
 	job := h.job(h.do("POST", "/epcis/v2/capture", document(event(7), event(7))).want(t, 202).header.Get("Location"))
 	h.publish(itemLink, `{"title":"A tomato","custody":true,"links":[{"type":"gs1:pip","href":"https://example.com/","title":"About","media":"text/html","lang":"en"}]}`)
 	h.publish(classLink, "")
@@ -108,7 +111,25 @@ func exchanges() []exchange {
 		{"GET /", ask{status: 200}, ask{}},
 		{"GET /epcis/v2/capture/{captureID}", ask{path: "/epcis/v2/capture/{job}", status: 200}, ask{path: "/epcis/v2/capture/none", status: 404}},
 	}
-	for operation, path := range map[string]string{"/epcis/v2/": "", "/epcis/v2/events": "", "/epcis/v2/events/{eventID}": "/epcis/v2/events/x", "/epcis/v2/capture": "",
+	list = append(list,
+		exchange{"POST /epcis/v2/queries", ask{body: `{"name":"packed","query":{"eventType":["ObjectEvent"],"EQ_bizStep":["packing"]}}`, status: 201}, ask{body: `{"name":"stored","query":{"EQ_nonsense":1}}`, status: 400}},
+		exchange{"GET /epcis/v2/queries", ask{path: "/epcis/v2/queries?perPage=1", status: 200}, ask{path: "/epcis/v2/queries?perPage=0", status: 400}},
+		exchange{"GET /epcis/v2/queries/{queryName}", ask{path: "/epcis/v2/queries/stored", status: 200}, ask{path: "/epcis/v2/queries/none", status: 404}},
+		exchange{"DELETE /epcis/v2/queries/{queryName}", ask{path: "/epcis/v2/queries/stored", status: 204}, ask{path: "/epcis/v2/queries/none", status: 404}},
+		exchange{"GET /epcis/v2/queries/{queryName}/events", ask{path: "/epcis/v2/queries/stored/events?perPage=1", status: 200}, ask{path: "/epcis/v2/queries/none/events", status: 404}})
+	for name, value := range map[string]string{"eventTypes/{eventType}": "ObjectEvent", "epcs/{epc}": url.PathEscape(itemURN), "bizSteps/{bizStep}": "shipping",
+		"bizLocations/{bizLocation}": url.PathEscape(placeURN), "readPoints/{readPoint}": url.PathEscape(placeURN), "dispositions/{disposition}": "active"} {
+		all, segment, _ := strings.Cut(name, "/")
+		path := "/epcis/v2/" + all
+		list = append(list,
+			exchange{"GET " + path, ask{path: path + "?perPage=1", status: 200}, ask{path: path + "?perPage=0", status: 400}},
+			exchange{"GET " + path + "/" + segment, ask{path: path + "/" + value, status: 200}, ask{path: path + "/none", status: 404}},
+			exchange{"GET " + path + "/" + segment + "/events", ask{path: path + "/" + value + "/events?perPage=1", status: 200}, ask{path: path + "/" + value + "/events?EQ_nonsense=1", status: 400}},
+			exchange{"OPTIONS " + path, ask{status: 204}, ask{}},
+			exchange{"OPTIONS " + path + "/" + segment, ask{path: path + "/" + value, status: 204}, ask{}},
+			exchange{"OPTIONS " + path + "/" + segment + "/events", ask{path: path + "/" + value + "/events", status: 204}, ask{}})
+	}
+	for operation, path := range map[string]string{"/epcis/v2/": "", "/epcis/v2/queries": "", "/epcis/v2/queries/{queryName}": "/epcis/v2/queries/x", "/epcis/v2/queries/{queryName}/events": "/epcis/v2/queries/x/events", "/epcis/v2/events": "", "/epcis/v2/events/{eventID}": "/epcis/v2/events/x", "/epcis/v2/capture": "",
 		"/epcis/v2/capture/{captureID}": "/epcis/v2/capture/x", "/{ai}/{key}": "/01/1", "/{ai}/{key}/{q1}/{v1}": "/01/1/21/1",
 		"/{ai}/{key}/{q1}/{v1}/{q2}/{v2}": "/01/1/10/1/21/1", "/{ai}/{key}/{q1}/{v1}/{q2}/{v2}/{q3}/{v3}": "/01/1/22/1/10/1/21/1"} {
 		list = append(list, exchange{"OPTIONS " + operation, ask{path: path, status: 204}, ask{}})

@@ -294,7 +294,10 @@ func parts(of []*openapi3.Schema, choose func(*openapi3.Schema) *openapi3.Schema
 
 // open reports whether a schema says itself that it does not name all members.
 func open(s *openapi3.Schema) bool {
-	return s.AdditionalProperties.Has != nil && *s.AdditionalProperties.Has || s.AdditionalProperties.Schema != nil
+	if s.AdditionalProperties.Has != nil && *s.AdditionalProperties.Has || s.AdditionalProperties.Schema != nil {
+		return true
+	}
+	return slices.ContainsFunc(slices.Concat(s.AllOf, s.OneOf, s.AnyOf), func(ref *openapi3.SchemaRef) bool { return open(ref.Value) })
 }
 
 // TestOpenAPINamesEveryField: what Go writes as JSON, the document's schemas name,

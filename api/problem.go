@@ -76,7 +76,11 @@ func faultOf(err error) *schemas.Fault {
 
 // of fills in what follows from the code and the request.
 func (p *Problem) of(r *http.Request) *Problem {
-	return p.in(isEPCIS(r), r.Method, requestID(r))
+	method := r.Method
+	if strings.HasPrefix(r.URL.Path, "/epcis/v2/queries") { // whatever is sent there is a query
+		method = http.MethodGet
+	}
+	return p.in(isEPCIS(r), method, requestID(r))
 }
 
 // in fills in what follows from the code, the kind of interface and the request.
@@ -117,7 +121,15 @@ func exception(code schemas.Code, method string) string {
 		return "NotAcceptableException"
 	case schemas.UnsupportedMediaType:
 		return "UnsupportedMediaTypeException"
-	case schemas.EventIDConflict, schemas.IdempotencyConflict, schemas.Replayed:
+	case schemas.QueryTooLarge:
+		return "QueryTooLargeException"
+	case schemas.QueryTooComplex:
+		return "QueryTooComplexException"
+	case schemas.BadQuery:
+		return "QueryValidationException"
+	case schemas.NoSuchName:
+		return "NoSuchNameException"
+	case schemas.EventIDConflict, schemas.IdempotencyConflict, schemas.Replayed, schemas.NameTaken:
 		return "ResourceAlreadyExistsException"
 	case schemas.TooLarge, schemas.TransactionTooLarge:
 		if method == http.MethodGet {

@@ -49,8 +49,8 @@ func (g *Gateway) resolverOptions(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// asked is what somebody wants of an identifier.
-type asked struct {
+// resolution is what somebody wants of an identifier.
+type resolution struct {
 	id        schemas.Identifier
 	link      string // a link type; "" for the thing itself
 	mediaType string // of the answer, where it is the thing itself
@@ -104,7 +104,7 @@ func (g *Gateway) resolve(w http.ResponseWriter, r *http.Request) {
 }
 
 // ask reads a request. Nothing of the ledger decides about what it refuses.
-func (g *Gateway) ask(r *http.Request) (q asked, err error) {
+func (g *Gateway) ask(r *http.Request) (q resolution, err error) {
 	q.anonymous = len(r.Header.Values("Authorization")) == 0
 	if q.id, err = linked(r); err != nil {
 		return q, err
@@ -197,7 +197,7 @@ type resolved struct {
 }
 
 // findPrivate tells what the ledger has.
-func (g *Gateway) findPrivate(r *http.Request, q asked) (*resolved, error) {
+func (g *Gateway) findPrivate(r *http.Request, q resolution) (*resolved, error) {
 	id, class := q.id.String(), q.id.Scheme().Class()
 	p, exact, err := g.publicationFor(id)
 	if err != nil {
@@ -241,7 +241,7 @@ func (g *Gateway) findPrivate(r *http.Request, q asked) (*resolved, error) {
 }
 
 // findPublic tells what is public.
-func (g *Gateway) findPublic(r *http.Request, q asked, p *local.Publication, exact bool) (*resolved, error) {
+func (g *Gateway) findPublic(r *http.Request, q resolution, p *local.Publication, exact bool) (*resolved, error) {
 	var item *PublicItem
 	err := g.read(func(view View) (err error) {
 		item, err = g.publicOf(view, q.id, p, exact, pager{in: stateOf(r).read})
@@ -262,7 +262,7 @@ func (g *Gateway) findPublic(r *http.Request, q asked, p *local.Publication, exa
 func self(r *http.Request) string { return r.URL.EscapedPath() }
 
 // answerResolved answers with what was found, in the form that was asked for.
-func (g *Gateway) answerResolved(w http.ResponseWriter, r *http.Request, q asked, found *resolved, err error) {
+func (g *Gateway) answerResolved(w http.ResponseWriter, r *http.Request, q resolution, found *resolved, err error) {
 	if err != nil {
 		g.fail(w, r, err)
 		return

@@ -60,6 +60,7 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 		m.Get("/events", g.getEvents)
 		m.Get("/events/{eventID}", g.getEvent)
 	})
+	g.queryRoutes(m)
 }
 
 func (g *Gateway) nativeRoutes(m chi.Router) {

@@ -103,6 +103,11 @@ const (
 	URITooLong                             // the request line is too long
 	Internal                               // a fault of the node, logged there
 	HistoryMissing                         // the node joined by a snapshot, and does not have this old record yet
+	QueryTooLarge                          // a query finds more than its maxEventCount
+	QueryTooComplex                        // a query that would cost more than one request may
+	BadQuery                               // a body that is no query
+	NoSuchName                             // no stored query of this name
+	NameTaken                              // a stored query has this name
 )
 
 type codeRow struct {
@@ -190,6 +195,11 @@ var codes = map[Code]codeRow{
 	URITooLong:           {"uri_too_long", 414, "shorten the request line"},
 	Internal:             {"internal", 500, "the node's log tells more"},
 	HistoryMissing:       {"history_missing", 503, "the node still fetches what is older than its snapshot: ask another partner's node, or later"},
+	QueryTooLarge:        {"query_too_large", 413, "ask for less, or read it page by page without maxEventCount"},
+	QueryTooComplex:      {"query_too_complex", 413, "ask for an item, a business step or a time range, and for fewer things at once"},
+	BadQuery:             {"bad_query", 400, "send {\"name\": ..., \"query\": {parameters of the simple event query}}"},
+	NoSuchName:           {"no_such_name", 404, "GET /epcis/v2/queries lists the names there are"},
+	NameTaken:            {"name_taken", 409, "choose another name, or delete that query first"},
 }
 
 // String returns the code's stable name, as JSON shows it.
