@@ -118,7 +118,7 @@ func (g *Gateway) getEvent(w http.ResponseWriter, r *http.Request) {
 			case p.More:
 				return fault(schemas.TooLarge, "more records share this eventID than one answer holds: ask GET /epcis/v2/events?EQ_eventID= page by page")
 			}
-			body, err = queryDocument(p.Records, view.Time())
+			body, err = resultsDocument(w, r, p.Records, view.Time(), simpleEventQuery)
 			return err
 		})
 	}

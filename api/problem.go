@@ -20,6 +20,7 @@ type Problem struct {
 	Code     schemas.Code `json:"code"`
 	Detail   string       `json:"detail,omitempty"`
 	Pointer  string       `json:"pointer,omitempty"` // RFC 6901, into what was sent
+	Line     int          `json:"line,omitempty"`    // of XML that was sent; its pointer is into the same as JSON
 	Hint     string       `json:"hint,omitempty"`
 	Instance string       `json:"instance,omitempty"` // the request, as logs name it
 	// Errors are all that is wrong, where there is more than one thing.
@@ -32,7 +33,7 @@ type Problem struct {
 
 // Error returns the code, the place and the detail in one line.
 func (p *Problem) Error() string {
-	f := schemas.Fault{Code: p.Code, Pointer: p.Pointer, Detail: p.Detail}
+	f := schemas.Fault{Code: p.Code, Pointer: p.Pointer, Line: p.Line, Detail: p.Detail}
 	return f.Error()
 }
 
@@ -49,7 +50,7 @@ func problemOf(r *http.Request, err error) *Problem {
 		return p.of(r)
 	}
 	f := faultOf(err)
-	p = &Problem{Code: f.Code, Detail: f.Detail, Pointer: f.Pointer}
+	p = &Problem{Code: f.Code, Detail: f.Detail, Pointer: f.Pointer, Line: f.Line}
 	switch f.Code {
 	case schemas.Unavailable, schemas.Overloaded, schemas.RateLimited, schemas.InProgress:
 		p.RetryAfter = 1
@@ -156,6 +157,10 @@ func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Status >= http.StatusInternalServerError && p.Code != schemas.Unavailable && p.Code != schemas.Overloaded && p.Code != schemas.HistoryMissing {
 		g.log.Error("request failed", slog.String("request", requestID(r)), slog.String("route", routeOf(r)), slog.Any("error", err))
 	}
+	if onlyXML(r) {
+		writeProblemAs(w, p, typeProblemXML, p.xml())
+		return
+	}
 	writeProblem(w, p)
 }
 
@@ -164,8 +169,12 @@ func writeProblem(w http.ResponseWriter, p *Problem) {
 	if err != nil { // cannot be: a problem holds nothing that JSON lacks
 		body = []byte(`{"title":"internal","status":500,"code":"internal"}`)
 	}
+	writeProblemAs(w, p, typeProblem, body)
+}
+
+func writeProblemAs(w http.ResponseWriter, p *Problem, mediaType string, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", typeProblem)
+	h.Set("Content-Type", mediaType)
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}

@@ -256,7 +256,7 @@ func FuzzRender(f *testing.F) {
 	f.Add([]byte(`{"@context":[{"ex":"https://example.com/"}],"ex:a":1}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		record := schemas.Record{Body: body, EventID: "x"}
-		out, err := api.TestingOnlyQueryDocument([]schemas.Record{record}, time.Unix(0, 0))
+		out, err := api.TestingOnlyQueryDocument([]schemas.Record{record}, time.Unix(0, 0), "q")
 		if compact, cerr := schemas.Compact(nil, body); cerr == nil && err == nil && string(compact) == string(body) && !json.Valid(out) {
 			t.Fatalf("%q became %q", body, out)
 		}

@@ -22,12 +22,7 @@ const (
 //
 // An event whose body is erased, or not held, cannot be given as it was submitted
 // and is left out: native answers tell what is left of it.
-func queryDocument(records []schemas.Record, now time.Time) ([]byte, error) {
-	return namedQueryDocument(records, now, simpleEventQuery)
-}
-
-// namedQueryDocument is that of a query with a name.
-func namedQueryDocument(records []schemas.Record, now time.Time, name string) ([]byte, error) {
+func queryDocument(records []schemas.Record, now time.Time, name string) ([]byte, error) {
 	records = slices.DeleteFunc(slices.Clone(records), func(r schemas.Record) bool { return r.Body == nil })
 	contexts := newContexts()
 	events := make([]parsedBody, len(records))

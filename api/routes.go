@@ -46,17 +46,17 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 	m.Options("/capture", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/capture/{captureID}", g.discover("GET, HEAD, OPTIONS"))
 	m.Group(func(m chi.Router) {
-		m.Use(g.allow(local.Capture), g.accepting(typeJSON, typeLD), g.sending(typeJSON, typeLD))
+		m.Use(g.allow(local.Capture), g.accepting(epcisTypes...), g.sending(epcisTypes...))
 		m.Post("/events", g.postEvent)
 		m.Post("/capture", g.postCapture)
 	})
 	m.Group(func(m chi.Router) {
-		m.Use(g.allow(local.Capture), g.accepting(typeJSON, typeLD), g.reading)
-		m.Get("/capture", g.listJobs)
-		m.Get("/capture/{captureID}", g.getJob)
+		m.Use(g.allow(local.Capture), g.reading)
+		m.With(g.accepting(typeJSON, typeLD)).Get("/capture", g.listJobs)
+		m.With(g.accepting(epcisTypes...)).Get("/capture/{captureID}", g.getJob)
 	})
 	m.Group(func(m chi.Router) {
-		m.Use(g.allow(local.Query), g.accepting(typeJSON, typeLD), g.reading)
+		m.Use(g.allow(local.Query), g.accepting(epcisTypes...), g.reading)
 		m.Get("/events", g.getEvents)
 		m.Get("/events/{eventID}", g.getEvent)
 	})

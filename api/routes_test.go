@@ -150,15 +150,15 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 				t.Errorf("%s %s with scope %s: %d", method, route, s, r.status)
 			}
 		}
-		h.do(method, path, "", "Accept", "application/xml").problem(t, 406, "not_acceptable")
+		h.do(method, path, "", "Accept", "text/csv").problem(t, 406, "not_acceptable")
 		mediaType := "application/json"
 		if strings.HasSuffix(route, "/transactions") || strings.HasSuffix(route, "/bundles") {
 			mediaType = "application/octet-stream"
 		}
 		h.do(method, path+"?frobnicate=1", "", "Content-Type", mediaType).problem(t, 400, "bad_parameter")
 		if method == "POST" || method == "PUT" {
-			h.do(method, path, "", "Content-Type", "application/xml").problem(t, 415, "unsupported_media_type")
-			h.do(method, path, "", "Content-Encoding", "gzip").problem(t, 415, "unsupported_media_type")
+			h.do(method, path, "", "Content-Type", "text/csv").problem(t, 415, "unsupported_media_type")
+			h.do(method, path, "", "Content-Encoding", "br").problem(t, 415, "unsupported_media_type")
 		}
 		h.do("PATCH", path, "").problem(t, 405, "method_not_allowed")
 		return nil

@@ -44,6 +44,7 @@ func canonical(s string) (string, error) {
 // queryRoutes are the routes of stored queries and top-level resources.
 func (g *Gateway) queryRoutes(m chi.Router) {
 	reads := m.With(g.allow(local.Query), g.accepting(typeJSON, typeLD), g.reading)
+	events := m.With(g.allow(local.Query), g.accepting(epcisTypes...), g.reading)
 	for _, t := range topLevels() {
 		one := t.path + "/{" + t.segment + "}"
 		for _, path := range []string{t.path, one, one + "/events"} {
@@ -51,7 +52,7 @@ func (g *Gateway) queryRoutes(m chi.Router) {
 		}
 		reads.Get(t.path, g.list(t))
 		reads.Get(one, g.one(t))
-		reads.Get(one+"/events", g.eventsOf(t))
+		events.Get(one+"/events", g.eventsOf(t))
 	}
 	m.Options("/queries", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/queries/{queryName}", g.discover("GET, HEAD, DELETE, OPTIONS"))
@@ -60,7 +61,7 @@ func (g *Gateway) queryRoutes(m chi.Router) {
 	m.With(g.allow(local.Query), g.accepting(typeJSON, typeLD)).Delete("/queries/{queryName}", g.deleteQuery)
 	reads.Get("/queries", g.listQueries)
 	reads.Get("/queries/{queryName}", g.getQuery)
-	reads.Get("/queries/{queryName}/events", g.getQueryEvents)
+	events.Get("/queries/{queryName}/events", g.getQueryEvents)
 }
 
 // Collection is a list of resources.

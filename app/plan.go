@@ -64,7 +64,27 @@ func (c *query) source() (iter.Seq2[candidate, error], error) {
 	case best.named != nil:
 		return c.byNamed(best.named)
 	}
-	return c.byRange(best)
+	ranged, err := c.byRange(best)
+	if err != nil || best.field != fieldClass {
+		return ranged, err
+	}
+	return eachOnce(ranged), nil
+}
+
+// eachOnce yields each record once: an event that names a class twice is in the class's
+// range twice, and there in one place.
+func eachOnce(source iter.Seq2[candidate, error]) iter.Seq2[candidate, error] {
+	return func(yield func(candidate, error) bool) {
+		var last schemas.Locator
+		for cand, err := range source {
+			if err == nil && cand.at == last {
+				continue
+			}
+			if last = cand.at; !yield(cand, err) {
+				return
+			}
+		}
+	}
 }
 
 // byRange reads rows that are ordered by event time, or the ledger itself.

@@ -1,6 +1,9 @@
 package schemas
 
-import "net/http"
+import (
+	"net/http"
+	"strconv"
+)
 
 // Code is a stable refusal or flag. Receipts, ABCI results and HTTP answers
 // share this one closed list: a number never changes its meaning and is never
@@ -26,6 +29,7 @@ const (
 	BadQuantity                         // a quantity that is no bounded exact decimal
 	BadContext                          // an @context that cannot be used, or a prefix it does not define
 	BadDocument                         // not an EPCIS document of a version that is read here
+	BadXML                              // not one well-formed XML document without a document type declaration
 )
 
 // What is wrong with a transaction (class A: a block that holds one is invalid).
@@ -134,6 +138,7 @@ var codes = map[Code]codeRow{
 	BadQuantity:       {"bad_quantity", 400, "write a decimal number of at most 18 digits before and 12 after the point"},
 	BadContext:        {"bad_context", 400, "define the prefix inline in @context: remote contexts are never fetched"},
 	BadDocument:       {"bad_document", 400, "send an EPCISDocument with schemaVersion 2.0 and epcisBody.eventList"},
+	BadXML:            {"bad_xml", 400, "send one well-formed XML document, encoded as UTF-8, without a document type declaration"},
 
 	BadEncoding:         {"bad_encoding", 400, "encode the transaction canonically: docs/format.md"},
 	WrongChain:          {"wrong_chain", 400, "sign for the chain id that /api/v1/network tells"},
@@ -246,12 +251,16 @@ func Codes() []Code {
 type Fault struct {
 	Code    Code
 	Pointer string // RFC 6901 pointer into what was sent, where one applies; "" is the whole
+	Line    int    // of XML that was sent, from 1; its pointer is into the same document as JSON
 	Detail  string // what is wrong, naming the offending value
 }
 
 // Error returns the code, the pointer and the detail in one line.
 func (f *Fault) Error() string {
 	s := f.Code.String()
+	if f.Line > 0 {
+		s += " in line " + strconv.Itoa(f.Line)
+	}
 	if f.Pointer != "" {
 		s += " at " + f.Pointer
 	}

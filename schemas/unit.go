@@ -107,11 +107,22 @@ const (
 	maxShift    = 60 // zeros before or behind them
 )
 
-// rational reads a number as JSON writes it.
+// rational reads a number as JSON writes it, or XML, which allows a plus sign and
+// leading zeros.
 func rational(s string) (*big.Rat, bool) {
 	const longest = 400
 	if len(s) > longest {
 		return nil, false
+	}
+	digits, negative := strings.CutPrefix(s, "-")
+	if !negative {
+		digits = strings.TrimPrefix(s, "+")
+	}
+	for len(digits) > 1 && digits[0] == '0' && isDigit(digits[1]) {
+		digits = digits[1:]
+	}
+	if s = digits; negative {
+		s = "-" + digits
 	}
 	n, ok := scanNumber(s)
 	switch {
