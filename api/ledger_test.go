@@ -37,6 +37,7 @@ type fakeLedger struct {
 	viewFaults  int   // how many views expire before one can be read
 	pool        [][]byte
 	wholeTraces bool // traces hold all bodies
+	realBundles bool // bundles have a JSON form
 	network     api.Network
 	missing     [2]int64 // heights without records
 
@@ -278,7 +279,7 @@ func (l *fakeLedger) DryRun(_ context.Context, actor string, atomic bool, events
 
 // Bundle answers no bundle, but what was asked for.
 func (l *fakeLedger) Bundle(_ context.Context, q schemas.BundleQuery) ([]byte, error) {
-	if q.ID == "urn:example:json" { // a bundle of a version alone is none, but has a JSON form
+	if q.ID == "urn:example:json" || l.realBundles { // a bundle of a version alone is none, but has a JSON form
 		return []byte{1, 1, 2}, nil
 	}
 	l.mu.Lock()

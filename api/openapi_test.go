@@ -27,7 +27,9 @@ import (
 // OpenAPI document whose examples are of their schemas.
 func specification(t *testing.T, h *harness) *openapi3.T {
 	t.Helper()
-	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.FileBodyDecoder) // a page is a text
+	for _, text := range []string{"text/html", "application/xml", "text/xml", "application/problem+xml"} {
+		openapi3filter.RegisterBodyDecoder(text, openapi3filter.FileBodyDecoder) // of these the document says no more than that they are text
+	}
 	doc, err := openapi3.NewLoader().LoadFromData(h.do("GET", "/openapi.json", "").want(t, 200).body)
 	if err != nil {
 		t.Fatal(err)
@@ -63,6 +65,10 @@ func TestOpenAPIIsTrue(t *testing.T) {
 			c := contract{t: t, h: h, known: known, doc: doc, path: path, item: doc.Paths.Value(path), method: method}
 			c.operation = c.item.GetOperation(method)
 			c.check(e.succeeds, true)
+			for _, a := range e.also {
+				c.check(a, true)
+			}
+			c.everyForm(e.succeeds)
 			if e.fails.status != 0 {
 				c.check(e.fails, false)
 			}
@@ -90,7 +96,7 @@ type contract struct {
 
 // check makes a request. valid says that the request itself is as the document
 // wants it.
-func (c *contract) check(a ask, valid bool) {
+func (c *contract) check(a ask, valid bool) reply {
 	c.t.Helper()
 	target := a.path
 	if target == "" {
@@ -137,6 +143,22 @@ func (c *contract) check(a ask, valid bool) {
 	}
 	c.headers(r)
 	c.members(r)
+	return r
+}
+
+// everyForm asks for each media type that the document promises of a read.
+func (c *contract) everyForm(a ask) {
+	c.t.Helper()
+	if c.method != http.MethodGet || strings.Contains(a.path, "linkType=") || a.status != http.StatusOK {
+		return
+	}
+	for mediaType := range c.operation.Responses.Status(a.status).Value.Content {
+		a := a
+		a.headers = append(slices.Clone(a.headers), "Accept", mediaType)
+		if got := c.check(a, true).header.Get("Content-Type"); !strings.HasPrefix(got, mediaType) {
+			c.t.Errorf("%s %s: %s is answered as %s", c.method, c.path, mediaType, got)
+		}
+	}
 }
 
 // authenticate is called for operations that need a key.
