@@ -290,6 +290,43 @@ func TestResolverReadsKeys(t *testing.T) {
 	}
 }
 
+// TestEveryKey: what is recorded of any GS1 key is found under the company prefix
+// that the key begins with, and not under another; a wrong check digit is named.
+func TestEveryKey(t *testing.T) {
+	keys := map[string]string{"00": "/00/195212345678901232", "01": itemPath, "253": "/253/9521234000013ABC", "255": "/255/9521234000013123", "401": "/401/9521234ABC",
+		"402": "/402/95212340000000013", "414": "/414/9521234000006/254/dock", "415": "/415/9521234000006/8020/R1", "417": "/417/9521234000006", "8003": "/8003/095212345432131234",
+		"8004": "/8004/9521234ABC", "8006": "/8006/095212345432130102/21/9", "8010": "/8010/9521234P1/8011/7", "8013": "/8013/9521234XYZK8",
+		"8017": "/8017/952123400000000000/8019/12", "8018": "/8018/952123400000000000"}
+	h := newHarness(t, defaults())
+	for _, ai := range into[api.ResolverDescription](t, h.stranger("/.well-known/gs1resolver").want(t, 200)).SupportedPrimaryKeys {
+		path := keys[ai]
+		if path == "" {
+			t.Fatalf("no example of %s", ai)
+		}
+		link := "https://id.gs1.org" + path
+		h.do("POST", "/epcis/v2/events", strings.Replace(event(1), itemURN, link, 1)).want(t, 201)
+		h.stranger(path).problem(t, 404, "not_found")
+		for prefix, status := range map[string]int{"9521234": 200, "952123": 200, "95212341": 404, "521234": 404, "095212": 404} {
+			h.publish(prefix, "")
+			h.stranger(path).want(t, status)
+			h.do("DELETE", publicPath(prefix), "").want(t, 204)
+		}
+		want, _, err := schemas.Canonical(link)
+		if got := into[api.Item](t, h.do("GET", path, "").want(t, 200)); err != nil || got.ID != want {
+			t.Errorf("%s is %s, want %s", path, got.ID, want)
+		}
+	}
+	for path, want := range map[string]string{
+		"/253/9521234000014ABC": "9521234000014 is 4, and must be 3", "/255/9521234000014123": "9521234000014 is 4, and must be 3", "/402/95212340000000014": "is 4, and must be 3",
+		"/8006/095212345432140102/21/9": "09521234543214 is 4, and must be 3", "/8018/952123400000000001": "952123400000000001 is 1, and must be 0", "/8017/952123400000000001/8019/12": "is 1, and must be 0",
+		"/8013/9521234XYZK9": "check digit",
+	} {
+		if p := h.stranger(path).problem(t, 400, "bad_check_digit"); !strings.Contains(p["detail"].(string), want) {
+			t.Errorf("%s: %v", path, p["detail"])
+		}
+	}
+}
+
 func TestClientPublishes(t *testing.T) {
 	h := newHarness(t, defaults())
 	c, ctx := h.client(), t.Context()
