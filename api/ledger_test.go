@@ -37,6 +37,8 @@ type fakeLedger struct {
 	viewFaults  int   // how many views expire before one can be read
 	pool        [][]byte
 	wholeTraces bool // traces hold all bodies
+	short       bool // pages of queries are short
+	tooComplex  bool // queries are
 	network     api.Network
 	missing     [2]int64 // heights without records
 
@@ -346,7 +348,7 @@ func (l *fakeLedger) View() (api.View, error) {
 	for id, c := range l.commits {
 		commits[id] = c
 	}
-	return &fakeView{missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits, wholeTraces: l.wholeTraces}, nil
+	return &fakeView{missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits, wholeTraces: l.wholeTraces, short: l.short, tooComplex: l.tooComplex}, nil
 }
 
 func (l *fakeLedger) ViewAt(int64) (api.View, error) {

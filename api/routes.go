@@ -74,6 +74,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/transactions/{hash}", g.getTransaction)
 		m.Get("/network", g.getNetwork)
 		m.Get("/partners", g.getPartners)
+		m.Get("/masterdata", g.getMasterData)
 	})
 	m.With(g.accepting(typeJSON)).Get("/trust", g.getTrust) // open: an auditor has no key
 	m.Group(func(open chi.Router) {                         // witnesses have no key, either

@@ -112,6 +112,7 @@ const (
 	BadQuery                               // a body that is no query
 	NoSuchName                             // no stored query of this name
 	NameTaken                              // a stored query has this name
+	ArchiveAway                            // bodies were moved to a store that does not answer the node
 )
 
 type codeRow struct {
@@ -137,7 +138,7 @@ var codes = map[Code]codeRow{
 	UnknownVocabulary: {"unknown_vocabulary", 400, "use a term of the Core Business Vocabulary, or your own as a URI"},
 	BadQuantity:       {"bad_quantity", 400, "write a decimal number of at most 18 digits before and 12 after the point"},
 	BadContext:        {"bad_context", 400, "define the prefix inline in @context: remote contexts are never fetched"},
-	BadDocument:       {"bad_document", 400, "send an EPCISDocument with schemaVersion 2.0 and epcisBody.eventList"},
+	BadDocument:       {"bad_document", 400, "send an EPCISDocument: JSON or XML of schemaVersion 2.0, or XML of 1.2"},
 	BadXML:            {"bad_xml", 400, "send one well-formed XML document, encoded as UTF-8, without a document type declaration"},
 
 	BadEncoding:         {"bad_encoding", 400, "encode the transaction canonically: docs/format.md"},
@@ -188,8 +189,8 @@ var codes = map[Code]codeRow{
 	Forbidden:            {"forbidden", 403, "use a key with the scope that the detail names"},
 	NotFound:             {"not_found", 404, "check the identifier"},
 	MethodNotAllowed:     {"method_not_allowed", 405, "see /openapi.json"},
-	NotAcceptable:        {"not_acceptable", 406, "accept application/json"},
-	UnsupportedMediaType: {"unsupported_media_type", 415, "send application/json or application/ld+json"},
+	NotAcceptable:        {"not_acceptable", 406, "accept application/json, or for events application/xml: the detail says more"},
+	UnsupportedMediaType: {"unsupported_media_type", 415, "send application/json, or EPCIS as application/xml, as UTF-8"},
 	BadParameter:         {"bad_parameter", 400, "see /openapi.json for the parameters"},
 	IdempotencyConflict:  {"idempotency_conflict", 409, "use a new Idempotency-Key for a new request"},
 	InProgress:           {"in_progress", 409, "ask again: the first request has no outcome yet"},
@@ -205,6 +206,7 @@ var codes = map[Code]codeRow{
 	BadQuery:             {"bad_query", 400, "send {\"name\": ..., \"query\": {parameters of the simple event query}}"},
 	NoSuchName:           {"no_such_name", 404, "GET /epcis/v2/queries lists the names there are"},
 	NameTaken:            {"name_taken", 409, "choose another name, or delete that query first"},
+	ArchiveAway:          {"archive_away", 503, "the node keeps old bodies in a store that does not answer now: ask later, or another partner's node"},
 }
 
 // String returns the code's stable name, as JSON shows it.

@@ -29,6 +29,7 @@ const (
 	rowAge         = 't' // time, idempotency record: what pruning walks
 	rowKey         = 'k' // API key
 	rowQuery       = 'q' // stored query
+	rowElement     = 'm' // master data of one thing
 )
 
 // gathered bounds how many writes share one sync.
