@@ -40,7 +40,6 @@ func (a *App) DryRun(actor, partner string, atomic bool, events []*schemas.Event
 		// Events that have no eventID need different digests to have different ids.
 		m.Digest = schemas.Sum("waybill/dryrun", fmt.Appendf(nil, "%d", i), m.Skeleton)
 	}
-	hashEvents(tx.Messages)
 	b := &block{led: v.at.Scratch(), chain: a.chainID(), height: v.Height() + 1, time: v.nextTime(), byGLN: a.partnersByGLN(),
 		most: a.lookups, followed: map[string]bool{}}
 	receipt, err = v.rehearse(b, tx)
@@ -56,10 +55,11 @@ func (v *View) rehearse(b *block, tx *schemas.Transaction) (receipt *schemas.Rec
 		return nil, &schemas.Fault{Code: schemas.RuleFailed}
 	}
 	r := receiptOf(tx, at, b.time, results)
+	var hasher schemas.EventHasher
 	for i := range r.Events {
 		e := &r.Events[i]
 		if e.Code == schemas.OK && e.Effect != schemas.Duplicate {
-			e.Hash = mainHash(tx.Messages[i].Event.HashIDs)
+			e.Hash = mainHash(hasher.IDs(tx.Messages[i].Event)) // an event of the caller's, not to be changed
 		}
 		e.EventID, e.Digest = tx.Messages[i].Event.Skeleton.EventID, schemas.Hash{}
 		if e.First != nil && e.First.Height == b.height {

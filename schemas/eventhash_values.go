@@ -267,7 +267,7 @@ func (h *EventHasher) guess(s string) {
 	switch {
 	case s == "":
 	case isDigit(s[0]) || s[0] == '-':
-		if _, ok := scanNumber(s); ok && strings.IndexByte(s, '.') > 0 && strings.IndexAny(s, "eE") < 0 {
+		if _, ok := scanNumber(s); ok && strings.IndexByte(s, '.') > 0 && !strings.ContainsAny(s, "eE") {
 			h.number(s)
 			return
 		}
