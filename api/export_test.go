@@ -34,3 +34,10 @@ func TestingOnlyNameToken(list, name string) string { return nameToken(list, nam
 var TestingOnlyQueryDocument = queryDocument
 
 func newQuery(raw string) *http.Request { return &http.Request{URL: &url.URL{RawQuery: raw}} }
+
+// TestingOnlyFlights is how many requests with an idempotency key are being worked on.
+func (g *Gateway) TestingOnlyFlights() int {
+	g.flights.mu.Lock()
+	defer g.flights.mu.Unlock()
+	return len(g.flights.open)
+}

@@ -237,3 +237,28 @@ func printable(r rune) rune {
 	}
 	return r
 }
+
+// Whatever JSON event is accepted can be written as XML, and read again.
+func FuzzAppendEvent(f *testing.F) {
+	f.Add([]byte(`{"@context":[{"a":"https://a.example/"}],` + plainJSON + `,"a:x":{"y":[1,[true]],"#text":"z","k":null},"bizStep":"shipping"}`))
+	f.Add([]byte(`{"@context":{"a":{"@id":"urn:a:"}},` + plainJSON + `,"a:x y":"\u0000","sensorElementList":[{"type":"t","sensorReport":[{"type":"a:T","value":1e5,"a:b":"c"}]}]}`))
+	f.Add([]byte(`{` + plainJSON + `,"cbvmda:a":"","https://x.example/ns":{},"persistentDisposition":{"set":["active"]},"readPoint":{"id":"https://a.example/b"}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if _, err := schemas.DecodeEvent(body); err != nil {
+			return
+		}
+		for _, form := range forms {
+			doc, err := epcisxml.AppendDocument(nil, "2026-01-01T00:00:00Z", [][]byte{body}, form)
+			if err != nil {
+				t.Fatalf("%s: %v", body, err)
+			}
+			back, err := epcisxml.Decode(doc, 1)
+			if err != nil || len(back.Events) != 1 {
+				t.Fatalf("%v\n%s\n%s", err, body, doc)
+			}
+			if f := back.Events[0].Fault; f != nil {
+				t.Fatalf("%v\n%s\n%s", f, body, doc)
+			}
+		}
+	})
+}
