@@ -11,9 +11,9 @@ import (
 
 // Bounds of a query.
 const (
-	MaxAlternatives = 500 // values of one parameter
-	maxParameters   = 256 // of one query
-	maxWanted       = 5000
+	MaxAlternatives = 500  // values of one parameter
+	maxParameters   = 256  // of one query
+	maxWanted       = 2000 // values of all parameters together
 )
 
 // Parameter is one parameter of the simple event query, as a request has it.
