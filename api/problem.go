@@ -154,7 +154,7 @@ func exception(code schemas.Code, method string) string {
 // fail answers a request with an error.
 func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(r, err)
-	if p.Status >= http.StatusInternalServerError && p.Code != schemas.Unavailable && p.Code != schemas.Overloaded && p.Code != schemas.HistoryMissing {
+	if p.Status >= http.StatusInternalServerError && p.Code != schemas.Unavailable && p.Code != schemas.Overloaded && p.Code != schemas.HistoryMissing && p.Code != schemas.ArchiveAway {
 		g.log.Error("request failed", slog.String("request", requestID(r)), slog.String("route", routeOf(r)), slog.Any("error", err))
 	}
 	if onlyXML(r) {

@@ -36,6 +36,7 @@ const (
 	rowBodies      = 't' // height, position: where the archive has the transaction
 	rowErasing     = 'z' // place in the archive's bodies that is overwritten
 	rowRemains     = 'Z' // height, position: where the archive has what an erasure left of the bodies
+	rowOverdue     = 'y' // height, position: messages whose bodies are erased and not yet out of the archive
 	rowVoid        = 'v' // locator: that of the declaration that voids it
 )
 
@@ -44,7 +45,7 @@ var _ = map[byte]bool{
 	rowDuplicate: true, rowEvent: true, rowTransaction: true, rowAnchor: true, rowWithdrawal: true, rowRestored: true,
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
-	rowErasing: true, rowRemains: true, rowHash: true,
+	rowErasing: true, rowRemains: true, rowHash: true, rowOverdue: true,
 }
 
 // Fields with an index of their own.

@@ -112,6 +112,7 @@ const (
 	BadQuery                               // a body that is no query
 	NoSuchName                             // no stored query of this name
 	NameTaken                              // a stored query has this name
+	ArchiveAway                            // bodies were moved to a store that does not answer the node
 )
 
 type codeRow struct {
@@ -205,6 +206,7 @@ var codes = map[Code]codeRow{
 	BadQuery:             {"bad_query", 400, "send {\"name\": ..., \"query\": {parameters of the simple event query}}"},
 	NoSuchName:           {"no_such_name", 404, "GET /epcis/v2/queries lists the names there are"},
 	NameTaken:            {"name_taken", 409, "choose another name, or delete that query first"},
+	ArchiveAway:          {"archive_away", 503, "the node keeps old bodies in a store that does not answer now: ask later, or another partner's node"},
 }
 
 // String returns the code's stable name, as JSON shows it.
