@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/epcisxml"
 )
 
 // maxHashed is how many events of one file are hashed.
@@ -24,8 +25,8 @@ func (p *program) hashCommand() *cobra.Command {
 	version := "2.0"
 	cmd := &cobra.Command{
 		Use: "hash FILE...", Short: "Print the event hash IDs of EPCIS documents and events", Args: atLeast(1, "files, or - for standard input"),
-		Long: `Print a line for each event, in the order of the documents: its hash ID by the Core
-Business Vocabulary, section 8.9. It is the same for every notation of an event,
+		Long: `Print a line for each event of JSON or XML documents, in their order: its hash ID by
+the Core Business Vocabulary, section 8.9. It is the same for every notation of an event,
 and says nothing of recordTime, eventID, errorDeclaration and certificationInfo.
 Events must be valid, as for capture; the exit status is 1 if any is not, and
 standard error tells file, place and reason. Nothing is sent to any node.`,
@@ -95,5 +96,12 @@ func (p *program) hashFile(file string, v schemas.HashVersion) []hashedEvent {
 
 // decodeDocument reads the events of a document in any form that EPCIS has.
 func decodeDocument(text []byte) ([]schemas.DocumentEvent, error) {
-	return schemas.DecodeDocument(text, maxHashed)
+	if !epcisxml.IsXML(text) {
+		return schemas.DecodeDocument(text, maxHashed)
+	}
+	d, err := epcisxml.Decode(text, maxHashed)
+	if err != nil {
+		return nil, err
+	}
+	return d.Events, nil
 }
