@@ -43,7 +43,10 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 	m.Options("/", g.discover("GET, OPTIONS"))
 	m.Options("/events", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/events/{eventID}", g.discover("GET, HEAD, OPTIONS"))
-	m.Options("/capture", g.discover("GET, HEAD, POST, OPTIONS"))
+	m.Options("/capture", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(errorBehaviour, rollback) // where a request names none
+		g.discover("GET, HEAD, POST, OPTIONS")(w, r)
+	})
 	m.Options("/capture/{captureID}", g.discover("GET, HEAD, OPTIONS"))
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Capture), g.accepting(epcisTypes...), g.sending(epcisTypes...))

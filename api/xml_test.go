@@ -260,3 +260,23 @@ func TestZippedBodies(t *testing.T) {
 		t.Errorf("Accept-Encoding: %q", r.header.Get("Accept-Encoding"))
 	}
 }
+
+// A large document of XML is captured where its events may be split; all or nothing
+// it would not fit one transaction.
+func TestXMLMany(t *testing.T) {
+	h := newHarness(t, defaults())
+	events := make([]string, 10_000)
+	for i := range events {
+		events[i] = xmlEvent(i, `<ex:a>`+strings.Repeat("x", 200)+`</ex:a>`)
+	}
+	text := xmlDocument("1.2", events...)
+	h.do("POST", "/epcis/v2/capture", text, sendXML...).problem(t, 413, "too_large")
+	r := h.do("OPTIONS", "/epcis/v2/capture", "", behaviour, "proceed").want(t, 204)
+	if limit := r.header.Get("GS1-EPCIS-Capture-Limit"); limit != "20000" || r.header.Get(behaviour) != "rollback" {
+		t.Errorf("limit %s, %v", limit, r.header)
+	}
+	j := h.job(h.do("POST", "/epcis/v2/capture", text, "Content-Type", "application/xml", behaviour, "proceed").want(t, 202).header.Get("Location"))
+	if !j.Success || h.ledger.count() != len(events) {
+		t.Fatalf("%d events recorded, %d errors", h.ledger.count(), len(j.Errors))
+	}
+}
