@@ -150,10 +150,13 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 				t.Errorf("%s %s with scope %s: %d", method, route, s, r.status)
 			}
 		}
-		h.do(method, path, "", "Accept", "text/csv").problem(t, 406, "not_acceptable")
+		h.do(method, path, "", "Accept", "image/png").problem(t, 406, "not_acceptable")
 		mediaType := "application/json"
 		if strings.HasSuffix(route, "/transactions") || strings.HasSuffix(route, "/bundles") {
 			mediaType = "application/octet-stream"
+		}
+		if strings.HasSuffix(route, "/imports") {
+			mediaType = "multipart/form-data; boundary=x"
 		}
 		h.do(method, path+"?frobnicate=1", "", "Content-Type", mediaType).problem(t, 400, "bad_parameter")
 		if method == "POST" || method == "PUT" {
