@@ -30,6 +30,15 @@ func (g *Gateway) postCapture(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// captureEvents is how many events a document may have: with rollback they must fit
+// one transaction, with proceed they are split.
+func (g *Gateway) captureEvents(behaviour string) int {
+	if behaviour == proceed {
+		return 4 * g.limits.CaptureEvents
+	}
+	return g.limits.CaptureEvents
+}
+
 func behaviourOf(r *http.Request) (string, error) {
 	values := r.Header.Values(errorBehaviour)
 	switch {
@@ -71,8 +80,11 @@ func baseOf(first string) string {
 // readDocument decodes a document. With rollback one malformed event refuses it;
 // with proceed it does only when nothing would be left.
 func (g *Gateway) readDocument(r *http.Request, body []byte, behaviour string) (*document, error) {
-	list, master, err := decodeDocument(r, body, g.limits.CaptureEvents)
+	list, master, err := decodeDocument(r, body, g.captureEvents(behaviour))
 	if err != nil {
+		return nil, err
+	}
+	if _, err := elementsOf(master); err != nil {
 		return nil, err
 	}
 	d := &document{master: master}
@@ -177,7 +189,11 @@ func (g *Gateway) keepDone(job *local.Job, s *submission) error {
 	if err != nil {
 		return err
 	}
-	changes := []local.Change{put}
+	changes, err := putMasterData(job)
+	if err != nil {
+		return err
+	}
+	changes = append(changes, put)
 	if s.answer != nil {
 		changes = append(changes, local.PutAnswer(*s.answer, s.record, true)...)
 	}

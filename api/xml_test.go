@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/schemas/epcisxml"
 )
 
@@ -102,6 +103,55 @@ func TestXMLCapture(t *testing.T) {
 	}
 }
 
+// Master data of headers, XML or JSON, is kept by the node, the last word of each
+// thing, when what came with it is recorded.
+func TestMasterData(t *testing.T) {
+	h := newHarness(t, defaults())
+	header := func(city string) string {
+		return `"epcisHeader":{"epcisMasterData":{"vocabularyList":[{"type":"urn:epcglobal:epcis:vtype:Location","vocabularyElementList":[{"id":"urn:epc:id:sgln:9521234.00001.0","attributes":[{"id":"cbvmda:city","attribute":"` +
+			city + `"}]},{"id":"https://example.com/dock"}]},{"type":"urn:x:other","vocabularyElementList":[{"id":"urn:x:1"}]}]}},"epcisBody":`
+	}
+	post := func(document string) api.Job {
+		return h.job(h.do("POST", "/epcis/v2/capture", document).want(t, 202).header.Get("Location"))
+	}
+	all := func(query string) string {
+		return string(h.do("GET", "/api/v1/masterdata"+query, "").want(t, 200).body)
+	}
+	if got := all(""); got != `{"vocabularyList":[]}` {
+		t.Fatal(got)
+	}
+	post(strings.Replace(document(event(1, `"eventID":"urn:uuid:1"`)), `"epcisBody":`, header("Bonn"), 1))
+	post(strings.Replace(document(), `"epcisBody":`, header("Berlin"), 1)) // without events, later
+	// What is undone says nothing.
+	if j := post(strings.Replace(document(event(2, `"eventID":"urn:uuid:1"`)), `"epcisBody":`, header("Paris"), 1)); j.Success {
+		t.Fatal("a conflict was recorded")
+	}
+	if got := all(""); !strings.Contains(got, "Berlin") || strings.Contains(got, "Bonn") || strings.Contains(got, "Paris") || !strings.Contains(got, "urn:x:1") {
+		t.Error(got)
+	}
+	if got := all("?id=https%3A%2F%2Fid.gs1.org%2F414%2F9521234000013"); !strings.Contains(got, "Berlin") || strings.Contains(got, "dock") {
+		t.Error(got)
+	}
+	if got := all("?type=urn:x:other"); !strings.Contains(got, "urn:x:1") || strings.Contains(got, "dock") {
+		t.Error(got)
+	}
+	seen, token := 0, ""
+	for page := 0; page == 0 || token != ""; page++ {
+		list := into[api.MasterData](t, h.do("GET", "/api/v1/masterdata?perPage=1"+token, "").want(t, 200))
+		seen += len(list.Vocabularies)
+		if token = list.NextPageToken; token != "" {
+			token = "&nextPageToken=" + token
+		}
+	}
+	if seen != 3 {
+		t.Errorf("%d seen page by page", seen)
+	}
+	h.do("GET", "/api/v1/masterdata?nextPageToken=x", "").problem(t, 400, "bad_parameter")
+	for _, bad := range []string{`"epcisHeader":{"epcisMasterData":7},"epcisBody":`, `"epcisHeader":{"epcisMasterData":{"vocabularyList":[{"vocabularyElementList":[{"id":"urn:x:1"}]}]}},"epcisBody":`} {
+		h.do("POST", "/epcis/v2/capture", strings.Replace(document(event(3)), `"epcisBody":`, bad, 1)).problem(t, 400, "bad_document")
+	}
+}
+
 // Answers in XML say what answers in JSON say.
 func TestXMLAnswers(t *testing.T) {
 	h := newHarness(t, defaults())
@@ -156,21 +206,15 @@ func TestXMLProblems(t *testing.T) {
 		if !strings.HasSuffix(want, "xml") {
 			continue
 		}
-		var p struct {
-			XMLName      xml.Name
-			Type, Detail string
-			Status       int
-		}
-		type lower struct {
+		var q struct {
 			XMLName xml.Name `xml:"urn:ietf:rfc:7807 problem"`
 			Type    string   `xml:"type"`
 			Status  int      `xml:"status"`
 			Code    string   `xml:"code"`
 			Hint    string   `xml:"hint"`
 		}
-		var q lower
 		if err := xml.Unmarshal(r.body, &q); err != nil || q.Type != "epcisException:QueryParameterException" || q.Status != 400 || q.Code != "bad_parameter" || q.Hint == "" {
-			t.Errorf("%v %+v %s", err, p, r.body)
+			t.Errorf("%v %s", err, r.body)
 		}
 	}
 	r := h.do("POST", "/epcis/v2/events", "<x", "Content-Type", "text/xml", "Accept", "text/xml").want(t, 400)
@@ -208,5 +252,25 @@ func TestZippedBodies(t *testing.T) {
 	r.problem(t, 415, "unsupported_media_type")
 	if r.header.Get("Accept-Encoding") != "gzip" {
 		t.Errorf("Accept-Encoding: %q", r.header.Get("Accept-Encoding"))
+	}
+}
+
+// A large document of XML is captured where its events may be split; all or nothing
+// it would not fit one transaction.
+func TestXMLMany(t *testing.T) {
+	h := newHarness(t, defaults())
+	events := make([]string, 10_000)
+	for i := range events {
+		events[i] = xmlEvent(i, `<ex:a>`+strings.Repeat("x", 200)+`</ex:a>`)
+	}
+	text := xmlDocument("1.2", events...)
+	h.do("POST", "/epcis/v2/capture", text, sendXML...).problem(t, 413, "too_large")
+	r := h.do("OPTIONS", "/epcis/v2/capture", "", behaviour, "proceed").want(t, 204)
+	if limit := r.header.Get("GS1-EPCIS-Capture-Limit"); limit != "20000" || r.header.Get(behaviour) != "rollback" {
+		t.Errorf("limit %s, %v", limit, r.header)
+	}
+	j := h.job(h.do("POST", "/epcis/v2/capture", text, "Content-Type", "application/xml", behaviour, "proceed").want(t, 202).header.Get("Location"))
+	if !j.Success || h.ledger.count() != len(events) {
+		t.Fatalf("%d events recorded, %d errors", h.ledger.count(), len(j.Errors))
 	}
 }

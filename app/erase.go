@@ -266,7 +266,8 @@ func (a *App) readRef(stream store.Stream, encoded []byte) ([]byte, error) {
 	return a.store.Read(stream, ref)
 }
 
-// unindex takes out of the index what only the body says: where the event was.
+// unindex takes out of the index what only the body says: where the event was, and
+// its hashes.
 func (b *block) unindex(at schemas.Locator, body []byte) error {
 	if body == nil {
 		return nil
@@ -275,6 +276,7 @@ func (b *block) unindex(at schemas.Locator, body []byte) error {
 	if err != nil {
 		return nil // of an order, which no index has
 	}
+	b.forgetHashes(at, e)
 	if e.BizLocation == "" && e.ReadPoint == "" {
 		return nil
 	}
@@ -354,6 +356,9 @@ func (v *View) Erasure(partner, eventID string) (e *schemas.Erasure, held bool, 
 	found, err := schemas.DecodeErasure(value)
 	if err != nil {
 		return nil, false, fmt.Errorf("reading an erasure: %w", err)
+	}
+	if owed, err := v.app.owes(found.Event); owed || err != nil {
+		return &found, owed, err
 	}
 	r, err := v.Record(found.Event)
 	return &found, r.Body != nil, err

@@ -123,7 +123,9 @@ func (a *App) recordTransaction(b *block, archive archiver, r txRecord, at schem
 	}
 	b.led.Emit(txRow(at.Height, at.Position), bodies.Append(records.Append(nil)))
 	b.led.PutRow(transactionRow(r.tx.ID), transactionValue(at, r.tx.Header.Expiry))
-	out.receipts = append(out.receipts, receiptOf(r.tx, at, b.time, r.results))
+	receipt := receiptOf(r.tx, at, b.time, r.results)
+	indexHashes(b.led, r.tx, &receipt)
+	out.receipts = append(out.receipts, receipt)
 	return nil
 }
 

@@ -309,6 +309,7 @@ func (r *Replay) reassemble(t *archived, at schemas.Locator) (*schemas.Transacti
 		}
 		digests[i] = m.Digest[:]
 	}
+	hashEvents(tx.Messages)
 	if root := schemas.MerkleRoot(digests); !bytes.Equal(root[:], t.header.Root) {
 		return nil, errors.New("the messages do not hash to the signed root")
 	}
