@@ -122,6 +122,12 @@ func exchanges() []exchange {
 		exchange{operation: "GET /epcis/v2/queries/{queryName}", succeeds: ask{path: "/epcis/v2/queries/stored", status: 200}, fails: ask{path: "/epcis/v2/queries/none", status: 404}},
 		exchange{operation: "DELETE /epcis/v2/queries/{queryName}", succeeds: ask{path: "/epcis/v2/queries/stored", status: 204}, fails: ask{path: "/epcis/v2/queries/none", status: 404}},
 		exchange{operation: "GET /epcis/v2/queries/{queryName}/events", succeeds: ask{path: "/epcis/v2/queries/stored/events?perPage=1", status: 200}, fails: ask{path: "/epcis/v2/queries/none/events", status: 404}})
+	const importPath = "/api/v1/imports"
+	importBody := "--x\r\nContent-Disposition: form-data; name=\"mapping\"\r\n\r\n" + importMapping + "\r\n--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n" + importRows + "\r\n--x--\r\n"
+	sendForm := []string{"Content-Type", "multipart/form-data; boundary=x"}
+	list = append(list,
+		exchange{operation: "GET /api/v1/fsma204", succeeds: ask{path: "/api/v1/fsma204?from=2026-05-01T00:00:00Z&to=2026-05-02T00:00:00Z", status: 200}, fails: ask{path: "/api/v1/fsma204?from=2026-05-01T00:00:00Z", status: 400}},
+		exchange{operation: "POST " + importPath, succeeds: ask{body: importBody, headers: sendForm, status: 202}, fails: ask{body: "--x--", headers: sendForm, status: 400}, also: []ask{{path: importPath + "?dryRun=true", body: importBody, headers: sendForm, status: 200}}})
 	for name, value := range map[string]string{"eventTypes/{eventType}": "ObjectEvent", "epcs/{epc}": url.PathEscape(itemURN), "bizSteps/{bizStep}": "shipping",
 		"bizLocations/{bizLocation}": url.PathEscape(placeURN), "readPoints/{readPoint}": url.PathEscape(placeURN), "dispositions/{disposition}": "active"} {
 		all, segment, _ := strings.Cut(name, "/")
