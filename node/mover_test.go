@@ -31,7 +31,7 @@ func moveAndEnd(home string) error {
 	if err != nil {
 		return err
 	}
-	node.TestingSegments(&s, smallSegments)
+	s.SegmentBytes = smallSegments
 	n, err := node.Start(context.Background(), s, "test", io.Discard)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func moveAndEnd(home string) error {
 func grownFor(t *testing.T, store *s3Store) (s node.Settings, events int) {
 	t.Helper()
 	s = alone(t)
-	node.TestingSegments(&s, smallSegments)
+	s.SegmentBytes = smallSegments
 	n, err := node.Start(t.Context(), s, "test", io.Discard)
 	must(t, err)
 	for events = range 12 {
