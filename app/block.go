@@ -128,6 +128,7 @@ func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.
 		}
 	}
 	b.appendActivity(tx, position, results)
+	b.noteCopies(tx, position, results)
 	return results
 }
 

@@ -1,9 +1,8 @@
 package app
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -21,13 +20,6 @@ import (
 // maxErasures bounds what one block erases: each takes a transaction's bodies to
 // be read and written again.
 const maxErasures = 16
-
-// target is a message whose body goes.
-type target struct {
-	at      schemas.Locator
-	partner string
-	eventID string
-}
 
 // obey judges an order about the body of an event.
 func (m *message) obey() {
@@ -63,7 +55,8 @@ func (m *message) obey() {
 	default:
 		now = schemas.Erasure{Standing: schemas.BodyErased, Event: p.at, Order: m.at}
 		m.led.Set(key, now.Append(nil), nil)
-		m.erased = append(m.erased, target{p.at, m.partner, o.EventID})
+		m.led.PutRow(goneRow(p.at), present)
+		m.erased = append(m.erased, target{partner: m.partner, eventID: o.EventID, at: p.at, key: ownKey(p.key), order: m.height})
 	}
 }
 
@@ -164,106 +157,163 @@ func (a *App) readRemains(p place, encoded []byte, count int) (*remains, error) 
 
 // eraseBodies archives what remains of the transactions that the block's orders
 // concern, and takes what the index has of the bodies out of it.
-func (a *App) eraseBodies(b *block, archive archiver, source decided, out *executed) error {
-	byPlace := map[place][]uint32{}
-	var places []place
-	for _, t := range b.erased {
-		targets, err := a.copies(t)
-		if err != nil {
-			return err
-		}
-		for _, at := range targets {
-			p := placeOf(at)
-			if byPlace[p] == nil {
-				places = append(places, p)
-			}
-			byPlace[p] = append(byPlace[p], at.Index)
-		}
+func (a *App) eraseBodies(b *block, archive archiver, source decided, recorded []txRecord, out *executed) error {
+	list, err := a.toErase(b)
+	if err != nil {
+		return err
 	}
-	slices.SortFunc(places, func(x, y place) int { return bytes.Compare(x[:], y[:]) })
-	for i, p := range places {
-		if err := a.eraseIn(b, archive, p, byPlace[p], source.remains(i), out); err != nil {
-			return fmt.Errorf("erasing at %d/%d: %w", placeHeight(p), placePosition(p), err)
+	for _, e := range list {
+		if err := a.eraseIn(b, archive, e, recorded, source.remains(len(out.erasedAt)), out); err != nil {
+			return fmt.Errorf("erasing at %d/%d: %w", placeHeight(e.at), placePosition(e.at), err)
 		}
-		out.erasedAt = append(out.erasedAt, p)
 	}
 	return nil
 }
 
-// copies are the places that hold the body: the event, and declarations that
-// repeat it.
-func (a *App) copies(t target) ([]schemas.Locator, error) {
-	list := []schemas.Locator{t.at}
-	view, err := a.View()
-	if err != nil {
-		return nil, err
-	}
-	prefix := rowKey(rowDeclared, t.eventID)
-	for row, err := range view.at.Rows(prefix, nil, false) {
-		if err != nil {
-			return nil, fmt.Errorf("reading declarations: %w", err)
-		}
-		at, err := schemas.DecodeLocator(row.Key[len(prefix):])
-		if err != nil {
-			return nil, fmt.Errorf("reading declarations: %w", err)
-		}
-		r, err := view.bare(at)
-		if err != nil {
-			return nil, err
-		}
-		if r.Partner == t.partner {
-			list = append(list, at)
-		}
-	}
-	return list, nil
+// kept is what a node has of a transaction from which bodies go.
+type kept struct {
+	t    *archived
+	ref  store.Ref // of its bodies, which will be overwritten
+	left *remains  // nil where they are gone already: of a replay
 }
 
-func (a *App) eraseIn(b *block, archive archiver, p place, indexes []uint32, given []byte, out *executed) error {
+// heldOf reads what the node has of a transaction; nil where it lies before the
+// snapshot that the node joined by: it has no body of it, and gets none.
+func (a *App) heldOf(b *block, p place, recorded []txRecord) (*kept, error) {
+	if placeHeight(p) == b.height {
+		return a.heldOfBlock(b, p, &recorded[placePosition(p)])
+	}
 	refs := b.row(append([]byte{rowBodies}, p[:]...))
+	if refs == nil {
+		restored, err := decodeRestored(b.row([]byte{rowRestored}))
+		if err == nil && placeHeight(p) > restored {
+			err = errTrailRow
+		}
+		return nil, err
+	}
 	if len(refs) != 2*store.RefSize {
-		return errTrailRow
+		return nil, errTrailRow
 	}
 	records, bodies := refs[:store.RefSize], refs[store.RefSize:]
 	if later := b.row(remainsRow(p)); later != nil {
 		bodies = later
 	}
-	ref, err := store.DecodeRef(bodies)
-	if err != nil {
-		return err
-	}
+	k := &kept{}
 	frame, err := a.readRef(store.Records, records)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	t, err := a.decodeArchived(frame)
+	if k.t, err = a.decodeArchived(frame); err != nil {
+		return nil, err
+	}
+	if k.ref, err = store.DecodeRef(bodies); err != nil {
+		return nil, err
+	}
+	encoded, err := a.store.Read(store.Bodies, k.ref)
 	if err != nil {
+		return nil, err
+	}
+	k.left, err = a.readRemains(p, encoded, len(k.t.messages))
+	return k, err
+}
+
+// heldOfBlock is the same of a transaction of the block itself, which is not in
+// the archive yet.
+func (a *App) heldOfBlock(b *block, p place, r *txRecord) (k *kept, err error) {
+	k = &kept{ref: r.bodies}
+	if k.t, err = a.decodeArchived(a.codec.Compress(r.encode(schemas.Hash{}))); err != nil || r.tx.Bodies == nil {
+		return k, err
+	}
+	k.left, err = a.readRemains(p, schemas.EncodeBodies(r.tx.Bodies), len(k.t.messages))
+	return k, err
+}
+
+func (a *App) eraseIn(b *block, archive archiver, e erasing, recorded []txRecord, given []byte, out *executed) error {
+	k, err := a.heldOf(b, e.at, recorded)
+	if k == nil || err != nil {
 		return err
 	}
-	encoded, err := a.store.Read(store.Bodies, ref)
-	if err != nil {
-		return err
+	if e.most >= len(k.t.messages) {
+		return errTrailRow
 	}
-	left, err := a.readRemains(p, encoded, len(t.messages))
-	if err != nil {
-		return err
-	}
-	entry := given // of a replay, which finds what was erased since
-	if left != nil {
-		for _, i := range indexes {
-			if err := b.unindex(schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: i}, left.bodies[i]); err != nil {
-				return err
-			}
-			left.bodies[i], left.salts[i] = nil, schemas.Hash{}
+	entry := given
+	switch {
+	case given != nil:
+		err = a.follow(b, k, e, given)
+	case k.left != nil:
+		if err = b.unindexAll(e.at, k.left, e.gone); err == nil {
+			entry = a.codec.Compress(k.left.encode())
 		}
-		entry = a.codec.Compress(left.encode())
+	default:
+		entry = []byte{0} // nothing was there
+	}
+	if err != nil {
+		return err
 	}
 	now, err := archive.Append(store.Bodies, entry)
 	if err != nil {
 		return err
 	}
-	b.led.PutRow(remainsRow(p), now.Append(nil))
-	b.led.PutRow(erasingRow(bodies), p[:])
-	out.erase = append(out.erase, ref)
+	b.led.PutRow(remainsRow(e.at), now.Append(nil))
+	b.led.PutRow(erasingRow(k.ref.Append(nil)), e.at[:])
+	out.erase = append(out.erase, k.ref)
+	out.erasedAt = append(out.erasedAt, e.at)
+	return nil
+}
+
+// indexed reports whether the index has a message.
+func indexed(r *schemas.Record) bool {
+	return r.Result.Code == schemas.OK && r.Result.Effect != schemas.Duplicate && r.Kind == schemas.KindEvent
+}
+
+// errRemains is of an archive that does not have what an erasure left.
+var errRemains = errors.New("what an erasure left is not what the messages commit to")
+
+// follow takes what an archive has in the place of what an erasure left: the very
+// bodies that the messages commit to, but for those that orders erased; or nothing,
+// because a later order erased in the transaction again.
+func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
+	if store.Erased(given) {
+		if k.left == nil {
+			return nil
+		}
+		all := map[int]bool{}
+		for i := range k.left.bodies {
+			all[i] = true
+		}
+		return b.unindexAll(e.at, k.left, all)
+	}
+	left, err := a.readRemains(e.at, given, len(k.t.messages))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errRemains, err)
+	}
+	if k.left != nil {
+		if err := b.unindexAll(e.at, k.left, e.gone); err != nil {
+			return err
+		}
+	}
+	for i, body := range left.bodies {
+		record, err := k.t.record(e.locator(i))
+		switch {
+		case err != nil:
+			return err
+		case body == nil && !e.gone[i] && (k.left == nil || k.left.bodies[i] != nil) && !b.ordered(record.Partner, linkOf(record)) && !b.ordered(record.Partner, link{'i', record.EventID}):
+			return fmt.Errorf("%w: body %d is missing, and nobody ordered that", errRemains, i)
+		case body == nil:
+			continue
+		case e.gone[i]:
+			return fmt.Errorf("%w: body %d is there, and was erased", errRemains, i)
+		}
+		event, err := heldBody(record.Kind, record.SkeletonBytes, record.BodyRoot, body, left.salts[i])
+		if err != nil {
+			return fmt.Errorf("%w: body %d: %w", errRemains, i, err)
+		}
+		if k.left == nil && placeHeight(e.at) < b.height && indexed(record) {
+			if err := b.reindex(e.locator(i), event, true); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -275,45 +325,69 @@ func (a *App) readRef(stream store.Stream, encoded []byte) ([]byte, error) {
 	return a.store.Read(stream, ref)
 }
 
-// unindex takes out of the index what only the body says: where the event was.
-func (b *block) unindex(at schemas.Locator, body []byte) error {
-	if body == nil {
-		return nil
+// unindexAll drops bodies, and what the index has of them.
+func (b *block) unindexAll(p place, left *remains, gone map[int]bool) error {
+	for i, body := range left.bodies {
+		if body == nil || !gone[i] {
+			continue
+		}
+		at := schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)}
+		if e, err := schemas.DecodeEvent(body); err == nil { // else it is an order, which no index has
+			if err := b.reindex(at, e, false); err != nil {
+				return err
+			}
+		}
+		left.bodies[i], left.salts[i] = nil, schemas.Hash{}
 	}
-	e, err := schemas.DecodeEvent(body)
-	if err != nil {
-		return nil // of an order, which no index has
-	}
+	return nil
+}
+
+// reindex takes out of the index what only the body says, where the event was, or
+// puts it there again.
+func (b *block) reindex(at schemas.Locator, e *schemas.Event, there bool) error {
 	if e.BizLocation == "" && e.ReadPoint == "" {
 		return nil
 	}
-	bare := sketchOf(&e.Skeleton, "", "")
-	with := &message{block: b, event: &e.Skeleton, msg: &schemas.Message{Event: e}}
-	for prefix, ofBody := range with.ranges {
-		if err := b.rewriteRun(prefix, e.Skeleton.EventTime, at, bare, ofBody); err != nil {
+	s := sketchOf(&e.Skeleton, "", "")
+	if there {
+		s = sketchOf(&e.Skeleton, e.BizLocation, e.ReadPoint)
+	}
+	m := &message{block: b, event: &e.Skeleton, msg: &schemas.Message{Event: e}}
+	for prefix, ofBody := range m.ranges {
+		if err := b.rewriteRun(prefix, candidate{time: e.Skeleton.EventTime, at: at, sketch: s}, ofBody, there); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// rewriteRun gives an event another sketch in a range, or takes it out.
-func (b *block) rewriteRun(prefix []byte, t int64, at schemas.Locator, s sketch, remove bool) error {
-	key := runKey(prefix, sliceOf(t), at.Height)
-	data := b.row(key)
-	if data == nil {
-		return nil
-	}
+// rewriteRun gives an event another sketch in a range. A range that only its body
+// says loses it, or has it again.
+func (b *block) rewriteRun(prefix []byte, c candidate, ofBody, there bool) error {
+	key := runKey(prefix, sliceOf(c.time), c.at.Height)
 	var again runs
-	for cand, err := range decodeRun(key, data, len(prefix)) {
-		switch {
-		case err != nil:
-			return err
-		case cand.at != at:
-			again.add(prefix, cand.time, cand.at, cand.sketch)
-		case !remove:
-			again.add(prefix, cand.time, cand.at, s)
+	put := func() {
+		if there || !ofBody {
+			again.add(prefix, c.time, c.at, c.sketch)
 		}
+	}
+	had, done := false, false
+	for cand, err := range decodeRun(key, b.row(key), len(prefix)) {
+		if err != nil {
+			return err
+		}
+		order := cand.at.Compare(c.at)
+		if order >= 0 && !done {
+			if done, had = true, order == 0; had || ofBody {
+				put()
+			}
+		}
+		if order != 0 {
+			again.add(prefix, cand.time, cand.at, cand.sketch)
+		}
+	}
+	if !done && ofBody {
+		put()
 	}
 	if len(again.list) == 0 {
 		b.led.DeleteRow(key)
@@ -365,5 +439,9 @@ func (v *View) Erasure(partner, eventID string) (e *schemas.Erasure, held bool, 
 		return nil, false, fmt.Errorf("reading an erasure: %w", err)
 	}
 	r, err := v.Record(found.Event)
-	return &found, r.Body != nil, err
+	if r.Body != nil || err != nil {
+		return &found, r.Body != nil, err
+	}
+	owed, err := v.row(owedRow(partner, eventID))
+	return &found, owed != nil, err
 }

@@ -252,6 +252,14 @@ func (r *restoring) note(rec *schemas.SnapshotRecord) error {
 			return lying("transactions that expire at height %d cannot be remembered at %d", expiry, height)
 		}
 		r.nonces[expiry] = head
+	case schemas.ErasureLeaf:
+		e, err := schemas.DecodeErasure(rec.Value)
+		if err != nil {
+			return lying("a body's standing: %w", err)
+		}
+		if e.Standing == schemas.BodyErased {
+			return r.into.PutRow(goneRow(e.Event), present)
+		}
 	case schemas.ChangedLeaf:
 		r.changed = decodeChanged(rec.Value)
 	case schemas.BalanceLeaf:

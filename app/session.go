@@ -46,6 +46,7 @@ type block struct {
 	registered []schemas.Hash
 
 	erased []target // whose bodies the block's orders erase
+	copied []copied // messages that may repeat an event
 	runs   runs     // what the index gets
 }
 

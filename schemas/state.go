@@ -35,6 +35,7 @@ const (
 	ChangedLeaf     StateKind = kindChanged
 	ClassLeaf       StateKind = kindClass
 	ContentsLeaf    StateKind = kindContents
+	ErasureLeaf     StateKind = kindErasure
 	ItemLeaf        StateKind = kindItem
 	NoncesLeaf      StateKind = kindNonces
 	RegisterLeaf    StateKind = kindRegister
