@@ -80,15 +80,43 @@ func (b *block) noteCopies(tx *schemas.Transaction, position uint32, results []s
 // ordered reports whether the body of the event that a partner's link leads to was
 // ordered to be erased.
 func (b *block) ordered(partner string, l link) bool {
+	return l.ordered(partner, func(key []byte) []byte { value, _ := b.get(key); return value }, b.row)
+}
+
+func (l link) ordered(partner string, leaf, row func(key []byte) []byte) bool {
 	switch l.of {
 	case 'i':
-		value, _ := b.get(schemas.ErasureKey(partner, l.name))
+		value := leaf(schemas.ErasureKey(partner, l.name))
 		return value != nil && must(schemas.DecodeErasure(value)).Standing == schemas.BodyErased
 	case 'k':
-		at := b.row(duplicateRow(partner, []byte(l.name)))
-		return at != nil && b.row(goneRow(must(schemas.DecodeLocator(at)))) != nil
+		at := row(duplicateRow(partner, []byte(l.name)))
+		return at != nil && row(goneRow(must(schemas.DecodeLocator(at)))) != nil
 	}
 	return false
+}
+
+// excused reports whether orders that the view knows of are why the bodies of a
+// transaction are gone.
+func (v *View) excused(t *archived) (ok bool, err error) {
+	defer recovered(&err)
+	read := func(value []byte, err error) []byte {
+		if err != nil {
+			panic(ioFailure{err})
+		}
+		return value
+	}
+	leaf := func(key []byte) []byte { value, _, err := v.get(key); return read(value, err) }
+	row := func(key []byte) []byte { return read(v.row(key)) }
+	for i := range t.messages {
+		r, err := t.record(schemas.Locator{Index: uint32(i)})
+		if err != nil {
+			return false, err
+		}
+		if linkOf(r).ordered(r.Partner, leaf, row) || (link{'i', r.EventID}).ordered(r.Partner, leaf, row) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // target is an event whose body goes, with all copies of it.

@@ -44,8 +44,9 @@ type Replay struct {
 	cursor entries
 	block  replayed
 
-	erase    []store.Ref    // that the last block's orders erase
-	withheld map[place]bool // whose bodies are gone, and what remains has not come yet
+	erase    []store.Ref           // that the last block's orders erase
+	withheld map[place]int64       // height at which bodies were missing last, and what remains has not come yet
+	judge    func(*archived) error // of a transaction whose bodies are gone; nil, an order will tell
 }
 
 // entries are an archive's, stream by stream, in order; io.EOF behind the last.
@@ -115,7 +116,7 @@ func SameEntry(codec *schemas.Codec) func(stream store.Stream, want, have []byte
 // NewReplay begins a replay over an empty store that was opened for it, and tells
 // the root of the genesis state.
 func NewReplay(s *store.Store, chainID string, initialHeight int64, genesis []byte) (*Replay, schemas.Hash, error) {
-	r := &Replay{first: initialHeight, cursor: s.Cursor(), withheld: map[place]bool{}}
+	r := &Replay{first: initialHeight, cursor: s.Cursor(), withheld: map[place]int64{}}
 	var err error
 	if r.app, err = New(Config{Store: s, Blocks: r}); err != nil {
 		return nil, schemas.Hash{}, err
@@ -186,12 +187,12 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 func (r *Replay) account(done *executed) {
 	for i := range r.block.txs {
 		if r.block.txs[i].left != nil {
-			r.withheld[placeOf(schemas.Locator{Height: done.height, Position: uint32(i)})] = true
+			r.withheld[placeOf(schemas.Locator{Height: done.height, Position: uint32(i)})] = done.height
 		}
 	}
 	for i, p := range done.erasedAt {
 		if store.Erased(r.block.remains(i)) {
-			r.withheld[p] = true
+			r.withheld[p] = done.height
 		} else {
 			delete(r.withheld, p)
 		}
@@ -199,11 +200,11 @@ func (r *Replay) account(done *executed) {
 	r.erase = done.erase
 }
 
-// Withheld are the heights of transactions whose bodies are missing, without an
-// order so far, once for each, ascending.
+// Withheld are the heights of blocks in which bodies are missing, while no later
+// one says what remains of their transactions: once for each, ascending.
 func (r *Replay) Withheld() (heights []int64) {
-	for p := range r.withheld {
-		heights = append(heights, placeHeight(p))
+	for _, height := range r.withheld {
+		heights = append(heights, height)
 	}
 	slices.Sort(heights)
 	return heights
@@ -216,7 +217,7 @@ func (r *Replay) Settled() error {
 	if len(list) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d transactions, the one at height %d first, lack bodies whose erasure nobody ordered: restore the archive from a backup, or the node from its peers", len(list), list[0])
+	return fmt.Errorf("%d transactions lack bodies whose erasure nobody ordered, the first in block %d: restore the archive from a backup, or the node from its peers", len(list), list[0])
 }
 
 // Erased are the entries that the last block's orders erase: who puts an archive
@@ -315,7 +316,9 @@ func (r *Replay) assemble(tx *replayedTx, frame, bodies []byte) error {
 	if store.Erased(bodies) {
 		r.block.Erased++
 		tx.gone = bodies
-		tx.left, err = reassemble(t)
+		if tx.left, err = reassemble(t); err == nil && r.judge != nil {
+			err = r.judge(t)
+		}
 		return err
 	}
 	decoded, err := schemas.DecodeBodies(bodies)

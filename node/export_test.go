@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 
+	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/types"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -79,6 +80,7 @@ func NewHistory(n *Node, home string) (*History, error) {
 	s.Home = home
 	h := newHistory(&s, doc, n.ledger.app, nil, prometheus.NewRegistry(), n.log, func() {})
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.dismissed, h.gave = map[p2p.ID]bool{}, map[int64]p2p.ID{}
 	return &History{h}, h.open()
 }
 
