@@ -42,6 +42,7 @@ type Committed struct {
 	Height  int64
 	Time    time.Time
 	Changed bool
+	Erased  bool // bodies were erased
 	// Receipts of admitted transactions, in order. Of a duplicate they have the place
 	// of the first, not its receipt, which View.Transaction reads: a block of
 	// duplicates would otherwise wait for as many reads of the archive.
@@ -297,7 +298,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	if err := a.overwrite(done.erase, done.erasedAt); err != nil {
 		return nil, fmt.Errorf("block %d: %w", done.height, err)
 	}
-	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Receipts: done.receipts})
+	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Erased: len(done.erase) > 0, Receipts: done.receipts})
 	res := &abci.ResponseCommit{}
 	if a.retain != nil {
 		res.RetainHeight = a.retain(done.height)

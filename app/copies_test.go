@@ -20,7 +20,9 @@ func TestErasureOfCopies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			x := newChain(t, store.Options{Dir: filepath.Join(t.TempDir(), "ledger")})
 			event := x.event(c.event)
-			beside := func(n string) *schemas.Event { return x.event("obj add epc=z" + n + " step=commissioning id=z" + n + " loc=hall note=beside" + n) }
+			beside := func(n string) *schemas.Event {
+				return x.event("obj add epc=z" + n + " step=commissioning id=z" + n + " loc=hall note=beside" + n)
+			}
 			x.submit("farm", true, event, x.order(schemas.OrderErase, "urn:example:event:none")) // undone
 			id := x.submit("farm", false, event, beside("1"))[0].EventID
 			if c.id != "" && id != c.id {

@@ -427,6 +427,27 @@ func (a *App) overwriteAll() error {
 	return nil
 }
 
+// ErasedBefore are the heights before one of transactions whose bodies are erased,
+// in part or all: each once, ascending.
+func (a *App) ErasedBefore(height int64) (heights []int64, err error) {
+	for row, err := range a.store.Latest().Rows([]byte{rowRemains}, nil, false) {
+		if err != nil {
+			return nil, fmt.Errorf("reading what was erased: %w", err)
+		}
+		if len(row.Key) != 1+len(place{}) {
+			return nil, errTrailRow
+		}
+		h := placeHeight(place(row.Key[1:]))
+		if h >= height {
+			break
+		}
+		if len(heights) == 0 || heights[len(heights)-1] != h {
+			heights = append(heights, h)
+		}
+	}
+	return heights, nil
+}
+
 // Erasure tells how the body of a partner's event stands under orders, nil where
 // none stands, and whether this node's archive has it.
 func (v *View) Erasure(partner, eventID string) (e *schemas.Erasure, held bool, err error) {

@@ -219,8 +219,11 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	blockTime := newLedgerMetrics(registry, n.ledger)
 	taken := newSnapshots(machine, n.settings.SnapshotHeights, registry, n.log.With("part", "snapshots"))
 	n.push("the snapshots", taken.close)
+	gone := &sweeper{app: machine, blocks: n.engine.blocks, log: n.log.With("part", "erasure"), swept: map[int64]bool{}}
+	n.push("what removes erased blocks", gone.close)
 	machine.OnCommit(func(c app.Committed) {
 		blockTime(c)
+		gone.committed(c)
 		taken.committed(c)
 		n.ledger.waits.committed(c, time.Now())
 	})
