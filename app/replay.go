@@ -391,11 +391,7 @@ func (r *Replay) restoreBodies(entry []byte) error {
 
 // heldBody is a body that remains, if it is the one that its message commits to.
 func heldBody(kind schemas.Kind, skeleton []byte, root schemas.Hash, body []byte, secret schemas.Hash) (*schemas.Event, error) {
-	decode := schemas.DecodeEvent
-	if kind == schemas.KindErasure {
-		decode = schemas.DecodeOrder
-	}
-	e, err := decode(body)
+	e, err := schemas.DecodeMessage(kind, body)
 	if err != nil {
 		return nil, err
 	}

@@ -53,6 +53,15 @@ func (e *Event) KindOf() Kind {
 	return KindEvent
 }
 
+// DecodeMessage reads the body of a message of a kind: an event's, or an order's.
+// Errors are Faults.
+func DecodeMessage(kind Kind, body []byte) (*Event, error) {
+	if kind == KindErasure {
+		return DecodeOrder(body)
+	}
+	return DecodeEvent(body)
+}
+
 // MakeOrder is an order ready to be signed; at is when it was given. Errors are Faults.
 func MakeOrder(what OrderKind, eventID, reason string, at string) (*Event, error) {
 	body := fmt.Appendf(nil, `{"type":%s,"order":%s,"eventID":%s,"eventTime":%s`, quoted(orderTypeName), quoted(what.String()), quoted(eventID), quoted(at))
