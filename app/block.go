@@ -45,7 +45,7 @@ func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
 // execute runs a decided block of count transactions over led. Its answer is the
 // same on every node.
 func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided, count int) (*executed, []*abci.ExecTxResult, error) {
-	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), probe: a.probe,
+	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), kept: a.Retention(), probe: a.probe,
 		most: a.lookups, followed: map[string]bool{}}
 	out := &executed{height: req.Height, time: b.time}
 	b.led.PutRow([]byte{rowNow}, be64(b.now()))

@@ -74,11 +74,11 @@ func TestErasureOfManyCopies(t *testing.T) {
 	}
 	mustBe(t, "the order", x.give("farm", false, x.order(schemas.OrderErase, "urn:example:event:x2"))[0], schemas.OK)
 	for blocks := 1; ; blocks++ {
-		e, held, err := x.view().Erasure("farm", "urn:example:event:x2")
-		if err != nil || e == nil || held != x.holds("secret") {
-			t.Fatalf("after %d blocks the node says that it holds the body: %v (%v), it does: %v", blocks, held, err, x.holds("secret"))
+		e, err := x.view().Erasure("farm", "urn:example:event:x2")
+		if err != nil || e == nil || e.Held != x.holds("secret") {
+			t.Fatalf("after %d blocks the node says that it holds the body: %v (%v), it does: %v", blocks, e, err, x.holds("secret"))
 		}
-		if held {
+		if e.Held {
 			x.restart() // what is owed is not forgotten
 			x.block()
 			continue

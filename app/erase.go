@@ -39,22 +39,41 @@ func (m *message) obey() {
 	if value, _ := m.get(key); value != nil {
 		now = must(schemas.DecodeErasure(value))
 	}
-	m.result.Effect = schemas.Applied
-	switch {
-	case now.Standing == schemas.BodyErased:
-		m.result = schemas.Result{Code: schemas.AlreadyErased}
-	case o.What == schemas.OrderRelease:
-		m.led.Delete(key)
-	case o.What == schemas.OrderHold:
-		now = schemas.Erasure{Standing: schemas.BodyHeld, Event: p.at, Order: m.at}
-		m.led.Set(key, now.Append(nil), nil)
-	case now.Standing == schemas.BodyHeld:
-		m.result = schemas.Result{Code: schemas.OnHold}
-	case len(m.erased) >= maxErasures:
-		m.result = schemas.Result{Code: schemas.TooManyErasures}
+	if now.Standing == schemas.BodyErased {
+		m.result.Code = schemas.AlreadyErased
+		return
+	}
+	class, _ := schemas.FindClass(m.kept, now.Class)
+	now.Event, now.Order = p.at, m.at
+	switch o.What {
+	case schemas.OrderClassify:
+		m.classify(class, p, &now)
+	case schemas.OrderRelease:
+		now.Standing = 0
+	case schemas.OrderHold:
+		now.Standing = schemas.BodyHeld
 	default:
-		now = schemas.Erasure{Standing: schemas.BodyErased, Event: p.at, Order: m.at}
+		switch {
+		case now.Standing == schemas.BodyHeld:
+			m.result.Code = schemas.OnHold
+		case p.time != 0 && m.now() < class.From(p.time):
+			m.result.Code = schemas.Retained
+		case len(m.erased) >= maxErasures:
+			m.result.Code = schemas.TooManyErasures
+		}
+		now.Standing = schemas.BodyErased
+	}
+	if m.result.Code != schemas.OK {
+		return
+	}
+	m.result.Effect = schemas.Applied
+	if now.Standing == 0 && now.Class == "" {
+		m.led.Delete(key)
+	} else {
 		m.led.Set(key, now.Append(nil), nil)
+	}
+	if now.Standing == schemas.BodyErased {
+		m.notDue(o.EventID, class, p.time)
 		m.led.PutRow(goneRow(p.at), present)
 		m.erased = append(m.erased, target{partner: m.partner, eventID: o.EventID, at: p.at, key: ownKey(p.key), order: m.height})
 	}
@@ -446,23 +465,4 @@ func (a *App) ErasedBefore(height int64) (heights []int64, err error) {
 		}
 	}
 	return heights, nil
-}
-
-// Erasure tells how the body of a partner's event stands under orders, nil where
-// none stands, and whether this node's archive has it.
-func (v *View) Erasure(partner, eventID string) (e *schemas.Erasure, held bool, err error) {
-	value, _, err := v.get(schemas.ErasureKey(partner, eventID))
-	if value == nil || err != nil {
-		return nil, false, err
-	}
-	found, err := schemas.DecodeErasure(value)
-	if err != nil {
-		return nil, false, fmt.Errorf("reading an erasure: %w", err)
-	}
-	r, err := v.Record(found.Event)
-	if r.Body != nil || err != nil {
-		return &found, r.Body != nil, err
-	}
-	owed, err := v.row(owedRow(partner, eventID))
-	return &found, owed != nil, err
 }

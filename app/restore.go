@@ -52,6 +52,7 @@ type restoring struct {
 	voids     int           // events that are void, less declarations that void one
 	changed   int64         // height that the state says changed it last
 	keys      uint64
+	timed     bool // the network has retention classes
 	rooted    bool // the state was complete, and has the root
 }
 
@@ -252,6 +253,12 @@ func (r *restoring) note(rec *schemas.SnapshotRecord) error {
 			return lying("transactions that expire at height %d cannot be remembered at %d", expiry, height)
 		}
 		r.nonces[expiry] = head
+	case schemas.ParametersLeaf:
+		p, err := schemas.DecodeParameters(rec.Value)
+		if err != nil {
+			return lying("the parameters: %w", err)
+		}
+		r.timed = len(p.Retention) > 0
 	case schemas.ErasureLeaf:
 		e, err := schemas.DecodeErasure(rec.Value)
 		if err != nil {
@@ -317,10 +324,13 @@ func (r *restoring) event(rec *schemas.SnapshotRecord) error {
 	if err == nil && !bytes.Equal(p.encode(), rec.Value) {
 		err = errors.New("not the one encoding of what it says")
 	}
+	if err == nil && (p.time != 0) != r.timed {
+		err = errors.New("it tells the time of its block, or not, as those of other networks do")
+	}
 	if err != nil {
 		return lying("an event of a register: %w", err)
 	}
-	if err := r.entry(partner, p.at, plain, schemas.RegisterEntry(eventID, p.key, p.content, p.at)); err != nil {
+	if err := r.entry(partner, p.at, plain, schemas.RegisterEntry(eventID, p.key, p.content, p.at, p.time)); err != nil {
 		return err
 	}
 	if p.void {
@@ -379,7 +389,7 @@ func (r *restoring) declaration(rec *schemas.SnapshotRecord) error {
 	if err != nil {
 		return lying("a declaration of a register: %w", err)
 	}
-	if err := r.entry(partner, at, plain, schemas.RegisterEntry("", w.key, w.content, at)); err != nil {
+	if err := r.entry(partner, at, plain, schemas.RegisterEntry("", w.key, w.content, at, 0)); err != nil {
 		return err
 	}
 	if w.voids != nil {

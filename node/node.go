@@ -175,6 +175,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	if err := n.openGateway(registry, version); err != nil {
 		return err
 	}
+	n.push("what orders erasures that are due", beginExpiry(n.ledger, n.log.With("part", "retention")).close)
 	socket, err := serveControl(&control{node: n, store: ledgerStore, own: n.own})
 	if err != nil {
 		return err

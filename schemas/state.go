@@ -38,6 +38,7 @@ const (
 	ErasureLeaf     StateKind = kindErasure
 	ItemLeaf        StateKind = kindItem
 	NoncesLeaf      StateKind = kindNonces
+	ParametersLeaf  StateKind = kindParameters
 	RegisterLeaf    StateKind = kindRegister
 	WaitingLeaf     StateKind = kindWaiting
 )

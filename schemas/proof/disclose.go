@@ -42,7 +42,7 @@ func needed(name string) bool {
 	case "@context", "type", "action", "eventTime", "eventTimeZoneOffset", "eventID", "errorDeclaration", "bizStep", "disposition",
 		"sourceList", "destinationList", "parentID", "epcList", "quantityList", "childEPCs", "childQuantityList",
 		"inputEPCList", "inputQuantityList", "outputEPCList", "outputQuantityList", "transformationID",
-		"order":
+		"order", "class":
 		return true
 	}
 	return false

@@ -79,6 +79,7 @@ type Event struct {
 	EventTime   *time.Time       `json:"eventTime,omitempty"` // claimed
 	Order       string           `json:"order,omitempty"`     // of an order, which is no event: erase, hold or release
 	About       string           `json:"about,omitempty"`     // eventID of the event that it is about
+	Class       string           `json:"class,omitempty"`     // retention class that it is put into
 	Partner     string           `json:"partner"`
 	PartnerName string           `json:"partner_name,omitempty"`
 	Key         string           `json:"key"`
@@ -161,7 +162,7 @@ func (r *Report) add(m *MessagePart, e *readEvent, trails []EventTrail, h *signe
 		}
 		at := time.Unix(0, s.EventTime).UTC()
 		if s.Order != nil {
-			out.Order, out.About = s.Order.What.String(), s.Order.EventID
+			out.Order, out.About, out.Class = s.Order.What.String(), s.Order.EventID, s.Order.Class
 		}
 		out.Type, out.Action, out.BizStep, out.Disposition, out.EventTime = s.Type.String(), s.Action.String(), s.BizStep, s.Disposition, &at
 	}

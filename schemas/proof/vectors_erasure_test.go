@@ -31,7 +31,11 @@ func ordered(t testing.TB) vector {
 	l.transact("acme-farms",
 		message{body: eventJSON(unit, "ADD", "commissioning", `,"eventID":"urn:uuid:1"`), trails: []schemas.TrailKey{custody(unit)}, result: applied},
 		message{body: eventJSON(other, "ADD", "commissioning", `,"eventID":"urn:uuid:2"`), trails: []schemas.TrailKey{custody(other)}, result: applied})
-	l.transact("acme-farms", order(schemas.OrderErase, "urn:uuid:1"), order(schemas.OrderHold, "urn:uuid:2"))
+	classify, err := schemas.MakeClassification("invoices", "urn:uuid:2", "", "2026-03-01T10:00:00Z")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.transact("acme-farms", order(schemas.OrderErase, "urn:uuid:1"), message{body: string(classify.Body), result: applied}, order(schemas.OrderHold, "urn:uuid:2"))
 	refused := order(schemas.OrderErase, "urn:uuid:2")
 	refused.result = schemas.Result{Code: schemas.OnHold}
 	l.transact("acme-farms", refused)
@@ -42,7 +46,7 @@ func ordered(t testing.TB) vector {
 	at := func(height int64, i uint32) schemas.Locator { return schemas.Locator{Height: height, Index: i} }
 	first := l.height - 2
 	erased := schemas.Erasure{Standing: schemas.BodyErased, Event: at(first, 0), Order: at(first+1, 0)}
-	held := schemas.Erasure{Standing: schemas.BodyHeld, Event: at(first, 1), Order: at(first+1, 1)}
+	held := schemas.Erasure{Standing: schemas.BodyHeld, Event: at(first, 1), Order: at(first+1, 2), Class: "invoices"}
 	l.set(schemas.ErasureKey("acme-farms", "urn:uuid:1"), erased.Append(nil))
 	l.set(schemas.ErasureKey("acme-farms", "urn:uuid:2"), held.Append(nil))
 	m := l.everything(proof.APartner, "acme-farms")

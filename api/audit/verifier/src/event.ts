@@ -28,6 +28,7 @@ export interface Declaration {
 export interface Order {
   readonly what: number;
   readonly eventID: string;
+  readonly class: string; // retention class, of one that classifies
 }
 
 export interface Skeleton {
@@ -50,7 +51,8 @@ export interface Skeleton {
 }
 
 export const TYPES = ["", "ObjectEvent", "AggregationEvent", "TransactionEvent", "TransformationEvent", "AssociationEvent", "ErasureOrder"];
-export const ORDERS = ["", "erase", "hold", "release"];
+export const ORDERS = ["", "erase", "hold", "release", "classify"];
+const CLASSIFY = 4;
 const ORDER = 6; // type of an order's skeleton
 export const ACTIONS = ["", "ADD", "OBSERVE", "DELETE"];
 export const [OBJECT, AGGREGATION, , TRANSFORMATION, ASSOCIATION] = [1, 2, 3, 4, 5];
@@ -73,7 +75,7 @@ export function encodeSkeleton(s: Skeleton, declaration = true): Bytes {
     for (const id of s.declaration.corrections) d.always(3, utf8(id));
     w.always(15, d.bytes());
   }
-  if (s.order) w.always(16, new Writer().uint(1, s.order.what).text(2, s.order.eventID).bytes());
+  if (s.order) w.always(16, new Writer().uint(1, s.order.what).text(2, s.order.eventID).text(3, s.order.class).bytes());
   return w.bytes();
 }
 
@@ -127,13 +129,14 @@ export function decodeSkeleton(b: Bytes): Skeleton {
 }
 
 function decodeOrderField(v: Bytes): Order {
-  let [what, eventID] = [0, ""];
+  let [what, eventID, cls] = [0, "", ""];
   for (const f of fields(v)) {
-    if (f.n === 1) what = Number(uint(f.v, 3n));
+    if (f.n === 1) what = Number(uint(f.v, 4n));
     else if (f.n === 2) eventID = text(f.v);
+    else if (f.n === 3) cls = text(f.v);
     else refuse("an order with an unknown field");
   }
-  return what > 0 && eventID ? { what, eventID } : refuse("an order that says nothing");
+  return what > 0 && eventID && (what === CLASSIFY) === (cls !== "") ? { what, eventID, class: cls } : refuse("an order that says nothing");
 }
 
 function decodeDeclaration(v: Bytes): Declaration {
@@ -336,13 +339,15 @@ export function decodeOrder(body: Bytes): DecodedEvent {
   const v = parse(body);
   if (v.kind !== "object") return refuse("an order that is no object");
   const at = new Map(v.members.map((m) => [m.name, stringOf(m.value)]));
-  if (v.members.some((m) => !["type", "order", "eventID", "eventTime", "reason"].includes(m.name))) refuse("an order with an unknown member");
+  if (v.members.some((m) => !["type", "order", "eventID", "eventTime", "class", "reason"].includes(m.name))) refuse("an order with an unknown member");
   if (at.get("type") !== TYPES[ORDER]) refuse("an order of another type");
   const what = ORDERS.indexOf(at.get("order") || "none");
   const eventID = at.get("eventID") ?? "";
   if (what < 1 || !isURI(eventID)) refuse("an order that says nothing");
+  const cls = at.get("class") ?? "";
+  if (at.has("class") !== (what === CLASSIFY) || (what === CLASSIFY && !/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/.test(cls))) refuse("an order with a class that has none, or without one");
   if (utf8(at.get("reason") ?? "").length > 1000) refuse("a reason of more than 1,000 bytes");
-  const skeleton = { ...newSkeleton(), type: ORDER, eventTime: time(at.get("eventTime") ?? ""), order: { what, eventID } };
+  const skeleton = { ...newSkeleton(), type: ORDER, eventTime: time(at.get("eventTime") ?? ""), order: { what, eventID, class: cls } };
   return { skeleton, names: v.members.map((m) => m.name) };
 }
 

@@ -605,7 +605,7 @@ class Verification {
         ...(s.bizStep && { bizStep: s.bizStep }),
         ...(s.disposition && { disposition: s.disposition }),
         eventTime: timeText(s.eventTime),
-        ...(s.order && { order: ORDERS[s.order.what], about: s.order.eventID }),
+        ...(s.order && { order: ORDERS[s.order.what], about: s.order.eventID, ...(s.order.class && { class: s.order.class }) }),
       }),
       partner: h.partner,
       ...(name && { partner_name: name }),
