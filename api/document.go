@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -46,7 +47,8 @@ type document struct {
 	events []*schemas.Event
 	places []int
 	errors []local.JobError
-	base   string // of their pointers
+	base   string          // of their pointers
+	master json.RawMessage // of the header, nil for none
 }
 
 // pointerOf is the place of an event in a document: in the list at base, or base
@@ -68,25 +70,25 @@ func baseOf(first string) string {
 
 // readDocument decodes a document. With rollback one malformed event refuses it;
 // with proceed it does only when nothing would be left.
-func (g *Gateway) readDocument(body []byte, behaviour string) (*document, error) {
-	list, err := schemas.DecodeDocument(body, g.limits.CaptureEvents)
+func (g *Gateway) readDocument(r *http.Request, body []byte, behaviour string) (*document, error) {
+	list, master, err := decodeDocument(r, body, g.limits.CaptureEvents)
 	if err != nil {
 		return nil, err
 	}
-	d := &document{}
+	d := &document{master: master}
 	for i, e := range list {
 		if i == 0 {
 			d.base = baseOf(e.Pointer)
 		}
 		if e.Fault != nil {
-			d.errors = append(d.errors, local.JobError{Pointer: e.Fault.Pointer, Code: e.Fault.Code, Detail: e.Fault.Detail})
+			d.errors = append(d.errors, local.JobError{Pointer: e.Fault.Pointer, Line: e.Fault.Line, Code: e.Fault.Code, Detail: e.Fault.Detail})
 			continue
 		}
 		d.events, d.places = append(d.events, e.Event), append(d.places, i)
 	}
 	if len(d.errors) > 0 && (behaviour == rollback || len(d.events) == 0) {
 		first := d.errors[0]
-		p := &Problem{Code: first.Code, Pointer: first.Pointer, Detail: first.Detail}
+		p := &Problem{Code: first.Code, Pointer: first.Pointer, Line: first.Line, Detail: first.Detail}
 		if len(d.errors) > 1 {
 			p.Errors = problemsOf(d.errors)
 		}
@@ -101,13 +103,13 @@ const manyErrors = 100
 func problemsOf(errs []local.JobError) []Problem {
 	out := make([]Problem, 0, min(len(errs), manyErrors))
 	for _, e := range errs[:min(len(errs), manyErrors)] {
-		out = append(out, Problem{Code: e.Code, Pointer: e.Pointer, Detail: e.Detail})
+		out = append(out, Problem{Code: e.Code, Pointer: e.Pointer, Line: e.Line, Detail: e.Detail})
 	}
 	return out
 }
 
 func (g *Gateway) dryDocument(r *http.Request, body []byte, behaviour string) (*answer, error) {
-	d, err := g.readDocument(body, behaviour)
+	d, err := g.readDocument(r, body, behaviour)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +131,7 @@ type dryReceipt struct {
 
 // capture signs a document and puts it into the outbox with its job.
 func (g *Gateway) capture(r *http.Request, body []byte, behaviour string, res *reservation) (*answer, error) {
-	d, err := g.readDocument(body, behaviour)
+	d, err := g.readDocument(r, body, behaviour)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +142,7 @@ func (g *Gateway) capture(r *http.Request, body []byte, behaviour string, res *r
 	if err != nil {
 		return nil, err
 	}
-	job := &local.Job{ID: s.job, Behaviour: behaviour, Document: true, Base: d.base}
+	job := &local.Job{ID: s.job, Behaviour: behaviour, Document: true, Base: d.base, MasterData: d.master}
 	entries, err := g.signDocument(keyOf(r).ID, d, behaviour, job)
 	if err != nil {
 		return nil, err

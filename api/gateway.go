@@ -117,6 +117,7 @@ type Gateway struct {
 	traces  chan struct{}
 	proofs  chan struct{} // of the ledger's past
 	handler http.Handler
+	naming  sync.Mutex // held while a stored query is made or deleted
 
 	stop context.CancelFunc
 	work sync.WaitGroup

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -23,6 +24,9 @@ type Job struct {
 	Errors     []Problem   `json:"errors"`
 	Receipt    *JobReceipt `json:"receipt,omitempty"`
 	Location   string      `json:"location,omitempty"`
+	// MasterData is that of the document's header, the value of epcisMasterData: kept
+	// by this node alone, with the job.
+	MasterData json.RawMessage `json:"epcisMasterData,omitempty"`
 }
 
 // JobReceipt is the receipt of a capture: of its last transaction, with the
@@ -212,11 +216,15 @@ func (g *Gateway) getJob(w http.ResponseWriter, r *http.Request) {
 	if out.Running {
 		w.Header().Set("Retry-After", "1")
 	}
+	if givesXML(w) {
+		writeBody(w, http.StatusOK, typeXML, out.xml())
+		return
+	}
 	g.writeJSON(w, r, http.StatusOK, out)
 }
 
 func jobOf(j *local.Job) Job {
-	out := Job{CaptureID: j.ID, FinishedAt: j.Finished, Running: j.Finished == nil, Behaviour: j.Behaviour, Errors: errorsOf(j.Errors), Location: jobPath(j.ID)}
+	out := Job{CaptureID: j.ID, MasterData: j.MasterData, FinishedAt: j.Finished, Running: j.Finished == nil, Behaviour: j.Behaviour, Errors: errorsOf(j.Errors), Location: jobPath(j.ID)}
 	if made, ok := local.IDTime(j.ID); ok {
 		made = made.UTC()
 		out.CreatedAt = &made
@@ -229,7 +237,7 @@ func jobOf(j *local.Job) Job {
 func errorsOf(errs []local.JobError) []Problem {
 	out := make([]Problem, len(errs))
 	for i, e := range errs {
-		p := Problem{Code: e.Code, Pointer: e.Pointer, Detail: e.Detail}
+		p := Problem{Code: e.Code, Pointer: e.Pointer, Line: e.Line, Detail: e.Detail}
 		out[i] = *p.in(true, http.MethodPost, "")
 	}
 	return out

@@ -45,20 +45,21 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 	m.Options("/capture", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/capture/{captureID}", g.discover("GET, HEAD, OPTIONS"))
 	m.Group(func(m chi.Router) {
-		m.Use(g.allow(local.Capture), g.accepting(typeJSON, typeLD), g.sending(typeJSON, typeLD))
+		m.Use(g.allow(local.Capture), g.accepting(epcisTypes...), g.sending(epcisTypes...))
 		m.Post("/events", g.postEvent)
 		m.Post("/capture", g.postCapture)
 	})
 	m.Group(func(m chi.Router) {
-		m.Use(g.allow(local.Capture), g.accepting(typeJSON, typeLD), g.reading)
-		m.Get("/capture", g.listJobs)
-		m.Get("/capture/{captureID}", g.getJob)
+		m.Use(g.allow(local.Capture), g.reading)
+		m.With(g.accepting(typeJSON, typeLD)).Get("/capture", g.listJobs)
+		m.With(g.accepting(epcisTypes...)).Get("/capture/{captureID}", g.getJob)
 	})
 	m.Group(func(m chi.Router) {
-		m.Use(g.allow(local.Query), g.accepting(typeJSON, typeLD), g.reading)
+		m.Use(g.allow(local.Query), g.accepting(epcisTypes...), g.reading)
 		m.Get("/events", g.getEvents)
 		m.Get("/events/{eventID}", g.getEvent)
 	})
+	g.queryRoutes(m)
 }
 
 func (g *Gateway) nativeRoutes(m chi.Router) {
@@ -97,7 +98,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 // methodNotAllowed answers with the methods that the resource has.
 func (g *Gateway) methodNotAllowed(m chi.Router) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions} {
 			if m.Match(chi.NewRouteContext(), method, r.URL.RawPath) {
 				w.Header().Add("Allow", method)
 			}

@@ -23,7 +23,9 @@ const (
 // sample is a path that a route matches.
 func sample(pattern string) string {
 	return strings.NewReplacer("{id}", url.PathEscape(itemURN), "{eventID}", "urn:uuid:none", "{captureID}", "none",
-		"{hash}", strings.Repeat("0", 64), "carrying/{height}", "carrying/1?size=3", "{height}", "1", "/growth", "/growth?from=1&to=2", "{index}", "0?size=3").Replace(pattern)
+		"{hash}", strings.Repeat("0", 64), "carrying/{height}", "carrying/1?size=3", "{height}", "1", "/growth", "/growth?from=1&to=2", "{index}", "0?size=3", "{queryName}", "none",
+		"{eventType}", "ObjectEvent", "{epc}", url.PathEscape(itemURN), "{bizStep}", "shipping", "{disposition}", "active",
+		"{bizLocation}", "urn:example:hall", "{readPoint}", "urn:example:gate").Replace(pattern)
 }
 
 // TestOpenAPI: the document tells every route, and nothing else.
@@ -122,7 +124,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		}
 		h.do(method, path, "", "Authorization", "Basic x").problem(t, 401, "unauthorized")
 		scope := "query"
-		if method == "POST" && route != "/api/v1/bundles" || strings.Contains(route, "capture") { // a renewed bundle is read
+		if method == "POST" && route != "/api/v1/bundles" && route != "/epcis/v2/queries" || strings.Contains(route, "capture") { // a renewed bundle is read
 			scope = "capture"
 		}
 		if method == "POST" && route == "/api/v1/erasures" {
@@ -134,17 +136,19 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 				t.Errorf("%s %s with scope %s: %d", method, route, s, r.status)
 			}
 		}
-		h.do(method, path, "", "Accept", "application/xml").problem(t, 406, "not_acceptable")
+		h.do(method, path, "", "Accept", "text/csv").problem(t, 406, "not_acceptable")
 		mediaType := "application/json"
 		if strings.HasSuffix(route, "/transactions") || strings.HasSuffix(route, "/bundles") {
 			mediaType = "application/octet-stream"
 		}
 		h.do(method, path+"?frobnicate=1", "", "Content-Type", mediaType).problem(t, 400, "bad_parameter")
 		if method == "POST" {
-			h.do(method, path, "", "Content-Type", "application/xml").problem(t, 415, "unsupported_media_type")
-			h.do(method, path, "", "Content-Encoding", "gzip").problem(t, 415, "unsupported_media_type")
+			h.do(method, path, "", "Content-Type", "text/csv").problem(t, 415, "unsupported_media_type")
+			h.do(method, path, "", "Content-Encoding", "br").problem(t, 415, "unsupported_media_type")
 		}
-		h.do("DELETE", path, "").problem(t, 405, "method_not_allowed")
+		if route != "/epcis/v2/queries/{queryName}" {
+			h.do("DELETE", path, "").problem(t, 405, "method_not_allowed")
+		}
 		return nil
 	})
 	if err != nil {

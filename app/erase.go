@@ -181,8 +181,12 @@ func (a *App) eraseBodies(b *block, archive archiver, source decided, recorded [
 	if err != nil {
 		return err
 	}
-	for _, e := range list {
-		if err := a.eraseIn(b, archive, e, recorded, source.remains(len(out.erasedAt)), out); err != nil {
+	late, err := a.lateErasures(b, source.delays(), list)
+	if err != nil {
+		return err
+	}
+	for i, e := range append(list, late...) {
+		if err := a.eraseOrPutOff(b, archive, e, i >= len(list), source, recorded, out); err != nil {
 			return fmt.Errorf("erasing at %d/%d: %w", placeHeight(e.at), placePosition(e.at), err)
 		}
 	}
@@ -196,28 +200,10 @@ type kept struct {
 	left *remains  // nil where they are gone already: of a replay
 }
 
-// heldOf reads what the node has of a transaction; nil where it lies before the
-// snapshot that the node joined by: it has no body of it, and gets none.
-func (a *App) heldOf(b *block, p place, recorded []txRecord) (*kept, error) {
-	if placeHeight(p) == b.height {
-		return a.heldOfBlock(b, p, &recorded[placePosition(p)])
-	}
-	refs := b.row(append([]byte{rowBodies}, p[:]...))
-	if refs == nil {
-		restored, err := decodeRestored(b.row([]byte{rowRestored}))
-		if err == nil && placeHeight(p) > restored {
-			err = errTrailRow
-		}
-		return nil, err
-	}
-	if len(refs) != 2*store.RefSize {
-		return nil, errTrailRow
-	}
-	records, bodies := refs[:store.RefSize], refs[store.RefSize:]
-	if later := b.row(remainsRow(p)); later != nil {
-		bodies = later
-	}
-	k := &kept{}
+// heldOf reads what the node has of a transaction, of whose record and bodies the
+// references are given.
+func (a *App) heldOf(p place, ref store.Ref, records []byte) (*kept, error) {
+	k := &kept{ref: ref}
 	frame, err := a.readRef(store.Records, records)
 	if err != nil {
 		return nil, err
@@ -225,10 +211,7 @@ func (a *App) heldOf(b *block, p place, recorded []txRecord) (*kept, error) {
 	if k.t, err = a.decodeArchived(frame); err != nil {
 		return nil, err
 	}
-	if k.ref, err = store.DecodeRef(bodies); err != nil {
-		return nil, err
-	}
-	encoded, err := a.store.Read(store.Bodies, k.ref)
+	encoded, err := a.store.Read(store.Bodies, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +221,7 @@ func (a *App) heldOf(b *block, p place, recorded []txRecord) (*kept, error) {
 
 // heldOfBlock is the same of a transaction of the block itself, which is not in
 // the archive yet.
-func (a *App) heldOfBlock(b *block, p place, r *txRecord) (k *kept, err error) {
+func (a *App) heldOfBlock(p place, r *txRecord) (k *kept, err error) {
 	k = &kept{ref: r.bodies}
 	if k.t, err = a.decodeArchived(a.codec.Compress(r.encode(schemas.Hash{}))); err != nil || r.tx.Bodies == nil {
 		return k, err
@@ -247,11 +230,7 @@ func (a *App) heldOfBlock(b *block, p place, r *txRecord) (k *kept, err error) {
 	return k, err
 }
 
-func (a *App) eraseIn(b *block, archive archiver, e erasing, recorded []txRecord, given []byte, out *executed) error {
-	k, err := a.heldOf(b, e.at, recorded)
-	if k == nil || err != nil {
-		return err
-	}
+func (a *App) eraseIn(b *block, archive archiver, e erasing, k *kept, given []byte, out *executed) (err error) {
 	if e.most >= len(k.t.messages) {
 		return errTrailRow
 	}

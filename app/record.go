@@ -41,6 +41,8 @@ type decided interface {
 	// remains what the block's i-th erasure left; nil but of a replay.
 	gone(i int) []byte
 	remains(i int) []byte
+	// delays are the erasures that the block put off or made good; nil but of a replay.
+	delays() *delays
 }
 
 // record archives a block: its header, every admitted transaction with its
@@ -91,6 +93,12 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 	entry = schemas.AppendField(entry, 8, validators)
 	for _, p := range out.erasedAt {
 		entry = schemas.AppendField(entry, 9, p[:])
+	}
+	for _, p := range out.putOff {
+		entry = schemas.AppendField(entry, 10, p[:])
+	}
+	for _, p := range out.late {
+		entry = schemas.AppendField(entry, 11, p[:])
 	}
 	ref, err := archive.Append(store.Records, entry)
 	if err != nil {

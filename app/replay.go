@@ -79,6 +79,7 @@ type replayed struct {
 	admission *admission
 	erasures  int // entries that erasures of this block left in bodies
 	left      [][]byte
+	delayed   delays
 }
 
 // replayedTx is one of its transactions: raw, or, where bodies are erased, what
@@ -419,6 +420,8 @@ func (b *replayed) remains(i int) []byte {
 	return nil
 }
 
+func (b *replayed) delays() *delays { return &b.delayed }
+
 // decode reads a block's record, as record wrote it.
 func (b *replayed) decode(encoded []byte) error {
 	f := schemas.ReadFields(encoded)
@@ -447,6 +450,14 @@ func (b *replayed) decode(encoded []byte) error {
 			b.Validators = v
 		case 9:
 			b.erasures++
+		case 10, 11:
+			if len(v) != len(place{}) {
+				f.Fail(n, "no place")
+			} else if n == 10 {
+				b.delayed.putOff = append(b.delayed.putOff, place(v))
+			} else {
+				b.delayed.late = append(b.delayed.late, place(v))
+			}
 		default:
 			f.Fail(n, "unknown")
 		}

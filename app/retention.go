@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -78,7 +79,11 @@ func (v *View) Erasure(partner, eventID string) (*Standing, error) {
 		return s, err
 	}
 	owed, err := v.row(owedRow(partner, eventID))
-	s.Held = owed != nil
+	if s.Held = owed != nil; s.Held || err != nil {
+		return s, err
+	}
+	overdue, err := v.app.overdueIn(placeOf(s.Event)) // it is not shown, and yet there
+	s.Held = slices.Contains(overdue, s.Event.Index)
 	return s, err
 }
 

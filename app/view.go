@@ -277,17 +277,31 @@ func (v *View) dressed(r *schemas.Record) (schemas.Record, error) {
 	if full.VoidedBy, err = v.voidedBy(r.Locator); err != nil {
 		return full, err
 	}
-	p := placeOf(r.Locator)
-	t, err := v.transaction(p)
-	if err != nil {
-		return full, err
-	}
-	b, err := v.bodies(p, len(t.messages))
+	b, err := v.bodiesOf(r)
 	if b == nil || err != nil {
 		return full, err
 	}
 	full.Body, full.Secret = b.list[r.Index], b.salts[r.Index]
 	return full, nil
+}
+
+// bodiesOf are the bodies of a message's transaction, nil where they are not held.
+func (v *View) bodiesOf(r *schemas.Record) (*bodies, error) {
+	p := placeOf(r.Locator)
+	t, err := v.transaction(p)
+	if err != nil {
+		return nil, err
+	}
+	return v.bodies(p, len(t.messages))
+}
+
+// bodyOf is a message's body, nil where it is not held.
+func (v *View) bodyOf(r *schemas.Record) ([]byte, error) {
+	b, err := v.bodiesOf(r)
+	if b == nil || err != nil {
+		return nil, err
+	}
+	return b.list[r.Index], nil
 }
 
 // voidedBy is the place of the declaration that voids the message, nil where it

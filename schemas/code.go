@@ -1,6 +1,9 @@
 package schemas
 
-import "net/http"
+import (
+	"net/http"
+	"strconv"
+)
 
 // Code is a stable refusal or flag. Receipts, ABCI results and HTTP answers
 // share this one closed list: a number never changes its meaning and is never
@@ -26,6 +29,7 @@ const (
 	BadQuantity                         // a quantity that is no bounded exact decimal
 	BadContext                          // an @context that cannot be used, or a prefix it does not define
 	BadDocument                         // not an EPCIS document of a version that is read here
+	BadXML                              // not one well-formed XML document without a document type declaration
 )
 
 // What is wrong with a transaction (class A: a block that holds one is invalid).
@@ -106,6 +110,12 @@ const (
 	URITooLong                             // the request line is too long
 	Internal                               // a fault of the node, logged there
 	HistoryMissing                         // the node joined by a snapshot, and does not have this old record yet
+	QueryTooLarge                          // a query finds more than its maxEventCount
+	QueryTooComplex                        // a query that would cost more than one request may
+	BadQuery                               // a body that is no query
+	NoSuchName                             // no stored query of this name
+	NameTaken                              // a stored query has this name
+	ArchiveAway                            // bodies were moved to a store that does not answer the node
 )
 
 type codeRow struct {
@@ -132,6 +142,7 @@ var codes = map[Code]codeRow{
 	BadQuantity:       {"bad_quantity", 400, "write a decimal number of at most 18 digits before and 12 after the point"},
 	BadContext:        {"bad_context", 400, "define the prefix inline in @context: remote contexts are never fetched"},
 	BadDocument:       {"bad_document", 400, "send an EPCISDocument with schemaVersion 2.0 and epcisBody.eventList"},
+	BadXML:            {"bad_xml", 400, "send one well-formed XML document, encoded as UTF-8, without a document type declaration"},
 
 	BadEncoding:         {"bad_encoding", 400, "encode the transaction canonically: docs/format.md"},
 	WrongChain:          {"wrong_chain", 400, "sign for the chain id that /api/v1/network tells"},
@@ -196,6 +207,12 @@ var codes = map[Code]codeRow{
 	URITooLong:           {"uri_too_long", 414, "shorten the request line"},
 	Internal:             {"internal", 500, "the node's log tells more"},
 	HistoryMissing:       {"history_missing", 503, "the node still fetches what is older than its snapshot: ask another partner's node, or later"},
+	QueryTooLarge:        {"query_too_large", 413, "ask for less, or read it page by page without maxEventCount"},
+	QueryTooComplex:      {"query_too_complex", 413, "ask for an item, a business step or a time range, and for fewer things at once"},
+	BadQuery:             {"bad_query", 400, "send {\"name\": ..., \"query\": {parameters of the simple event query}}"},
+	NoSuchName:           {"no_such_name", 404, "GET /epcis/v2/queries lists the names there are"},
+	NameTaken:            {"name_taken", 409, "choose another name, or delete that query first"},
+	ArchiveAway:          {"archive_away", 503, "the node keeps old bodies in a store that does not answer now: ask later, or another partner's node"},
 }
 
 // String returns the code's stable name, as JSON shows it.
@@ -242,12 +259,16 @@ func Codes() []Code {
 type Fault struct {
 	Code    Code
 	Pointer string // RFC 6901 pointer into what was sent, where one applies; "" is the whole
+	Line    int    // of XML that was sent, from 1; its pointer is into the same document as JSON
 	Detail  string // what is wrong, naming the offending value
 }
 
 // Error returns the code, the pointer and the detail in one line.
 func (f *Fault) Error() string {
 	s := f.Code.String()
+	if f.Line > 0 {
+		s += " in line " + strconv.Itoa(f.Line)
+	}
 	if f.Pointer != "" {
 		s += " at " + f.Pointer
 	}

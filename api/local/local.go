@@ -1,6 +1,6 @@
 // Package local is what one gateway must remember by itself: events that it
 // accepted and that are not on the ledger yet (the outbox), capture jobs, the
-// answers to requests with an Idempotency-Key, and API keys. None of it is
+// answers to requests with an Idempotency-Key, stored queries, and API keys. None of it is
 // consensus; all of it is part of a backup.
 //
 // There is one database with one writer. Writers that come while the disk is
@@ -28,6 +28,7 @@ const (
 	rowIdempotency = 'i' // answer to a request with an Idempotency-Key
 	rowAge         = 't' // time, idempotency record: what pruning walks
 	rowKey         = 'k' // API key
+	rowQuery       = 'q' // stored query
 )
 
 // gathered bounds how many writes share one sync.

@@ -1,0 +1,200 @@
+package app
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/waybill-ledger/waybill/app/store"
+)
+
+// A node may have moved bodies to a store that does not answer when an order to
+// erase them is decided. Blocks wait for no such store. So where the bodies are not
+// at hand, the block puts the erasure off: a row says which bodies nobody is shown
+// any more, and the block's record that it was put off. The node brings the
+// segment back meanwhile; the first block after that archives what remains, as the
+// block of the order would have done, and its record says so. State and app hash
+// are the same with every node; where the archive has what remains is not.
+
+// delays are the erasures that a block put off, and those that it made good for
+// earlier ones.
+type delays struct{ putOff, late []place }
+
+func overdueRow(p place) []byte { return append([]byte{rowOverdue}, p[:]...) }
+
+// decodeIndexes reads numbers of messages, 4 bytes each, big endian.
+func decodeIndexes(row []byte) (list []uint32) {
+	for n := range slices.Chunk(row, 4) {
+		if len(n) == 4 {
+			list = append(list, binary.BigEndian.Uint32(n))
+		}
+	}
+	return list
+}
+
+// overdueIn are the messages of a transaction whose erasure was put off.
+func (a *App) overdueIn(p place) ([]uint32, error) {
+	row, err := a.store.Latest().Row(overdueRow(p))
+	if err != nil {
+		return nil, fmt.Errorf("reading which erasures are overdue: %w", err)
+	}
+	return decodeIndexes(row), nil
+}
+
+// overdue lists, in order, the transactions with erasures that were put off, up to
+// the last committed block.
+func (a *App) overdue() (list []place, err error) {
+	for row, err := range a.store.Latest().Rows([]byte{rowOverdue}, nil, false) {
+		if err != nil {
+			return nil, fmt.Errorf("reading which erasures are overdue: %w", err)
+		}
+		if len(row.Key) != 1+len(place{}) {
+			return nil, errTrailRow
+		}
+		list = append(list, place(row.Key[1:]))
+	}
+	return list, nil
+}
+
+// Overdue lists the segments that erasures wait for: they must be brought back, and
+// stay until nothing is overdue in them.
+func (a *App) Overdue() (segments []string, err error) {
+	places, err := a.overdue()
+	if err != nil {
+		return nil, err
+	}
+	view := a.store.Latest()
+	for _, p := range places {
+		ref, _, err := bodiesRef(p, func(key []byte) []byte {
+			row, fault := view.Row(key)
+			if fault != nil {
+				err = fault
+			}
+			return row
+		})
+		if err != nil {
+			return nil, err
+		}
+		segments = append(segments, ref.SegmentName())
+	}
+	slices.Sort(segments)
+	return slices.Compact(segments), nil
+}
+
+// lateErasures are the transactions, but those of list, whose erasure can be made
+// good: as many as a block may. A replay does what the block did.
+func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasing, err error) {
+	now := func(p place) bool { return slices.ContainsFunc(list, func(e erasing) bool { return e.at == p }) }
+	if told != nil {
+		for _, p := range told.late {
+			if !now(p) {
+				late = append(late, erasing{at: p, gone: map[int]bool{}})
+			}
+		}
+		return late, nil
+	}
+	places, err := a.overdue()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range places {
+		if len(late) == maxErasures {
+			break
+		}
+		ref, _, err := bodiesRef(p, b.row)
+		if err != nil {
+			return nil, err
+		}
+		if !now(p) && a.store.Hold(ref) {
+			late = append(late, erasing{at: p, gone: map[int]bool{}})
+		}
+	}
+	return late, nil
+}
+
+// eraseOrPutOff erases what a block's orders and those of earlier blocks say of a
+// transaction, or puts it off.
+func (a *App) eraseOrPutOff(b *block, archive archiver, e erasing, late bool, source decided, recorded []txRecord, out *executed) error {
+	given := source.remains(len(out.erasedAt))
+	if placeHeight(e.at) == b.height {
+		k, err := a.heldOfBlock(e.at, &recorded[placePosition(e.at)])
+		if err != nil {
+			return err
+		}
+		return a.eraseIn(b, archive, e, k, given, out)
+	}
+	if absent, err := a.neverHad(b, e.at); absent || err != nil {
+		return err
+	}
+	ref, records, err := bodiesRef(e.at, b.row)
+	if err != nil {
+		return err
+	}
+	before := b.row(overdueRow(e.at))
+	for _, i := range decodeIndexes(before) {
+		e.gone[int(i)], e.most = true, max(e.most, int(i))
+	}
+	here := late
+	if told := source.delays(); told != nil {
+		here = !slices.Contains(told.putOff, e.at)
+	} else if !late {
+		here = a.store.Hold(ref)
+	}
+	if !here {
+		var row []byte
+		for _, i := range slices.Sorted(maps.Keys(e.gone)) {
+			row = binary.BigEndian.AppendUint32(row, uint32(i))
+		}
+		b.led.PutRow(overdueRow(e.at), row)
+		out.putOff = append(out.putOff, e.at)
+		return nil
+	}
+	k, err := a.heldOf(e.at, ref, records)
+	if err != nil {
+		return err
+	}
+	if err := a.eraseIn(b, archive, e, k, given, out); err != nil {
+		return err
+	}
+	if before != nil {
+		b.led.DeleteRow(overdueRow(e.at))
+		out.late = append(out.late, e.at)
+	}
+	return nil
+}
+
+// neverHad reports whether a transaction lies before the snapshot that the node
+// joined by: it has no body of it, and gets none by an order.
+func (a *App) neverHad(b *block, p place) (bool, error) {
+	if b.row(append([]byte{rowBodies}, p[:]...)) != nil {
+		return false, nil
+	}
+	restored, err := decodeRestored(b.row([]byte{rowRestored}))
+	return placeHeight(p) <= restored, err
+}
+
+// bodiesRef is where the archive has a transaction's bodies, or what is left of
+// them, and the encoded reference to its record.
+func bodiesRef(p place, row func(key []byte) []byte) (ref store.Ref, records []byte, err error) {
+	refs := row(append([]byte{rowBodies}, p[:]...))
+	if len(refs) != 2*store.RefSize {
+		return ref, nil, errTrailRow
+	}
+	bodies := refs[store.RefSize:]
+	if later := row(remainsRow(p)); later != nil {
+		bodies = later
+	}
+	ref, err = store.DecodeRef(bodies)
+	return ref, refs[:store.RefSize], err
+}
+
+// SettledBodies is the first segment of bodies that must stay: those before it have bodies of
+// heights below from alone.
+func (a *App) SettledBodies(from int64) (segment string, err error) {
+	_, bodies, err := a.behind(a.store.Latest(), from)
+	if bodies == nil || err != nil {
+		return "", err
+	}
+	return bodies.SegmentName(), nil
+}
