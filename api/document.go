@@ -75,6 +75,9 @@ func (g *Gateway) readDocument(r *http.Request, body []byte, behaviour string) (
 	if err != nil {
 		return nil, err
 	}
+	if _, err := elementsOf(master); err != nil {
+		return nil, err
+	}
 	d := &document{master: master}
 	for i, e := range list {
 		if i == 0 {
@@ -172,7 +175,11 @@ func (g *Gateway) keepDone(job *local.Job, s *submission) error {
 	if err != nil {
 		return err
 	}
-	changes := []local.Change{put}
+	changes, err := putMasterData(job)
+	if err != nil {
+		return err
+	}
+	changes = append(changes, put)
 	if s.answer != nil {
 		changes = append(changes, local.PutAnswer(*s.answer, s.record, true)...)
 	}

@@ -79,7 +79,9 @@ func page(r *http.Request, view View, q schemas.EventQuery) (out schemas.EventPa
 	limit, read := q.Limit, pager{in: stateOf(r).read}
 	out.More, q.Effort = true, pageEffort
 	for out.More && len(out.Records) < limit && !read.full() && q.Effort > 0 {
-		q.Limit = read.step(limit - len(out.Records))
+		if q.Limit = limit - len(out.Records); q.OrderBy != schemas.ByField { // of which every step would sort all anew
+			q.Limit = read.step(q.Limit)
+		}
 		step, err := view.Page(r.Context(), q)
 		if err != nil {
 			return out, err

@@ -27,6 +27,9 @@ func TestingOnlyQuery(raw string) (schemas.EventQuery, error) {
 	return a.query, nil
 }
 
+// TestingOnlyNameToken is where the next page of a list of names begins.
+func TestingOnlyNameToken(list, name string) string { return nameToken(list, name) }
+
 // TestingOnlyQueryDocument renders records.
 var TestingOnlyQueryDocument = queryDocument
 

@@ -98,8 +98,8 @@ func (o *outbox) finish(e *entry, out *outcome, last bool) error {
 // look for it as soon as it is told.
 func (o *outbox) outcomes(e *entry, out *outcome, last bool) (changes []local.Change, must bool, err error) {
 	if e.chunk >= 0 {
-		put, err := o.finishChunk(e, out, last)
-		return []local.Change{put}, true, err
+		changes, err := o.finishChunk(e, out, last)
+		return changes, true, err
 	}
 	first := 0
 	for i, s := range e.waits {
@@ -144,14 +144,14 @@ func finishedJob(s *submission) *local.Job {
 }
 
 // finishChunk notes what became of one of a document's transactions.
-func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (local.Change, error) {
+func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (changes []local.Change, err error) {
 	id := e.Parts[0].Job
 	j, err := o.store.Job(id)
 	if err != nil {
-		return local.Change{}, err
+		return nil, err
 	}
 	if j == nil || e.chunk >= len(j.Chunks) {
-		return local.Change{}, fmt.Errorf("job %s has no transaction %d", id, e.chunk)
+		return nil, fmt.Errorf("job %s has no transaction %d", id, e.chunk)
 	}
 	c := &j.Chunks[e.chunk]
 	if out.receipt != nil {
@@ -167,8 +167,12 @@ func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (local.Change, e
 	if last {
 		now := time.Now().UTC()
 		j.Finished = &now
+		if changes, err = putMasterData(j); err != nil {
+			return nil, err
+		}
 	}
-	return local.PutJob(j)
+	put, err := local.PutJob(j)
+	return append(changes, put), err
 }
 
 // refusals are the errors that a receipt tells of a job's messages. Events that

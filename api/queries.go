@@ -36,6 +36,7 @@ type QueryDefinition struct {
 type StoredQuery struct {
 	Name  string
 	Query schemas.EventQuery
+	mark  [8]byte
 }
 
 // Behind is the query for at most limit records behind a place, nil for all, in the
@@ -63,7 +64,7 @@ func (g *Gateway) storedQuery(name string) (*StoredQuery, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &StoredQuery{Name: name, Query: *query}, nil
+	return &StoredQuery{Name: name, Query: *query, mark: markOf(name, fmt.Sprint(kept.Prefixes), list)}, nil
 }
 
 func (g *Gateway) keptQuery(name string) (*local.StoredQuery, error) {
@@ -338,13 +339,9 @@ func (g *Gateway) askStored(r *http.Request) (*asked, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept, err := g.keptQuery(name)
+	q, err := g.storedQuery(name)
 	if err != nil {
 		return nil, err
 	}
-	list, ns, err := definition(kept)
-	if err != nil {
-		return nil, err
-	}
-	return ask(name, string(kept.Definition), list, ns, page)
+	return paged(&q.Query, name, q.mark, page)
 }

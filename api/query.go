@@ -76,16 +76,10 @@ func namespaces(h http.Header) (ns schemas.Namespaces, prefixes map[string]strin
 	return ns, prefixes, nil
 }
 
-// ask makes a query of parameters and the page that is asked for; prefixes is what
-// the request said of these.
-func ask(name, prefixes string, list []schemas.Parameter, ns *schemas.Namespaces, page map[string]string) (*asked, error) {
-	query, err := schemas.ReadQuery(list, ns)
-	if err != nil {
-		f := *faultOf(err)
-		f.Pointer = "" // a query string has none
-		return nil, &f
-	}
-	a := &asked{query: *query, name: name, mark: markOf(name, prefixes, list)}
+// paged adds the page that is asked for to a query; mark tells the query from others.
+func paged(query *schemas.EventQuery, name string, mark [8]byte, page map[string]string) (*asked, error) {
+	var err error
+	a := &asked{query: *query, name: name, mark: mark}
 	if a.query.Limit, err = perPage(page); err != nil {
 		return nil, err
 	}
@@ -94,7 +88,7 @@ func ask(name, prefixes string, list []schemas.Parameter, ns *schemas.Namespaces
 		if err != nil {
 			return nil, err
 		}
-		if token.query != a.mark {
+		if token.query != mark {
 			return nil, fault(schemas.BadParameter, "nextPageToken belongs to another query")
 		}
 		a.query.MaxHeight, a.query.After, a.query.AfterTime, a.given = token.height, &token.after, token.time, token.given
@@ -123,7 +117,13 @@ func askURL(r *http.Request, fixed ...schemas.Parameter) (*asked, error) {
 		}
 		list = append(list, f)
 	}
-	return ask(simpleEventQuery, strings.Join(r.Header.Values(extensionsHeader), ","), list, &ns, page)
+	query, err := schemas.ReadQuery(list, &ns)
+	if err != nil {
+		f := *faultOf(err)
+		f.Pointer = "" // a query string has none
+		return nil, &f
+	}
+	return paged(query, simpleEventQuery, markOf(simpleEventQuery, strings.Join(r.Header.Values(extensionsHeader), ","), list), page)
 }
 
 // getEvents answers an event query (EPCIS 2.0, 8.2.7.1) page by page.

@@ -192,6 +192,16 @@ func TestEventsByID(t *testing.T) {
 	if got := eventList(t, h.do("GET", "/epcis/v2/events?EQ_eventID="+url.QueryEscape(id), "").want(t, 200)); len(got) != 2 {
 		t.Fatalf("by EQ_eventID: %v", got)
 	}
+	decoded, err := schemas.DecodeSingle([]byte(e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := schemas.EventHash(decoded, schemas.CBV20)
+	for _, path := range []string{"/epcis/v2/events/" + url.PathEscape(hash), "/epcis/v2/events?EQ_eventID=" + url.QueryEscape(hash)} {
+		if got := eventList(t, h.do("GET", path, "").want(t, 200)); len(got) != 2 || got[0]["eventID"] != id || got[1]["eventID"] != id {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
 }
 
 // TestAsSubmitted: a queried event is the submitted one, but for recordTime and a

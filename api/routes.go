@@ -34,6 +34,7 @@ func (g *Gateway) routes() (http.Handler, error) {
 	})
 	m.Route("/epcis/v2", g.epcisRoutes)
 	m.Route("/api/v1", g.nativeRoutes)
+	m.Group(g.resolverRoutes)
 	return m, nil
 }
 
@@ -74,6 +75,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/transactions/{hash}", g.getTransaction)
 		m.Get("/network", g.getNetwork)
 		m.Get("/partners", g.getPartners)
+		m.Get("/masterdata", g.getMasterData)
 	})
 	m.With(g.accepting(typeJSON)).Get("/trust", g.getTrust) // open: an auditor has no key
 	m.Group(func(open chi.Router) {                         // witnesses have no key, either
@@ -93,12 +95,19 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.sending(typeBundle, typeBinary), g.reading).Post("/bundles", g.postBundle)
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)
 	m.With(g.allow(local.Admin), g.accepting(typeJSON), g.sending(typeJSON)).Post("/erasures", g.postErasure)
+	m.Group(func(m chi.Router) {
+		m.Use(g.allow(local.Admin), g.accepting(typeJSON))
+		m.With(g.reading).Get("/public", g.listPublications)
+		m.With(g.reading).Get("/public/{id}", g.getPublication)
+		m.With(g.sending(typeJSON)).Put("/public/{id}", g.putPublication)
+		m.Delete("/public/{id}", g.deletePublication)
+	})
 }
 
 // methodNotAllowed answers with the methods that the resource has.
 func (g *Gateway) methodNotAllowed(m chi.Router) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions} {
 			if m.Match(chi.NewRouteContext(), method, r.URL.RawPath) {
 				w.Header().Add("Allow", method)
 			}

@@ -54,6 +54,7 @@ func (g *Gateway) queryRoutes(m chi.Router) {
 		reads.Get(one, g.one(t))
 		events.Get(one+"/events", g.eventsOf(t))
 	}
+	reads.Get("/", g.listTopLevels)
 	m.Options("/queries", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/queries/{queryName}", g.discover("GET, HEAD, DELETE, OPTIONS"))
 	m.Options("/queries/{queryName}/events", g.discover("GET, HEAD, OPTIONS"))
@@ -62,6 +63,20 @@ func (g *Gateway) queryRoutes(m chi.Router) {
 	reads.Get("/queries", g.listQueries)
 	reads.Get("/queries/{queryName}", g.getQuery)
 	events.Get("/queries/{queryName}/events", g.getQueryEvents)
+}
+
+// listTopLevels answers what there is.
+func (g *Gateway) listTopLevels(w http.ResponseWriter, r *http.Request) {
+	if _, err := parameters(r); err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	members := []string{"capture", "events", "queries"}
+	for _, t := range topLevels() {
+		members = append(members, strings.TrimPrefix(t.path, "/"))
+	}
+	slices.Sort(members)
+	g.writeJSON(w, r, http.StatusOK, collection(members))
 }
 
 // Collection is a list of resources.

@@ -19,6 +19,8 @@ type fakeView struct {
 	records     []schemas.Record
 	commits     map[schemas.Hash]*commit
 	wholeTraces bool
+	short       bool // a page looks at two records
+	tooComplex  bool // queries are
 }
 
 var _ api.View = (*fakeView)(nil)
@@ -116,6 +118,17 @@ func (v *fakeView) Packed(class string) ([]schemas.Packed, bool, error) {
 func (v *fakeView) Page(_ context.Context, q schemas.EventQuery) (out schemas.EventPage, err error) {
 	if err := v.expired(); err != nil {
 		return out, err
+	}
+	if v.tooComplex {
+		return out, &schemas.Fault{Code: schemas.QueryTooComplex, Detail: "too much"}
+	}
+	asked := q
+	if v.short {
+		q = schemas.EventQuery{OrderBy: q.OrderBy, Ascending: q.Ascending, After: q.After, AfterTime: q.AfterTime, MaxHeight: q.MaxHeight, Limit: 2}
+		defer func() {
+			out.Records = slices.DeleteFunc(out.Records, func(r schemas.Record) bool { return !asked.Matches(&r) })
+			out.Left = 0
+		}()
 	}
 	var all []schemas.Record
 	for _, r := range v.records {

@@ -48,7 +48,10 @@ func givesXML(w http.ResponseWriter) bool { return isXML(w.Header().Get("Content
 func decodeDocument(r *http.Request, body []byte, most int) ([]schemas.DocumentEvent, json.RawMessage, error) {
 	if !sentXML(r, body) {
 		list, err := schemas.DecodeDocument(body, most)
-		return list, nil, err
+		if err != nil {
+			return nil, nil, err
+		}
+		return list, masterDataOf(body), nil
 	}
 	doc, err := epcisxml.Decode(body, most)
 	if err != nil {

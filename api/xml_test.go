@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/schemas/epcisxml"
 )
 
@@ -99,6 +100,55 @@ func TestXMLCapture(t *testing.T) {
 	want := `{"vocabularyList":[{"type":"urn:epcglobal:epcis:vtype:Location","vocabularyElementList":[{"id":"urn:epc:id:sgln:9521234.00001.0","attributes":[{"id":"urn:epcglobal:cbv:mda:city","attribute":"Bonn"}]}]}]}`
 	if string(j.MasterData) != want {
 		t.Fatalf("%s", j.MasterData)
+	}
+}
+
+// Master data of headers, XML or JSON, is kept by the node, the last word of each
+// thing, when what came with it is recorded.
+func TestMasterData(t *testing.T) {
+	h := newHarness(t, defaults())
+	header := func(city string) string {
+		return `"epcisHeader":{"epcisMasterData":{"vocabularyList":[{"type":"urn:epcglobal:epcis:vtype:Location","vocabularyElementList":[{"id":"urn:epc:id:sgln:9521234.00001.0","attributes":[{"id":"cbvmda:city","attribute":"` +
+			city + `"}]},{"id":"https://example.com/dock"}]},{"type":"urn:x:other","vocabularyElementList":[{"id":"urn:x:1"}]}]}},"epcisBody":`
+	}
+	post := func(document string) api.Job {
+		return h.job(h.do("POST", "/epcis/v2/capture", document).want(t, 202).header.Get("Location"))
+	}
+	all := func(query string) string {
+		return string(h.do("GET", "/api/v1/masterdata"+query, "").want(t, 200).body)
+	}
+	if got := all(""); got != `{"vocabularyList":[]}` {
+		t.Fatal(got)
+	}
+	post(strings.Replace(document(event(1, `"eventID":"urn:uuid:1"`)), `"epcisBody":`, header("Bonn"), 1))
+	post(strings.Replace(document(), `"epcisBody":`, header("Berlin"), 1)) // without events, later
+	// What is undone says nothing.
+	if j := post(strings.Replace(document(event(2, `"eventID":"urn:uuid:1"`)), `"epcisBody":`, header("Paris"), 1)); j.Success {
+		t.Fatal("a conflict was recorded")
+	}
+	if got := all(""); !strings.Contains(got, "Berlin") || strings.Contains(got, "Bonn") || strings.Contains(got, "Paris") || !strings.Contains(got, "urn:x:1") {
+		t.Error(got)
+	}
+	if got := all("?id=https%3A%2F%2Fid.gs1.org%2F414%2F9521234000013"); !strings.Contains(got, "Berlin") || strings.Contains(got, "dock") {
+		t.Error(got)
+	}
+	if got := all("?type=urn:x:other"); !strings.Contains(got, "urn:x:1") || strings.Contains(got, "dock") {
+		t.Error(got)
+	}
+	seen, token := 0, ""
+	for page := 0; page == 0 || token != ""; page++ {
+		list := into[api.MasterData](t, h.do("GET", "/api/v1/masterdata?perPage=1"+token, "").want(t, 200))
+		seen += len(list.Vocabularies)
+		if token = list.NextPageToken; token != "" {
+			token = "&nextPageToken=" + token
+		}
+	}
+	if seen != 3 {
+		t.Errorf("%d seen page by page", seen)
+	}
+	h.do("GET", "/api/v1/masterdata?nextPageToken=x", "").problem(t, 400, "bad_parameter")
+	for _, bad := range []string{`"epcisHeader":{"epcisMasterData":7},"epcisBody":`, `"epcisHeader":{"epcisMasterData":{"vocabularyList":[{"vocabularyElementList":[{"id":"urn:x:1"}]}]}},"epcisBody":`} {
+		h.do("POST", "/epcis/v2/capture", strings.Replace(document(event(3)), `"epcisBody":`, bad, 1)).problem(t, 400, "bad_document")
 	}
 }
 

@@ -83,10 +83,10 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 		b.forgetNonces(last)
 		b.led.Set(schemas.ChangedKey(), schemas.AppendUint(nil, 1, uint64(req.Height)), nil)
 	}
-	b.emitRuns()
 	if err := a.record(b, req, source, recorded, results, out); err != nil {
 		return nil, nil, err
 	}
+	b.emitRuns() // without what the block's own erasures took out again
 	return out, results, nil
 }
 

@@ -95,13 +95,13 @@ func TestErasureOfManyCopies(t *testing.T) {
 // eventID, brings nothing back.
 func TestErasureOfDeclarations(t *testing.T) {
 	x := newChain(t, store.Options{Dir: filepath.Join(t.TempDir(), "ledger")})
-	x.submit("farm", false, x.event("obj add epc=b step=commissioning id=x2 note=secret"))
-	x.submit("farm", false, x.event("obj add epc=b step=commissioning id=x2 note=secret t=-1m void=incorrect_data"))
+	x.submit("farm", false, x.event("obj add epc=b step=commissioning id=x2 loc=hall read=door note=secret"))
+	x.submit("farm", false, x.event("obj add epc=b step=commissioning id=x2 loc=hall read=door note=secret t=-1m void=incorrect_data"))
 	mustBe(t, "the order", x.give("farm", false, x.order(schemas.OrderErase, "urn:example:event:x2"))[0], schemas.OK)
 	if x.holds("secret") {
 		t.Error("the declaration's body is there")
 	}
-	x.submit("farm", false, x.event("obj add epc=b step=commissioning id=x2 note=secret t=-3m void=did_not_occur"))
+	x.submit("farm", false, x.event("obj add epc=b step=commissioning id=x2 loc=hall read=door note=secret t=-3m void=did_not_occur"))
 	if x.holds("secret") {
 		t.Error("a later declaration brought the body back")
 	}

@@ -340,9 +340,10 @@ func (b *block) unindexAll(p place, left *remains, gone map[int]bool) error {
 	return nil
 }
 
-// reindex takes out of the index what only the body says, where the event was, or
-// puts it there again.
+// reindex takes out of the index what only the body says, where the event was and
+// its hashes, or puts it there again.
 func (b *block) reindex(at schemas.Locator, e *schemas.Event, there bool) error {
+	b.reindexHashes(at, e, there)
 	if e.BizLocation == "" && e.ReadPoint == "" {
 		return nil
 	}
@@ -370,7 +371,14 @@ func (b *block) rewriteRun(prefix []byte, c candidate, ofBody, there bool) error
 		}
 	}
 	had, done := false, false
-	for cand, err := range decodeRun(key, b.row(key), len(prefix)) {
+	data, own := b.row, (*run)(nil)
+	if c.at.Height == b.height { // not written yet
+		if own = b.runs.find(prefix, c.time); own == nil {
+			return nil
+		}
+		data = func([]byte) []byte { return own.data }
+	}
+	for cand, err := range decodeRun(key, data(key), len(prefix)) {
 		if err != nil {
 			return err
 		}
@@ -387,9 +395,14 @@ func (b *block) rewriteRun(prefix []byte, c candidate, ofBody, there bool) error
 	if !done && ofBody {
 		put()
 	}
-	if len(again.list) == 0 {
+	switch {
+	case own != nil && len(again.list) == 0:
+		own.data = nil
+	case own != nil:
+		own.data = again.list[0].data
+	case len(again.list) == 0:
 		b.led.DeleteRow(key)
-	} else {
+	default:
 		b.led.PutRow(key, again.list[0].data)
 	}
 	return nil

@@ -25,6 +25,7 @@ const (
 	rowBlock       = 'b' // height: time, and where the archive has the block's record
 	rowDeclared    = 'D' // eventID, locator of an error declaration
 	rowException   = 'X' // partner, locator
+	rowHash        = 'H' // first bytes of an event hash, locator
 	rowField       = 'F' // field, value, slice of event time, height: run
 	rowBalance     = 'q' // class, unit, partner
 	rowPacked      = 'Q' // class, unit, container that holds some
@@ -48,7 +49,7 @@ var _ = map[byte]bool{
 	rowDuplicate: true, rowEvent: true, rowTransaction: true, rowAnchor: true, rowWithdrawal: true, rowRestored: true,
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
-	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true,
+	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true, rowHash: true,
 }
 
 // Fields with an index of their own.

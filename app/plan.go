@@ -64,11 +64,40 @@ func (c *query) source() (iter.Seq2[candidate, error], error) {
 	case best.named != nil:
 		return c.byNamed(best.named)
 	}
+	if c.recordedFew(best) {
+		if list, ok, err := c.recorded(); ok || err != nil {
+			return c.listed(list), err
+		}
+	}
 	ranged, err := c.byRange(best)
 	if err != nil || best.field != fieldClass {
 		return ranged, err
 	}
 	return eachOnce(ranged), nil
+}
+
+// maxRecorded is how many events of a range of record times are read to be ordered.
+const maxRecorded = 1 << 11
+
+// recordedFew reports whether the events of a range of record times may be fewer than
+// those of the best range of event times: who asks for what is new asks so.
+func (c *query) recordedFew(best choice) bool {
+	return c.OrderBy == schemas.ByEventTime && c.GERecordTime != nil && (best.size < 0 || best.size >= probed)
+}
+
+// recorded reads the events of the query's heights, if they are few.
+func (c *query) recorded() (list []candidate, ok bool, err error) {
+	inOrder := *c
+	inOrder.OrderBy, inOrder.Ascending, inOrder.After = schemas.ByRecordTime, true, nil
+	for cand, err := range inOrder.ledger() {
+		if err != nil {
+			return nil, false, c.view.answered(err)
+		}
+		if list = append(list, cand); len(list) > maxRecorded {
+			return nil, false, nil
+		}
+	}
+	return list, true, nil
 }
 
 // eachOnce yields each record once: an event that names a class twice is in the class's

@@ -35,6 +35,8 @@ type query struct {
 	atOnce    int  // how many of one slice are sorted at once
 	sure      byte // the field whose values all candidates have
 	left      int  // of the effort
+	names     int  // identifiers and patterns that are asked for
+	operands  int  // that values in bodies are compared with
 	minHeight int64
 	maxHeight int64 // the last that may be answered
 	briefs    [4][]uint16
@@ -49,7 +51,8 @@ const (
 	maxEffort    = 1 << 20
 	effortRecord = 16 // of reading a record
 	effortBody   = 64 // of reading what only a body says
-	bytesEffort  = 64 // bytes of a body that count as one
+	bytesEffort  = 64 // bytes of a body, for each operand, that count as one
+	namesEffort  = 64 // comparisons of identifiers that count as one
 )
 
 // Events answers a query, at most q.Limit records; more tells whether others
@@ -178,6 +181,12 @@ func (c *query) prepare() (err error) {
 		}
 		c.maxHeight = min(c.maxHeight, end-1)
 	}
+	for i := range c.Things {
+		c.names += len(c.Things[i].IDs) + len(c.Things[i].Patterns)
+	}
+	for i := range c.Conditions {
+		c.operands += 1 + len(c.Conditions[i].Values)
+	}
 	for i, values := range [...][]string{c.BizSteps, c.Dispositions, c.BizLocations, c.ReadPoints} {
 		for _, value := range values {
 			c.briefs[i] = append(c.briefs[i], brief(value))
@@ -240,9 +249,21 @@ func (c *query) match(cand candidate) (*schemas.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.left -= effortRecord
+	c.left -= effortRecord + c.names*(len(r.Skeleton.EPCs)+len(r.Skeleton.OutputEPCs)+len(r.Skeleton.Quantities)+len(r.Skeleton.OutputQuantities))/namesEffort
 	if r.Kind != schemas.KindEvent || !c.MatchesSkeleton(r) {
 		return nil, nil
+	}
+	if is, known := c.MatchesID(r.EventID); !is {
+		if known {
+			return nil, nil
+		}
+		body, err := c.view.bodyOf(r)
+		if err != nil {
+			return nil, err
+		}
+		if c.left -= effortBody + len(body)/bytesEffort; !c.MatchesHash(body) {
+			return nil, nil
+		}
 	}
 	for _, f := range [...]struct {
 		field  byte
@@ -260,7 +281,7 @@ func (c *query) match(cand candidate) (*schemas.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.left -= effortBody + len(body)/bytesEffort; !c.MatchesBody(body) {
+	if c.left -= effortBody + c.operands*len(body)/bytesEffort; !c.MatchesBody(body) {
 		return nil, nil
 	}
 	return r, nil

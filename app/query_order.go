@@ -10,7 +10,7 @@ import (
 
 // maxByField is how many events are ordered by an extension: the index knows of no
 // extension, so that all that match are read and sorted for each page.
-const maxByField = 10000
+const maxByField = 5000
 
 // keyed is a record with what it is ordered by.
 type keyed struct {
@@ -68,6 +68,7 @@ func (c *query) allKeyed() (list []keyed, err error) {
 		return &schemas.Fault{Code: schemas.QueryTooComplex, Detail: fmt.Sprintf("more than %d events would have to be ordered by an extension, or too many be looked at", maxByField)}
 	}
 	whole := *c
+	whole.left = maxEffort // for the first event, all have to be looked at
 	whole.OrderBy, whole.After, whole.Ascending = schemas.ByEventTime, nil, false
 	source, err := whole.source()
 	if err != nil {
@@ -100,6 +101,5 @@ func (c *query) allKeyed() (list []keyed, err error) {
 			return nil, &schemas.Fault{Code: schemas.QueryTooLarge, Detail: fmt.Sprintf("more than maxEventCount %d events match", c.MaxCount)}
 		}
 	}
-	c.left = whole.left
 	return list, nil
 }

@@ -125,7 +125,9 @@ func (a *App) recordTransaction(b *block, archive archiver, r *txRecord, at sche
 	}
 	b.led.Emit(txRow(at.Height, at.Position), r.bodies.Append(records.Append(nil)))
 	b.led.PutRow(transactionRow(r.tx.ID), transactionValue(at, r.tx.Header.Expiry))
-	out.receipts = append(out.receipts, receiptOf(r.tx, at, b.time, r.results))
+	receipt := receiptOf(r.tx, at, b.time, r.results)
+	indexHashes(b, r.tx, &receipt)
+	out.receipts = append(out.receipts, receipt)
 	return nil
 }
 

@@ -356,6 +356,7 @@ func reassemble(t *archived) (*schemas.Transaction, error) {
 		m.Event = &schemas.Event{Skeleton: *record.Skeleton}
 		digests[i] = m.Digest[:]
 	}
+	hashEvents(tx.Messages)
 	if root := schemas.MerkleRoot(digests); !bytes.Equal(root[:], t.header.Root) {
 		return nil, errors.New("the messages do not hash to the signed root")
 	}
@@ -387,6 +388,7 @@ func (r *Replay) restoreBodies(entry []byte) error {
 			}
 		}
 	}
+	hashEvents(r.block.txs[position].left.Messages)
 	return nil
 }
 

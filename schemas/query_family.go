@@ -187,7 +187,7 @@ func (r *queryReader) family(p *Parameter) *Fault {
 }
 
 func unknownParameter(p *Parameter) *Fault {
-	return &Fault{Code: BadParameter, Detail: "no such parameter: " + clipName(p.Name)}
+	return &Fault{Code: BadParameter, Detail: noSuchParameter + clipName(p.Name)}
 }
 
 // related reads what names parties and papers of a type.
@@ -222,7 +222,7 @@ func (r *queryReader) measured(p *Parameter, op Op, rest string) (known bool, f 
 	case "quantity":
 	case "value", "minValue", "maxValue", "meanValue", "sDev", "percValue":
 		if !unit {
-			return true, &Fault{Code: BadParameter, Detail: "no such parameter: " + clipName(p.Name) + " (a unit follows, as in EQ_value_CEL)"}
+			return true, &Fault{Code: BadParameter, Detail: noSuchParameter + clipName(p.Name) + " (a unit follows, as in EQ_value_CEL)"}
 		}
 	default:
 		return false, nil

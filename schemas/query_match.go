@@ -93,6 +93,9 @@ func (q *EventQuery) Matches(r *Record) bool {
 		!inTime(r.Skeleton.EventTime, q.GEEventTime, q.LTEventTime) {
 		return false
 	}
+	if is, known := q.MatchesID(r.EventID); !is && (known || !q.MatchesHash(r.Body)) {
+		return false
+	}
 	if len(q.BizLocations)+len(q.ReadPoints)+len(q.Conditions) == 0 {
 		return true
 	}
@@ -100,11 +103,42 @@ func (q *EventQuery) Matches(r *Record) bool {
 	return ok && b.isAt("bizLocation", q.BizLocations) && b.isAt("readPoint", q.ReadPoints) && b.all(q.Conditions)
 }
 
-// MatchesSkeleton reports what a record's skeleton leaves open, but for times.
+// MatchesID reports whether an event is asked for by its eventID. Where it is not,
+// known tells whether that is all that is asked: otherwise its hash may be.
+func (q *EventQuery) MatchesID(eventID string) (is, known bool) {
+	if oneOf(q.EventIDs, eventID) {
+		return true, true
+	}
+	return false, !slices.ContainsFunc(q.EventIDs, func(id string) bool {
+		_, hash := ParseHashID(id)
+		return hash
+	})
+}
+
+// MatchesHash reports whether an event is asked for by its hash.
+func (q *EventQuery) MatchesHash(body []byte) bool {
+	e, err := DecodeEvent(body)
+	if err != nil {
+		return false
+	}
+	ids := new(EventHasher).IDs(e)
+	for _, asked := range q.EventIDs {
+		want, ok := ParseHashID(asked)
+		if ok && slices.ContainsFunc(ids, func(id HashID) bool {
+			return id.Sum == want.Sum && (len(ids) == 1 || id.Version == want.Version) // one digest is that of both versions
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// MatchesSkeleton reports what a record's skeleton leaves open, but for times and
+// the event's ID.
 func (q *EventQuery) MatchesSkeleton(r *Record) bool {
 	s := r.Skeleton
 	if q.Nothing || len(q.Attributes) > 0 || !oneOf(q.EventTypes, s.Type) || !oneOf(q.Actions, s.Action) || !oneOf(q.BizSteps, s.BizStep) || !oneOf(q.Dispositions, s.Disposition) ||
-		!oneOf(q.EventIDs, r.EventID) || !oneOf(q.TransformationIDs, s.TransformationID) || !q.matchesDeclaration(s.Declaration) {
+		!oneOf(q.TransformationIDs, s.TransformationID) || !q.matchesDeclaration(s.Declaration) {
 		return false
 	}
 	for i := range q.Things {

@@ -11,9 +11,9 @@ import (
 
 // Bounds of a query.
 const (
-	MaxAlternatives = 500 // values of one parameter
-	maxParameters   = 256 // of one query
-	maxWanted       = 5000
+	MaxAlternatives = 500  // values of one parameter
+	maxParameters   = 256  // of one query
+	maxWanted       = 2000 // values of all parameters together
 )
 
 // Parameter is one parameter of the simple event query, as a request has it.
@@ -107,6 +107,8 @@ type queryReader struct {
 	limit, ceiled bool
 }
 
+const noSuchParameter = "no such parameter: "
+
 func badParameter(p *Parameter, detail string) *Fault {
 	return &Fault{Code: BadParameter, Detail: clipName(p.Name) + ": " + detail}
 }
@@ -118,6 +120,9 @@ func clipName(s string) string {
 
 // parameter reads one with a fixed name, or else one of a family.
 func (r *queryReader) parameter(p *Parameter) *Fault {
+	if p.List && len(p.Values) == 0 {
+		return r.known(p) // an empty list asks for nothing
+	}
 	if f := checkValues(p); f != nil {
 		return f
 	}
@@ -171,6 +176,16 @@ func (r *queryReader) parameter(p *Parameter) *Fault {
 		return f
 	}
 	return r.family(p)
+}
+
+// known refuses a parameter that there is not, by reading it with a value.
+func (r *queryReader) known(p *Parameter) *Fault {
+	trial := queryReader{q: &EventQuery{}, p: r.p}
+	f := trial.parameter(&Parameter{Name: p.Name, Values: []ParameterValue{{Text: "x:x"}}})
+	if f != nil && strings.HasPrefix(f.Detail, noSuchParameter) {
+		return f
+	}
+	return nil
 }
 
 // checkValues checks what holds for every parameter.

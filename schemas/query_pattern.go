@@ -126,13 +126,16 @@ func parsePattern(s string) (list []Pattern, is bool, f flaw) {
 			list = append(list, Pattern{stem: urnStem + space + name + ":" + fixed, tail: tailSerial})
 		}
 	}
-	if list == nil {
-		return nil, true, unknownURN
-	}
-	if name == "sgtin" || name == "grai" { // what is one class as an identifier, too
+	if kind == "idpat" { // what is one class as an identifier, too
 		if id, scheme, err := Canonical(s); err == nil && scheme.Class() {
+			if all, ok := within(id, scheme); ok && list == nil {
+				list = append(list, all)
+			}
 			list = append(list, Pattern{stem: id})
 		}
+	}
+	if list == nil {
+		return nil, true, unknownURN
 	}
 	return list, true, noFlaw
 }
@@ -189,9 +192,11 @@ func (m form) patterns(parts []string, stars int) ([]Pattern, flaw) {
 // asset type.
 func within(class string, scheme Scheme) (Pattern, bool) {
 	switch scheme {
-	case GTIN:
+	case GTIN, ITIPClass:
 		return Pattern{class + "/21/", tailSerial}, true
-	case GRAIClass:
+	case CPIClass:
+		return Pattern{class + "/8011/", tailSerial}, true
+	case GRAIClass, GDTIClass, GCNClass:
 		return Pattern{class, tailSerial}, true
 	}
 	return Pattern{}, false
