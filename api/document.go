@@ -30,6 +30,15 @@ func (g *Gateway) postCapture(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// captureEvents is how many events a document may have: with rollback they must fit
+// one transaction, with proceed they are split.
+func (g *Gateway) captureEvents(behaviour string) int {
+	if behaviour == proceed {
+		return 4 * g.limits.CaptureEvents
+	}
+	return g.limits.CaptureEvents
+}
+
 func behaviourOf(r *http.Request) (string, error) {
 	values := r.Header.Values(errorBehaviour)
 	switch {
@@ -71,7 +80,7 @@ func baseOf(first string) string {
 // readDocument decodes a document. With rollback one malformed event refuses it;
 // with proceed it does only when nothing would be left.
 func (g *Gateway) readDocument(r *http.Request, body []byte, behaviour string) (*document, error) {
-	list, master, err := decodeDocument(r, body, g.limits.CaptureEvents)
+	list, master, err := decodeDocument(r, body, g.captureEvents(behaviour))
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +147,11 @@ func (g *Gateway) capture(r *http.Request, body []byte, behaviour string, res *r
 	if err != nil {
 		return nil, err
 	}
+	return g.captureDocument(r, d, behaviour, res)
+}
+
+// captureDocument signs what a document holds, and puts it into the outbox.
+func (g *Gateway) captureDocument(r *http.Request, d *document, behaviour string, res *reservation) (*answer, error) {
 	now := time.Now()
 	s := newSubmission(res, now)
 	s.shown, s.answered = true, true
@@ -195,8 +209,11 @@ func (g *Gateway) signDocument(actor string, d *document, behaviour string, job 
 		e := newEntry(fmt.Sprintf("%s-%04x", job.ID, len(entries)), actor, behaviour == rollback, signed)
 		e.Parts, e.chunk = []local.Part{{Job: job.ID, Messages: len(places)}}, len(entries)
 		chunk := local.Chunk{Transaction: signed.ID, Count: len(places), First: places[0]}
-		if places[len(places)-1]-places[0] != len(places)-1 {
-			chunk.Events = places
+		for i, place := range places { // rows of a sheet may become several events each
+			if place != places[0]+i {
+				chunk.Events = places
+				break
+			}
 		}
 		entries, job.Chunks = append(entries, e), append(job.Chunks, chunk)
 	}

@@ -31,7 +31,7 @@ type Config struct {
 
 // Limits bound what the gateway takes upon itself.
 type Limits struct {
-	CaptureEvents   int           `validate:"min=1,max=5000"`                 // events of one document
+	CaptureEvents   int           `validate:"min=1,max=5000"`                 // events of one document; with proceed four times as many
 	CaptureBytes    int64         `validate:"min=1024,max=67108864"`          // bytes of one document
 	EventBytes      int64         `validate:"min=1024,max=1048576"`           // bytes of one event
 	ChunkEvents     int           `validate:"min=1,max=5000"`                 // events a transaction where a document may be split
@@ -73,7 +73,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		field *int64
 		value int64
-	}{{&l.CaptureBytes, 8 << 20}, {&l.EventBytes, 1 << 20}, {&l.InFlightBytes, 128 << 20}, {&l.OutboxBytes, 1 << 30}, {&l.ReadBytes, 256 << 20}} {
+	}{{&l.CaptureBytes, 16 << 20}, {&l.EventBytes, 1 << 20}, {&l.InFlightBytes, 128 << 20}, {&l.OutboxBytes, 1 << 30}, {&l.ReadBytes, 256 << 20}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}

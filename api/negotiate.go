@@ -147,7 +147,7 @@ func (g *Gateway) standard(next http.Handler) http.Handler {
 		h.Set("GS1-CBV-Max", cbvVersion)
 		h.Set("GS1-EPC-Format", "Never_Translates")
 		h.Set("GS1-Vendor-Version", g.vendorVersion())
-		h.Set("GS1-EPCIS-Capture-Limit", strconv.Itoa(g.limits.CaptureEvents))
+		h.Set("GS1-EPCIS-Capture-Limit", strconv.Itoa(g.captureEvents(r.Header.Get(errorBehaviour))))
 		h.Set("GS1-EPCIS-Capture-File-Size-Limit", strconv.FormatInt(g.limits.CaptureBytes, 10))
 		form, err := checkVersions(r)
 		if err != nil {

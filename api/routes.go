@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/waybill-ledger/waybill/api/local"
+	"github.com/waybill-ledger/waybill/api/sheet"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -43,7 +44,10 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 	m.Options("/", g.discover("GET, OPTIONS"))
 	m.Options("/events", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/events/{eventID}", g.discover("GET, HEAD, OPTIONS"))
-	m.Options("/capture", g.discover("GET, HEAD, POST, OPTIONS"))
+	m.Options("/capture", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(errorBehaviour, rollback) // where a request names none
+		g.discover("GET, HEAD, POST, OPTIONS")(w, r)
+	})
 	m.Options("/capture/{captureID}", g.discover("GET, HEAD, OPTIONS"))
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Capture), g.accepting(epcisTypes...), g.sending(epcisTypes...))
@@ -56,7 +60,7 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 		m.With(g.accepting(epcisTypes...)).Get("/capture/{captureID}", g.getJob)
 	})
 	m.Group(func(m chi.Router) {
-		m.Use(g.allow(local.Query), g.accepting(epcisTypes...), g.reading)
+		m.Use(g.allow(local.Query), g.reading, g.tabular, g.accepting(epcisTypes...))
 		m.Get("/events", g.getEvents)
 		m.Get("/events/{eventID}", g.getEvent)
 	})
@@ -77,6 +81,8 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/partners", g.getPartners)
 		m.Get("/masterdata", g.getMasterData)
 	})
+	m.With(g.allow(local.Query), g.accepting(typeJSON, sheet.TypeCSV, sheet.TypeXLSX), g.reading).Get("/fsma204", g.getFSMA)
+	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeForm)).Post("/imports", g.postImport)
 	m.With(g.accepting(typeJSON)).Get("/trust", g.getTrust) // open: an auditor has no key
 	m.Group(func(open chi.Router) {                         // witnesses have no key, either
 		open.Use(g.accepting(typeJSON), g.reading)

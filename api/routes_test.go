@@ -150,10 +150,13 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 				t.Errorf("%s %s with scope %s: %d", method, route, s, r.status)
 			}
 		}
-		h.do(method, path, "", "Accept", "text/csv").problem(t, 406, "not_acceptable")
+		h.do(method, path, "", "Accept", "image/png").problem(t, 406, "not_acceptable")
 		mediaType := "application/json"
 		if strings.HasSuffix(route, "/transactions") || strings.HasSuffix(route, "/bundles") {
 			mediaType = "application/octet-stream"
+		}
+		if strings.HasSuffix(route, "/imports") {
+			mediaType = "multipart/form-data; boundary=x"
 		}
 		h.do(method, path+"?frobnicate=1", "", "Content-Type", mediaType).problem(t, 400, "bad_parameter")
 		if method == "POST" || method == "PUT" {
@@ -181,7 +184,7 @@ func TestStandardHeaders(t *testing.T) {
 	for _, path := range []string{"/epcis/v2/", "/epcis/v2/events", "/epcis/v2/events/x", "/epcis/v2/capture", "/epcis/v2/capture/x"} {
 		r := h.do("OPTIONS", path, "", "Authorization", "").want(t, 204)
 		for name, want := range map[string]string{"GS1-EPCIS-Version": "2.0.0", "GS1-CBV-Version": "2.0.0", "GS1-EPCIS-Capture-Limit": "5000",
-			"GS1-EPCIS-Capture-File-Size-Limit": "8388608", "GS1-Vendor-Version": "waybill/test"} {
+			"GS1-EPCIS-Capture-File-Size-Limit": "16777216", "GS1-Vendor-Version": "waybill/test"} {
 			if got := r.header.Get(name); got != want {
 				t.Errorf("%s of %s: %q", name, path, got)
 			}

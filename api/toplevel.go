@@ -44,7 +44,7 @@ func canonical(s string) (string, error) {
 // queryRoutes are the routes of stored queries and top-level resources.
 func (g *Gateway) queryRoutes(m chi.Router) {
 	reads := m.With(g.allow(local.Query), g.accepting(typeJSON, typeLD), g.reading)
-	events := m.With(g.allow(local.Query), g.accepting(epcisTypes...), g.reading)
+	events := m.With(g.allow(local.Query), g.reading, g.tabular, g.accepting(epcisTypes...))
 	for _, t := range topLevels() {
 		one := t.path + "/{" + t.segment + "}"
 		for _, path := range []string{t.path, one, one + "/events"} {

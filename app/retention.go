@@ -3,7 +3,6 @@ package app
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -82,8 +81,7 @@ func (v *View) Erasure(partner, eventID string) (*Standing, error) {
 	if s.Held = owed != nil; s.Held || err != nil {
 		return s, err
 	}
-	overdue, err := v.app.overdueIn(placeOf(s.Event)) // it is not shown, and yet there
-	s.Held = slices.Contains(overdue, s.Event.Index)
+	s.Held, err = v.app.owes(s.Event) // it is not shown, and yet there
 	return s, err
 }
 

@@ -116,6 +116,7 @@ const (
 	NoSuchName                             // no stored query of this name
 	NameTaken                              // a stored query has this name
 	ArchiveAway                            // bodies were moved to a store that does not answer the node
+	BadSheet                               // a spreadsheet, or a message of EDI, that cannot be read
 )
 
 type codeRow struct {
@@ -213,6 +214,7 @@ var codes = map[Code]codeRow{
 	NoSuchName:           {"no_such_name", 404, "GET /epcis/v2/queries lists the names there are"},
 	NameTaken:            {"name_taken", 409, "choose another name, or delete that query first"},
 	ArchiveAway:          {"archive_away", 503, "the node keeps old bodies in a store that does not answer now: ask later, or another partner's node"},
+	BadSheet:             {"bad_sheet", 400, "send CSV as UTF-8, an .xlsx workbook, or the message that the mapping names: docs/import.md"},
 }
 
 // String returns the code's stable name, as JSON shows it.
