@@ -42,6 +42,7 @@ type Committed struct {
 	Height  int64
 	Time    time.Time
 	Changed bool
+	Erased  bool // bodies were erased
 	// Receipts of admitted transactions, in order. Of a duplicate they have the place
 	// of the first, not its receipt, which View.Transaction reads: a block of
 	// duplicates would otherwise wait for as many reads of the archive.
@@ -83,6 +84,8 @@ type genesis struct {
 	chainID  string
 	partners []schemas.Partner
 	byGLN    map[string]string
+
+	retention []schemas.RetentionClass // none in most networks
 }
 
 var _ abci.Application = (*App)(nil)
@@ -136,6 +139,14 @@ func (a *App) partnersByGLN() map[string]string {
 	return nil
 }
 
+// Retention are the network's retention classes.
+func (a *App) Retention() []schemas.RetentionClass {
+	if g := a.genesis.Load(); g != nil {
+		return g.retention
+	}
+	return nil
+}
+
 // Info tells the engine where the ledger stands.
 func (a *App) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
 	height, root := a.store.Last()
@@ -158,15 +169,14 @@ func (a *App) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.Re
 	if err != nil {
 		return nil, fmt.Errorf("hashing the genesis state: %w", err)
 	}
-	a.setGenesis(req.ChainId, g.Partners)
+	a.setGenesis(req.ChainId, g.Partners, g.Retention)
 	a.founded.Store(newFounding(g))
 	return &abci.ResponseInitChain{AppHash: root[:]}, nil
 }
 
 func writeGenesis(b *store.Block, chainID string, g *schemas.Genesis) *store.Block {
-	parameters := schemas.AppendString(nil, 1, chainID)
-	parameters = schemas.AppendUint(parameters, 2, uint64(g.Rules))
-	b.Set(schemas.ParametersKey(), parameters, nil)
+	parameters := schemas.Parameters{ChainID: chainID, Rules: g.Rules, Retention: g.Retention}
+	b.Set(schemas.ParametersKey(), parameters.Append(nil), nil)
 	for _, p := range g.Partners {
 		b.Set(schemas.PartnerKey(p.ID), p.Append(nil), nil)
 	}
@@ -208,8 +218,8 @@ func (a *App) before() (state reader, height int64) {
 	return view, view.Height()
 }
 
-func (a *App) setGenesis(chainID string, partners []schemas.Partner) {
-	g := &genesis{chainID: chainID, partners: partners, byGLN: map[string]string{}}
+func (a *App) setGenesis(chainID string, partners []schemas.Partner, classes []schemas.RetentionClass) {
+	g := &genesis{chainID: chainID, partners: partners, retention: classes, byGLN: map[string]string{}}
 	for _, p := range partners {
 		g.byGLN[p.GLN] = p.ID
 	}
@@ -240,19 +250,15 @@ func (a *App) loadGenesis() error {
 	if err != nil {
 		return err
 	}
-	chain, ok := "", false
-	f := schemas.ReadFields(value)
-	if n, v, more := f.Next(); more && n == 1 {
-		chain, ok = string(v), true
-	}
-	if !ok {
-		return errors.New("the ledger has no parameters: restore the node from a backup or from its peers")
+	parameters, err := schemas.DecodeParameters(value)
+	if err != nil {
+		return fmt.Errorf("the ledger's parameters are damaged: restore the node from a backup or from its peers: %w", err)
 	}
 	partners, err := partnersOf(view)
 	if err != nil {
 		return err
 	}
-	a.setGenesis(chain, partners)
+	a.setGenesis(parameters.ChainID, partners, parameters.Retention)
 	return nil
 }
 
@@ -297,7 +303,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	if err := a.overwrite(done.erase, append(done.erasedAt, done.putOff...)); err != nil {
 		return nil, fmt.Errorf("block %d: %w", done.height, err)
 	}
-	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Receipts: done.receipts})
+	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Erased: len(done.erase) > 0, Receipts: done.receipts})
 	res := &abci.ResponseCommit{}
 	if a.retain != nil {
 		res.RetainHeight = a.retain(done.height)

@@ -48,7 +48,7 @@ func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
 // execute runs a decided block of count transactions over led. Its answer is the
 // same on every node.
 func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided, count int) (*executed, []*abci.ExecTxResult, error) {
-	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), probe: a.probe,
+	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), kept: a.Retention(), probe: a.probe,
 		most: a.lookups, followed: map[string]bool{}}
 	out := &executed{height: req.Height, time: b.time}
 	b.led.PutRow([]byte{rowNow}, be64(b.now()))
@@ -83,10 +83,10 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 		b.forgetNonces(last)
 		b.led.Set(schemas.ChangedKey(), schemas.AppendUint(nil, 1, uint64(req.Height)), nil)
 	}
-	b.emitRuns()
 	if err := a.record(b, req, source, recorded, results, out); err != nil {
 		return nil, nil, err
 	}
+	b.emitRuns() // without what the block's own erasures took out again
 	return out, results, nil
 }
 
@@ -131,6 +131,7 @@ func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.
 		}
 	}
 	b.appendActivity(tx, position, results)
+	b.noteCopies(tx, position, results)
 	return results
 }
 

@@ -23,6 +23,7 @@ type Blocks interface {
 type txRecord struct {
 	tx      *schemas.Transaction // nil: it was refused
 	results []schemas.Result
+	bodies  store.Ref // where its bodies are
 }
 
 // archiver is where a block is kept: the segments of the store, or nothing.
@@ -55,7 +56,8 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 		return nil // a dry run
 	}
 	var list []byte
-	for i, r := range recorded {
+	for i := range recorded {
+		r := &recorded[i]
 		hash, raw := source.raw(i)
 		item := schemas.AppendUint(nil, 1, uint64(results[i].Code)+1)
 		var err error
@@ -70,7 +72,7 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 		}
 		list = schemas.AppendField(list, 6, item)
 	}
-	if err := a.eraseBodies(b, archive, source, out); err != nil {
+	if err := a.eraseBodies(b, archive, source, recorded, out); err != nil {
 		return err
 	}
 	entry := schemas.AppendField(nil, 1, be64(b.now()))
@@ -108,7 +110,7 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 	return nil
 }
 
-func (a *App) recordTransaction(b *block, archive archiver, r txRecord, at schemas.Locator, hash [sha256.Size]byte, gone []byte, out *executed) error {
+func (a *App) recordTransaction(b *block, archive archiver, r *txRecord, at schemas.Locator, hash [sha256.Size]byte, gone []byte, out *executed) error {
 	records, err := archive.Append(store.Records, a.codec.Compress(r.encode(hash)))
 	if err != nil {
 		return err
@@ -117,14 +119,14 @@ func (a *App) recordTransaction(b *block, archive archiver, r txRecord, at schem
 	if r.tx.Bodies != nil {
 		encoded = schemas.EncodeBodies(r.tx.Bodies)
 	}
-	bodies, err := archive.Append(store.Bodies, encoded)
+	r.bodies, err = archive.Append(store.Bodies, encoded)
 	if err != nil {
 		return err
 	}
-	b.led.Emit(txRow(at.Height, at.Position), bodies.Append(records.Append(nil)))
+	b.led.Emit(txRow(at.Height, at.Position), r.bodies.Append(records.Append(nil)))
 	b.led.PutRow(transactionRow(r.tx.ID), transactionValue(at, r.tx.Header.Expiry))
 	receipt := receiptOf(r.tx, at, b.time, r.results)
-	indexHashes(b.led, r.tx, &receipt)
+	indexHashes(b, r.tx, &receipt)
 	out.receipts = append(out.receipts, receipt)
 	return nil
 }

@@ -89,6 +89,9 @@ func (c *checker) replay(ctx context.Context, scratch string) {
 		c.chain.tip = &tip
 	}
 	if c.have == nil || c.Replayed == c.Height {
+		if err := r.Settled(); err != nil {
+			c.chainFault(c.Replayed, err)
+		}
 		c.checkTip()
 		return
 	}

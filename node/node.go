@@ -186,6 +186,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	if err := n.openGateway(registry, version); err != nil {
 		return err
 	}
+	n.push("what orders erasures that are due", beginExpiry(n.ledger, n.log.With("part", "retention")).close)
 	socket, err := serveControl(&control{node: n, store: ledgerStore, own: n.own})
 	if err != nil {
 		return err
@@ -230,8 +231,11 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	blockTime := newLedgerMetrics(registry, n.ledger)
 	taken := newSnapshots(machine, n.settings.SnapshotHeights, registry, n.log.With("part", "snapshots"))
 	n.push("the snapshots", taken.close)
+	gone := &sweeper{app: machine, blocks: n.engine.blocks, log: n.log.With("part", "erasure"), swept: map[int64]bool{}}
+	n.push("what removes erased blocks", gone.close)
 	machine.OnCommit(func(c app.Committed) {
 		blockTime(c)
+		gone.committed(c)
 		taken.committed(c)
 		n.ledger.waits.committed(c, time.Now())
 	})

@@ -180,6 +180,8 @@ type Genesis struct {
 	Rules    uint32    `json:"rules"`
 	Partners []Partner `json:"partners"`
 	Keys     []Key     `json:"keys"`
+
+	Retention []RetentionClass `json:"retention,omitempty"` // the first is that of events without one of their own
 }
 
 var partnerID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
@@ -205,6 +207,9 @@ func DecodeGenesis(b []byte) (*Genesis, error) {
 func (g *Genesis) check() error {
 	if g.Rules != RulesVersion {
 		return fmt.Errorf("rules version %d, this program has %d", g.Rules, RulesVersion)
+	}
+	if err := CheckRetention(g.Retention); err != nil {
+		return err
 	}
 	seen := map[string]bool{}
 	unique := func(what, value string) error {

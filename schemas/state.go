@@ -35,8 +35,10 @@ const (
 	ChangedLeaf     StateKind = kindChanged
 	ClassLeaf       StateKind = kindClass
 	ContentsLeaf    StateKind = kindContents
+	ErasureLeaf     StateKind = kindErasure
 	ItemLeaf        StateKind = kindItem
 	NoncesLeaf      StateKind = kindNonces
+	ParametersLeaf  StateKind = kindParameters
 	RegisterLeaf    StateKind = kindRegister
 	WaitingLeaf     StateKind = kindWaiting
 )

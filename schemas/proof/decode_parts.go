@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/binary"
 	"math"
+	"unicode/utf8"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -116,7 +117,9 @@ func readSubject(outer *schemas.Fields, in uint64, v []byte) (s SubjectPart) {
 		case 1:
 			s.Kind = Subject(f.Uint(n, v))
 		case 2:
-			s.ID = string(v)
+			if s.ID = string(v); !utf8.Valid(v) {
+				f.Fail(n, "a text is not UTF-8")
+			}
 		case 3:
 			s.Value = v
 		case 4:

@@ -57,7 +57,7 @@ func vectors(t testing.TB) []vector {
 				}
 			}}
 		}),
-		contained(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t), packedLot(t), seenAtOnce, seenIdle,
+		ordered(t), contained(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t), packedLot(t), seenAtOnce, seenIdle,
 	}
 }
 

@@ -7,7 +7,7 @@ import {
 import { type Bytes, Refused, be32, compareText, equal, hex, refuse, text, utf8 } from "./bytes.js";
 import { type MainTrail, type Placed, type Thing, search, thingKey } from "./closure.js";
 import { codeName } from "./codes.js";
-import { ACTIONS, ADD, AGGREGATION, DELETE, OBJECT, type Skeleton, TRANSFORMATION, TYPES, contentHash, decodeSkeleton, derivedEventID, encodeSkeleton, eventOf } from "./event.js";
+import { ACTIONS, ADD, AGGREGATION, DELETE, OBJECT, ORDERS, type Skeleton, TRANSFORMATION, TYPES, contentHash, decodeSkeleton, derivedEventID, encodeSkeleton, eventOf } from "./event.js";
 import { timeText } from "./form.js";
 import { type Head, absent, ed25519, included, inclusionRoot, macs, member, merkleRoot, rangeRoot, sum } from "./hash.js";
 import { anchorEntry, checkCommit, checkSkip, headerHash, nextHash, setHash } from "./headers.js";
@@ -376,7 +376,7 @@ class Verification {
   }
 
   private async checkMessage(m: Message, at: Locator, h: TransactionHeader, key: Key, transaction: Bytes): Promise<void> {
-    if (m.kind !== 1) refuse(`of kind ${m.kind}, this verifier knows events`);
+    if (m.kind !== 1 && m.kind !== 2) refuse(`of kind ${m.kind}, this verifier knows events and orders`);
     const { skeleton, body, digest } = await readEvent(m, h);
     if (!(await included({ root: h.root, count: h.count }, BigInt(m.index), digest, m.inclusion))) refuse("its digest is not in the signed header");
     const trails: { id: string; letter: string }[] = [];
@@ -387,6 +387,7 @@ class Verification {
       const s = this.subjects[ref.subject];
       const trail = s?.trails.find((t) => t.letter === ref.kind);
       if (!s || !trail) return refuse("in a trail of which the bundle has no records");
+      if (ref.kind !== "p" && m.kind === 2) refuse("an order in such a trail");
       if (ref.kind !== "p" && (m.result.code !== 0 || m.result.effect === DUPLICATE)) refuse("its result is none that this trail has");
       trail.entries.push(await entry(ref.kind + s.part.id, digest, transaction, at, m.result));
       trail.records.push({ at, result: m.result, skeleton });
@@ -604,6 +605,7 @@ class Verification {
         ...(s.bizStep && { bizStep: s.bizStep }),
         ...(s.disposition && { disposition: s.disposition }),
         eventTime: timeText(s.eventTime),
+        ...(s.order && { order: ORDERS[s.order.what], about: s.order.eventID, ...(s.order.class && { class: s.order.class }) }),
       }),
       partner: h.partner,
       ...(name && { partner_name: name }),
@@ -656,9 +658,10 @@ async function readEvent(m: Message, h: TransactionHeader): Promise<{ skeleton: 
   let root: Bytes;
   if (m.form === "skeleton") {
     skeleton = decodeSkeleton(m.skeleton!);
+    if ((skeleton.order !== undefined) !== (m.kind === 2)) refuse("a skeleton of another kind of message");
     root = m.bodyRoot!;
   } else {
-    ({ skeleton, body } = eventOf(m.members));
+    ({ skeleton, body } = eventOf(m.kind, m.members));
     root = await bodyRoot(m);
   }
   const skeletonHash = await sum("waybill/skeleton", encodeSkeleton(skeleton));
