@@ -10,8 +10,11 @@ import (
 
 // Proven tells in words what the bundle proves to whoever trusts its root.
 func (r *Report) Proven() []string {
-	said := []string{fmt.Sprintf("Validators with %d of %d votes of a trusted set signed the header of height %d.", r.Signed, r.Power, r.SignedHeight)}
-	if len(r.Steps) > 0 {
+	said := append(r.Restarts(), fmt.Sprintf("Validators with %d of %d votes of a trusted set signed the header of height %d.", r.Signed, r.Power, r.SignedHeight))
+	switch {
+	case len(r.Steps) > 0 && r.crossed():
+		said = append(said, fmt.Sprintf("%s, each signed by more than two thirds of the set trusted before it, and a rescue behind each at which those who agreed became that set, lead from the root of trust to it.", count(len(r.Steps), "header")))
+	case len(r.Steps) > 0:
 		said = append(said, fmt.Sprintf("%s, each signed by more than two thirds of the set trusted before it, lead from the root of trust to that set.", count(len(r.Steps), "header")))
 	}
 	if r.HeaderHeight != r.SignedHeight {
