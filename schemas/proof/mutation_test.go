@@ -37,7 +37,8 @@ func TestEveryByte(t *testing.T) {
 					t.Fatalf("%s: byte %d made %#x passes, and says another thing", v.name, i, bad[i])
 				}
 			}
-			if _, err := proof.Verify(good[:i], v.trust, v.accept...); err == nil {
+			// A rescue before the root of trust may be left out, like all that is only told.
+			if r, err := proof.Verify(good[:i], v.trust, v.accept...); err == nil && (v.name != "rescue-before" || len(r.Rescues) > 0) {
 				t.Fatalf("%s: cut to %d bytes it passes", v.name, i)
 			}
 		}
