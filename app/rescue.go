@@ -2,9 +2,11 @@ package app
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
@@ -32,45 +34,52 @@ func (a *App) expectRescue(r *proof.Rescue) error {
 	return nil
 }
 
-// CheckRescue judges a rescue's statement by the ledger that this node has: that it
-// is of the last block, and that partners and keys are those of the ledger.
-func (a *App) CheckRescue(s *proof.RescueStatement) error {
-	state, height := a.before()
-	return checkRescued(state, a.chainID(), s, schemas.Hash(a.root()), height+1)
-}
-
-// NextEpoch is the number of the next rescue.
-func (a *App) NextEpoch() (uint64, error) {
-	rescues, err := a.Rescues()
-	if err != nil || len(rescues) == 0 {
-		return 1, err
-	}
-	return rescues[len(rescues)-1].Epoch + 1, nil
+// CheckRescue judges a rescue's statement by a ledger: that it is of the last block,
+// and that partners and keys are those of the ledger.
+func CheckRescue(s *store.Store, chainID string, r *proof.RescueStatement) error {
+	height, root := s.Last()
+	return checkRescued(s.Latest(), chainID, r, schemas.Hash(root), height+1)
 }
 
 // Rescues are the documents by which the network was restarted, in order.
-func (a *App) Rescues() ([]*proof.Rescue, error) {
-	view, err := a.View()
-	if err != nil {
-		return nil, err
-	}
-	return view.Rescues()
-}
+func (a *App) Rescues() ([]*proof.Rescue, error) { return Rescues(a.store) }
 
-// Rescues are the documents by which the network was restarted up to the view's
-// height, in order.
-func (v *View) Rescues() (out []*proof.Rescue, err error) {
-	for epoch := uint64(1); ; epoch++ {
-		value, err := v.StateValue(schemas.RescueKey(epoch))
+// Rescues are the documents by which a ledger's network was restarted, in order.
+func Rescues(s *store.Store) (out []*proof.Rescue, err error) {
+	for state, epoch := s.Latest(), uint64(1); ; epoch++ {
+		value, _, err := state.Get(schemas.RescueKey(epoch))
 		if value == nil || err != nil {
 			return out, err
 		}
 		r, err := proof.DecodeRescue(value)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("reading rescue %d: %w", epoch, err)
 		}
 		out = append(out, r)
 	}
+}
+
+// Partners are the partners of a ledger.
+func Partners(s *store.Store) ([]schemas.Partner, error) { return partnersOf(s.Latest()) }
+
+// SigningKey is a partner's own key that is valid in the next block, the first by id
+// where there are several.
+func SigningKey(s *store.Store, partner string) (ed25519.PublicKey, error) {
+	height, _ := s.Last()
+	prefix := schemas.KeyKey(partner, "")
+	for leaf, err := range s.Latest().Leaves(prefix) {
+		if err != nil {
+			return nil, err
+		}
+		key, err := schemas.DecodeKey(partner, string(leaf.Key[len(prefix):]), leaf.Value)
+		if err != nil {
+			return nil, fmt.Errorf("reading a key of %s: %w", partner, err)
+		}
+		if key.ValidAt(uint64(height+1)) && key.Roles&schemas.RoleAdmin != 0 {
+			return key.Public, nil
+		}
+	}
+	return nil, fmt.Errorf("%s has no key that may sign for it", partner)
 }
 
 func (a *App) root() [32]byte {
