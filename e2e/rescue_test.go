@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -111,6 +112,8 @@ func TestRescue(t *testing.T) {
 		"NODE=" + all[0].REST, "KEY=" + all[0].Key, "ITEM=" + item}}
 	s.run(t, "waybill bundle --node $NODE --key $KEY --trust trust.json $ITEM > before.bundle")
 
+	x.round(t, dir, 0, 1, 2, 3)
+
 	for _, i := range []int{2, 3} {
 		x.kill(t, i)
 		if err := os.RemoveAll(all[i].Home); err != nil {
@@ -151,6 +154,11 @@ func TestRescue(t *testing.T) {
 	x.onAllNodesOnce(t, acked)
 	x.agree(t)
 	x.proveAcrossRescue(t, s, commands)
+
+	// A witness of before does not go on as if nothing had been.
+	if out, err := x.witness(t, dir, []int{0, 1}, "--once").CombinedOutput(); err == nil || !strings.Contains(string(out), "the network was restarted") || !strings.Contains(string(out), all[3].Partner) {
+		t.Errorf("the witness says at the rescue: %v\n%s", err, out)
+	}
 
 	// The ledger computes again across the rescue, in a check, in a repair and from
 	// a backup.
@@ -241,4 +249,87 @@ func (x *testNet) proveAcrossRescue(t *testing.T, s *shell, commands []string) {
 	s.run(t, "waybill renew before.bundle --node $NODE --key $KEY --trust trust.json > renewed.bundle")
 	s.refused(t, "waybill verify renewed.bundle --trust trust.json", r.ID().String())
 	s.run(t, "waybill verify renewed.bundle --trust trust.json --accept-rescue $RESCUE")
+}
+
+// After a rescue that leaves more validators than a quorum takes, a node that lost
+// its data joins by a snapshot, fetches what came before, across the rescue, and
+// proves it to who holds a root of trust of before.
+func TestJoinAfterRescue(t *testing.T) {
+	x := start(t, 6, "WAYBILL_SNAPSHOT_HEIGHTS=5")
+	x.close(t)
+	item := captureOne(t, x, 0)
+	x.level(t)
+	s := &shell{dir: t.TempDir(), env: []string{"PATH=/usr/bin:/bin"}}
+	before := x.trustFile(t)
+	lost := []string{x.members[4].Partner, x.members[5].Partner}
+	for _, i := range []int{4, 5} {
+		x.kill(t, i)
+	}
+	x.members = x.members[:4]
+	eventually(t, "the survivors stand at one height", func() bool {
+		for i := range x.members {
+			if n := x.network(t, i); n.Quorum || n.Height != x.network(t, 0).Height {
+				return false
+			}
+		}
+		return true
+	})
+	for i := range x.members {
+		x.end(t, i)
+	}
+	document := program + " rescue propose --home " + x.members[0].Home + " --lost " + lost[0] + " --lost " + lost[1] + " --reason fire > 0.rescue"
+	s.run(t, document)
+	for i, m := range x.members[1:] {
+		s.run(t, fmt.Sprintf("%s rescue sign %d.rescue --home %s > %d.rescue", program, i, m.Home, i+1))
+	}
+	for i, m := range x.members {
+		s.run(t, program+" rescue start 3.rescue --home "+m.Home)
+		x.restart(t, i)
+	}
+	for i := range x.members {
+		x.awaitReady(t, i)
+	}
+	const joins = 3
+	var acked []string
+	more := func(snapshotsAbove int64) (last int64) {
+		for last <= snapshotsAbove {
+			id, body := newEvent(0, "after", len(acked))
+			if err := acknowledge(t.Context(), x.plain(t, 0), body); err != nil {
+				t.Fatal(err)
+			}
+			acked = append(acked, id)
+			for _, height := range x.network(t, 0).Snapshots {
+				last = max(last, height)
+			}
+		}
+		return last
+	}
+	first := more(x.network(t, 0).Height)
+	after := x.trustFile(t)
+	x.kill(t, joins)
+	x.wipe(t, joins)
+	more(first)
+	x.restart(t, joins, "--trust", after)
+	x.awaitReady(t, joins)
+	eventually(t, "the history is complete", func() bool {
+		n, err := x.plain(t, joins).Network(t.Context())
+		return err == nil && n.Missing == nil
+	})
+	x.awaitReady(t, joins)
+	x.level(t)
+	x.onAllNodesOnce(t, acked)
+	r, err := os.ReadFile(filepath.Join(s.dir, "3.rescue"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoded, err := proof.DecodeRescue(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := " --node " + x.members[joins].REST + " --key " + x.members[joins].Key + " --trust " + before
+	s.run(t, program+" bundle --times "+item+at+" > item.bundle")
+	s.refused(t, program+" verify item.bundle --trust "+before, decoded.ID().String())
+	s.run(t, program+" verify item.bundle --trust "+before+" --accept-rescue "+decoded.ID().String())
+	x.end(t, joins)
+	x.sound(t, joins)
 }

@@ -48,12 +48,35 @@ func (v *verification) readRescues() error {
 		if crossed {
 			v.rescues = append(v.rescues, r)
 		}
-		told := RescueReport{ID: r.ID(), Epoch: r.Epoch, Height: r.Height, Reason: r.Reason, Lost: r.Partners(Lost), Agreed: r.Partners(Stays),
-			Aside: r.Partners(Aside), Stayed: r.Power(Stays), Power: r.Power(Lost) + r.Power(Stays) + r.Power(Aside), Crossed: crossed}
+		told := r.report()
+		told.Crossed = crossed
 		if crossed && !slices.Contains(v.accepted, told.ID) {
 			return fmt.Errorf("rescue: %s Ask several of them by a way that the bundle's maker does not control; who accepts it says so by this id (--accept-rescue)", told.says())
 		}
 		v.report.Rescues = append(v.report.Rescues, told)
+	}
+	return nil
+}
+
+func (r *Rescue) report() RescueReport {
+	return RescueReport{ID: r.ID(), Epoch: r.Epoch, Height: r.Height, Reason: r.Reason, Lost: r.Partners(Lost), Agreed: r.Partners(Stays),
+		Aside: r.Partners(Aside), Stayed: r.Power(Stays), Power: r.Power(Lost) + r.Power(Stays) + r.Power(Aside)}
+}
+
+// Says tells in words what a whole document says.
+func (r *Rescue) Says() string {
+	told := r.report()
+	return told.says()
+}
+
+// Restarts checks that a document restarted the network behind a header that is
+// believed.
+func (r *Rescue) Restarts(last *SignedHeader) error {
+	if err := r.Complete(); err != nil {
+		return err
+	}
+	if r.ChainID != last.ChainID || r.Height != last.Header.Height || r.Header != last.Hash() || ValidatorSetHash(r.Before()) != ValidatorSetHash(last.Validators) {
+		return fmt.Errorf("rescue: it is of another header than that at height %d, or of other validators", last.Header.Height)
 	}
 	return nil
 }
@@ -95,8 +118,8 @@ func (v *verification) checkRescues() error {
 	return nil
 }
 
-// Restarts tells in words how the network was restarted, "" where the bundle tells
-// of nothing: it comes before anything else that is said.
+// Restarts tells in words how the network was restarted, as far as the bundle tells
+// of it: that comes before anything else that is said.
 func (r *Report) Restarts() (said []string) {
 	for i := range r.Rescues {
 		told := &r.Rescues[i]

@@ -110,6 +110,9 @@ func (r *Report) NotProven() []string {
 		fmt.Sprintf("What happened after block %d: the bundle is as fresh as that height.", r.Height),
 		"That validators were honest: it is assumed that of no set from the root of trust on more than a third of the power, or its keys since, fell to forgers. The root does not expire; an old one rests on old keys.",
 	}
+	if r.crossed() {
+		said = append(said, "That those who are said to be lost are, and that nobody else goes on from the same block: those who agreed on the rescue say so, and whoever accepts it believes them.")
+	}
 	things := false
 	for _, s := range r.asked() {
 		things = things || s.Present
