@@ -127,14 +127,13 @@ func checkRescued(state reader, chainID string, s *proof.RescueStatement, root s
 	case s.App != root:
 		return fmt.Errorf("rescue: the state after block %d has the hash %s here, by the document %s", s.Height, root, s.App)
 	}
-	for epoch, there := range map[uint64]bool{s.Epoch: false, s.Epoch - 1: true} {
-		value, _, err := state.Get(schemas.RescueKey(epoch))
-		if err != nil {
-			return fmt.Errorf("reading rescues: %w", err)
-		}
-		if epoch > 0 && (value != nil) != there {
-			return fmt.Errorf("rescue: it is number %d, which is not the next of this ledger", s.Epoch)
-		}
+	there, _, err := state.Get(schemas.RescueKey(s.Epoch))
+	before, _, errBefore := state.Get(schemas.RescueKey(s.Epoch - 1))
+	if err := errors.Join(err, errBefore); err != nil {
+		return fmt.Errorf("reading rescues: %w", err)
+	}
+	if there != nil || before == nil && s.Epoch > 1 {
+		return fmt.Errorf("rescue: it is number %d, which is not the next of this ledger", s.Epoch)
 	}
 	for i := range s.Validators {
 		if err := checkRescuedPartner(state, &s.Validators[i], height); err != nil {

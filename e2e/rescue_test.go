@@ -332,4 +332,29 @@ func TestJoinAfterRescue(t *testing.T) {
 	s.run(t, program+" verify item.bundle --trust "+before+" --accept-rescue "+decoded.ID().String())
 	x.end(t, joins)
 	x.sound(t, joins)
+
+	// A node that fetches every block comes to the rescue's last one, says what it
+	// needs, and goes on by the document. Its validator does not vote again where it
+	// has voted.
+	x.wipe(t, joins)
+	signState := filepath.Join(x.members[joins].Home, "data", "sign_state.json")
+	voted, err := os.ReadFile(signState)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.restart(t, joins)
+	eventually(t, "the node says that there was a rescue", func() bool {
+		log, err := os.ReadFile(filepath.Join(x.members[joins].Home, "node.log"))
+		return err == nil && strings.Contains(string(log), "run waybill rescue start with its document")
+	})
+	x.end(t, joins)
+	s.run(t, program+" rescue start 3.rescue --home "+x.members[joins].Home)
+	if now, err := os.ReadFile(signState); err != nil || string(now) != string(voted) {
+		t.Errorf("the sign state of a validator that comes back later is another: %v", err)
+	}
+	x.restart(t, joins)
+	x.awaitReady(t, joins)
+	x.level(t)
+	x.onAllNodesOnce(t, acked)
+	x.oneState(t)
 }

@@ -270,6 +270,9 @@ func (at *standpoint) sign(r *proof.Rescue) (*proof.Rescue, []string, error) {
 	if err := at.fits(r); err != nil {
 		return nil, nil, err
 	}
+	if height := at.height(); at.last.Height > height+1 && len(at.last.SignBytes) > 0 {
+		return nil, nil, fmt.Errorf("this validator voted at height %d, so that block %d was decided: this node lacks it, and a rescue behind block %d would lose it", at.last.Height, at.last.Height-1, height)
+	}
 	before, err := os.ReadFile(rescuePath(at.home, signedRescue))
 	if err == nil {
 		other, err := proof.DecodeRescue(before)
@@ -327,8 +330,6 @@ func (at *standpoint) fits(r *proof.Rescue) error {
 		return fmt.Errorf("the rescue's block %d is %s, this node's %x: they are of two histories, and one of the nodes is at fault (waybill check)", height, r.Header, at.header.Hash())
 	case !slices.EqualFunc(r.Before(), setOf(at.set), func(a, b proof.Validator) bool { return a.Power == b.Power && a.Public.Equal(b.Public) }):
 		return fmt.Errorf("the validators of block %d are others than those of the rescue", height)
-	case at.last.Height > height+1:
-		return fmt.Errorf("this validator voted at height %d, so that block %d was decided: this node lacks it, and a rescue behind block %d would lose it", at.last.Height, at.last.Height-1, height)
 	}
 	return app.CheckRescue(at.ledger, at.engine.ChainID, &r.RescueStatement)
 }
@@ -404,10 +405,11 @@ func (at *standpoint) begin(r *proof.Rescue) error {
 }
 
 // free lets the validator vote again at the height at which the old set came to
-// no end. What it signed there counts for nobody who goes on.
+// no end. What it signed there counts for nobody who goes on. Only a home in which
+// the rescue was signed has voted for nothing since: another, which comes back later,
+// may have voted with the new set.
 func (at *standpoint) free(r *proof.Rescue) error {
-	own := at.keys.Validator.Key.PubKey.Bytes()
-	if !slices.ContainsFunc(r.After(), func(v proof.Validator) bool { return bytes.Equal(v.Public, own) }) {
+	if _, err := os.Stat(rescuePath(at.home, signedRescue)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	b, err := cmtjson.MarshalIndent(privval.FilePVLastSignState{Height: r.Height, Round: math.MaxInt32, Step: lastStep}, "", "  ")
@@ -450,14 +452,15 @@ func (at *standpoint) succeed(r *proof.Rescue) error {
 
 // settle ends a start: the node may run.
 func (at *standpoint) settle(r *proof.Rescue) error {
-	err := os.Rename(rescuePath(at.home, pendingRescue), rescuePath(at.home, epochName(r)))
-	if err == nil {
-		err = os.Remove(rescuePath(at.home, signedRescue))
-	}
+	dir := filepath.Dir(rescuePath(at.home, signedRescue))
+	err := os.Remove(rescuePath(at.home, signedRescue))
 	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // of a node that votes no more
+		err = nil // of a node that follows, or that was killed here
 	}
-	if err := errors.Join(err, syncPath(filepath.Dir(rescuePath(at.home, signedRescue)))); err != nil {
+	if err == nil {
+		err = errors.Join(syncPath(dir), os.Rename(rescuePath(at.home, pendingRescue), rescuePath(at.home, epochName(r))), syncPath(dir))
+	}
+	if err != nil {
 		return fmt.Errorf("ending a rescue's start: %w", err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 func (p *program) rescueCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "rescue", Short: "Restart a network that lost a third of its votes or more for ever, by the survivors' agreement",
+		Args: exactly(0, "one of propose, sign, join, show, start"),
 		Long: `Restart a network that lost a third of its votes or more for ever, by the
 survivors' agreement. All survivors leave their nodes running until they show the
 same height, and stop them. One proposes: that is a document, signed by its partner

@@ -265,3 +265,49 @@ func FuzzDecodeRescue(f *testing.F) {
 		_, _ = r.Complete(), r.Missing() // whatever it says, they answer
 	})
 }
+
+// A network may be rescued again: who accepts both is led across both.
+func TestRescueAgain(t *testing.T) {
+	l := newStory(t)
+	trust := l.trust()
+	first := l.header()
+	first.Height, first.Time = 2, l.start.Add(time.Second/2)
+	steps, rescues := []proof.Signed{l.signed(first)}, []*proof.Rescue{l.rescueOf(first)}
+	l.restart(rescues[0])
+	second := l.header()
+	second.Height, second.Time = 4, l.start.Add(3*time.Second/4)
+	steps = append(steps, l.signed(second))
+	r := &proof.Rescue{RescueStatement: rescues[0].RescueStatement}
+	r.Epoch, r.Height, r.Header, r.Validators = 2, 4, second.Hash(proof.ValidatorSetHash(l.vals)), slices.Clone(r.Validators[:2])
+	r.Validators[1].Fate, r.Validators[1].Signing = proof.Lost, nil
+	if err := r.Sign(l.signers[0], keyOf(60)); err != nil {
+		t.Fatal(err)
+	}
+	rescues = append(rescues, r)
+	l.change(0)
+	for _, r := range rescues {
+		l.set(schemas.RescueKey(r.Epoch), r.Encode())
+	}
+	b := l.build(proof.AnItem, unit)
+	for i, s := range steps {
+		if err := b.Follow(s); err != nil {
+			t.Fatal(err)
+		}
+		b.Rescues = append(b.Rescues, l.rescuePart(rescues[i]))
+	}
+	report, err := proof.Verify(b.Encode(), trust, rescues[1].ID(), rescues[0].ID())
+	if err != nil || len(report.Rescues) != 2 || len(report.Restarts()) != 2 {
+		t.Errorf("across two rescues: %v", err)
+	}
+	for _, r := range rescues {
+		if _, err := proof.Verify(b.Encode(), trust, r.ID()); err == nil {
+			t.Errorf("who accepts number %d alone is led across both", r.Epoch)
+		}
+	}
+	trust.Height, trust.Time, trust.ValidatorSetHash = 4, second.Time, proof.ValidatorSetHash(r.Before())
+	trust.HeaderHash = r.Header
+	b.Steps = b.Steps[1:]
+	if report, err := proof.Verify(b.Encode(), trust, r.ID()); err != nil || report.Rescues[0].Crossed || !report.Rescues[1].Crossed {
+		t.Errorf("from the header of the second rescue: %v", err)
+	}
+}
