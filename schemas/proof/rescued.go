@@ -140,7 +140,7 @@ func (r *RescueReport) says() string {
 	said := fmt.Sprintf("The network lost its quorum and was restarted behind block %d by rescue %s (its number %d), for the reason %q. Lost for ever: %s. ",
 		r.Height, r.ID, r.Epoch, r.Reason, strings.Join(r.Lost, ", "))
 	if len(r.Aside) > 0 {
-		said += fmt.Sprintf("Neither lost nor asked: %s. ", strings.Join(r.Aside, ", "))
+		said += fmt.Sprintf("Not lost, and took no part: %s. ", strings.Join(r.Aside, ", "))
 	}
 	return said + fmt.Sprintf("It was agreed by %s, with %d of the %d votes before, each with its validator's key and its own: the names are as they gave them. Not more than two thirds of the old votes stand behind everything later than block %d.",
 		strings.Join(r.Agreed, ", "), r.Stayed, r.Power, r.Height)
