@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/epcisxml"
 )
 
 // contextKey names what the gateway puts into a request's context.
@@ -22,7 +23,8 @@ const (
 type requestState struct {
 	id   string
 	key  local.Key
-	read *place // of a read: what its answer takes
+	read *place        // of a read: what its answer takes
+	form epcisxml.Form // of an answer in XML
 }
 
 func stateOf(r *http.Request) *requestState {

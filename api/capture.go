@@ -21,14 +21,14 @@ const (
 func (g *Gateway) postEvent(w http.ResponseWriter, r *http.Request) {
 	g.write(w, r, g.limits.EventBytes, func(body []byte, dry bool) (*answer, error) {
 		if dry {
-			event, err := schemas.DecodeSingle(body)
+			event, err := decodeSingle(r, body)
 			if err != nil {
 				return nil, err
 			}
 			return g.dryRun(r, false, []*schemas.Event{event})
 		}
 		return g.once(r, body, func(res *reservation) (*answer, error) {
-			event, err := schemas.DecodeSingle(body)
+			event, err := decodeSingle(r, body)
 			if err != nil {
 				return nil, err
 			}
@@ -60,6 +60,8 @@ func (g *Gateway) write(w http.ResponseWriter, r *http.Request, limit int64, wor
 	defer at.leave()
 	a, err := work(body, dry)
 	switch {
+	case err == nil && givesXML(w):
+		a.inXML().write(w)
 	case err == nil:
 		a.write(w)
 	case r.Context().Err() != nil && errors.Is(err, r.Context().Err()):

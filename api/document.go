@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,6 +30,15 @@ func (g *Gateway) postCapture(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// captureEvents is how many events a document may have: with rollback they must fit
+// one transaction, with proceed they are split.
+func (g *Gateway) captureEvents(behaviour string) int {
+	if behaviour == proceed {
+		return 4 * g.limits.CaptureEvents
+	}
+	return g.limits.CaptureEvents
+}
+
 func behaviourOf(r *http.Request) (string, error) {
 	values := r.Header.Values(errorBehaviour)
 	switch {
@@ -46,7 +56,8 @@ type document struct {
 	events []*schemas.Event
 	places []int
 	errors []local.JobError
-	base   string // of their pointers
+	base   string          // of their pointers
+	master json.RawMessage // of the header, nil for none
 }
 
 // pointerOf is the place of an event in a document: in the list at base, or base
@@ -68,25 +79,28 @@ func baseOf(first string) string {
 
 // readDocument decodes a document. With rollback one malformed event refuses it;
 // with proceed it does only when nothing would be left.
-func (g *Gateway) readDocument(body []byte, behaviour string) (*document, error) {
-	list, err := schemas.DecodeDocument(body, g.limits.CaptureEvents)
+func (g *Gateway) readDocument(r *http.Request, body []byte, behaviour string) (*document, error) {
+	list, master, err := decodeDocument(r, body, g.captureEvents(behaviour))
 	if err != nil {
 		return nil, err
 	}
-	d := &document{}
+	if _, err := elementsOf(master); err != nil {
+		return nil, err
+	}
+	d := &document{master: master}
 	for i, e := range list {
 		if i == 0 {
 			d.base = baseOf(e.Pointer)
 		}
 		if e.Fault != nil {
-			d.errors = append(d.errors, local.JobError{Pointer: e.Fault.Pointer, Code: e.Fault.Code, Detail: e.Fault.Detail})
+			d.errors = append(d.errors, local.JobError{Pointer: e.Fault.Pointer, Line: e.Fault.Line, Code: e.Fault.Code, Detail: e.Fault.Detail})
 			continue
 		}
 		d.events, d.places = append(d.events, e.Event), append(d.places, i)
 	}
 	if len(d.errors) > 0 && (behaviour == rollback || len(d.events) == 0) {
 		first := d.errors[0]
-		p := &Problem{Code: first.Code, Pointer: first.Pointer, Detail: first.Detail}
+		p := &Problem{Code: first.Code, Pointer: first.Pointer, Line: first.Line, Detail: first.Detail}
 		if len(d.errors) > 1 {
 			p.Errors = problemsOf(d.errors)
 		}
@@ -101,13 +115,13 @@ const manyErrors = 100
 func problemsOf(errs []local.JobError) []Problem {
 	out := make([]Problem, 0, min(len(errs), manyErrors))
 	for _, e := range errs[:min(len(errs), manyErrors)] {
-		out = append(out, Problem{Code: e.Code, Pointer: e.Pointer, Detail: e.Detail})
+		out = append(out, Problem{Code: e.Code, Pointer: e.Pointer, Line: e.Line, Detail: e.Detail})
 	}
 	return out
 }
 
 func (g *Gateway) dryDocument(r *http.Request, body []byte, behaviour string) (*answer, error) {
-	d, err := g.readDocument(body, behaviour)
+	d, err := g.readDocument(r, body, behaviour)
 	if err != nil {
 		return nil, err
 	}
@@ -129,10 +143,15 @@ type dryReceipt struct {
 
 // capture signs a document and puts it into the outbox with its job.
 func (g *Gateway) capture(r *http.Request, body []byte, behaviour string, res *reservation) (*answer, error) {
-	d, err := g.readDocument(body, behaviour)
+	d, err := g.readDocument(r, body, behaviour)
 	if err != nil {
 		return nil, err
 	}
+	return g.captureDocument(r, d, behaviour, res)
+}
+
+// captureDocument signs what a document holds, and puts it into the outbox.
+func (g *Gateway) captureDocument(r *http.Request, d *document, behaviour string, res *reservation) (*answer, error) {
 	now := time.Now()
 	s := newSubmission(res, now)
 	s.shown, s.answered = true, true
@@ -140,7 +159,7 @@ func (g *Gateway) capture(r *http.Request, body []byte, behaviour string, res *r
 	if err != nil {
 		return nil, err
 	}
-	job := &local.Job{ID: s.job, Behaviour: behaviour, Document: true, Base: d.base}
+	job := &local.Job{ID: s.job, Behaviour: behaviour, Document: true, Base: d.base, MasterData: d.master}
 	entries, err := g.signDocument(keyOf(r).ID, d, behaviour, job)
 	if err != nil {
 		return nil, err
@@ -170,7 +189,11 @@ func (g *Gateway) keepDone(job *local.Job, s *submission) error {
 	if err != nil {
 		return err
 	}
-	changes := []local.Change{put}
+	changes, err := putMasterData(job)
+	if err != nil {
+		return err
+	}
+	changes = append(changes, put)
 	if s.answer != nil {
 		changes = append(changes, local.PutAnswer(*s.answer, s.record, true)...)
 	}
@@ -186,8 +209,11 @@ func (g *Gateway) signDocument(actor string, d *document, behaviour string, job 
 		e := newEntry(fmt.Sprintf("%s-%04x", job.ID, len(entries)), actor, behaviour == rollback, signed)
 		e.Parts, e.chunk = []local.Part{{Job: job.ID, Messages: len(places)}}, len(entries)
 		chunk := local.Chunk{Transaction: signed.ID, Count: len(places), First: places[0]}
-		if places[len(places)-1]-places[0] != len(places)-1 {
-			chunk.Events = places
+		for i, place := range places { // rows of a sheet may become several events each
+			if place != places[0]+i {
+				chunk.Events = places
+				break
+			}
 		}
 		entries, job.Chunks = append(entries, e), append(job.Chunks, chunk)
 	}

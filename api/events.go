@@ -36,48 +36,6 @@ func segment(r *http.Request, name string) (string, error) {
 	return s, nil
 }
 
-// getEvents answers an event query (EPCIS 2.0, 8.2.7.1) page by page.
-func (g *Gateway) getEvents(w http.ResponseWriter, r *http.Request) {
-	q, err := parameters(r, eventParameters...)
-	if err != nil {
-		g.fail(w, r, err)
-		return
-	}
-	query, mark, err := pagedQuery(q)
-	if err != nil {
-		g.fail(w, r, err)
-		return
-	}
-	var body []byte
-	var token string
-	err = g.read(func(view View) error {
-		at := query
-		if at.MaxHeight == 0 {
-			at.MaxHeight = view.Height()
-		}
-		records, more, err := page(r, view, at)
-		if err != nil {
-			return err
-		}
-		token = ""
-		if more && len(records) > 0 {
-			last := records[len(records)-1]
-			token = pageToken{height: at.MaxHeight, after: last.Locator, time: last.Skeleton.EventTime, query: mark}.String()
-		}
-		body, err = queryDocument(records, view.Time())
-		return err
-	})
-	if err != nil {
-		g.fail(w, r, err)
-		return
-	}
-	if token != "" {
-		linkNext(w, r, token)
-		w.Header().Set("nextPageToken", token)
-	}
-	writeBody(w, http.StatusOK, typeJSON, body)
-}
-
 // Bounds of one page, so that a request's memory is bounded whatever the events.
 const (
 	firstStep = 8       // records read at first, when their size is not known
@@ -113,46 +71,29 @@ func (p *pager) add(records ...schemas.Record) error {
 
 func (p *pager) full() bool { return p.bytes >= pageBytes }
 
-// page reads a page of a query in steps.
-func page(r *http.Request, view View, q schemas.EventQuery) (records []schemas.Record, more bool, err error) {
-	limit, read := q.Limit, pager{in: stateOf(r).read}
-	for more = true; more && len(records) < limit && !read.full(); {
-		var step []schemas.Record
-		q.Limit = read.step(limit - len(records))
-		if step, more, err = view.Events(r.Context(), q); err != nil {
-			return nil, false, err
-		}
-		if err := read.add(step...); err != nil {
-			return nil, false, err
-		}
-		if records = append(records, step...); len(records) > 0 {
-			last := records[len(records)-1]
-			q.After, q.AfterTime = &last.Locator, last.Skeleton.EventTime
-		}
-	}
-	return records, more, nil
-}
+// pageEffort bounds what a page looks at; one that would take more is short.
+const pageEffort = 1 << 20
 
-// pagedQuery reads an event query with its page.
-func pagedQuery(q map[string]string) (query schemas.EventQuery, mark [8]byte, err error) {
-	if query, err = eventQuery(q); err != nil {
-		return query, mark, err
-	}
-	if query.Limit, err = perPage(q); err != nil {
-		return query, mark, err
-	}
-	mark = queryMark(q, "events")
-	if text, ok := q["nextPageToken"]; ok {
-		token, err := parsePageToken(text)
+// page reads a page of a query in steps.
+func page(r *http.Request, view View, q schemas.EventQuery) (out schemas.EventPage, err error) {
+	limit, read := q.Limit, pager{in: stateOf(r).read}
+	out.More, q.Effort = true, pageEffort
+	for out.More && len(out.Records) < limit && !read.full() && q.Effort > 0 {
+		if q.Limit = limit - len(out.Records); q.OrderBy != schemas.ByField { // of which every step would sort all anew
+			q.Limit = read.step(q.Limit)
+		}
+		step, err := view.Page(r.Context(), q)
 		if err != nil {
-			return query, mark, err
+			return out, err
 		}
-		if token.query != mark {
-			return query, mark, fault(schemas.BadParameter, "nextPageToken belongs to another query")
+		if err := read.add(step.Records...); err != nil {
+			return out, err
 		}
-		query.MaxHeight, query.After, query.AfterTime = token.height, &token.after, token.time
+		out.Records = append(out.Records, step.Records...)
+		out.More, out.After, out.Time = step.More, step.After, step.Time
+		q.After, q.AfterTime, q.Effort, q.MaxCount = &step.After, step.Time, step.Left, 0
 	}
-	return query, mark, nil
+	return out, nil
 }
 
 // getEvent answers every partner's events of one eventID: an event and the error
@@ -169,17 +110,17 @@ func (g *Gateway) getEvent(w http.ResponseWriter, r *http.Request) {
 	var body []byte
 	if err == nil {
 		err = g.read(func(view View) error {
-			records, more, err := page(r, view, schemas.EventQuery{EventIDs: []string{id}, OrderBy: schemas.ByRecordTime, Ascending: true,
+			p, err := page(r, view, schemas.EventQuery{EventIDs: []string{id}, OrderBy: schemas.ByRecordTime, Ascending: true,
 				MaxHeight: view.Height(), Limit: maxPage})
 			switch {
 			case err != nil:
 				return err
-			case len(records) == 0:
+			case len(p.Records) == 0:
 				return fault(schemas.NotFound, "no event "+clip(id))
-			case more:
+			case p.More:
 				return fault(schemas.TooLarge, "more records share this eventID than one answer holds: ask GET /epcis/v2/events?EQ_eventID= page by page")
 			}
-			body, err = queryDocument(records, view.Time())
+			body, err = resultsDocument(w, r, p.Records, view.Time(), simpleEventQuery)
 			return err
 		})
 	}

@@ -20,16 +20,24 @@ func TestingOnlyChoose(accept string, offered ...string) string { return choose(
 
 // TestingOnlyQuery reads the query string of an event query, with its page.
 func TestingOnlyQuery(raw string) (schemas.EventQuery, error) {
-	r := newQuery(raw)
-	q, err := parameters(r, eventParameters...)
+	a, err := askURL(newQuery(raw))
 	if err != nil {
 		return schemas.EventQuery{}, err
 	}
-	query, _, err := pagedQuery(q)
-	return query, err
+	return a.query, nil
 }
+
+// TestingOnlyNameToken is where the next page of a list of names begins.
+func TestingOnlyNameToken(list, name string) string { return nameToken(list, name) }
 
 // TestingOnlyQueryDocument renders records.
 var TestingOnlyQueryDocument = queryDocument
 
 func newQuery(raw string) *http.Request { return &http.Request{URL: &url.URL{RawQuery: raw}} }
+
+// TestingOnlyFlights is how many requests with an idempotency key are being worked on.
+func (g *Gateway) TestingOnlyFlights() int {
+	g.flights.mu.Lock()
+	defer g.flights.mu.Unlock()
+	return len(g.flights.open)
+}

@@ -31,7 +31,7 @@ type Config struct {
 
 // Limits bound what the gateway takes upon itself.
 type Limits struct {
-	CaptureEvents   int           `validate:"min=1,max=5000"`                 // events of one document
+	CaptureEvents   int           `validate:"min=1,max=5000"`                 // events of one document; with proceed four times as many
 	CaptureBytes    int64         `validate:"min=1024,max=67108864"`          // bytes of one document
 	EventBytes      int64         `validate:"min=1024,max=1048576"`           // bytes of one event
 	ChunkEvents     int           `validate:"min=1,max=5000"`                 // events a transaction where a document may be split
@@ -47,6 +47,7 @@ type Limits struct {
 	Bundles         int           `validate:"min=1"`                          // bundles that are made at once; others wait
 	Traces          int           `validate:"min=1"`                          // traces
 	Proofs          int           `validate:"min=1"`                          // proofs of the ledger's past, which need no key
+	Public          int           `validate:"min=1"`                          // answers of what is public, which need no key
 	Rate            float64       `validate:"gt=0"`                           // requests a second and API key
 	Burst           float64       `validate:"gte=1"`                          // requests that may come at once
 	URI             int           `validate:"min=256,max=65536"`              // bytes of a request target
@@ -64,7 +65,7 @@ func (l Limits) withDefaults() Limits {
 		field *int
 		value int
 	}{{&l.CaptureEvents, schemas.MaxMessages}, {&l.ChunkEvents, 500}, {&l.ChunkBytes, 1 << 20}, {&l.Outbox, 20000}, {&l.InFlight, 4096},
-		{&l.Reads, 128}, {&l.Bundles, 2}, {&l.Traces, 8}, {&l.Proofs, 4}, {&l.URI, 8192}, {&l.TraceEvents, 2000}, {&l.IdempotencyKeys, 20000000}, {&l.Gather, 100}} {
+		{&l.Reads, 128}, {&l.Bundles, 2}, {&l.Traces, 8}, {&l.Proofs, 4}, {&l.Public, 4}, {&l.URI, 8192}, {&l.TraceEvents, 2000}, {&l.IdempotencyKeys, 20000000}, {&l.Gather, 100}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -72,7 +73,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		field *int64
 		value int64
-	}{{&l.CaptureBytes, 8 << 20}, {&l.EventBytes, 1 << 20}, {&l.InFlightBytes, 128 << 20}, {&l.OutboxBytes, 1 << 30}, {&l.ReadBytes, 256 << 20}} {
+	}{{&l.CaptureBytes, 16 << 20}, {&l.EventBytes, 1 << 20}, {&l.InFlightBytes, 128 << 20}, {&l.OutboxBytes, 1 << 30}, {&l.ReadBytes, 256 << 20}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -116,7 +117,9 @@ type Gateway struct {
 	bundles chan struct{} // holds one for each that is being made
 	traces  chan struct{}
 	proofs  chan struct{} // of the ledger's past
+	public  chan struct{} // answers to whoever shows no key
 	handler http.Handler
+	naming  sync.Mutex // held while a stored query is made or deleted
 
 	stop context.CancelFunc
 	work sync.WaitGroup
@@ -146,7 +149,7 @@ func New(cfg Config) (*Gateway, error) {
 		flights: newFlights(), rates: newRates(cfg.Limits.Rate, cfg.Limits.Burst),
 		bodies: newRoom(maxConnections, cfg.Limits.InFlightBytes), writes: newRoom(cfg.Limits.InFlight, cfg.Limits.InFlightBytes),
 		reads: newRoom(cfg.Limits.Reads, cfg.Limits.ReadBytes), bundles: make(chan struct{}, cfg.Limits.Bundles), traces: make(chan struct{}, cfg.Limits.Traces),
-		proofs: make(chan struct{}, cfg.Limits.Proofs)}
+		proofs: make(chan struct{}, cfg.Limits.Proofs), public: make(chan struct{}, cfg.Limits.Public)}
 	g.outbox = newOutbox(cfg.Ledger, cfg.Local, codec, cfg.Logger, cfg.Limits)
 	g.gather = newGatherer(g.outbox, cfg.Limits)
 	if g.metrics, err = newMetrics(cfg.Metrics, g); err != nil {

@@ -133,7 +133,7 @@ func (h *harness) try(method, path, body string, headers ...string) (reply, erro
 		return reply{}, err
 	}
 	req.Header.Set("Authorization", "Bearer "+h.key)
-	if method == http.MethodPost {
+	if method == http.MethodPost || method == http.MethodPut {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(headers); i += 2 {

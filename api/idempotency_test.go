@@ -169,6 +169,8 @@ func TestFirstAnswerAcrossAKill(t *testing.T) {
 	eventually(t, "it is broadcast", func() bool { _, n := h.ledger.sent(); return n > 0 })
 	h.server.CloseClientConnections()
 	<-ended
+	// Until the gateway has noticed, stopping it would answer 202, and keep that.
+	eventually(t, "the client is known to have gone", func() bool { return h.g.TestingOnlyFlights() == 0 })
 	h.stop()
 	h.start()
 	got := make(chan reply, 1)

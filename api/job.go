@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -23,6 +24,9 @@ type Job struct {
 	Errors     []Problem   `json:"errors"`
 	Receipt    *JobReceipt `json:"receipt,omitempty"`
 	Location   string      `json:"location,omitempty"`
+	// MasterData is that of the document's header, the value of epcisMasterData: kept
+	// by this node alone, with the job.
+	MasterData json.RawMessage `json:"epcisMasterData,omitempty"`
 }
 
 // JobReceipt is the receipt of a capture: of its last transaction, with the
@@ -94,8 +98,8 @@ func (o *outbox) finish(e *entry, out *outcome, last bool) error {
 // look for it as soon as it is told.
 func (o *outbox) outcomes(e *entry, out *outcome, last bool) (changes []local.Change, must bool, err error) {
 	if e.chunk >= 0 {
-		put, err := o.finishChunk(e, out, last)
-		return []local.Change{put}, true, err
+		changes, err := o.finishChunk(e, out, last)
+		return changes, true, err
 	}
 	first := 0
 	for i, s := range e.waits {
@@ -140,14 +144,14 @@ func finishedJob(s *submission) *local.Job {
 }
 
 // finishChunk notes what became of one of a document's transactions.
-func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (local.Change, error) {
+func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (changes []local.Change, err error) {
 	id := e.Parts[0].Job
 	j, err := o.store.Job(id)
 	if err != nil {
-		return local.Change{}, err
+		return nil, err
 	}
 	if j == nil || e.chunk >= len(j.Chunks) {
-		return local.Change{}, fmt.Errorf("job %s has no transaction %d", id, e.chunk)
+		return nil, fmt.Errorf("job %s has no transaction %d", id, e.chunk)
 	}
 	c := &j.Chunks[e.chunk]
 	if out.receipt != nil {
@@ -163,8 +167,12 @@ func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (local.Change, e
 	if last {
 		now := time.Now().UTC()
 		j.Finished = &now
+		if changes, err = putMasterData(j); err != nil {
+			return nil, err
+		}
 	}
-	return local.PutJob(j)
+	put, err := local.PutJob(j)
+	return append(changes, put), err
 }
 
 // refusals are the errors that a receipt tells of a job's messages. Events that
@@ -212,11 +220,15 @@ func (g *Gateway) getJob(w http.ResponseWriter, r *http.Request) {
 	if out.Running {
 		w.Header().Set("Retry-After", "1")
 	}
+	if givesXML(w) {
+		writeBody(w, http.StatusOK, typeXML, out.xml())
+		return
+	}
 	g.writeJSON(w, r, http.StatusOK, out)
 }
 
 func jobOf(j *local.Job) Job {
-	out := Job{CaptureID: j.ID, FinishedAt: j.Finished, Running: j.Finished == nil, Behaviour: j.Behaviour, Errors: errorsOf(j.Errors), Location: jobPath(j.ID)}
+	out := Job{CaptureID: j.ID, MasterData: j.MasterData, FinishedAt: j.Finished, Running: j.Finished == nil, Behaviour: j.Behaviour, Errors: errorsOf(j.Errors), Location: jobPath(j.ID)}
 	if made, ok := local.IDTime(j.ID); ok {
 		made = made.UTC()
 		out.CreatedAt = &made
@@ -229,7 +241,7 @@ func jobOf(j *local.Job) Job {
 func errorsOf(errs []local.JobError) []Problem {
 	out := make([]Problem, len(errs))
 	for i, e := range errs {
-		p := Problem{Code: e.Code, Pointer: e.Pointer, Detail: e.Detail}
+		p := Problem{Code: e.Code, Pointer: e.Pointer, Line: e.Line, Detail: e.Detail}
 		out[i] = *p.in(true, http.MethodPost, "")
 	}
 	return out

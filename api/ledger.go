@@ -103,9 +103,13 @@ type View interface {
 	// whether there are others.
 	Packed(class string) (packed []schemas.Packed, more bool, err error)
 
-	// Events answers a query, at most q.Limit records and as many as fit its bound
-	// of bytes; more tells whether others follow.
-	Events(ctx context.Context, q schemas.EventQuery) (records []schemas.Record, more bool, err error)
+	// Page answers a query, at most q.Limit records and as many as fit its bound
+	// of bytes, and tells where the next page begins. It looks at no more than
+	// q.Effort allows, so that a page may be short though others follow. A
+	// *schemas.Fault query_too_large or query_too_complex refuses the query.
+	Page(ctx context.Context, q schemas.EventQuery) (schemas.EventPage, error)
+	// Values lists what the index has of a kind, in the order of bytes, behind one.
+	Values(ctx context.Context, of schemas.Listing, after string, limit int) (values []string, more bool, err error)
 	// Trace follows an item's history.
 	Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace, error)
 	// Exceptions returns flagged records that concern a partner, newest first.

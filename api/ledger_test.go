@@ -37,6 +37,9 @@ type fakeLedger struct {
 	viewFaults  int   // how many views expire before one can be read
 	pool        [][]byte
 	wholeTraces bool // traces hold all bodies
+	short       bool // pages of queries are short
+	tooComplex  bool // queries are
+	realBundles bool // bundles have a JSON form
 	network     api.Network
 	missing     [2]int64 // heights without records
 
@@ -104,7 +107,11 @@ func (l *fakeLedger) Sign(actor string, atomic bool, events []*schemas.Event) (a
 	d := schemas.Draft{ChainID: "test", Partner: "acme-farms", KeyID: "gateway", Actor: actor, Atomic: atomic, Events: events,
 		Expiry: uint64(l.height + l.life), Nonce: random(schemas.NonceSize), Secret: random(32)}
 	for _, e := range events {
-		d.DuplicateKeys = append(d.DuplicateKeys, schemas.DuplicateKeyOf([]byte("secret"), e))
+		var key []byte
+		if e.KindOf() == schemas.KindEvent { // an order has none
+			key = schemas.DuplicateKeyOf([]byte("secret"), e)
+		}
+		d.DuplicateKeys = append(d.DuplicateKeys, key)
 	}
 	raw, id, err := l.codec.Sign(d, l.key)
 	if err != nil {
@@ -220,7 +227,7 @@ func (l *fakeLedger) message(tx *schemas.Transaction, i int) schemas.EventReceip
 		first := l.records[n]
 		e.EventID, e.Effect = first.EventID, schemas.Duplicate
 		e.First = &schemas.FirstReceipt{Transaction: first.Transaction, Time: first.Time, Locator: first.Locator,
-			EventReceipt: schemas.EventReceipt{EventID: first.EventID, Digest: first.Digest, Effect: first.Result.Effect}}
+			EventReceipt: schemas.EventReceipt{EventID: first.EventID, Digest: first.Digest, Effect: first.Result.Effect, Flags: []schemas.Code{}}}
 		return e
 	}
 	if _, ok := l.eventIDs[e.EventID]; ok && m.Event.Skeleton.Declaration == nil {
@@ -274,7 +281,7 @@ func (l *fakeLedger) DryRun(_ context.Context, actor string, atomic bool, events
 
 // Bundle answers no bundle, but what was asked for.
 func (l *fakeLedger) Bundle(_ context.Context, q schemas.BundleQuery) ([]byte, error) {
-	if q.ID == "urn:example:json" { // a bundle of a version alone is none, but has a JSON form
+	if q.ID == "urn:example:json" || l.realBundles { // a bundle of a version alone is none, but has a JSON form
 		return []byte{1, 1, 2}, nil
 	}
 	l.mu.Lock()
@@ -346,7 +353,7 @@ func (l *fakeLedger) View() (api.View, error) {
 	for id, c := range l.commits {
 		commits[id] = c
 	}
-	return &fakeView{missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits, wholeTraces: l.wholeTraces}, nil
+	return &fakeView{missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits, wholeTraces: l.wholeTraces, short: l.short, tooComplex: l.tooComplex}, nil
 }
 
 func (l *fakeLedger) ViewAt(int64) (api.View, error) {
@@ -374,8 +381,14 @@ func (l *fakeLedger) Anchor(_ context.Context, index, size uint64) (*api.AnchorP
 	return &api.AnchorProof{Index: index, Size: size, Height: 5, Hash: schemas.Hash{2}, Path: []schemas.Hash{{1}}}, nil
 }
 
-// Erasure answers that nothing is erased.
-func (l *fakeLedger) Erasure(context.Context, string, string) (*api.Erasure, error) { return nil, nil }
+// Erasure answers that an event of the name erased is, and nothing else.
+func (l *fakeLedger) Erasure(_ context.Context, partner, eventID string) (*api.Erasure, error) {
+	if eventID != "erased" {
+		return nil, nil
+	}
+	return &api.Erasure{Partner: partner, EventID: eventID, Standing: "erased", Event: schemas.Locator{Height: 2}, Order: schemas.Locator{Height: 3},
+		Receipt: &schemas.ErasureReceipt{ChainID: "test", Partner: "acme-farms", KeyID: "node", Recorder: partner, EventID: eventID, Signature: []byte("signature")}}, nil
+}
 
 func (l *fakeLedger) Carrying(_ context.Context, height int64, size uint64) (*api.AnchorProof, error) {
 	return &api.AnchorProof{Index: 1, Size: size, Height: height, Hash: schemas.Hash{2}, Path: []schemas.Hash{{1}}, Signed: []byte("signed")}, nil

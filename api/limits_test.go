@@ -76,7 +76,7 @@ func TestSlowBodies(t *testing.T) {
 // TestBodiesTakeBoundedMemory: what has arrived takes room until it is worked on.
 func TestBodiesTakeBoundedMemory(t *testing.T) {
 	limits := defaults()
-	limits.InFlightBytes = 24 << 20
+	limits.CaptureBytes, limits.InFlightBytes = 8<<20, 24<<20
 	h := newHarness(t, limits)
 	part := "{" + strings.Repeat(" ", 7<<20)
 	var held []net.Conn

@@ -3,10 +3,12 @@ package api
 import (
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/epcisxml"
 )
 
 // Media types.
@@ -23,6 +25,7 @@ const (
 const (
 	epcisVersion = "2.0.0"
 	cbvVersion   = "2.0.0"
+	oldVersion   = "1.2.0" // of EPCIS and CBV: in XML
 )
 
 // accepting answers 406 unless one of the types may be given, and gives the first
@@ -97,8 +100,12 @@ func (g *Gateway) sending(types ...string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !readable(r.Header, types) {
-				g.fail(w, r, fault(schemas.UnsupportedMediaType, "this is read as "+strings.Join(types, ", ")+", as UTF-8, without a content encoding"))
+				w.Header().Set("Accept-Encoding", "gzip") // RFC 9110, 12.5.3
+				g.fail(w, r, fault(schemas.UnsupportedMediaType, "this is read as "+strings.Join(types, ", ")+", as UTF-8, plain or with content encoding gzip"))
 				return
+			}
+			if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
+				inflate(r)
 			}
 			next.ServeHTTP(w, r)
 		})
@@ -106,7 +113,7 @@ func (g *Gateway) sending(types ...string) func(http.Handler) http.Handler {
 }
 
 func readable(h http.Header, types []string) bool {
-	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+	if encoding := strings.Join(h.Values("Content-Encoding"), ","); encoding != "" && !strings.EqualFold(encoding, "identity") && !strings.EqualFold(encoding, "gzip") {
 		return false
 	}
 	text := h.Get("Content-Type")
@@ -133,18 +140,26 @@ func (g *Gateway) standard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("GS1-EPCIS-Version", epcisVersion)
-		h.Set("GS1-EPCIS-Min", epcisVersion)
+		h.Set("GS1-EPCIS-Min", oldVersion)
 		h.Set("GS1-EPCIS-Max", epcisVersion)
 		h.Set("GS1-CBV-Version", cbvVersion)
-		h.Set("GS1-CBV-Min", cbvVersion)
+		h.Set("GS1-CBV-Min", oldVersion)
 		h.Set("GS1-CBV-Max", cbvVersion)
 		h.Set("GS1-EPC-Format", "Never_Translates")
 		h.Set("GS1-Vendor-Version", g.vendorVersion())
-		h.Set("GS1-EPCIS-Capture-Limit", strconv.Itoa(g.limits.CaptureEvents))
+		h.Set("GS1-EPCIS-Capture-Limit", strconv.Itoa(g.captureEvents(r.Header.Get(errorBehaviour))))
 		h.Set("GS1-EPCIS-Capture-File-Size-Limit", strconv.FormatInt(g.limits.CaptureBytes, 10))
-		if err := checkVersions(r.Header); err != nil {
+		form, err := checkVersions(r)
+		if err != nil {
 			g.fail(w, r, err)
 			return
+		}
+		if stateOf(r).form = form; form.Old {
+			h.Set("GS1-EPCIS-Version", oldVersion)
+		}
+		h.Set(cbvFormat, cbvURNs)
+		if form.Web {
+			h.Set(cbvFormat, cbvWeb)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -157,31 +172,58 @@ func (g *Gateway) vendorVersion() string {
 	return "waybill/" + g.cfg.Version
 }
 
-// checkVersions refuses what asks for another version, or for answers in another
-// form of identifiers than events were submitted in.
-func checkVersions(h http.Header) error {
-	refuse := func(name, value string) error {
-		return fault(schemas.NotAcceptable, name+": "+clip(value)+" is not spoken here")
+// Forms of vocabulary in XML.
+const (
+	cbvFormat = "GS1-CBV-XML-Format"
+	cbvURNs   = "Always_URN"
+	cbvWeb    = "Always_Web_URI"
+)
+
+// checkVersions reads in which form answers are wanted, and refuses what asks for
+// another version than are spoken, or for answers in another form of identifiers
+// than events were submitted in. EPCIS 1.2 is spoken in XML alone.
+func checkVersions(r *http.Request) (form epcisxml.Form, err error) {
+	h := r.Header
+	refuse := func(name string) (epcisxml.Form, error) {
+		return form, fault(schemas.NotAcceptable, name+": "+clip(h.Get(name))+" is not spoken here")
 	}
+	spoken := []int{20}
+	if speaksXML(r) {
+		spoken = []int{12, 20}
+	}
+	least, most := spoken[0], 20
 	for _, name := range []string{"GS1-EPCIS-Version", "GS1-CBV-Version"} {
-		if v := h.Get(name); v != "" && version(v) != 20 {
-			return refuse(name, v)
+		if v := h.Get(name); v != "" && !slices.Contains(spoken, version(v)) {
+			return refuse(name)
 		}
 	}
 	for _, name := range []string{"GS1-EPCIS-Min", "GS1-CBV-Min"} {
-		if v := h.Get(name); v != "" && (version(v) < 0 || version(v) > 20) {
-			return refuse(name, v)
+		if v := h.Get(name); v != "" && (version(v) < 0 || version(v) > most) {
+			return refuse(name)
 		}
 	}
 	for _, name := range []string{"GS1-EPCIS-Max", "GS1-CBV-Max"} {
-		if v := h.Get(name); v != "" && version(v) < 20 {
-			return refuse(name, v)
+		if v := h.Get(name); v != "" && version(v) < least {
+			return refuse(name)
 		}
 	}
-	if v := h.Get("GS1-EPC-Format"); v != "" && v != "Never_Translates" {
-		return refuse("GS1-EPC-Format", v)
+	if v := h.Get("GS1-EPC-Format"); v != "" && v != "Never_Translates" && v != "No_Preference" {
+		return refuse("GS1-EPC-Format")
 	}
-	return nil
+	v, highest := h.Get("GS1-EPCIS-Version"), h.Get("GS1-EPCIS-Max")
+	form.Old = v != "" && version(v) < 20 || v == "" && highest != "" && version(highest) < 20
+	switch v := h.Get(cbvFormat); v {
+	case "", "No_Preference", cbvURNs:
+	case cbvWeb:
+		form.Web = true
+	case "Never_Translates": // nothing is kept but the word; JSON is always given as bare words
+		if speaksXML(r) && r.Method != http.MethodPost {
+			return refuse(cbvFormat)
+		}
+	default:
+		return refuse(cbvFormat)
+	}
+	return form, nil
 }
 
 // version reads "2", "2.0" and "2.0.0" as 20; -1 is none.

@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"sort"
 	"strings"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -18,27 +17,30 @@ type pageToken struct {
 	after  schemas.Locator
 	time   int64 // the last event's eventTime
 	query  [8]byte
+	given  int // events of all pages so far
 }
 
 const (
-	tokenVersion = 1
-	tokenSize    = 1 + 8 + schemas.LocatorSize + 8 + 8
+	tokenVersion      = 1
+	eventTokenVersion = 2
+	tokenSize         = 1 + 8 + schemas.LocatorSize + 8 + 8 + 8
 )
 
 func (t pageToken) String() string {
 	b := make([]byte, 0, tokenSize)
-	b = append(b, tokenVersion)
+	b = append(b, eventTokenVersion)
 	b = binary.BigEndian.AppendUint64(b, uint64(t.height))
 	b = t.after.Append(b)
 	b = binary.BigEndian.AppendUint64(b, uint64(t.time))
 	b = append(b, t.query[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(t.given))
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 func parsePageToken(s string) (t pageToken, err error) {
 	bad := fault(schemas.BadParameter, "nextPageToken is not one of this query")
 	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(b) != tokenSize || b[0] != tokenVersion {
+	if err != nil || len(b) != tokenSize || b[0] != eventTokenVersion {
 		return t, bad
 	}
 	b = b[1:]
@@ -49,22 +51,21 @@ func parsePageToken(s string) (t pageToken, err error) {
 	b = b[8+schemas.LocatorSize:]
 	t.time = int64(binary.BigEndian.Uint64(b))
 	copy(t.query[:], b[8:])
+	if t.given = int(binary.BigEndian.Uint64(b[16:])); t.given < 0 {
+		return t, bad
+	}
 	return t, nil
 }
 
-// queryMark tells queries apart: two are the same when their parameters are, but
-// for the page's own.
-func queryMark(q map[string]string, scope string) (mark [8]byte) {
-	names := make([]string, 0, len(q))
-	for name := range q {
-		if name != "perPage" && name != "nextPageToken" {
-			names = append(names, name)
+// markOf tells queries apart: two are the same when their names are, their
+// parameters, and what defines the prefixes in these.
+func markOf(name, prefixes string, list []schemas.Parameter) (mark [8]byte) {
+	parts := [][]byte{[]byte(name), []byte(prefixes)}
+	for i := range list {
+		parts = append(parts, []byte(list[i].Name), binary.AppendUvarint(nil, uint64(len(list[i].Values))))
+		for _, v := range list[i].Values {
+			parts = append(parts, []byte{byte(v.Kind)}, []byte(v.Text))
 		}
-	}
-	sort.Strings(names)
-	parts := [][]byte{[]byte(scope)}
-	for _, name := range names {
-		parts = append(parts, []byte(name), []byte(q[name]))
 	}
 	h := schemas.Sum("waybill/gateway/query", parts...)
 	copy(mark[:], h[:])

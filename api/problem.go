@@ -20,6 +20,7 @@ type Problem struct {
 	Code     schemas.Code `json:"code"`
 	Detail   string       `json:"detail,omitempty"`
 	Pointer  string       `json:"pointer,omitempty"` // RFC 6901, into what was sent
+	Line     int          `json:"line,omitempty"`    // of XML that was sent; its pointer is into the same as JSON
 	Hint     string       `json:"hint,omitempty"`
 	Instance string       `json:"instance,omitempty"` // the request, as logs name it
 	// Errors are all that is wrong, where there is more than one thing.
@@ -32,7 +33,7 @@ type Problem struct {
 
 // Error returns the code, the place and the detail in one line.
 func (p *Problem) Error() string {
-	f := schemas.Fault{Code: p.Code, Pointer: p.Pointer, Detail: p.Detail}
+	f := schemas.Fault{Code: p.Code, Pointer: p.Pointer, Line: p.Line, Detail: p.Detail}
 	return f.Error()
 }
 
@@ -49,7 +50,7 @@ func problemOf(r *http.Request, err error) *Problem {
 		return p.of(r)
 	}
 	f := faultOf(err)
-	p = &Problem{Code: f.Code, Detail: f.Detail, Pointer: f.Pointer}
+	p = &Problem{Code: f.Code, Detail: f.Detail, Pointer: f.Pointer, Line: f.Line}
 	switch f.Code {
 	case schemas.Unavailable, schemas.Overloaded, schemas.RateLimited, schemas.InProgress:
 		p.RetryAfter = 1
@@ -76,7 +77,11 @@ func faultOf(err error) *schemas.Fault {
 
 // of fills in what follows from the code and the request.
 func (p *Problem) of(r *http.Request) *Problem {
-	return p.in(isEPCIS(r), r.Method, requestID(r))
+	method := r.Method
+	if strings.HasPrefix(r.URL.Path, "/epcis/v2/queries") { // whatever is sent there is a query
+		method = http.MethodGet
+	}
+	return p.in(isEPCIS(r), method, requestID(r))
 }
 
 // in fills in what follows from the code, the kind of interface and the request.
@@ -117,7 +122,15 @@ func exception(code schemas.Code, method string) string {
 		return "NotAcceptableException"
 	case schemas.UnsupportedMediaType:
 		return "UnsupportedMediaTypeException"
-	case schemas.EventIDConflict, schemas.IdempotencyConflict, schemas.Replayed:
+	case schemas.QueryTooLarge:
+		return "QueryTooLargeException"
+	case schemas.QueryTooComplex:
+		return "QueryTooComplexException"
+	case schemas.BadQuery:
+		return "QueryValidationException"
+	case schemas.NoSuchName:
+		return "NoSuchNameException"
+	case schemas.EventIDConflict, schemas.IdempotencyConflict, schemas.Replayed, schemas.NameTaken:
 		return "ResourceAlreadyExistsException"
 	case schemas.TooLarge, schemas.TransactionTooLarge:
 		if method == http.MethodGet {
@@ -141,8 +154,12 @@ func exception(code schemas.Code, method string) string {
 // fail answers a request with an error.
 func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(r, err)
-	if p.Status >= http.StatusInternalServerError && p.Code != schemas.Unavailable && p.Code != schemas.Overloaded && p.Code != schemas.HistoryMissing {
+	if p.Status >= http.StatusInternalServerError && p.Code != schemas.Unavailable && p.Code != schemas.Overloaded && p.Code != schemas.HistoryMissing && p.Code != schemas.ArchiveAway {
 		g.log.Error("request failed", slog.String("request", requestID(r)), slog.String("route", routeOf(r)), slog.Any("error", err))
+	}
+	if onlyXML(r) {
+		writeProblemAs(w, p, typeProblemXML, p.xml())
+		return
 	}
 	writeProblem(w, p)
 }
@@ -152,8 +169,12 @@ func writeProblem(w http.ResponseWriter, p *Problem) {
 	if err != nil { // cannot be: a problem holds nothing that JSON lacks
 		body = []byte(`{"title":"internal","status":500,"code":"internal"}`)
 	}
+	writeProblemAs(w, p, typeProblem, body)
+}
+
+func writeProblemAs(w http.ResponseWriter, p *Problem, mediaType string, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", typeProblem)
+	h.Set("Content-Type", mediaType)
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}

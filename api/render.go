@@ -22,7 +22,7 @@ const (
 //
 // An event whose body is erased, or not held, cannot be given as it was submitted
 // and is left out: native answers tell what is left of it.
-func queryDocument(records []schemas.Record, now time.Time) ([]byte, error) {
+func queryDocument(records []schemas.Record, now time.Time, name string) ([]byte, error) {
 	records = slices.DeleteFunc(slices.Clone(records), func(r schemas.Record) bool { return r.Body == nil })
 	contexts := newContexts()
 	events := make([]parsedBody, len(records))
@@ -40,7 +40,9 @@ func queryDocument(records []schemas.Record, now time.Time) ([]byte, error) {
 	out = contexts.appendTo(out)
 	out = append(out, `],"type":"EPCISQueryDocument","schemaVersion":"2.0","creationDate":`...)
 	out = appendString(out, now.UTC().Format(timeFormat))
-	out = append(out, `,"epcisBody":{"queryResults":{"queryName":"SimpleEventQuery","resultsBody":{"eventList":[`...)
+	out = append(out, `,"epcisBody":{"queryResults":{"queryName":`...)
+	out = appendString(out, name)
+	out = append(out, `,"resultsBody":{"eventList":[`...)
 	for i := range records {
 		if i > 0 {
 			out = append(out, ',')

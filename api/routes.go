@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/waybill-ledger/waybill/api/local"
+	"github.com/waybill-ledger/waybill/api/sheet"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -34,6 +35,7 @@ func (g *Gateway) routes() (http.Handler, error) {
 	})
 	m.Route("/epcis/v2", g.epcisRoutes)
 	m.Route("/api/v1", g.nativeRoutes)
+	m.Group(g.resolverRoutes)
 	return m, nil
 }
 
@@ -42,23 +44,27 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 	m.Options("/", g.discover("GET, OPTIONS"))
 	m.Options("/events", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/events/{eventID}", g.discover("GET, HEAD, OPTIONS"))
-	m.Options("/capture", g.discover("GET, HEAD, POST, OPTIONS"))
+	m.Options("/capture", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(errorBehaviour, rollback) // where a request names none
+		g.discover("GET, HEAD, POST, OPTIONS")(w, r)
+	})
 	m.Options("/capture/{captureID}", g.discover("GET, HEAD, OPTIONS"))
 	m.Group(func(m chi.Router) {
-		m.Use(g.allow(local.Capture), g.accepting(typeJSON, typeLD), g.sending(typeJSON, typeLD))
+		m.Use(g.allow(local.Capture), g.accepting(epcisTypes...), g.sending(epcisTypes...))
 		m.Post("/events", g.postEvent)
 		m.Post("/capture", g.postCapture)
 	})
 	m.Group(func(m chi.Router) {
-		m.Use(g.allow(local.Capture), g.accepting(typeJSON, typeLD), g.reading)
-		m.Get("/capture", g.listJobs)
-		m.Get("/capture/{captureID}", g.getJob)
+		m.Use(g.allow(local.Capture), g.reading)
+		m.With(g.accepting(typeJSON, typeLD)).Get("/capture", g.listJobs)
+		m.With(g.accepting(epcisTypes...)).Get("/capture/{captureID}", g.getJob)
 	})
 	m.Group(func(m chi.Router) {
-		m.Use(g.allow(local.Query), g.accepting(typeJSON, typeLD), g.reading)
+		m.Use(g.allow(local.Query), g.reading, g.tabular, g.accepting(epcisTypes...))
 		m.Get("/events", g.getEvents)
 		m.Get("/events/{eventID}", g.getEvent)
 	})
+	g.queryRoutes(m)
 }
 
 func (g *Gateway) nativeRoutes(m chi.Router) {
@@ -73,7 +79,10 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/transactions/{hash}", g.getTransaction)
 		m.Get("/network", g.getNetwork)
 		m.Get("/partners", g.getPartners)
+		m.Get("/masterdata", g.getMasterData)
 	})
+	m.With(g.allow(local.Query), g.accepting(typeJSON, sheet.TypeCSV, sheet.TypeXLSX), g.reading).Get("/fsma204", g.getFSMA)
+	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeForm)).Post("/imports", g.postImport)
 	m.With(g.accepting(typeJSON)).Get("/trust", g.getTrust) // open: an auditor has no key
 	m.Group(func(open chi.Router) {                         // witnesses have no key, either
 		open.Use(g.accepting(typeJSON), g.reading)
@@ -92,12 +101,19 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.sending(typeBundle, typeBinary), g.reading).Post("/bundles", g.postBundle)
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)
 	m.With(g.allow(local.Admin), g.accepting(typeJSON), g.sending(typeJSON)).Post("/erasures", g.postErasure)
+	m.Group(func(m chi.Router) {
+		m.Use(g.allow(local.Admin), g.accepting(typeJSON))
+		m.With(g.reading).Get("/public", g.listPublications)
+		m.With(g.reading).Get("/public/{id}", g.getPublication)
+		m.With(g.sending(typeJSON)).Put("/public/{id}", g.putPublication)
+		m.Delete("/public/{id}", g.deletePublication)
+	})
 }
 
 // methodNotAllowed answers with the methods that the resource has.
 func (g *Gateway) methodNotAllowed(m chi.Router) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions} {
 			if m.Match(chi.NewRouteContext(), method, r.URL.RawPath) {
 				w.Header().Add("Allow", method)
 			}

@@ -19,6 +19,8 @@ type fakeView struct {
 	records     []schemas.Record
 	commits     map[schemas.Hash]*commit
 	wholeTraces bool
+	short       bool // a page looks at two records
+	tooComplex  bool // queries are
 }
 
 var _ api.View = (*fakeView)(nil)
@@ -113,15 +115,29 @@ func (v *fakeView) Packed(class string) ([]schemas.Packed, bool, error) {
 	return []schemas.Packed{{Container: "urn:example:pallet", Custodian: "acme-farms", UOM: "KGM", Quantity: "3", Known: true}}, true, v.expired()
 }
 
-func (v *fakeView) Events(_ context.Context, q schemas.EventQuery) (out []schemas.Record, more bool, err error) {
+func (v *fakeView) Page(_ context.Context, q schemas.EventQuery) (out schemas.EventPage, err error) {
 	if err := v.expired(); err != nil {
-		return nil, false, err
+		return out, err
+	}
+	if v.tooComplex {
+		return out, &schemas.Fault{Code: schemas.QueryTooComplex, Detail: "too much"}
+	}
+	asked := q
+	if v.short {
+		q = schemas.EventQuery{OrderBy: q.OrderBy, Ascending: q.Ascending, After: q.After, AfterTime: q.AfterTime, MaxHeight: q.MaxHeight, Limit: 2}
+		defer func() {
+			out.Records = slices.DeleteFunc(out.Records, func(r schemas.Record) bool { return !asked.Matches(&r) })
+			out.Left = 0
+		}()
 	}
 	var all []schemas.Record
 	for _, r := range v.records {
-		if matches(&r, &q) {
+		if r.Height <= q.MaxHeight && q.Matches(&r) {
 			all = append(all, r)
 		}
+	}
+	if q.MaxCount > 0 && len(all) > q.MaxCount {
+		return out, &schemas.Fault{Code: schemas.QueryTooLarge, Detail: "too many"}
 	}
 	compare := func(a, b schemas.Record) int {
 		c := a.Locator.Compare(b.Locator)
@@ -141,24 +157,42 @@ func (v *fakeView) Events(_ context.Context, q schemas.EventQuery) (out []schema
 		last := schemas.Record{Locator: *q.After, Skeleton: &schemas.Skeleton{EventTime: q.AfterTime}}
 		all = slices.DeleteFunc(all, func(r schemas.Record) bool { return compare(r, last) <= 0 })
 	}
-	if len(all) > q.Limit {
-		return all[:q.Limit], true, nil
+	out.Left = q.Effort
+	if out.Records = all; len(all) > q.Limit {
+		out.Records, out.More = all[:q.Limit], true
 	}
-	return all, false, nil
+	if n := len(out.Records); n > 0 {
+		out.After, out.Time = out.Records[n-1].Locator, out.Records[n-1].Skeleton.EventTime
+	}
+	return out, nil
 }
 
-func matches(r *schemas.Record, q *schemas.EventQuery) bool {
-	s := r.Skeleton
-	in := func(list []string, s string) bool { return len(list) == 0 || slices.Contains(list, s) }
-	some := func(list []string, anywhere bool) bool {
-		return len(list) == 0 || slices.ContainsFunc(list, func(id string) bool { return names(r, id, anywhere) })
+// fakeValues is what has one value.
+func fakeValues(r *schemas.Record, of schemas.Listing) []string {
+	switch of {
+	case schemas.ListEPCs:
+		return r.Skeleton.EPCs
+	case schemas.ListBizSteps:
+		return []string{r.Skeleton.BizStep}
+	case schemas.ListDispositions:
+		return []string{r.Skeleton.Disposition}
 	}
-	eventTime := time.Unix(0, s.EventTime)
-	return r.Height <= q.MaxHeight && in(q.BizSteps, s.BizStep) && in(q.Dispositions, s.Disposition) && in(q.EventIDs, r.EventID) &&
-		(len(q.EventTypes) == 0 || slices.Contains(q.EventTypes, s.Type)) && (len(q.Actions) == 0 || slices.Contains(q.Actions, s.Action)) &&
-		some(q.MatchEPC, false) && some(q.MatchAnyEPC, true) &&
-		(q.GEEventTime == nil || !eventTime.Before(*q.GEEventTime)) && (q.LTEventTime == nil || eventTime.Before(*q.LTEventTime)) &&
-		(q.GERecordTime == nil || !r.Time.Before(*q.GERecordTime)) && (q.LTRecordTime == nil || r.Time.Before(*q.LTRecordTime))
+	return nil
+}
+
+func (v *fakeView) Values(_ context.Context, of schemas.Listing, after string, limit int) (out []string, more bool, err error) {
+	for _, r := range v.records {
+		for _, s := range fakeValues(&r, of) {
+			if s > after {
+				out = append(out, s)
+			}
+		}
+	}
+	slices.Sort(out)
+	if out = slices.Compact(out); len(out) > limit {
+		return out[:limit], true, v.expired()
+	}
+	return out, false, v.expired()
 }
 
 func (v *fakeView) Trace(_ context.Context, q schemas.TraceQuery) (*schemas.Trace, error) {

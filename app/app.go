@@ -304,7 +304,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	done := a.executed
 	a.block, a.executed = nil, nil
 	a.memo.forget(done.txs)
-	if err := a.overwrite(done.erase, done.erasedAt); err != nil {
+	if err := a.overwrite(done.erase, append(done.erasedAt, done.putOff...)); err != nil {
 		return nil, fmt.Errorf("block %d: %w", done.height, err)
 	}
 	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Receipts: done.receipts})

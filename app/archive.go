@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -99,6 +100,10 @@ func (v *View) read(stream store.Stream, encoded []byte) ([]byte, error) {
 		return nil, fmt.Errorf("reading the archive: %w", err)
 	}
 	data, err := v.app.store.Read(stream, ref)
+	if errors.Is(err, store.ErrAway) {
+		v.app.logger.Warn("reading the archive", "error", err)
+		return nil, &schemas.Fault{Code: schemas.ArchiveAway, Detail: store.ErrAway.Error()}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the archive: %w", err)
 	}
@@ -134,6 +139,16 @@ func (v *View) bodies(p place, count int) (*bodies, error) {
 	}
 	if r == nil { // erased again since the view
 		return nil, nil
+	}
+	// As of now, not of the view: what was erased since is in the archive still.
+	overdue, err := v.app.overdueIn(p)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range overdue {
+		if int(i) < len(r.bodies) {
+			r.bodies[i], r.salts[i] = nil, schemas.Hash{}
+		}
 	}
 	b := &bodies{salts: r.salts, list: r.bodies}
 	v.app.bodies.keepUnless(dropped, p, b)

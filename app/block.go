@@ -23,6 +23,8 @@ type executed struct {
 
 	erase    []store.Ref // of bodies that the block's orders erase, to be overwritten
 	erasedAt []place     // of the transactions whose they were
+	late     []place     // those of erasedAt that earlier blocks put off
+	putOff   []place     // of transactions whose bodies are erased later: they were moved
 }
 
 // proposed is a decided block whose transactions are judged here.
@@ -38,6 +40,7 @@ func (p *proposed) admit(i int) (*schemas.Transaction, error) { return p.admissi
 func (p *proposed) raw(i int) ([sha256.Size]byte, []byte)     { return sha256.Sum256(p.txs[i]), p.txs[i] }
 func (p *proposed) gone(int) []byte                           { return nil }
 func (p *proposed) remains(int) []byte                        { return nil }
+func (p *proposed) delays() *delays                           { return nil }
 
 // proposed is what a decided block holds, judged from the state before it, as its
 // proposal was.

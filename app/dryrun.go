@@ -55,8 +55,12 @@ func (v *View) rehearse(b *block, tx *schemas.Transaction) (receipt *schemas.Rec
 		return nil, &schemas.Fault{Code: schemas.RuleFailed}
 	}
 	r := receiptOf(tx, at, b.time, results)
+	var hasher schemas.EventHasher
 	for i := range r.Events {
 		e := &r.Events[i]
+		if e.Code == schemas.OK && e.Effect != schemas.Duplicate {
+			e.Hash = mainHash(hasher.IDs(tx.Messages[i].Event)) // an event of the caller's, not to be changed
+		}
 		e.EventID, e.Digest = tx.Messages[i].Event.Skeleton.EventID, schemas.Hash{}
 		if e.First != nil && e.First.Height == b.height {
 			first := int(e.First.Index) // an event of this very rehearsal

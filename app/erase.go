@@ -181,11 +181,14 @@ func (a *App) eraseBodies(b *block, archive archiver, source decided, out *execu
 		}
 	}
 	slices.SortFunc(places, func(x, y place) int { return bytes.Compare(x[:], y[:]) })
-	for i, p := range places {
-		if err := a.eraseIn(b, archive, p, byPlace[p], source.remains(i), out); err != nil {
+	late, err := a.lateErasures(b, source.delays(), byPlace)
+	if err != nil {
+		return err
+	}
+	for i, p := range append(places, late...) {
+		if err := a.eraseOrPutOff(b, archive, p, byPlace[p], i >= len(places), source, out); err != nil {
 			return fmt.Errorf("erasing at %d/%d: %w", placeHeight(p), placePosition(p), err)
 		}
-		out.erasedAt = append(out.erasedAt, p)
 	}
 	return nil
 }
@@ -218,19 +221,7 @@ func (a *App) copies(t target) ([]schemas.Locator, error) {
 	return list, nil
 }
 
-func (a *App) eraseIn(b *block, archive archiver, p place, indexes []uint32, given []byte, out *executed) error {
-	refs := b.row(append([]byte{rowBodies}, p[:]...))
-	if len(refs) != 2*store.RefSize {
-		return errTrailRow
-	}
-	records, bodies := refs[:store.RefSize], refs[store.RefSize:]
-	if later := b.row(remainsRow(p)); later != nil {
-		bodies = later
-	}
-	ref, err := store.DecodeRef(bodies)
-	if err != nil {
-		return err
-	}
+func (a *App) eraseIn(b *block, archive archiver, p place, ref store.Ref, records []byte, indexes []uint32, given []byte, out *executed) error {
 	frame, err := a.readRef(store.Records, records)
 	if err != nil {
 		return err
@@ -262,7 +253,7 @@ func (a *App) eraseIn(b *block, archive archiver, p place, indexes []uint32, giv
 		return err
 	}
 	b.led.PutRow(remainsRow(p), now.Append(nil))
-	b.led.PutRow(erasingRow(bodies), p[:])
+	b.led.PutRow(erasingRow(ref.Append(nil)), p[:])
 	out.erase = append(out.erase, ref)
 	return nil
 }
@@ -275,7 +266,8 @@ func (a *App) readRef(stream store.Stream, encoded []byte) ([]byte, error) {
 	return a.store.Read(stream, ref)
 }
 
-// unindex takes out of the index what only the body says: where the event was.
+// unindex takes out of the index what only the body says: where the event was, and
+// its hashes.
 func (b *block) unindex(at schemas.Locator, body []byte) error {
 	if body == nil {
 		return nil
@@ -284,6 +276,7 @@ func (b *block) unindex(at schemas.Locator, body []byte) error {
 	if err != nil {
 		return nil // of an order, which no index has
 	}
+	b.forgetHashes(at, e)
 	if e.BizLocation == "" && e.ReadPoint == "" {
 		return nil
 	}

@@ -8,7 +8,8 @@ import (
 
 // TestingOnlyEvents is Events with so many events of one slice sorted at once.
 func (v *View) TestingOnlyEvents(ctx context.Context, q schemas.EventQuery, atOnce int) ([]schemas.Record, bool, error) {
-	return v.events(ctx, q, atOnce)
+	p, err := v.events(ctx, q, atOnce)
+	return p.Records, p.More, err
 }
 
 // TestingOnlyProbe calls f with the eventID of every event when the rules are done

@@ -227,7 +227,7 @@ func TestBusyItem(t *testing.T) {
 		c.block(c.sign(d))
 	}
 	for _, order := range []schemas.Order{schemas.ByEventTime, schemas.ByRecordTime} {
-		q := schemas.EventQuery{MatchEPC: []string{full("busy")}, OrderBy: order, Limit: 3}
+		q := schemas.EventQuery{Things: []schemas.Things{{In: schemas.RoleEPC, IDs: []string{full("busy")}}}, OrderBy: order, Limit: 3}
 		page, more, err := c.view().Events(context.Background(), q)
 		if err != nil || !more || len(page) != 3 || page[0].Height != c.height || page[0].Index != schemas.MaxMessages-1 {
 			t.Errorf("answered %d records, %t, %v", len(page), more, err)
@@ -312,7 +312,7 @@ func TestPagesAreStable(t *testing.T) {
 	grow(30)
 	height := c.height
 	for i, q := range []schemas.EventQuery{
-		{}, {BizSteps: []string{"storing", "packing"}}, {MatchEPC: []string{full("p1"), full("p2")}}, {MatchEPCClass: []string{full("lot0"), full("lot1")}},
+		{}, {BizSteps: []string{"storing", "packing"}}, {Things: []schemas.Things{{In: schemas.RoleEPC, IDs: []string{full("p1"), full("p2")}}}}, {Things: []schemas.Things{{In: schemas.RoleClass, IDs: []string{full("lot0"), full("lot1")}}}},
 		{BizLocations: []string{full("@l1"), full("@l2")}}, {Actions: []schemas.Action{schemas.ActionObserve}},
 	} {
 		for _, order := range []schemas.Order{schemas.ByEventTime, schemas.ByRecordTime} {

@@ -25,6 +25,7 @@ const (
 	rowBlock       = 'b' // height: time, and where the archive has the block's record
 	rowDeclared    = 'D' // eventID, locator of an error declaration
 	rowException   = 'X' // partner, locator
+	rowHash        = 'H' // first bytes of an event hash, locator
 	rowField       = 'F' // field, value, slice of event time, height: run
 	rowBalance     = 'q' // class, unit, partner
 	rowPacked      = 'Q' // class, unit, container that holds some
@@ -35,6 +36,7 @@ const (
 	rowBodies      = 't' // height, position: where the archive has the transaction
 	rowErasing     = 'z' // place in the archive's bodies that is overwritten
 	rowRemains     = 'Z' // height, position: where the archive has what an erasure left of the bodies
+	rowOverdue     = 'y' // height, position: messages whose bodies are erased and not yet out of the archive
 	rowVoid        = 'v' // locator: that of the declaration that voids it
 )
 
@@ -43,7 +45,7 @@ var _ = map[byte]bool{
 	rowDuplicate: true, rowEvent: true, rowTransaction: true, rowAnchor: true, rowWithdrawal: true, rowRestored: true,
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
-	rowErasing: true, rowRemains: true,
+	rowErasing: true, rowRemains: true, rowOverdue: true, rowHash: true,
 }
 
 // Fields with an index of their own.

@@ -50,6 +50,7 @@ func (d *decoded) whole(codec *schemas.Codec, raw []byte) (whole *decoded, err e
 	if err != nil {
 		return nil, err
 	}
+	hashEvents(tx.Messages)
 	for i := range tx.Messages {
 		// Neither rules nor archive read bodies from here, and they are most of it.
 		tx.Messages[i].Event.Body, tx.Messages[i].Event.Members = nil, nil

@@ -16,7 +16,7 @@ const maxSorted = 1 << 14
 // choice is a range of rows that holds every record that a query asks for.
 type choice struct {
 	size  int // rows; of a range by time no more than probed are counted
-	items []string
+	named []reach
 	ids   []string
 	field byte
 	of    []string // values of the field
@@ -35,15 +35,21 @@ func (c *query) source() (iter.Seq2[candidate, error], error) {
 	if len(c.EventIDs) > 0 {
 		best = choice{size: len(c.EventIDs), ids: c.EventIDs}
 	}
-	for _, items := range [][]string{c.MatchEPC, c.MatchAnyEPC} {
-		if len(items) > 0 {
-			if err := consider(c.sizeOfItems(items)); err != nil {
+	var classes []string
+	for i := range c.Things {
+		w := &c.Things[i]
+		if w.In == schemas.RoleClass && len(w.Patterns) == 0 && classes == nil {
+			classes = w.IDs
+			continue
+		}
+		if named := reaches(w); named != nil {
+			if err := consider(c.sizeOfNamed(named)); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for _, f := range [...]choice{
-		{field: fieldClass, of: c.MatchEPCClass}, {field: fieldBizLocation, of: c.BizLocations}, {field: fieldReadPoint, of: c.ReadPoints},
+		{field: fieldClass, of: classes}, {field: fieldTransformation, of: c.TransformationIDs}, {field: fieldBizLocation, of: c.BizLocations}, {field: fieldReadPoint, of: c.ReadPoints},
 		{field: fieldDisposition, of: c.Dispositions}, {field: fieldBizStep, of: c.BizSteps},
 	} {
 		if len(f.of) > 0 {
@@ -55,10 +61,59 @@ func (c *query) source() (iter.Seq2[candidate, error], error) {
 	switch {
 	case best.ids != nil:
 		return c.byID(best.ids)
-	case best.items != nil:
-		return c.byItems(best.items)
+	case best.named != nil:
+		return c.byNamed(best.named)
 	}
-	return c.byRange(best)
+	if c.recordedFew(best) {
+		if list, ok, err := c.recorded(); ok || err != nil {
+			return c.listed(list), err
+		}
+	}
+	ranged, err := c.byRange(best)
+	if err != nil || best.field != fieldClass {
+		return ranged, err
+	}
+	return eachOnce(ranged), nil
+}
+
+// maxRecorded is how many events of a range of record times are read to be ordered.
+const maxRecorded = 1 << 11
+
+// recordedFew reports whether the events of a range of record times may be fewer than
+// those of the best range of event times: who asks for what is new asks so.
+func (c *query) recordedFew(best choice) bool {
+	return c.OrderBy == schemas.ByEventTime && c.GERecordTime != nil && (best.size < 0 || best.size >= probed)
+}
+
+// recorded reads the events of the query's heights, if they are few.
+func (c *query) recorded() (list []candidate, ok bool, err error) {
+	inOrder := *c
+	inOrder.OrderBy, inOrder.Ascending, inOrder.After = schemas.ByRecordTime, true, nil
+	for cand, err := range inOrder.ledger() {
+		if err != nil {
+			return nil, false, c.view.answered(err)
+		}
+		if list = append(list, cand); len(list) > maxRecorded {
+			return nil, false, nil
+		}
+	}
+	return list, true, nil
+}
+
+// eachOnce yields each record once: an event that names a class twice is in the class's
+// range twice, and there in one place.
+func eachOnce(source iter.Seq2[candidate, error]) iter.Seq2[candidate, error] {
+	return func(yield func(candidate, error) bool) {
+		var last schemas.Locator
+		for cand, err := range source {
+			if err == nil && cand.at == last {
+				continue
+			}
+			if last = cand.at; !yield(cand, err) {
+				return
+			}
+		}
+	}
 }
 
 // byRange reads rows that are ordered by event time, or the ledger itself.
@@ -93,15 +148,64 @@ func (c *query) byRange(best choice) (iter.Seq2[candidate, error], error) {
 	return c.listed(list), nil
 }
 
-func (c *query) sizeOfItems(items []string) (choice, error) {
-	o := choice{items: items}
-	for _, id := range items {
-		it, err := c.view.leaf(id)
-		if err != nil {
-			return o, err
+// reach is where the index has the records that name a thing: a prefix of the rows of
+// trails, or a range of those that name a parent which has no trail.
+type reach struct {
+	prefix []byte
+	exact  schemas.TrailKey // of one trail, whose length is known
+	parent []byte
+}
+
+// reaches are those of a demand, nil where one of its alternatives has none.
+func reaches(w *schemas.Things) (out []reach) {
+	kinds := []schemas.TrailKind{schemas.CustodyTrail, schemas.ObservationTrail}
+	if w.In&schemas.RoleAny == 0 {
+		kinds = []schemas.TrailKind{schemas.ClassTrail}
+	}
+	for _, id := range w.IDs {
+		for _, kind := range kinds {
+			key := schemas.TrailKey{Kind: kind, Subject: id}
+			out = append(out, reach{prefix: trailPrefix(key), exact: key})
 		}
-		if it != nil {
-			o.size += int(it.Custody.Count + it.Observations.Count)
+		if w.In&schemas.RoleParent != 0 {
+			out = append(out, reach{parent: fieldPrefix(fieldParent, id)})
+		}
+	}
+	for _, p := range w.Patterns {
+		stem, fixed := p.Prefix()
+		if !fixed || w.In&schemas.RoleParent != 0 && p.OfPlaces() {
+			return nil
+		}
+		for _, kind := range kinds {
+			key := schemas.TrailKey{Kind: kind, Subject: stem}
+			out = append(out, reach{prefix: key.Append([]byte{rowTrail})})
+		}
+	}
+	return out
+}
+
+func (c *query) sizeOfNamed(named []reach) (choice, error) {
+	o := choice{named: named}
+	for i := range named {
+		switch n := &named[i]; {
+		case n.parent != nil: // counted when it is read: nearly always there are none
+		case n.exact.Subject != "":
+			head, err := c.view.TrailHead(n.exact)
+			if err != nil {
+				return o, err
+			}
+			o.size += int(head.Count)
+		default:
+			count := 0
+			for _, err := range c.view.at.Rows(n.prefix, nil, false) {
+				if err != nil {
+					return o, c.view.answered(err)
+				}
+				if count++; count >= probed {
+					break
+				}
+			}
+			o.size += count
 		}
 	}
 	return o, nil
@@ -141,30 +245,31 @@ func (c *query) byID(ids []string) (iter.Seq2[candidate, error], error) {
 	return c.listed(list), nil
 }
 
-func (c *query) byItems(items []string) (iter.Seq2[candidate, error], error) {
+// byNamed reads what trails say, and sorts it; of what is named too often the records
+// are found soon by reading in the order asked for.
+func (c *query) byNamed(named []reach) (iter.Seq2[candidate, error], error) {
 	var list []candidate
-	for _, id := range items {
-		for _, kind := range [...]schemas.TrailKind{schemas.CustodyTrail, schemas.ObservationTrail} {
-			for row, err := range c.view.at.Rows(trailPrefix(schemas.TrailKey{Kind: kind, Subject: id}), nil, false) {
+	for i := range named {
+		if n := &named[i]; n.parent != nil {
+			for cand, err := range c.scan(n.parent, false) {
 				if err != nil {
 					return nil, c.view.answered(err)
 				}
-				at, t, err := decodeTrailValue(row.Value)
-				if err != nil {
-					return nil, err
-				}
-				if list = append(list, candidate{time: t, at: at}); len(list) > maxSorted {
-					// So many that reading in the order asked for finds them soon.
+				if list = append(list, cand); len(list) > maxSorted {
 					return c.byRange(choice{})
 				}
 			}
+			continue
 		}
-		// Parents that are no items, such as locations, have no trail.
-		for cand, err := range c.scan(fieldPrefix(fieldParent, id), false) {
+		for row, err := range c.view.at.Rows(named[i].prefix, nil, false) {
 			if err != nil {
 				return nil, c.view.answered(err)
 			}
-			if list = append(list, cand); len(list) > maxSorted {
+			at, t, err := decodeTrailValue(row.Value)
+			if err != nil {
+				return nil, err
+			}
+			if list = append(list, candidate{time: t, at: at}); len(list) > maxSorted {
 				return c.byRange(choice{})
 			}
 		}

@@ -34,6 +34,9 @@ type query struct {
 	ctx       context.Context
 	atOnce    int  // how many of one slice are sorted at once
 	sure      byte // the field whose values all candidates have
+	left      int  // of the effort
+	names     int  // identifiers and patterns that are asked for
+	operands  int  // that values in bodies are compared with
 	minHeight int64
 	maxHeight int64 // the last that may be answered
 	briefs    [4][]uint16
@@ -42,56 +45,109 @@ type query struct {
 // every is how many candidates are looked at between looks at the context.
 const every = 512
 
+// What a request looks at is bounded: a page that would cost more ends early, and the
+// next one goes on behind it. An effort is counted in candidates of the index.
+const (
+	maxEffort    = 1 << 20
+	effortRecord = 16 // of reading a record
+	effortBody   = 64 // of reading what only a body says
+	bytesEffort  = 64 // bytes of a body, for each operand, that count as one
+	namesEffort  = 64 // comparisons of identifiers that count as one
+)
+
 // Events answers a query, at most q.Limit records; more tells whether others
 // follow.
 func (v *View) Events(ctx context.Context, q schemas.EventQuery) (records []schemas.Record, more bool, err error) {
+	p, err := v.Page(ctx, q)
+	return p.Records, p.More, err
+}
+
+// Page answers a query, at most q.Limit records, and tells where the next page
+// begins.
+func (v *View) Page(ctx context.Context, q schemas.EventQuery) (schemas.EventPage, error) {
 	return v.events(ctx, q, maxSorted)
 }
 
-func (v *View) events(ctx context.Context, q schemas.EventQuery, atOnce int) (records []schemas.Record, more bool, err error) {
-	c := &query{EventQuery: q, view: v, ctx: ctx, atOnce: atOnce}
+func (v *View) events(ctx context.Context, q schemas.EventQuery, atOnce int) (out schemas.EventPage, err error) {
+	c := &query{EventQuery: q, view: v, ctx: ctx, atOnce: atOnce, left: maxEffort}
+	if q.Effort > 0 {
+		c.left = min(q.Effort, maxEffort)
+	}
+	if q.Nothing || len(q.Attributes) > 0 {
+		return schemas.EventPage{Left: c.left}, nil
+	}
 	if err := c.prepare(); err != nil {
-		return nil, false, err
+		return out, err
 	}
-	source, err := c.source()
+	if q.OrderBy == schemas.ByField {
+		return c.byField()
+	}
+	found, err := c.find(&out)
 	if err != nil {
-		return nil, false, err
+		return out, err
 	}
-	var found []*schemas.Record
-	seen := 0
-	for cand, err := range source {
-		if err != nil {
-			return nil, false, v.answered(fmt.Errorf("reading the index: %w", err))
-		}
-		if seen++; seen%every == 0 && ctx.Err() != nil {
-			return nil, false, ctx.Err()
-		}
-		r, err := c.match(cand)
-		if err != nil {
-			return nil, false, err
-		}
-		if r == nil {
-			continue
-		}
-		if len(found) >= max(q.Limit, 1) {
-			more = true
-			break
-		}
-		found = append(found, r)
-	}
-	records = make([]schemas.Record, 0, len(found))
 	var page page
+	out.Records = make([]schemas.Record, 0, len(found))
 	for _, r := range found {
 		full, err := v.dressed(r)
 		if err != nil {
-			return nil, false, err
+			return out, err
 		}
 		if page.full(&full) {
-			return records, true, nil
+			last := &out.Records[len(out.Records)-1]
+			out.More, out.After, out.Time = true, last.Locator, last.Skeleton.EventTime
+			break
 		}
-		records = append(records, full)
+		out.Records = append(out.Records, full)
 	}
-	return records, more, nil
+	out.Left = c.left
+	return out, nil
+}
+
+// find gathers the records of a page, and says whether and where another begins.
+func (c *query) find(out *schemas.EventPage) (found []*schemas.Record, err error) {
+	source, err := c.source()
+	if err != nil {
+		return nil, err
+	}
+	seen, matched := 0, 0
+	for cand, err := range source {
+		if err != nil {
+			return nil, c.view.answered(fmt.Errorf("reading the index: %w", err))
+		}
+		if seen++; seen%every == 0 && c.ctx.Err() != nil {
+			return nil, c.ctx.Err()
+		}
+		if out.More && c.MaxCount == 0 {
+			return found, nil
+		}
+		r, err := c.match(cand)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			matched++
+		}
+		switch {
+		case r != nil && len(found) < max(c.Limit, 1):
+			found = append(found, r)
+		case r != nil:
+			out.More = true
+		}
+		switch {
+		case c.MaxCount > 0 && matched > c.MaxCount:
+			return nil, &schemas.Fault{Code: schemas.QueryTooLarge, Detail: fmt.Sprintf("more than maxEventCount %d events match", c.MaxCount)}
+		case c.MaxCount > 0 && c.left <= 0:
+			return nil, &schemas.Fault{Code: schemas.QueryTooComplex, Detail: fmt.Sprintf("so many events are to be looked at that it cannot be told whether more than maxEventCount %d match", c.MaxCount)}
+		case !out.More:
+			out.After, out.Time = cand.at, cand.time
+		}
+		if c.left <= 0 {
+			out.More = true
+			return found, nil
+		}
+	}
+	return found, nil
 }
 
 // maxPage is how many bytes of events a page holds; one that is larger by itself
@@ -124,6 +180,12 @@ func (c *query) prepare() (err error) {
 			return err
 		}
 		c.maxHeight = min(c.maxHeight, end-1)
+	}
+	for i := range c.Things {
+		c.names += len(c.Things[i].IDs) + len(c.Things[i].Patterns)
+	}
+	for i := range c.Conditions {
+		c.operands += 1 + len(c.Conditions[i].Values)
 	}
 	for i, values := range [...][]string{c.BizSteps, c.Dispositions, c.BizLocations, c.ReadPoints} {
 		for _, value := range values {
@@ -179,6 +241,7 @@ func (v *View) blockFrom(from int64) (height, recorded int64, err error) {
 
 // match returns the candidate's record if it is one that is asked for.
 func (c *query) match(cand candidate) (*schemas.Record, error) {
+	c.left--
 	if cand.at.Height < c.minHeight || cand.at.Height > c.maxHeight || !c.inTime(cand.time) || !c.mayMatch(&cand) {
 		return nil, nil
 	}
@@ -186,8 +249,21 @@ func (c *query) match(cand candidate) (*schemas.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !c.matches(r) {
+	c.left -= effortRecord + c.names*(len(r.Skeleton.EPCs)+len(r.Skeleton.OutputEPCs)+len(r.Skeleton.Quantities)+len(r.Skeleton.OutputQuantities))/namesEffort
+	if r.Kind != schemas.KindEvent || !c.MatchesSkeleton(r) {
 		return nil, nil
+	}
+	if is, known := c.MatchesID(r.EventID); !is {
+		if known {
+			return nil, nil
+		}
+		body, err := c.view.bodyOf(r)
+		if err != nil {
+			return nil, err
+		}
+		if c.left -= effortBody + len(body)/bytesEffort; !c.MatchesHash(body) {
+			return nil, nil
+		}
 	}
 	for _, f := range [...]struct {
 		field  byte
@@ -197,6 +273,16 @@ func (c *query) match(cand candidate) (*schemas.Record, error) {
 		if !ok || err != nil {
 			return nil, err
 		}
+	}
+	if len(c.Conditions) == 0 {
+		return r, nil
+	}
+	body, err := c.view.bodyOf(r)
+	if err != nil {
+		return nil, err
+	}
+	if c.left -= effortBody + c.operands*len(body)/bytesEffort; !c.MatchesBody(body) {
+		return nil, nil
 	}
 	return r, nil
 }
@@ -223,27 +309,6 @@ func (c *query) mayMatch(cand *candidate) bool {
 		}
 	}
 	return true
-}
-
-// matches checks all that a record's skeleton tells.
-func (c *query) matches(r *schemas.Record) bool {
-	s := r.Skeleton
-	return (len(c.EventTypes) == 0 || slices.Contains(c.EventTypes, s.Type)) &&
-		(len(c.Actions) == 0 || slices.Contains(c.Actions, s.Action)) &&
-		(len(c.BizSteps) == 0 || slices.Contains(c.BizSteps, s.BizStep)) &&
-		(len(c.Dispositions) == 0 || slices.Contains(c.Dispositions, s.Disposition)) &&
-		(len(c.EventIDs) == 0 || slices.Contains(c.EventIDs, r.EventID)) &&
-		(len(c.MatchEPC) == 0 || s.Type != schemas.TransformationEvent && anyOf(c.MatchEPC, s.EPCs)) &&
-		(len(c.MatchAnyEPC) == 0 || anyOf(c.MatchAnyEPC, s.EPCs) || anyOf(c.MatchAnyEPC, s.OutputEPCs) || slices.Contains(c.MatchAnyEPC, s.ParentID)) &&
-		(len(c.MatchEPCClass) == 0 || s.Type != schemas.TransformationEvent && anyClass(c.MatchEPCClass, s.Quantities))
-}
-
-func anyOf(wanted, have []string) bool {
-	return slices.ContainsFunc(wanted, func(w string) bool { return slices.Contains(have, w) })
-}
-
-func anyClass(wanted []string, have []schemas.Quantity) bool {
-	return slices.ContainsFunc(have, func(q schemas.Quantity) bool { return slices.Contains(wanted, q.Class) })
 }
 
 // hasField checks what is in no skeleton: the index has a row for it.

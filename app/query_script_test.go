@@ -65,11 +65,11 @@ func (s *script) queryOf(args []string) schemas.EventQuery {
 		case "read":
 			q.ReadPoints = names("@" + strings.Join(list, ",@"))
 		case "epc":
-			q.MatchEPC = names(value)
+			q.Things = append(q.Things, schemas.Things{In: schemas.RoleEPC, IDs: names(value)})
 		case "any":
-			q.MatchAnyEPC = names(value)
+			q.Things = append(q.Things, schemas.Things{In: schemas.RoleAny, IDs: names(value)})
 		case "class":
-			q.MatchEPCClass = names(value)
+			q.Things = append(q.Things, schemas.Things{In: schemas.RoleClass, IDs: names(value)})
 		case "id":
 			for _, v := range list {
 				q.EventIDs = append(q.EventIDs, "urn:example:event:"+v)

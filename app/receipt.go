@@ -47,7 +47,10 @@ func (v *View) completeReceipt(r *schemas.Receipt) error {
 		}
 		first.Transaction, first.Time = record.Transaction, record.Time
 		first.EventReceipt = eventReceipt(record.EventID, record.Digest, &record.Result)
-		r.Events[i].EventID = record.EventID
+		if first.Hash, err = v.hashOf(record); err != nil {
+			return err
+		}
+		r.Events[i].EventID, r.Events[i].Hash = record.EventID, first.Hash
 	}
 	return nil
 }
@@ -80,6 +83,11 @@ func (v *View) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.Transact
 			return nil, nil, err
 		}
 		r.Events[i] = eventReceipt(record.EventID, record.Digest, &record.Result)
+		if record.Result.Code == schemas.OK && record.Result.Effect != schemas.Duplicate {
+			if r.Events[i].Hash, err = v.hashOf(record); err != nil {
+				return nil, nil, err
+			}
+		}
 	}
 	if err := v.completeReceipt(r); err != nil {
 		return nil, nil, err

@@ -44,6 +44,8 @@ type decided interface {
 	// remains what the block's i-th erasure left; nil but of a replay.
 	gone(i int) []byte
 	remains(i int) []byte
+	// delays are the erasures that the block put off or made good; nil but of a replay.
+	delays() *delays
 }
 
 // record archives a block: its header, every admitted transaction with its
@@ -96,8 +98,14 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 	for _, p := range out.erasedAt {
 		entry = schemas.AppendField(entry, 9, p[:])
 	}
+	for _, p := range out.putOff {
+		entry = schemas.AppendField(entry, 10, p[:])
+	}
+	for _, p := range out.late {
+		entry = schemas.AppendField(entry, 11, p[:])
+	}
 	if r := source.rescue(); r != nil {
-		entry = schemas.AppendField(entry, 10, r.Encode())
+		entry = schemas.AppendField(entry, 12, r.Encode())
 	}
 	ref, err := archive.Append(store.Records, entry)
 	if err != nil {
@@ -124,7 +132,9 @@ func (a *App) recordTransaction(b *block, archive archiver, r txRecord, at schem
 	}
 	b.led.Emit(txRow(at.Height, at.Position), bodies.Append(records.Append(nil)))
 	b.led.PutRow(transactionRow(r.tx.ID), transactionValue(at, r.tx.Header.Expiry))
-	out.receipts = append(out.receipts, receiptOf(r.tx, at, b.time, r.results))
+	receipt := receiptOf(r.tx, at, b.time, r.results)
+	indexHashes(b.led, r.tx, &receipt)
+	out.receipts = append(out.receipts, receipt)
 	return nil
 }
 

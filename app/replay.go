@@ -77,6 +77,7 @@ type replayed struct {
 	admission *admission
 	erasures  int // entries that erasures of this block left in bodies
 	left      [][]byte
+	delayed   delays
 }
 
 // replayedTx is one of its transactions: raw, or, where bodies are erased, what
@@ -322,6 +323,7 @@ func (r *Replay) reassemble(t *archived, at schemas.Locator) (*schemas.Transacti
 		}
 		digests[i] = m.Digest[:]
 	}
+	hashEvents(tx.Messages)
 	if root := schemas.MerkleRoot(digests); !bytes.Equal(root[:], t.header.Root) {
 		return nil, errors.New("the messages do not hash to the signed root")
 	}
@@ -395,6 +397,8 @@ func (b *replayed) remains(i int) []byte {
 	return nil
 }
 
+func (b *replayed) delays() *delays { return &b.delayed }
+
 // decode reads a block's record, as record wrote it.
 func (b *replayed) decode(encoded []byte) error {
 	f := schemas.ReadFields(encoded)
@@ -423,7 +427,15 @@ func (b *replayed) decode(encoded []byte) error {
 			b.Validators = v
 		case 9:
 			b.erasures++
-		case 10:
+		case 10, 11:
+			if len(v) != len(place{}) {
+				f.Fail(n, "no place")
+			} else if n == 10 {
+				b.delayed.putOff = append(b.delayed.putOff, place(v))
+			} else {
+				b.delayed.late = append(b.delayed.late, place(v))
+			}
+		case 12:
 			r, err := proof.DecodeRescue(v)
 			if err != nil {
 				f.Fail(n, err.Error())

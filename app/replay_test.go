@@ -53,7 +53,7 @@ func recordedChain(t *testing.T, limit int) *chain {
 // replay computes a chain again from its archive into a store of its own.
 func replay(t *testing.T, c *chain) (*store.Store, []app.ReplayedBlock, error) {
 	t.Helper()
-	s, err := store.OpenReplay(store.Options{Dir: t.TempDir()}, filepath.Join(c.options.Dir, "archive"), app.SameEntry(c.codec))
+	s, err := store.OpenReplay(store.Options{Dir: t.TempDir(), Elsewhere: c.options.Elsewhere}, filepath.Join(c.options.Dir, "archive"), app.SameEntry(c.codec))
 	if err != nil {
 		t.Fatal(err)
 	}

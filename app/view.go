@@ -277,17 +277,31 @@ func (v *View) dressed(r *schemas.Record) (schemas.Record, error) {
 	if full.VoidedBy, err = v.voidedBy(r.Locator); err != nil {
 		return full, err
 	}
-	p := placeOf(r.Locator)
-	t, err := v.transaction(p)
-	if err != nil {
-		return full, err
-	}
-	b, err := v.bodies(p, len(t.messages))
+	b, err := v.bodiesOf(r)
 	if b == nil || err != nil {
 		return full, err
 	}
 	full.Body, full.Secret = b.list[r.Index], b.salts[r.Index]
 	return full, nil
+}
+
+// bodiesOf are the bodies of a message's transaction, nil where they are not held.
+func (v *View) bodiesOf(r *schemas.Record) (*bodies, error) {
+	p := placeOf(r.Locator)
+	t, err := v.transaction(p)
+	if err != nil {
+		return nil, err
+	}
+	return v.bodies(p, len(t.messages))
+}
+
+// bodyOf is a message's body, nil where it is not held.
+func (v *View) bodyOf(r *schemas.Record) ([]byte, error) {
+	b, err := v.bodiesOf(r)
+	if b == nil || err != nil {
+		return nil, err
+	}
+	return b.list[r.Index], nil
 }
 
 // voidedBy is the place of the declaration that voids the message, nil where it
@@ -329,19 +343,23 @@ func (v *View) Balances(class string) ([]schemas.Balance, error) {
 	return out, nil
 }
 
-// EventsByID returns every partner's events of this eventID, oldest first, as many
-// as fit a page.
+// EventsByID returns every partner's events of this eventID, or of this hash ID,
+// oldest first, as many as fit a page.
 func (v *View) EventsByID(eventID string) ([]schemas.Record, error) {
 	places, err := v.placesByID(eventID)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]schemas.Record, 0, len(places))
+	asked := schemas.EventQuery{EventIDs: []string{eventID}}
 	var page page
 	for _, at := range places {
 		r, err := v.Record(at)
 		if err != nil {
 			return nil, err
+		}
+		if is, known := asked.MatchesID(r.EventID); !is && (known || !asked.MatchesHash(r.Body)) {
+			continue
 		}
 		if page.full(&r) {
 			break
@@ -355,7 +373,8 @@ func (v *View) EventsByID(eventID string) ([]schemas.Record, error) {
 // partner can declare one as often as it likes, a little different each time.
 const maxSameID = 1000
 
-// placesByID are the places of events and error declarations of one eventID.
+// placesByID are the places of events and error declarations of one eventID, and,
+// where it is a hash ID, of those that may have that hash.
 func (v *View) placesByID(eventID string) ([]schemas.Locator, error) {
 	var places []schemas.Locator
 	if strings.Contains(eventID, "\x00") {
@@ -384,8 +403,15 @@ func (v *View) placesByID(eventID string) ([]schemas.Locator, error) {
 			break
 		}
 	}
+	if id, ok := schemas.ParseHashID(eventID); ok {
+		hashed, err := v.placesByHash(id)
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, hashed...)
+	}
 	slices.SortFunc(places, schemas.Locator.Compare)
-	return places, nil
+	return slices.Compact(places), nil
 }
 
 // Exceptions returns flagged records that concern a partner, newest first: those

@@ -30,7 +30,8 @@ import (
 // BackupOptions say what to back up, and where to.
 type BackupOptions struct {
 	Home       string
-	To         string
+	To         string   // a directory, or s3://BUCKET/PREFIX
+	S3         S3       // how the store is reached; the home's settings say what this does not
 	Recipients []string // age1...
 	// ValidatorKey puts the validator's key into the backup, which must be encrypted.
 	ValidatorKey bool
@@ -92,7 +93,7 @@ type source struct {
 	close   func()
 }
 
-// Backup adds a backup of a home to a directory of backups. The node may run.
+// Backup adds a backup of a home to those in a directory or a bucket. The node may run.
 func Backup(ctx context.Context, o BackupOptions) (report *BackupReport, err error) {
 	settings, err := LoadSettings(o.Home, o.Getenv)
 	if err != nil {
@@ -113,7 +114,11 @@ func Backup(ctx context.Context, o BackupOptions) (report *BackupReport, err err
 	if err != nil {
 		return nil, err
 	}
-	v, err := openVault(o.To, name, recipients)
+	to, err := openDepot(o.To, o.S3.over(settings.s3()))
+	if err != nil {
+		return nil, err
+	}
+	v, err := openVault(ctx, to, o.Home, name, recipients)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +131,9 @@ func Backup(ctx context.Context, o BackupOptions) (report *BackupReport, err err
 	m := &manifest{Format: manifestFormat, Partner: settings.Partner, Backend: settings.Backend, Height: from.Height, AppHash: from.AppHash,
 		HeaderHash: from.HeaderHash, Commit: from.Commit, Made: time.Now().UTC(), Program: o.Program}
 	b := &backup{BackupOptions: o, vault: v, manifest: m}
+	if b.elsewhere, err = settings.elsewhere(); err != nil {
+		return nil, err
+	}
 	if err := b.fill(ctx, from); err != nil {
 		return nil, err
 	}
@@ -135,11 +143,11 @@ func Backup(ctx context.Context, o BackupOptions) (report *BackupReport, err err
 		report.Bytes += f.Size
 		report.Chunks += len(f.Chunks)
 	}
-	if report.Manifest, err = v.finish(m); err != nil {
+	if report.Manifest, err = v.finish(ctx, m); err != nil {
 		return nil, err
 	}
 	if o.Keep > 0 {
-		err = v.keep(o.Keep)
+		err = v.keep(ctx, o.Keep)
 	}
 	return report, err
 }
@@ -155,6 +163,15 @@ func vaultName(home string, recipients []string) (name schemas.Hash, err error) 
 	return schemas.Sum("waybill/backup", own.Duplicates, []byte(strings.Join(sorted, " "))), nil
 }
 
+// homeName tells a home from others, and nothing of it.
+func homeName(home string) (string, error) {
+	var own partnerKeyFile
+	if err := readSecret(partnerKeyPath(home), func(b []byte) error { return json.Unmarshal(b, &own) }); err != nil {
+		return "", err
+	}
+	return schemas.Sum("waybill/backup-home", own.Duplicates).String(), nil
+}
+
 // openSource takes a cut: of the node that runs, or else of the home itself.
 func openSource(ctx context.Context, home string, s Settings) (*source, error) {
 	at, r, stop, err := askCut(ctx, home)
@@ -167,7 +184,11 @@ func openSource(ctx context.Context, home string, s Settings) (*source, error) {
 	if !errors.Is(err, errNotRunning) {
 		return nil, err
 	}
-	ledger, err := store.OpenReadOnly(store.Options{Dir: LedgerPath(home), Backend: s.Backend})
+	options, err := s.ledgerOptions()
+	if err != nil {
+		return nil, err
+	}
+	ledger, err := store.OpenReadOnly(options)
 	if err != nil {
 		return nil, fmt.Errorf("no node answers in %s, and its ledger cannot be read: %w", home, err)
 	}
@@ -198,25 +219,26 @@ func openSource(ctx context.Context, home string, s Settings) (*source, error) {
 // backup is a backup under way.
 type backup struct {
 	BackupOptions
-	vault    *vault
-	manifest *manifest
+	vault     *vault
+	manifest  *manifest
+	elsewhere store.Elsewhere
 }
 
 func (b *backup) fill(ctx context.Context, from *source) error {
 	// The gateway's rows were taken before the cut: they come first, too.
-	if err := b.addGateway(from); err != nil {
+	if err := b.addGateway(ctx, from); err != nil {
 		return fmt.Errorf("backing up the gateway's store: %w", err)
 	}
 	for _, f := range from.Files {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := b.addFile(filepath.Join(archiveDir, f.Name), filepath.Join(LedgerPath(b.Home), "archive", f.Name), f.Size); err != nil {
+		if err := b.addSegment(ctx, f); err != nil {
 			return err
 		}
 	}
 	for _, name := range []string{genesisFile, SettingsFile, "card.json"} {
-		err := b.addFile(name, filepath.Join(b.Home, name), -1)
+		err := b.addFile(ctx, name, filepath.Join(b.Home, name), -1)
 		if errors.Is(err, fs.ErrNotExist) && name == "card.json" {
 			continue
 		}
@@ -224,12 +246,12 @@ func (b *backup) fill(ctx context.Context, from *source) error {
 			return err
 		}
 	}
-	return b.addKeys()
+	return b.addKeys(ctx)
 }
 
 // addGateway copies the gateway's rows as they come, and reads them meanwhile:
 // their own end tells whether they came whole.
-func (b *backup) addGateway(from *source) error {
+func (b *backup) addGateway(ctx context.Context, from *source) error {
 	r, w := io.Pipe()
 	go func() { _ = w.CloseWithError(from.gateway(w)) }() // always nil
 	again, copied := io.Pipe()
@@ -239,22 +261,36 @@ func (b *backup) addGateway(from *source) error {
 		_, _ = io.Copy(io.Discard, again) // whatever follows, so that the copy goes on
 		whole <- err
 	}()
-	err := b.add(dumpFile, io.TeeReader(r, copied))
+	err := b.add(ctx, dumpFile, io.TeeReader(r, copied))
 	return errors.Join(err, r.Close(), copied.Close(), <-whole)
 }
 
 // addFile adds size bytes of a file, or all of it.
-func (b *backup) addFile(name, path string, size int64) error {
+func (b *backup) addFile(ctx context.Context, name, path string, size int64) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("backing up %s: %w", name, err)
 	}
 	defer f.Close()
-	var from io.Reader = f
-	if size >= 0 {
-		from = io.LimitReader(f, size)
+	return b.addPart(ctx, name, f, size)
+}
+
+// addSegment adds what a cut has of a segment, wherever that is.
+func (b *backup) addSegment(ctx context.Context, f store.CutFile) error {
+	name := filepath.Join(archiveDir, f.Name)
+	from, _, closing, err := store.SegmentReader(store.ArchiveDir(LedgerPath(b.Home)), f.Name, b.elsewhere)
+	if err != nil {
+		return fmt.Errorf("backing up %s: %w", name, err)
 	}
-	if err := b.add(name, from); err != nil {
+	return errors.Join(b.addPart(ctx, name, from, f.Size), closing())
+}
+
+// addPart adds size bytes, or all if that is negative.
+func (b *backup) addPart(ctx context.Context, name string, from io.Reader, size int64) error {
+	if size >= 0 {
+		from = io.LimitReader(from, size)
+	}
+	if err := b.add(ctx, name, from); err != nil {
 		return fmt.Errorf("backing up %s: %w", name, err)
 	}
 	if got := b.manifest.Files[len(b.manifest.Files)-1].Size; size >= 0 && got != size {
@@ -263,8 +299,8 @@ func (b *backup) addFile(name, path string, size int64) error {
 	return nil
 }
 
-func (b *backup) add(name string, from io.Reader) error {
-	chunks, size, sum, err := b.vault.put(from)
+func (b *backup) add(ctx context.Context, name string, from io.Reader) error {
+	chunks, size, sum, err := b.vault.put(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -273,7 +309,7 @@ func (b *backup) add(name string, from io.Reader) error {
 }
 
 // addKeys adds what may be added, and says what is not there.
-func (b *backup) addKeys() error {
+func (b *backup) addKeys(ctx context.Context) error {
 	doc, err := genesisOf(b.Home)
 	if err != nil {
 		return err
@@ -283,6 +319,7 @@ func (b *backup) addKeys() error {
 	exclude("data/sign_state.json: a stale one would sign twice; a restore makes one that does not")
 	exclude("state, tree, index and the engine's databases: a restore computes them from the archive")
 	exclude("data/consensus, data/evidence.db, data/addresses.json, logs: nothing is lost with them")
+	exclude("access keys of an S3-compatible store: whoever restores has them, or nothing to restore from")
 	for _, k := range []struct {
 		path string
 		in   bool
@@ -296,7 +333,7 @@ func (b *backup) addKeys() error {
 			exclude(k.path + ": " + k.why)
 			continue
 		}
-		if err := b.addFile(k.path, filepath.Join(b.Home, k.path), -1); err != nil {
+		if err := b.addFile(ctx, k.path, filepath.Join(b.Home, k.path), -1); err != nil {
 			return err
 		}
 	}

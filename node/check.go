@@ -81,13 +81,14 @@ type CheckReport struct {
 type checker struct {
 	options CheckOptions
 	CheckReport
-	settings Settings
-	genesis  *types.GenesisDoc
-	have     *store.Store // the home's, nil if it cannot be opened
-	again    *store.Store // what was computed
-	chain    chainCheck
-	engine   *revival // the engine's state, computed again for a rebuild
-	stray    bool     // the engine's state is not the archive's
+	settings  Settings
+	elsewhere store.Elsewhere
+	genesis   *types.GenesisDoc
+	have      *store.Store // the home's, nil if it cannot be opened
+	again     *store.Store // what was computed
+	chain     chainCheck
+	engine    *revival // the engine's state, computed again for a rebuild
+	stray     bool     // the engine's state is not the archive's
 }
 
 func (c *checker) fault(f Fault) {
@@ -159,7 +160,12 @@ func (c *checker) close() {
 
 // openLedger opens the ledger's store, and finds out whether a node has it open.
 func (c *checker) openLedger() (err error) {
-	c.have, err = store.OpenReadOnly(store.Options{Dir: LedgerPath(c.Home), Backend: c.settings.Backend})
+	options, err := c.settings.ledgerOptions()
+	if err != nil {
+		return err
+	}
+	c.elsewhere = options.Elsewhere
+	c.have, err = store.OpenReadOnly(options)
 	switch {
 	case err == nil:
 		height, root := c.have.Last()

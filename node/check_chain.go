@@ -40,7 +40,7 @@ type chainCheck struct {
 func (c *checker) replay(ctx context.Context, scratch string) {
 	codec, err := schemas.NewCodec()
 	if err == nil {
-		c.again, err = store.OpenReplay(store.Options{Dir: filepath.Join(scratch, "ledger"), Backend: c.settings.Backend}, filepath.Join(LedgerPath(c.Home), "archive"), app.SameEntry(codec))
+		c.again, err = store.OpenReplay(store.Options{Dir: filepath.Join(scratch, "ledger"), Backend: c.settings.Backend, Elsewhere: c.elsewhere}, filepath.Join(LedgerPath(c.Home), "archive"), app.SameEntry(codec))
 	}
 	if err != nil {
 		c.fault(Fault{Detail: fmt.Sprintf("computing the ledger again: %v", err)})
@@ -273,7 +273,7 @@ func (k *chainCheck) change(encoded []byte) error {
 // checkSegments reads what the replay did not come to, so that every damaged
 // entry is told and not the first alone.
 func (c *checker) checkSegments(ctx context.Context) {
-	damages, extra, files, err := store.CheckArchive(ctx, filepath.Join(LedgerPath(c.Home), "archive"), c.have)
+	damages, extra, files, err := store.CheckArchive(ctx, filepath.Join(LedgerPath(c.Home), "archive"), c.have, c.elsewhere)
 	c.Files += files
 	if err != nil {
 		c.fault(Fault{File: c.name(filepath.Join(LedgerPath(c.Home), "archive")), Detail: err.Error()})

@@ -95,11 +95,12 @@ func Diagnose(ctx context.Context, o DoctorOptions) (d *Diagnosis, err error) {
 
 // side is one of the two states.
 type side struct {
-	height  int64
-	home    string // "" for a listing
-	backend string
-	store   *store.Store
-	scratch []string
+	height    int64
+	home      string // "" for a listing
+	backend   string
+	store     *store.Store
+	elsewhere store.Elsewhere
+	scratch   []string
 }
 
 func (s *side) close() {
@@ -124,7 +125,12 @@ func openSide(path string, o DoctorOptions) (*side, error) {
 		return nil, err
 	}
 	s := &side{home: path, backend: settings.Backend}
-	s.store, err = store.OpenReadOnly(store.Options{Dir: LedgerPath(path), Backend: s.backend})
+	options, err := settings.ledgerOptions()
+	if err != nil {
+		return nil, err
+	}
+	s.elsewhere = options.Elsewhere
+	s.store, err = store.OpenReadOnly(options)
 	switch {
 	case err == nil:
 		s.height, _ = s.store.Last()
@@ -160,13 +166,13 @@ func (s *side) at(ctx context.Context, height int64, scratch string) error {
 		return err
 	}
 	s.scratch = append(s.scratch, dir)
-	s.store, err = stateAt(ctx, s.home, s.backend, height, dir)
+	s.store, err = stateAt(ctx, s.home, store.Options{Dir: dir, Backend: s.backend, Elsewhere: s.elsewhere}, height)
 	return err
 }
 
 // stateAt computes the state of a height from a home's archive, which a running
 // node only appends to.
-func stateAt(ctx context.Context, home, backend string, height int64, dir string) (*store.Store, error) {
+func stateAt(ctx context.Context, home string, o store.Options, height int64) (*store.Store, error) {
 	genesis, err := genesisOf(home)
 	if err != nil {
 		return nil, err
@@ -175,7 +181,7 @@ func stateAt(ctx context.Context, home, backend string, height int64, dir string
 	if err != nil {
 		return nil, err
 	}
-	s, err := store.OpenReplay(store.Options{Dir: dir, Backend: backend}, filepath.Join(LedgerPath(home), archiveDir), app.SameEntry(codec))
+	s, err := store.OpenReplay(o, filepath.Join(LedgerPath(home), archiveDir), app.SameEntry(codec))
 	if err != nil {
 		return nil, err
 	}

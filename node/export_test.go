@@ -128,3 +128,12 @@ const (
 	HeaderChannel  = headerChannel
 	HistoryChannel = historyChannel
 )
+
+// TestingSegments lets segments of the archive be full at so many bytes.
+func TestingSegments(s *Settings, bytes uint32) { s.segmentBytes = bytes }
+
+// TestingMove does at once what the mover does from time to time.
+func (n *Node) TestingMove() error { return n.mover.step(context.Background()) }
+
+// Overdue lists the segments that erasures wait for.
+func (n *Node) Overdue() ([]string, error) { return n.ledger.app.Overdue() }

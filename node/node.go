@@ -42,6 +42,7 @@ type Node struct {
 	log      *slog.Logger
 	engine   *engine
 	history  *history
+	mover    *mover // nil where nothing is moved
 	ledger   *ledger
 	gateway  *api.Gateway
 	own      *local.Store
@@ -138,7 +139,11 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	if err := takeOver(s.Home); err != nil {
 		return err
 	}
-	ledgerStore, err := store.Open(store.Options{Dir: LedgerPath(s.Home), Backend: s.Backend})
+	options, err := s.ledgerOptions()
+	if err != nil {
+		return err
+	}
+	ledgerStore, err := store.Open(options)
 	if err != nil {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
@@ -173,6 +178,12 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	n.push("the consensus engine", n.stopEngine)
 	n.history = newHistory(s, genesis, machine, n.engine.exchange, registry, n.log.With("part", "history"), func() { n.fail(errWholeHistory) })
 	n.push("the history", n.history.close)
+	if n.mover, err = newMover(s, machine, ledgerStore, registry, n.log.With("part", "archive")); err != nil {
+		return err
+	}
+	if n.mover != nil {
+		n.push("the archive's store", n.mover.close)
+	}
 	if err := n.openLedger(machine, ledgerStore, keys, version, registry); err != nil {
 		return err
 	}
@@ -250,6 +261,9 @@ func (n *Node) serve(rest net.Listener) error {
 	}
 	go n.watch()
 	n.history.begin()
+	if n.mover != nil {
+		n.mover.begin()
+	}
 	if n.settings.RPC != "" {
 		l, err := serveRPC(n.settings.RPC, n.engine.env, n.engineLog("rpc"))
 		if err != nil {

@@ -28,7 +28,8 @@ import (
 
 // RestoreOptions say what to restore, and where to.
 type RestoreOptions struct {
-	From     string
+	From     string // a directory, or s3://BUCKET/PREFIX
+	S3       S3     // how the store is reached
 	Manifest string // "" for the newest
 	Home     string
 	Identity string // file of age identities
@@ -70,11 +71,15 @@ func Restore(ctx context.Context, o RestoreOptions) (report *RestoreReport, err 
 	if err != nil {
 		return nil, err
 	}
-	v, err := readVault(o.From, identities)
+	from, err := openDepot(o.From, o.S3)
 	if err != nil {
 		return nil, err
 	}
-	name, m, err := v.manifest(o.Manifest)
+	v, err := readVault(ctx, from, identities)
+	if err != nil {
+		return nil, err
+	}
+	name, m, err := v.manifest(ctx, o.Manifest)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +201,7 @@ func (r *restore) run(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.extract(f); err != nil {
+		if err := r.extract(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -213,8 +218,8 @@ func (r *restore) run(ctx context.Context) error {
 }
 
 // extract writes one file of the backup to its place.
-func (r *restore) extract(f manifestFile) error {
-	from := r.vault.open(f, r.encrypted)
+func (r *restore) extract(ctx context.Context, f manifestFile) error {
+	from := r.vault.open(ctx, f, r.encrypted)
 	if f.Path == dumpFile {
 		if err := local.Load(GatewayPath(r.work), from); err != nil {
 			return fmt.Errorf("restoring the gateway's store: %w", err)

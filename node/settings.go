@@ -26,7 +26,10 @@ const SettingsFile = "waybill.json"
 // Settings are what an operator may choose. The file in the home is read first,
 // then the environment, then flags: the later wins.
 type Settings struct {
-	Home string `json:"-"`
+	Home   string              `json:"-"`
+	Getenv func(string) string `json:"-"` // of the environment that they were read over
+
+	segmentBytes uint32 // of the archive, 0 but in tests
 
 	Partner   string   `json:"partner"`             // whose node this is, by its name on the ledger
 	REST      string   `json:"rest"`                // address that the gateway listens on
@@ -51,6 +54,13 @@ type Settings struct {
 	Trust           string `json:"trust,omitempty"`  // root of trust: a node without a ledger begins with a peer's snapshot
 	SnapshotHeights int    `json:"snapshot_heights"` // heights with transactions from snapshot to snapshot; 0: none is taken
 	HistoryRate     int64  `json:"history_rate"`     // bytes a second at which what came before a snapshot is fetched; 0: never
+
+	S3Endpoint    string `json:"s3_endpoint,omitempty"`    // URL of the S3-compatible store
+	S3Region      string `json:"s3_region,omitempty"`      // its region
+	S3Credentials string `json:"s3_credentials,omitempty"` // file with its access keys
+
+	ArchiveStore   string `json:"archive_store,omitempty"` // s3://BUCKET/PREFIX for old bodies; "": they stay
+	ArchiveHeights int64  `json:"archive_local_heights"`   // last heights whose bodies stay all the same
 }
 
 // DefaultSettings are those of a node in one region's network.
@@ -62,6 +72,7 @@ func DefaultSettings(home string) Settings {
 		ProposeTimeout: Duration(500 * time.Millisecond), VoteTimeout: Duration(100 * time.Millisecond),
 		IdleInterval: Duration(5 * time.Second), ExpiryHeights: 1000,
 		PendingBytes: 256 << 20, PendingCount: 20000, CacheBytes: 64 << 20, GatherEvents: 100, SnapshotHeights: 5000, HistoryRate: 8 << 20,
+		ArchiveHeights: 100000,
 	}
 }
 
@@ -113,19 +124,29 @@ func (s *Settings) Fields() []Setting {
 		{"pending-bytes", "bound of the bytes of waiting transactions", number(&s.PendingBytes), fmt.Sprint(s.PendingBytes)},
 		{"pending-count", "bound of the number of waiting transactions", number(&s.PendingCount), fmt.Sprint(s.PendingCount)},
 		{"cache-bytes", "bytes of decoded transactions to remember", number(&s.CacheBytes), fmt.Sprint(s.CacheBytes)},
-		{"trust", "root of trust (waybill trust): a node without a ledger begins with a peer's snapshot", path(&s.Trust), s.Trust},
+		{"trust", "root of trust (waybill trust): a node without a ledger begins with a peer's snapshot", absolute(&s.Trust), s.Trust},
 		{"snapshot-heights", "heights with transactions from snapshot to snapshot; 0: none is taken", number(&s.SnapshotHeights), fmt.Sprint(s.SnapshotHeights)},
 		{"history-rate", "bytes a second at which what came before a snapshot is fetched; 0: never", number(&s.HistoryRate), fmt.Sprint(s.HistoryRate)},
+		{"s3-endpoint", "URL of an S3-compatible store for s3:// addresses, https://HOST[:PORT]", text(&s.S3Endpoint), s.S3Endpoint},
+		{"s3-region", "region of that store", text(&s.S3Region), s.S3Region},
+		{"s3-credentials", "file, of mode 0600, with its access keys (default: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)", absolute(&s.S3Credentials), s.S3Credentials},
+		{"archive-store", "s3://BUCKET/PREFIX where bodies of old events are moved to; empty: they stay", text(&s.ArchiveStore), s.ArchiveStore},
+		{"archive-local-heights", "last heights whose bodies stay in the home all the same", number(&s.ArchiveHeights), fmt.Sprint(s.ArchiveHeights)},
 		{"gather-events", "single events that may share a signature; 1: none do", number(&s.GatherEvents), fmt.Sprint(s.GatherEvents)},
 	}
+}
+
+// s3 is how the home's store is reached.
+func (s *Settings) s3() S3 {
+	return S3{Endpoint: s.S3Endpoint, Region: s.S3Region, Credentials: s.S3Credentials, Getenv: s.Getenv}
 }
 
 func text(p *string) func(string) error {
 	return func(v string) error { *p = v; return nil }
 }
 
-// path makes a file's name independent of where the program runs.
-func path(p *string) func(string) error {
+// absolute makes a file's name independent of where the program runs.
+func absolute(p *string) func(string) error {
 	return func(v string) (err error) {
 		if *p = v; v != "" {
 			*p, err = filepath.Abs(v)
@@ -174,6 +195,7 @@ func number[N int | int64](p *N) func(string) error {
 // does not check the whole: flags may follow, and then Check.
 func LoadSettings(home string, getenv func(string) string) (Settings, error) {
 	s := DefaultSettings(home)
+	s.Getenv = getenv
 	file := filepath.Join(home, SettingsFile)
 	b, err := os.ReadFile(file)
 	switch {
@@ -246,6 +268,9 @@ func (s *Settings) Check() error {
 	if _, err := s.level(); err != nil {
 		refuse("log_level", "%v", err)
 	}
+	if _, err := s.archiveBucket(); err != nil {
+		errs = append(errs, err)
+	}
 	s.checkBounds(refuse)
 	return errors.Join(errs...)
 }
@@ -267,6 +292,7 @@ func (s *Settings) checkBounds(refuse func(setting, format string, args ...any))
 		{"gather_events", int64(s.GatherEvents), 1, schemas.MaxMessages},
 		{"snapshot_heights", int64(s.SnapshotHeights), 0, 1 << 30},
 		{"history_rate", s.HistoryRate, 0, 1 << 40},
+		{"archive_local_heights", s.ArchiveHeights, 0, 1 << 50},
 	} {
 		if b.value < b.lo || b.value > b.hi {
 			refuse(b.name, "%d is not between %d and %d", b.value, b.lo, b.hi)

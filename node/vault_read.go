@@ -2,27 +2,26 @@ package node
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 
 	"filippo.io/age"
 )
 
-// readVault opens a directory of backups to read: nothing in it is changed.
-func readVault(dir string, identities []age.Identity) (*vault, error) {
-	b, err := os.ReadFile(filepath.Join(dir, "format"))
+// readVault opens backups to read: nothing is changed.
+func readVault(ctx context.Context, d depot, identities []age.Identity) (*vault, error) {
+	b, err := d.read(ctx, "format", int64(len(vaultFormat)))
 	if err != nil || string(b) != vaultFormat {
-		return nil, errors.Join(fmt.Errorf("%s is no directory of backups, or of another version of the program", dir), err)
+		return nil, errors.Join(fmt.Errorf("%s has no backups that can be read, or those of another version of the program", d), err)
 	}
-	return &vault{dir: dir, identities: identities}, nil
+	return &vault{depot: d, identities: identities}, nil
 }
 
 // restorable are the files that a backup may hold: a manifest names no others,
@@ -30,22 +29,22 @@ func readVault(dir string, identities []age.Identity) (*vault, error) {
 var restorable = regexp.MustCompile(`^(archive/(records|bodies)-\d{10}\.seg|gateway\.dump|genesis\.json|waybill\.json|card\.json|keys/(partner|node|validator)\.json)$`)
 
 // manifest reads a backup's manifest; "" is the newest.
-func (v *vault) manifest(name string) (string, *manifest, error) {
-	names, err := v.manifests()
+func (v *vault) manifest(ctx context.Context, name string) (string, *manifest, error) {
+	names, err := v.manifests(ctx)
 	if err != nil {
 		return "", nil, err
 	}
 	if name == "" {
 		if len(names) == 0 {
-			return "", nil, fmt.Errorf("%s has no backup that was finished", v.dir)
+			return "", nil, fmt.Errorf("%s has no backup that was finished", v.depot)
 		}
 		name = names[0]
 	}
 	match := manifestName.FindStringSubmatch(name)
 	if match == nil {
-		return "", nil, fmt.Errorf("%q is no name of a backup: %s has %s", name, v.dir, strings.Join(names, ", "))
+		return "", nil, fmt.Errorf("%q is no name of a backup: %s has %s", name, v.depot, strings.Join(names, ", "))
 	}
-	stored, err := readFile(filepath.Join(v.dir, "manifests", name), maxManifest)
+	stored, err := v.depot.read(ctx, manifestsDir+name, maxManifest)
 	if err != nil {
 		return "", nil, fmt.Errorf("reading the manifest: %w", err)
 	}
@@ -108,12 +107,13 @@ func encrypted(name string) bool { return strings.HasSuffix(name, ".age") }
 
 // open reads a file of a backup; its reader fails unless the whole is what the
 // manifest says.
-func (v *vault) open(f manifestFile, encrypted bool) io.Reader {
-	return &chunkReader{vault: v, file: f, encrypted: encrypted, left: f.Chunks, sum: sha256.New()}
+func (v *vault) open(ctx context.Context, f manifestFile, encrypted bool) io.Reader {
+	return &chunkReader{ctx: ctx, vault: v, file: f, encrypted: encrypted, left: f.Chunks, sum: sha256.New()}
 }
 
 // chunkReader reads chunks one behind the other.
 type chunkReader struct {
+	ctx       context.Context // an io.Reader is given none
 	vault     *vault
 	file      manifestFile
 	encrypted bool
@@ -135,7 +135,7 @@ func (r *chunkReader) Read(b []byte) (int, error) {
 			return 0, io.EOF
 		}
 		var err error
-		if r.rest, err = r.vault.chunk(r.left[0], r.encrypted); err != nil {
+		if r.rest, err = r.vault.chunk(r.ctx, r.left[0], r.encrypted); err != nil {
 			return 0, fmt.Errorf("reading %s of the backup: %w", r.file.Path, err)
 		}
 		r.left = r.left[1:]
@@ -148,8 +148,8 @@ func (r *chunkReader) Read(b []byte) (int, error) {
 }
 
 // chunk reads one chunk, if it is whole.
-func (v *vault) chunk(name string, encrypted bool) ([]byte, error) {
-	stored, err := readFile(filepath.Join(v.dir, "chunks", name[:2], name), chunkSize+chunkSize/8)
+func (v *vault) chunk(ctx context.Context, name string, encrypted bool) ([]byte, error) {
+	stored, err := v.depot.read(ctx, chunkPath(name), chunkSize+chunkSize/8)
 	if err != nil {
 		return nil, err
 	}
@@ -157,18 +157,4 @@ func (v *vault) chunk(name string, encrypted bool) ([]byte, error) {
 		return nil, fmt.Errorf("the chunk %s is damaged", name)
 	}
 	return v.unseal(stored, encrypted, chunkSize)
-}
-
-// readFile reads a file that may not be longer than limit.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes", path, limit)
-	}
-	return b, err
 }

@@ -1,6 +1,9 @@
 package schemas
 
-import "net/http"
+import (
+	"net/http"
+	"strconv"
+)
 
 // Code is a stable refusal or flag. Receipts, ABCI results and HTTP answers
 // share this one closed list: a number never changes its meaning and is never
@@ -26,6 +29,7 @@ const (
 	BadQuantity                         // a quantity that is no bounded exact decimal
 	BadContext                          // an @context that cannot be used, or a prefix it does not define
 	BadDocument                         // not an EPCIS document of a version that is read here
+	BadXML                              // not one well-formed XML document without a document type declaration
 )
 
 // What is wrong with a transaction (class A: a block that holds one is invalid).
@@ -103,6 +107,13 @@ const (
 	URITooLong                             // the request line is too long
 	Internal                               // a fault of the node, logged there
 	HistoryMissing                         // the node joined by a snapshot, and does not have this old record yet
+	QueryTooLarge                          // a query finds more than its maxEventCount
+	QueryTooComplex                        // a query that would cost more than one request may
+	BadQuery                               // a body that is no query
+	NoSuchName                             // no stored query of this name
+	NameTaken                              // a stored query has this name
+	ArchiveAway                            // bodies were moved to a store that does not answer the node
+	BadSheet                               // a spreadsheet, or a message of EDI, that cannot be read
 )
 
 type codeRow struct {
@@ -128,7 +139,8 @@ var codes = map[Code]codeRow{
 	UnknownVocabulary: {"unknown_vocabulary", 400, "use a term of the Core Business Vocabulary, or your own as a URI"},
 	BadQuantity:       {"bad_quantity", 400, "write a decimal number of at most 18 digits before and 12 after the point"},
 	BadContext:        {"bad_context", 400, "define the prefix inline in @context: remote contexts are never fetched"},
-	BadDocument:       {"bad_document", 400, "send an EPCISDocument with schemaVersion 2.0 and epcisBody.eventList"},
+	BadDocument:       {"bad_document", 400, "send an EPCISDocument: JSON or XML of schemaVersion 2.0, or XML of 1.2"},
+	BadXML:            {"bad_xml", 400, "send one well-formed XML document, encoded as UTF-8, without a document type declaration"},
 
 	BadEncoding:         {"bad_encoding", 400, "encode the transaction canonically: docs/format.md"},
 	WrongChain:          {"wrong_chain", 400, "sign for the chain id that /api/v1/network tells"},
@@ -178,8 +190,8 @@ var codes = map[Code]codeRow{
 	Forbidden:            {"forbidden", 403, "use a key with the scope that the detail names"},
 	NotFound:             {"not_found", 404, "check the identifier"},
 	MethodNotAllowed:     {"method_not_allowed", 405, "see /openapi.json"},
-	NotAcceptable:        {"not_acceptable", 406, "accept application/json"},
-	UnsupportedMediaType: {"unsupported_media_type", 415, "send application/json or application/ld+json"},
+	NotAcceptable:        {"not_acceptable", 406, "accept application/json, or for events application/xml: the detail says more"},
+	UnsupportedMediaType: {"unsupported_media_type", 415, "send application/json, or EPCIS as application/xml, as UTF-8"},
 	BadParameter:         {"bad_parameter", 400, "see /openapi.json for the parameters"},
 	IdempotencyConflict:  {"idempotency_conflict", 409, "use a new Idempotency-Key for a new request"},
 	InProgress:           {"in_progress", 409, "ask again: the first request has no outcome yet"},
@@ -190,6 +202,13 @@ var codes = map[Code]codeRow{
 	URITooLong:           {"uri_too_long", 414, "shorten the request line"},
 	Internal:             {"internal", 500, "the node's log tells more"},
 	HistoryMissing:       {"history_missing", 503, "the node still fetches what is older than its snapshot: ask another partner's node, or later"},
+	QueryTooLarge:        {"query_too_large", 413, "ask for less, or read it page by page without maxEventCount"},
+	QueryTooComplex:      {"query_too_complex", 413, "ask for an item, a business step or a time range, and for fewer things at once"},
+	BadQuery:             {"bad_query", 400, "send {\"name\": ..., \"query\": {parameters of the simple event query}}"},
+	NoSuchName:           {"no_such_name", 404, "GET /epcis/v2/queries lists the names there are"},
+	NameTaken:            {"name_taken", 409, "choose another name, or delete that query first"},
+	ArchiveAway:          {"archive_away", 503, "the node keeps old bodies in a store that does not answer now: ask later, or another partner's node"},
+	BadSheet:             {"bad_sheet", 400, "send CSV as UTF-8, an .xlsx workbook, or the message that the mapping names: docs/import.md"},
 }
 
 // String returns the code's stable name, as JSON shows it.
@@ -236,12 +255,16 @@ func Codes() []Code {
 type Fault struct {
 	Code    Code
 	Pointer string // RFC 6901 pointer into what was sent, where one applies; "" is the whole
+	Line    int    // of XML that was sent, from 1; its pointer is into the same document as JSON
 	Detail  string // what is wrong, naming the offending value
 }
 
 // Error returns the code, the pointer and the detail in one line.
 func (f *Fault) Error() string {
 	s := f.Code.String()
+	if f.Line > 0 {
+		s += " in line " + strconv.Itoa(f.Line)
+	}
 	if f.Pointer != "" {
 		s += " at " + f.Pointer
 	}

@@ -31,3 +31,25 @@ func BenchmarkDecodeEvent(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkEventHash hashes events of about 800 bytes, one after the other.
+func BenchmarkEventHash(b *testing.B) {
+	for _, name := range []string{"shipping", "sensor", "transformation"} {
+		b.Run(name, func(b *testing.B) {
+			text, err := os.ReadFile("testdata/events/" + name + ".json")
+			if err != nil {
+				b.Fatal(err)
+			}
+			e, err := schemas.DecodeSingle(text)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(len(e.Body)))
+			b.ReportAllocs()
+			var h schemas.EventHasher
+			for b.Loop() {
+				h.Sum(e, schemas.CBV20)
+			}
+		})
+	}
+}

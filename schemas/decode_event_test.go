@@ -207,7 +207,7 @@ func TestSkeletonOfTransformation(t *testing.T) {
 		},
 		OutputEPCs:       []string{"https://id.gs1.org/01/09521234543213/21/1", "https://id.gs1.org/01/09521234543213/21/2"},
 		OutputQuantities: []schemas.Quantity{{Class: "https://id.gs1.org/01/09521234543213/10/L1"}},
-		TransformationID: "urn:epc:id:gdti:9521234.12345.400",
+		TransformationID: "https://id.gs1.org/253/9521234123453400",
 	}
 	if diff := cmp.Diff(want, e.Skeleton, sameDecimal); diff != "" {
 		t.Error(diff)

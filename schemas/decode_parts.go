@@ -21,7 +21,7 @@ func (d *decoder) what() (f *Fault) {
 			return f
 		}
 		if n := d.at[fieldTransformationID]; n != 0 {
-			if s.TransformationID, f = d.instance(n); f != nil {
+			if s.TransformationID, f = d.transformation(n); f != nil {
 				return f
 			}
 		}
@@ -41,6 +41,15 @@ func (d *decoder) what() (f *Fault) {
 		return d.object(n, func(string, int) (bool, *Fault) { return false, nil })
 	}
 	return nil
+}
+
+// transformation reads what several events of one transformation share: the
+// identifier of one thing, or of a document that has no serial number.
+func (d *decoder) transformation(n int) (string, *Fault) {
+	if id, scheme, f := d.identifier(n); f != nil || scheme == GDTIClass {
+		return id, f
+	}
+	return d.instance(n)
 }
 
 // fewItems is how many EPCs are told apart by looking back.

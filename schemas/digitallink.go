@@ -11,79 +11,6 @@ import "strings"
 // host, what is no valid key is that host's own affair: a private URI.
 const canonicalHost = "id.gs1.org"
 
-// linkKey is a primary key of GS1 Digital Link.
-type linkKey uint8
-
-const (
-	noKey linkKey = iota
-	keySSCC
-	keyGTIN
-	keyPlace
-	keyParty
-	keyGRAI
-	keyGIAI
-	otherKey // passes as it is
-)
-
-// keyOf returns the primary key of an application identifier, written in digits
-// or as its alphabetic name.
-func keyOf(name string) linkKey {
-	switch name {
-	case "00", "sscc":
-		return keySSCC
-	case "01", "gtin":
-		return keyGTIN
-	case "414", "gln":
-		return keyPlace
-	case "417", "party":
-		return keyParty
-	case "8003", "grai":
-		return keyGRAI
-	case "8004", "giai":
-		return keyGIAI
-	case "253", "gdti", "255", "gcn", "401", "ginc", "402", "gsin", "415", "payTo", "8006", "itip",
-		"8010", "cpid", "8013", "gmn", "8017", "gsrnp", "8018", "gsrn":
-		return otherKey
-	}
-	return noKey
-}
-
-// qualifier is a key qualifier. Those of one key go in ascending order.
-type qualifier uint8
-
-const (
-	noQualifier    qualifier = iota
-	variant                  // AI 22: no part of the canonical form
-	lot                      // AI 10
-	serialNumber             // AI 21
-	extension                // AI 254
-	otherQualifier           // AIs 235 and 7040: the whole passes as it is
-)
-
-func (k linkKey) qualifier(name string) qualifier {
-	switch k {
-	case keyGTIN:
-		switch name {
-		case "22", "cpv":
-			return variant
-		case "10", "lot":
-			return lot
-		case "21", "ser":
-			return serialNumber
-		case "235":
-			return otherQualifier
-		}
-	case keyPlace:
-		if name == "254" || name == "glnx" {
-			return extension
-		}
-	}
-	if name == "7040" && (k == keyPlace || k == keyParty || k == keyGIAI) {
-		return otherQualifier
-	}
-	return noQualifier
-}
-
 // readLink reads a web URI behind its scheme and slashes.
 func readLink(dst []byte, rest string) (reading, flaw) {
 	host, path, query := splitWeb(rest)
@@ -137,7 +64,7 @@ func findKey(path string) (name, pairs string) {
 		if at < 0 {
 			return "", ""
 		}
-		if keyOf(path[at+1:value]) != noKey {
+		if keyOf(path[at+1:value]) != nil {
 			return path[at+1 : value], path[value+1:]
 		}
 		end = at
@@ -146,32 +73,24 @@ func findKey(path string) (name, pairs string) {
 
 // link is what the path of a Digital Link says.
 type link struct {
-	key    linkKey
-	value  string    // of the key, unescaped
-	by     qualifier // the finest one that the canonical form keeps
-	serial string    // its value, unescaped
-	other  bool      // a qualifier says that the whole passes as it is
+	key    *gs1Key
+	value  string     // of the key, unescaped
+	by     *qualifier // the finest one that is part of the name, or nil
+	serial string     // its value, unescaped
 }
 
 // readKey reads a key and its qualifiers. own says that the host is GS1's.
 func readKey(dst []byte, name, pairs, query string, own bool) (reading, flaw) {
-	key := keyOf(name)
-	switch {
-	case key == noKey || pairs == "":
+	l := link{key: keyOf(name)}
+	if l.key == nil || pairs == "" {
 		return reading{}, badPath
-	case key == otherKey:
-		return reading{scheme: OtherGS1}, noFlaw
 	}
-	l := link{key: key}
 	if f := l.walk(pairs, own); f != noFlaw {
 		return reading{}, f
 	}
 	r, f := l.canonical(append(dst, canonicalStem...))
 	if f == noFlaw && query != "" {
-		f = key.checkQuery(query)
-	}
-	if l.other {
-		return reading{scheme: OtherGS1}, f
+		f = l.key.checkQuery(query)
 	}
 	return r, f
 }
@@ -181,23 +100,19 @@ func (l *link) walk(pairs string, own bool) flaw {
 	var scratch [3 * maxTPX]byte
 	value, rest, more := l.key.cutValue(pairs, own)
 	l.value = percentDecode(value)
-	for last := noQualifier; more; {
+	for last := 0; more; {
 		name, tail, ok := strings.Cut(rest, "/")
-		q := l.key.qualifier(name)
-		if !ok || q <= last || q == otherQualifier && last != noQualifier {
+		q, place := l.key.qualifier(name)
+		if !ok || place <= last || q.apart && last != 0 {
 			return badPath
 		}
 		value, rest, more = l.key.cutValue(tail, own)
 		value = percentDecode(value)
-		limit := maxSerial
-		switch last = q; q {
-		case otherQualifier:
-			l.other, limit = true, maxTPX
-		case lot, serialNumber, extension:
-			l.by, l.serial = q, value
-		}
-		if _, f := appendSerial(scratch[:0], value, limit); f != noFlaw {
+		if _, f := appendSerial(scratch[:0], value, q.set, q.most); f != noFlaw {
 			return f
+		}
+		if last = place; q.scheme != PrivateURI {
+			l.by, l.serial = q, value
 		}
 	}
 	return noFlaw
@@ -206,7 +121,7 @@ func (l *link) walk(pairs string, own bool) flaw {
 // cutValue splits off a value at the next slash. GS1's own host has no stems, so
 // there a slash that systems did not escape can be told from one that begins a
 // qualifier: when no qualifier and no key is named behind it, all is the value.
-func (k linkKey) cutValue(s string, own bool) (value, rest string, more bool) {
+func (k *gs1Key) cutValue(s string, own bool) (value, rest string, more bool) {
 	value, rest, more = strings.Cut(s, "/")
 	if !more || !own {
 		return value, rest, more
@@ -214,93 +129,76 @@ func (k linkKey) cutValue(s string, own bool) (value, rest string, more bool) {
 	for tail, again := rest, true; again; {
 		var segment string
 		segment, tail, again = strings.Cut(tail, "/")
-		if k.qualifier(segment) != noQualifier || keyOf(segment) != noKey {
+		if _, place := k.qualifier(segment); place > 0 || keyOf(segment) != nil {
 			return value, rest, true
 		}
 	}
 	return s, "", false
 }
 
+// noExtension is the extension that says that a place has none.
+const noExtension = "0"
+
 // canonical writes the canonical form behind its stem.
 func (l *link) canonical(dst []byte) (reading, flaw) {
-	switch l.key {
-	case keyGTIN:
-		return l.tradeItem(dst)
-	case keySSCC:
-		dst, f := appendKey(append(dst, "00/"...), l.value, ssccSize)
-		return reading{dst: dst, scheme: SSCC}, f
-	case keyPlace:
-		dst, f := appendKey(append(dst, "414/"...), l.value, glnSize)
-		if f == noFlaw && l.by == extension {
-			dst, f = appendExtension(dst, l.serial)
+	dst, scheme, f := l.key.append(append(append(dst, l.key.ai...), '/'), l.value)
+	if f != noFlaw || l.by == nil || l.by.scheme == SGLN && l.serial == noExtension {
+		return reading{dst: dst, scheme: scheme}, f
+	}
+	dst = append(append(append(dst, '/'), l.by.ai...), '/')
+	dst, f = appendSerial(dst, l.serial, l.by.set, l.by.most)
+	return reading{dst: dst, scheme: l.by.scheme}, f
+}
+
+// append appends the key's value, which is given unescaped.
+func (k *gs1Key) append(dst []byte, value string) ([]byte, Scheme, flaw) {
+	if k.digits == 0 {
+		dst, f := k.appendText(dst, value)
+		return dst, k.tailed, f
+	}
+	if k.alone == GTIN { // shorter ones are the same behind zeros
+		switch n := len(value); n {
+		case 8, 12, 13:
+			dst = append(dst, "000000"[:gtinSize-n]...)
+			dst, f := appendKey(dst, value)
+			return dst, GTIN, f
 		}
-		return reading{dst: dst, scheme: SGLN}, f
-	case keyParty:
-		dst, f := appendKey(append(dst, "417/"...), l.value, glnSize)
-		return reading{dst: dst, scheme: PGLN}, f
-	case keyGRAI:
-		return l.returnableAsset(dst)
-	default:
-		return l.individualAsset(dst)
 	}
+	size := k.digits + k.pieces
+	switch {
+	case len(value) < size, len(value) > size && k.tailed == PrivateURI:
+		return dst, 0, badLength
+	case k.zero && value[0] != '0':
+		return dst, 0, badZero
+	case !allDigits(value[:size]):
+		return dst, 0, badDigits
+	}
+	dst, f := appendKey(dst, value[:k.digits])
+	dst = append(dst, value[k.digits:size]...)
+	if f != noFlaw || len(value) == size {
+		return dst, k.alone, f
+	}
+	dst, f = appendSerial(dst, value[size:], k.tail, k.most)
+	return dst, k.tailed, f
 }
 
-func (l *link) tradeItem(dst []byte) (reading, flaw) {
-	dst = append(dst, "01/"...)
-	switch n := len(l.value); n {
-	case 8, 12, 13:
-		dst = append(dst, "000000"[:gtinSize-n]...)
-	case gtinSize:
-	default:
-		return reading{}, badLength
+// appendText appends a key that begins with a company prefix and goes on as text.
+func (k *gs1Key) appendText(dst []byte, value string) ([]byte, flaw) {
+	if len(value) <= minPrefix || !allDigits(value[:minPrefix]) {
+		return dst, badAsset
 	}
-	dst, f := appendKey(dst, l.value, len(l.value))
-	if f != noFlaw {
-		return reading{}, f
+	if k.tailed == GMN && !goodCheckPair(value) {
+		return dst, badCheckDigit
 	}
-	scheme := GTIN
-	switch l.by {
-	case lot:
-		scheme = LGTIN
-		dst, f = appendSerial(append(dst, "/10/"...), l.serial, maxSerial)
-	case serialNumber:
-		scheme = SGTIN
-		dst, f = appendSerial(append(dst, "/21/"...), l.serial, maxSerial)
-	}
-	return reading{dst: dst, scheme: scheme}, f
-}
-
-func (l *link) returnableAsset(dst []byte) (reading, flaw) {
-	if len(l.value) < graiSize {
-		return reading{}, badLength
-	}
-	if l.value[0] != '0' {
-		return reading{}, badZero
-	}
-	dst, f := appendKey(append(dst, "8003/"...), l.value[:graiSize], graiSize)
-	if f != noFlaw || len(l.value) == graiSize {
-		return reading{dst: dst, scheme: GRAIClass}, f
-	}
-	dst, f = appendSerial(dst, l.value[graiSize:], maxGRAISerial)
-	return reading{dst: dst, scheme: GRAI}, f
-}
-
-func (l *link) individualAsset(dst []byte) (reading, flaw) {
-	if len(l.value) <= minPrefix || !allDigits(l.value[:minPrefix]) {
-		return reading{}, badAsset
-	}
-	dst, f := appendSerial(append(dst, "8004/"...), l.value, maxGIAI)
+	dst, f := appendSerial(dst, value, k.tail, k.most)
 	if f != noFlaw {
 		f = badAsset
 	}
-	return reading{dst: dst, scheme: GIAI}, f
+	return dst, f
 }
 
-// appendKey appends a key of size digits that ends in its check digit.
-func appendKey(dst []byte, key string, size int) ([]byte, flaw) {
-	if len(key) != size {
-		return dst, badLength
-	}
+// appendKey appends digits that end in their check digit.
+func appendKey(dst []byte, key string) ([]byte, flaw) {
 	if !allDigits(key) {
 		return dst, badDigits
 	}
@@ -316,7 +214,7 @@ func appendKey(dst []byte, key string, size int) ([]byte, flaw) {
 // named: the key and its qualifiers belong into the path, an attribute has a
 // value and occurs once. Parameters that are no application identifiers are the
 // host's own.
-func (k linkKey) checkQuery(query string) flaw {
+func (k *gs1Key) checkQuery(query string) flaw {
 	var seen [20000 / 64]uint64
 	for more := true; more; {
 		var parameter string
@@ -325,7 +223,7 @@ func (k linkKey) checkQuery(query string) flaw {
 		if len(name) < 2 || len(name) > 4 || !allDigits(name) {
 			continue
 		}
-		if value == "" || keyOf(name) == k || k.qualifier(name) != noQualifier {
+		if _, place := k.qualifier(name); value == "" || keyOf(name) == k || place > 0 {
 			return badQuery
 		}
 		n := 1 // so that names of different length differ

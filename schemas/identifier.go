@@ -6,63 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// Scheme says what kind of thing an identifier names.
-type Scheme uint8
-
-// Schemes. A private URI is any URI that is no GS1 identifier; of the GS1
-// identifiers, those of OtherGS1 are recognised and pass as they are.
-const (
-	PrivateURI Scheme = iota
-	SGTIN
-	SSCC
-	SGLN
-	PGLN
-	GRAI
-	GIAI
-	GTIN  // class: all instances of a trade item
-	LGTIN // class: a lot
-	OtherGS1
-	GRAIClass // class: all assets of one returnable type
-)
-
-var schemeNames = [...]string{"private", "sgtin", "sscc", "sgln", "pgln", "grai", "giai", "gtin", "lgtin", "gs1", "graiclass"}
-
-// String returns the scheme's name in lower case.
-func (s Scheme) String() string {
-	if int(s) < len(schemeNames) {
-		return schemeNames[s]
-	}
-	return "unknown"
-}
-
-// Class reports whether the scheme names a class or lot rather than an instance.
-func (s Scheme) Class() bool { return s == GTIN || s == LGTIN || s == GRAIClass }
-
 // MaxIdentifier bounds the bytes of an identifier in any form.
 const MaxIdentifier = 1024
-
-// Lengths of the parts of GS1 keys (GS1 General Specifications, section 3; EPC
-// Tag Data Standard, section 6.3).
-const (
-	minPrefix = 6 // digits of a company prefix
-	maxPrefix = 12
-	gtinSize  = 14
-	ssccSize  = 18
-	glnSize   = 13
-	graiSize  = 14 // a zero and 13 digits, before the serial number
-
-	maxSerial     = 20 // AI 21, 10, 22 and 254
-	maxTPX        = 28 // AI 235
-	maxGRAISerial = 16
-	maxGIAI       = 30
-)
 
 // canonicalStem opens every canonical GS1 identifier.
 const canonicalStem = "https://id.gs1.org/"
 
 // maxCanonical holds the longest canonical form of a scheme that is not passed
-// as it is: a GIAI whose every character is percent-encoded.
-const maxCanonical = len(canonicalStem) + len("8004/") + 3*maxGIAI
+// as it is: a component identifier whose every character is percent-encoded, and
+// its serial number.
+const maxCanonical = len(canonicalStem) + len("8010/") + 3*maxText30 + len("/8011/") + maxNumeric
 
 // Identifier is an identifier in canonical form, with what its submitted form
 // told beyond that.
@@ -204,6 +157,7 @@ const (
 	badSerial
 	badAsset
 	badZero
+	badEPC
 	badPath
 	badQuery
 	badCheckDigit
@@ -214,14 +168,15 @@ var flawTexts = [...]string{
 	noURI:         "not a URI: it has no scheme",
 	badCharacter:  "holds whitespace, a control character or bytes that are not UTF-8",
 	unknownURN:    "no such kind of EPC URN",
-	badPattern:    "a pattern that is neither a trade item class nor a returnable asset type",
+	badPattern:    "a pattern that stands for no class: all parts but the last are given, and the last is *",
 	badParts:      "the parts that this kind of EPC URN has are not all there",
 	badPrefix:     "the company prefix is not 6 to 12 digits",
 	badLength:     "company prefix and reference, or the key, have the wrong number of digits",
 	badDigits:     "a reference or key holds more than digits",
 	badSerial:     "the serial, lot or extension is empty, too long, or holds a character that GS1 does not allow there",
-	badAsset:      "an individual asset identifier begins with a company prefix and has at most 30 characters",
+	badAsset:      "the key begins with a company prefix, is longer than it, within the length of its kind, and holds no other characters than that allows",
 	badZero:       "a returnable asset identifier begins with a zero",
+	badEPC:        "the parts of this kind of EPC URN do not have the form that the EPC Tag Data Standard gives them",
 	badPath:       "at id.gs1.org the path must be a key that GS1 Digital Link defines, with its qualifiers in order",
 	badQuery:      "the query repeats a key or qualifier, or gives one no value",
 	badCheckDigit: "the check digit is wrong",
@@ -262,12 +217,6 @@ func checkDigit(digits []byte) byte {
 	return byte('0' + (10-sum%10)%10)
 }
 
-// ai82 reports whether c is of the character set of GS1 serial numbers (GS1
-// General Specifications, figure 7.11-1).
-func ai82(c byte) bool {
-	return isLetter(c) || '%' <= c && c <= '?' || c == '!' || c == '"' || c == '_'
-}
-
 // unreserved reports whether a URI holds c as it is (RFC 3986, 2.3).
 func unreserved(c byte) bool {
 	return isLetter(c) || isDigit(c) || c == '-' || c == '.' || c == '_' || c == '~'
@@ -278,13 +227,13 @@ const upperHex = "0123456789ABCDEF"
 // appendSerial appends a serial number, lot or extension in canonical
 // percent-encoding: an escape for all that is not unreserved. The value is given
 // unescaped.
-func appendSerial(dst []byte, value string, limit int) ([]byte, flaw) {
+func appendSerial(dst []byte, value string, set alphabet, limit int) ([]byte, flaw) {
 	if value == "" || len(value) > limit {
 		return dst, badSerial
 	}
 	for i := 0; i < len(value); i++ {
 		switch c := value[i]; {
-		case !ai82(c):
+		case !set.has(c):
 			return dst, badSerial
 		case unreserved(c):
 			dst = append(dst, c)

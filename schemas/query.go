@@ -2,31 +2,55 @@ package schemas
 
 import "time"
 
-// EventQuery is the part of the EPCIS simple event query (EPCIS 2.0, 8.2.7.1)
-// that the index answers. Lists are alternatives, fields must all hold; empty
-// fields do not restrict. Vocabulary is in bare or URI form and identifiers in
-// canonical form, as skeletons have them.
+// EventQuery is the EPCIS simple event query (EPCIS 2.0, 8.2.7.1). Lists are
+// alternatives, fields must all hold; empty fields do not restrict. Vocabulary is
+// in bare or URI form and identifiers in canonical form, as skeletons have them.
 type EventQuery struct {
-	EventTypes    []EventType
-	GEEventTime   *time.Time
-	LTEventTime   *time.Time
-	GERecordTime  *time.Time
-	LTRecordTime  *time.Time
-	Actions       []Action
-	BizSteps      []string
-	Dispositions  []string
-	BizLocations  []string
-	ReadPoints    []string
-	MatchEPC      []string // epcList and childEPCs
-	MatchAnyEPC   []string // also parentID, inputs and outputs
-	MatchEPCClass []string // quantityList and childQuantityList
-	EventIDs      []string
-	OrderBy       Order
-	Ascending     bool
-	Limit         int      // records of a page, 1 to 1,000
-	MaxHeight     int64    // records up to this height; 0 for the view's
-	After         *Locator // the last record of the page before
-	AfterTime     int64    // its eventTime in nanoseconds, where that is the order
+	EventTypes        []EventType
+	GEEventTime       *time.Time
+	LTEventTime       *time.Time
+	GERecordTime      *time.Time
+	LTRecordTime      *time.Time
+	Actions           []Action
+	BizSteps          []string
+	Dispositions      []string
+	BizLocations      []string
+	ReadPoints        []string
+	Things            []Things
+	TransformationIDs []string
+	Parties           []Parties
+	Amounts           []Amount
+	EventIDs          []string
+	Declared          bool // only error declarations
+	GEDeclared        *time.Time
+	LTDeclared        *time.Time
+	Reasons           []string // of error declarations
+	Corrections       []string // eventIDs that correct what is declared
+	Conditions        []Condition
+	Attributes        []Attribute // of master data
+	Nothing           bool        // the demands contradict each other
+
+	OrderBy     Order
+	OrderFields []string // forms of the name of the extension that is the order, ByField
+	Ascending   bool
+	CountLimit  int // events of the whole answer, 0 for any number (eventCountLimit)
+	MaxCount    int // more than these are refused as query_too_large, 0 for never (maxEventCount)
+
+	Limit     int      // records of a page, 1 to 1,000
+	MaxHeight int64    // records up to this height; 0 for the view's
+	After     *Locator // the last record that was looked at for the page before
+	AfterTime int64    // its eventTime in nanoseconds, where that is the order
+	Effort    int      // how much is looked at for this page, 0 for the most that may be
+}
+
+// EventPage is a page of an answer. It may be short, or empty, though others
+// follow: what one request looks at is bounded.
+type EventPage struct {
+	Records []Record
+	More    bool    // others may follow
+	After   Locator // where the next page begins, if others may follow
+	Time    int64   // the eventTime there, in nanoseconds
+	Left    int     // of the effort
 }
 
 // Order is what a query's answer is ordered by.
@@ -36,6 +60,7 @@ type Order uint8
 const (
 	ByEventTime  Order = iota // claimed time, then ledger order
 	ByRecordTime              // ledger order
+	ByField                   // the value of an extension, then ledger order; events without it last
 )
 
 // Direction is that of a trace.
@@ -126,4 +151,16 @@ const (
 	BundleOfItem                    // an item
 	BundleOfLot                     // a class or lot
 	BundleOfPartner                 // a partner's activity
+)
+
+// Listing is a kind of values that the index has in order.
+type Listing uint8
+
+// Listings.
+const (
+	ListEPCs Listing = 1 + iota // instances that events name
+	ListBizSteps
+	ListBizLocations
+	ListReadPoints
+	ListDispositions
 )

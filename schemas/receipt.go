@@ -193,6 +193,7 @@ type Receipt struct {
 // EventReceipt is what a caller gets for one event.
 type EventReceipt struct {
 	EventID string        `json:"eventID"`
+	Hash    *HashID       `json:"hash,omitempty"` // of the event by CBV 2.0; nil where its body is not held
 	Digest  Hash          `json:"digest"`
 	Code    Code          `json:"code"`
 	Effect  Effect        `json:"effect"`

@@ -10,6 +10,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/epcisxml"
 )
 
 // Write says how something is written. The zero value is a plain write.
@@ -34,6 +35,14 @@ func (w Write) request(path, mediaType string, body []byte) request {
 	return request{method: http.MethodPost, path: path, body: body, header: h, plain: w.DryRun || w.Plain}
 }
 
+// mediaType tells how EPCIS is written: as XML or as JSON.
+func mediaType(text []byte) string {
+	if epcisxml.IsXML(text) {
+		return "application/xml"
+	}
+	return "application/json"
+}
+
 // Written is what became of a single event or a transaction: a receipt, or, when
 // its outcome is not known yet, a job that will tell.
 type Written struct {
@@ -41,10 +50,10 @@ type Written struct {
 	Job     string           // location of the job, "" when there is a receipt
 }
 
-// Event captures one event and waits for its commit, for as long as the gateway
+// Event captures one event, JSON or XML, and waits for its commit, for as long as the gateway
 // does.
 func (c *Client) Event(ctx context.Context, event []byte, how Write) (*Written, error) {
-	return c.write(ctx, how.request("/epcis/v2/events", "application/json", event))
+	return c.write(ctx, how.request("/epcis/v2/events", mediaType(event), event))
 }
 
 // Transaction broadcasts a transaction that the caller signed.
@@ -64,11 +73,11 @@ func (c *Client) write(ctx context.Context, q request) (*Written, error) {
 	return &Written{Receipt: receipt}, err
 }
 
-// Capture gives a document to the gateway. The job that it answers is running:
+// Capture gives a document, JSON or XML, to the gateway. The job that it answers is running:
 // Wait waits for its end.
 func (c *Client) Capture(ctx context.Context, document []byte, how Write) (*api.Job, error) {
 	how.DryRun = false
-	a, err := c.do(ctx, how.request("/epcis/v2/capture", "application/json", document))
+	a, err := c.do(ctx, how.request("/epcis/v2/capture", mediaType(document), document))
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +94,7 @@ func (c *Client) Capture(ctx context.Context, document []byte, how Write) (*api.
 // DryRun answers the receipt that a document would get. Nothing is recorded.
 func (c *Client) DryRun(ctx context.Context, document []byte, how Write) (*schemas.Receipt, error) {
 	how.DryRun = true
-	a, err := c.do(ctx, how.request("/epcis/v2/capture", "application/json", document))
+	a, err := c.do(ctx, how.request("/epcis/v2/capture", mediaType(document), document))
 	if err != nil {
 		return nil, err
 	}

@@ -19,11 +19,14 @@ type Job struct {
 	Finished  *time.Time `json:"finished,omitempty"`
 	Errors    []JobError `json:"errors,omitempty"`
 	Chunks    []Chunk    `json:"chunks,omitempty"` // transactions, in order
+	// MasterData is that of the document's header, as JSON: no part of the ledger.
+	MasterData json.RawMessage `json:"masterData,omitempty"`
 }
 
 // JobError is why one event of a job, or all of it, was refused.
 type JobError struct {
 	Pointer string       `json:"pointer,omitempty"`
+	Line    int          `json:"line,omitempty"` // of XML
 	Code    schemas.Code `json:"code"`
 	Detail  string       `json:"detail"`
 }

@@ -1,7 +1,7 @@
 // Package local is what one gateway must remember by itself: events that it
 // accepted and that are not on the ledger yet (the outbox), capture jobs, the
-// answers to requests with an Idempotency-Key, and API keys. None of it is
-// consensus; all of it is part of a backup.
+// answers to requests with an Idempotency-Key, stored queries, API keys, and what
+// is public. None of it is consensus; all of it is part of a backup.
 //
 // There is one database with one writer. Writers that come while the disk is
 // syncing share the next sync, so that a hundred requests cost one. What must
@@ -28,6 +28,9 @@ const (
 	rowIdempotency = 'i' // answer to a request with an Idempotency-Key
 	rowAge         = 't' // time, idempotency record: what pruning walks
 	rowKey         = 'k' // API key
+	rowPublication = 'p' // what is shown to whoever asks
+	rowQuery       = 'q' // stored query
+	rowElement     = 'm' // master data of one thing
 )
 
 // gathered bounds how many writes share one sync.
@@ -43,6 +46,8 @@ type Store struct {
 	closed chan struct{}
 	ended  chan struct{}
 	once   sync.Once
+
+	publishing sync.Mutex // held while publications change
 
 	mu      sync.Mutex // guards what follows
 	answers int        // idempotency records held

@@ -87,10 +87,12 @@ type archive struct {
 	castagnoli *crc32.Table
 	same       func(s Stream, want, have []byte) error // set in a replay: what is appended is there already
 
-	erasing sync.RWMutex // held while an entry is overwritten, and by who reads one
+	erasing sync.RWMutex // held while an entry is overwritten, and by who reads one; guards erased
+	erased  int          // entries that were overwritten
 
 	mu     sync.Mutex // guards what follows
 	open   map[string]file
+	held   map[string]int // segments that must not be moved, and how often
 	closed bool
 }
 
@@ -103,7 +105,7 @@ type chunk struct {
 func segmentName(s Stream, segment uint32) string { return fmt.Sprintf("%s-%010d.seg", s, segment) }
 
 func newArchive(dir files, ends [streams]end, limit uint32) *archive {
-	return &archive{dir: dir, limit: limit, ends: ends, next: ends, castagnoli: crc32.MakeTable(crc32.Castagnoli), open: map[string]file{}}
+	return &archive{dir: dir, limit: limit, ends: ends, next: ends, castagnoli: crc32.MakeTable(crc32.Castagnoli), open: map[string]file{}, held: map[string]int{}}
 }
 
 // openArchive opens an archive that must reach to ends, and cuts what is behind:
@@ -310,9 +312,7 @@ func (a *archive) read(s Stream, r Ref) ([]byte, error) {
 		return nil, fmt.Errorf("a reference into the archive's %s has the impossible length %d", name, r.length)
 	}
 	b := make([]byte, entryHeader+int(r.length))
-	a.erasing.RLock()
-	err := a.readAt(name, b, int64(r.offset))
-	a.erasing.RUnlock()
+	err := a.readWhole(name, b, int64(r.offset))
 	if err != nil {
 		return nil, fmt.Errorf("reading the archive's %s at %d: %w", name, r.offset, err)
 	}
@@ -324,6 +324,23 @@ func (a *archive) read(s Stream, r Ref) ([]byte, error) {
 		return nil, fmt.Errorf("the archive's %s is damaged at %d, the checksum of %d bytes differs: copy the file back from a backup or another node", name, r.offset, r.length)
 	}
 	return data, nil
+}
+
+// readWhole reads while nothing is overwritten. Nothing ever is in a segment that
+// was moved, which may take long to read: nobody waits for that.
+func (a *archive) readWhole(name string, b []byte, offset int64) error {
+	a.erasing.RLock()
+	f, err := a.segment(name)
+	if moved, ok := f.(*movedFile); ok {
+		a.erasing.RUnlock()
+		_, err := moved.ReadAt(b, offset)
+		return err
+	}
+	defer a.erasing.RUnlock()
+	if err != nil {
+		return err
+	}
+	return a.readAt(name, b, offset)
 }
 
 func (a *archive) readAt(name string, b []byte, offset int64) error {

@@ -46,7 +46,7 @@ func collect(dir string, at *Cursor, limit uint32) (*Collection, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("collecting an archive: %w", err)
 	}
-	files, err := openDir(ArchiveDir(dir))
+	files, err := openDir(ArchiveDir(dir), nil)
 	if err != nil {
 		return nil, fmt.Errorf("collecting an archive: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -232,11 +233,7 @@ func TestKill(t *testing.T) {
 			t.Run(backend+" "+f.name(), func(t *testing.T) {
 				c := newCrash(t, &f, backend)
 				left := filepath.Join(t.TempDir(), "left")
-				f.look = func() {
-					if err := os.CopyFS(left, os.DirFS(c.dir)); err != nil {
-						t.Error(err)
-					}
-				}
+				f.look = func() { image(t, left, c.dir) }
 				f.armed = true
 				if err := c.third.Commit(); err != nil {
 					t.Fatal(err)
@@ -248,4 +245,44 @@ func TestKill(t *testing.T) {
 			})
 		}
 	}
+}
+
+// image makes left what a process that is killed now leaves of dir. The database
+// moves files in the background: what was copied while it did is no moment's
+// image, and is copied again.
+func image(t *testing.T, left, dir string) {
+	t.Helper()
+	for {
+		before := dirState(t, dir)
+		err := errors.Join(os.RemoveAll(left), os.CopyFS(left, os.DirFS(dir)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Error(err)
+			return
+		}
+		if err == nil && dirState(t, dir) == before {
+			return
+		}
+	}
+}
+
+// dirState tells every file of dir, how long it is and when it was written.
+func dirState(t *testing.T, dir string) string {
+	t.Helper()
+	var list strings.Builder
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil {
+			var info fs.FileInfo
+			if info, err = d.Info(); err == nil {
+				fmt.Fprintln(&list, path, info.Size(), info.ModTime().UnixNano())
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it went meanwhile: the next listing tells
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return list.String()
 }

@@ -10,7 +10,16 @@ import (
 // around it stays where it is. It may be called again, and must be until it has
 // returned nil once: an entry that it left half written is damaged, and is whole
 // again, and gone, with the next call.
-func (s *Store) Erase(stream Stream, r Ref) error { return s.archive.erase(stream, r) }
+//
+// What Hold held for it is held no more. Of a segment that was moved it does
+// nothing: none is while something in it is still to be overwritten.
+func (s *Store) Erase(stream Stream, r Ref) error {
+	if on, ok := s.archive.dir.(diskFiles); ok && on.isMoved(r.SegmentName()) {
+		return nil
+	}
+	defer s.archive.release(r.SegmentName())
+	return s.archive.erase(stream, r)
+}
 
 // Erased reports whether an entry's data are what Erase leaves.
 func Erased(data []byte) bool { return len(data) > 0 && bytes.Count(data, []byte{0}) == len(data) }
@@ -35,6 +44,7 @@ func (a *archive) erase(s Stream, r Ref) error {
 	if bytes.Equal(have, b) {
 		return nil
 	}
+	a.erased++
 	f, err := a.dir.open(name, false)
 	if err != nil {
 		return fmt.Errorf("erasing in the archive's %s: %w", name, err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -35,9 +36,10 @@ type file interface {
 type diskFiles struct {
 	dir      string
 	readOnly bool
+	away     *away // reads what was moved out of the directory; nil: nobody said how
 }
 
-func openDir(dir string) (files, error) {
+func openDir(dir string, from Elsewhere) (files, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the archive: %w", err)
 	}
@@ -45,7 +47,7 @@ func openDir(dir string) (files, error) {
 	if err := syncDir(filepath.Dir(dir)); err != nil {
 		return nil, fmt.Errorf("creating the archive: %w", err)
 	}
-	return diskFiles{dir: dir}, nil
+	return diskFiles{dir: dir, away: newAway(from)}, nil
 }
 
 func (d diskFiles) names() ([]string, error) {
@@ -53,13 +55,20 @@ func (d diskFiles) names() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
+	var names []string
+	for _, e := range entries {
+		name := e.Name()
+		if of, ok := strings.CutSuffix(name, stubEnding); ok {
+			if name = of + segmentEnding; d.isLocal(name) {
+				continue
+			}
+		}
+		names = append(names, name)
 	}
 	return names, nil
 }
 
+// open opens a segment that was moved as any other; it must not be written to.
 func (d diskFiles) open(name string, create bool) (file, error) {
 	flag := os.O_RDWR
 	if d.readOnly {
@@ -69,6 +78,11 @@ func (d diskFiles) open(name string, create bool) (file, error) {
 		flag |= os.O_CREATE
 	}
 	f, err := os.OpenFile(filepath.Join(d.dir, name), flag, 0o600)
+	if errors.Is(err, fs.ErrNotExist) && !create {
+		if moved, err := d.openMoved(name); !errors.Is(err, fs.ErrNotExist) {
+			return moved, err
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

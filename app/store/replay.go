@@ -53,7 +53,7 @@ func OpenReplay(o Options, archive string, same func(stream Stream, want, have [
 	if err != nil {
 		return nil, err
 	}
-	return openReplay(lazyEngine{e}, diskFiles{dir: archive, readOnly: true}, o, same)
+	return openReplay(lazyEngine{e}, diskFiles{dir: archive, readOnly: true, away: newAway(o.Elsewhere)}, o, same)
 }
 
 func openReplay(e engine, dir files, o Options, same func(stream Stream, want, have []byte) error) (*Store, error) {
@@ -182,7 +182,7 @@ func OpenReadOnly(o Options) (*Store, error) {
 		o.CacheBytes = 64 << 20
 	}
 	s := &Store{engine: e, cache: newCache(o.CacheBytes), view: true}
-	if err := s.load(diskFiles{dir: filepath.Join(o.Dir, "archive"), readOnly: true}, segmentSize); err != nil {
+	if err := s.load(diskFiles{dir: filepath.Join(o.Dir, "archive"), readOnly: true, away: newAway(o.Elsewhere)}, segmentSize); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
 	return s, nil
@@ -257,8 +257,8 @@ func unshared(a, b pull, yield func(Difference, error) bool) {
 // CheckArchive reads every entry of an archive. It returns what is damaged, how
 // many bytes lie behind what have's last height refers to (have may be nil: then
 // nothing is behind), and how many files it read.
-func CheckArchive(ctx context.Context, dir string, have *Store) (damages []*Damage, extra int64, read int, err error) {
-	on := diskFiles{dir: dir, readOnly: true}
+func CheckArchive(ctx context.Context, dir string, have *Store, from Elsewhere) (damages []*Damage, extra int64, read int, err error) {
+	on := diskFiles{dir: dir, readOnly: true, away: newAway(from)}
 	names, err := on.names()
 	if err != nil {
 		return nil, 0, 0, fmt.Errorf("listing the archive: %w", err)

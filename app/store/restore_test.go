@@ -182,11 +182,7 @@ func TestRestoreKilled(t *testing.T) {
 					c := &counted{at: at, after: after}
 					if kill {
 						left = filepath.Join(t.TempDir(), "left")
-						c.look = func() {
-							if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
-								t.Error(err)
-							}
-						}
+						c.look = func() { image(t, left, dir) }
 					}
 					s := open(t, dir, backend, c)
 					r, err := s.Restore()

@@ -15,6 +15,18 @@ type Options struct {
 	Backend string // of cosmos-db: goleveldb (also for ""), pebbledb
 	// CacheBytes bounds the pages of the state tree that are held in memory; 0 is 64 MiB.
 	CacheBytes int
+	// Elsewhere reads segments that were moved out of the archive's directory; nil
+	// where none were.
+	Elsewhere Elsewhere
+	// SegmentBytes is where a segment of the archive is full; 0 is 64 MiB.
+	SegmentBytes uint32
+}
+
+func (o Options) segment() uint32 {
+	if o.SegmentBytes == 0 {
+		return segmentSize
+	}
+	return o.SegmentBytes
 }
 
 // ErrExpired says that a view's height is no longer held: ask for a later one.
@@ -110,7 +122,7 @@ func Open(o Options) (*Store, error) {
 		}
 		return openOn(e, &memoryFiles{files: map[string]*memoryFile{}}, o, segmentSize)
 	}
-	return openDisk(o, segmentSize, nil)
+	return openDisk(o, o.segment(), nil)
 }
 
 // faults wraps what a store writes to, for tests of a failing disk.
@@ -131,7 +143,7 @@ func openDisk(o Options, segment uint32, f faults) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := openDir(filepath.Join(o.Dir, "archive"))
+	dir, err := openDir(filepath.Join(o.Dir, "archive"), o.Elsewhere)
 	if err != nil {
 		return nil, errors.Join(err, e.close())
 	}

@@ -8,20 +8,33 @@ import (
 	"github.com/waybill-ledger/waybill/node"
 )
 
+// s3Flags say how an S3-compatible store is reached.
+func (p *program) s3Flags(cmd *cobra.Command, s *node.S3) {
+	s.Getenv = p.getenv
+	cmd.Flags().StringVar(&s.Endpoint, "s3-endpoint", p.getenv("WAYBILL_S3_ENDPOINT"), "URL of the S3-compatible store, https://HOST[:PORT]")
+	cmd.Flags().StringVar(&s.Region, "s3-region", p.getenv("WAYBILL_S3_REGION"), "region of the store")
+	cmd.Flags().StringVar(&s.Credentials, "s3-credentials", p.getenv("WAYBILL_S3_CREDENTIALS"),
+		`file, of mode 0600, with {"access_key":"...","secret_key":"..."} (default: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)`)
+}
+
 func (p *program) backupCommand() *cobra.Command {
 	o := node.BackupOptions{Getenv: p.getenv, Program: version()}
 	cmd := &cobra.Command{
-		Use: "backup --home DIR --to DIR", Short: "Add a backup of a node's home to a directory of backups", Args: exactly(0, "no arguments"),
-		Long: `Add a backup of a node's home to a directory of backups, while the node runs or
-not. What is there already from an earlier backup is not written again. Everything
-that is written is read back.
+		Use: "backup --home DIR --to DIR|s3://BUCKET/PREFIX", Short: "Add a backup of a node's home to a directory or a bucket of backups", Args: exactly(0, "no arguments"),
+		Long: `Add a backup of a node's home to a directory of backups, or to a bucket of an
+S3-compatible store, while the node runs or not. What is there already from an
+earlier backup is not written again. Everything that is written is read back.
+
+Each home has a prefix of its own in a bucket. The home's settings say how the store
+is reached, unless flags do.
 
 With --recipient (age1..., may repeat) all of it is encrypted, and the partner's and
 the node's keys are in it; without, they are not. The validator's key is in it only
 with --validator-key, its sign state never. What is left out is printed.`,
 	}
 	p.homeFlag(cmd, &o.Home)
-	cmd.Flags().StringVar(&o.To, "to", "", "the directory of backups")
+	cmd.Flags().StringVar(&o.To, "to", "", "the directory of backups, or s3://BUCKET/PREFIX")
+	p.s3Flags(cmd, &o.S3)
 	cmd.Flags().StringArrayVar(&o.Recipients, "recipient", nil, "who can read the backup: an age recipient, age1...")
 	cmd.Flags().BoolVar(&o.ValidatorKey, "validator-key", false, "put the validator's key into it, too")
 	cmd.Flags().IntVar(&o.Keep, "keep", 0, "remove all but so many of the newest backups (0: none)")
@@ -30,7 +43,7 @@ with --validator-key, its sign state never. What is left out is printed.`,
 			return err
 		}
 		if o.To == "" || o.Keep < 0 {
-			return usage("--to DIR says where backups go; --keep is a number of them")
+			return usage("--to DIR or s3://BUCKET/PREFIX says where backups go; --keep is a number of them")
 		}
 		r, err := node.Backup(cmd.Context(), o)
 		if err != nil {
@@ -59,7 +72,7 @@ func (p *program) printExcluded(list []string) {
 func (p *program) restoreCommand() *cobra.Command {
 	var o node.RestoreOptions
 	cmd := &cobra.Command{
-		Use: "restore --from DIR --home DIR", Short: "Make a home of a backup, verifying all of it", Args: exactly(0, "no arguments"),
+		Use: "restore --from DIR|s3://BUCKET/PREFIX --home DIR", Short: "Make a home of a backup, verifying all of it", Args: exactly(0, "no arguments"),
 		Long: `Make a home of a backup, verifying all of it: the ledger is computed again from
 its archive and held against the headers that the validators signed. The home
 appears when everything holds, or not at all. --dry-run verifies and makes none.
@@ -73,7 +86,8 @@ backup is not known. So one of these is needed:
                         node shows now`,
 	}
 	p.homeFlag(cmd, &o.Home)
-	cmd.Flags().StringVar(&o.From, "from", "", "the directory of backups")
+	cmd.Flags().StringVar(&o.From, "from", "", "the directory of backups, or s3://BUCKET/PREFIX")
+	p.s3Flags(cmd, &o.S3)
 	cmd.Flags().StringVar(&o.Manifest, "backup", "", "which of them, as waybill backup printed it (default: the newest)")
 	cmd.Flags().StringVar(&o.Identity, "identity", "", "file with the age identity that can read it")
 	cmd.Flags().StringVar(&o.Keys, "keys", "", "directory with the keys that are not in the backup")
@@ -82,7 +96,7 @@ backup is not known. So one of these is needed:
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "verify everything and restore nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.From == "" {
-			return usage("--from DIR says where the backups are")
+			return usage("--from DIR or s3://BUCKET/PREFIX says where the backups are")
 		}
 		if !o.DryRun {
 			if err := requireHome(o.Home); err != nil {

@@ -36,8 +36,8 @@ func (p *program) captureCommand() *cobra.Command {
 	var how client.Write
 	cmd := &cobra.Command{
 		Use: "capture FILE...", Short: "Submit EPCIS documents and events, and wait for what becomes of them", Args: atLeast(1, "files, or - for standard input"),
-		Long: `Submit EPCIS documents, or single events, and wait until each is committed or
-refused. The exit status is 1 if anything was refused; all files are tried.`,
+		Long: `Submit EPCIS documents, or single events, as JSON (2.0) or XML (2.0, 1.2, 1.1,
+1.0), and wait until each is committed or refused. The exit status is 1 if anything was refused; all files are tried.`,
 	}
 	p.nodeFlags(cmd)
 	cmd.Flags().BoolVar(&how.DryRun, "dry-run", false, "tell what would become of them, record nothing")

@@ -14,9 +14,10 @@ import (
 // TestCaptureTriesAllFiles: a file that cannot be read, and one that is refused,
 // stop none of the others, and each is told of.
 func TestCaptureTriesAllFiles(t *testing.T) {
-	posts := 0
+	posts, types := 0, []string{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		posts++
+		types = append(types, r.URL.Path+" "+r.Header.Get("Content-Type"))
 		w.Header().Set("Content-Type", "application/json")
 		code := "ok"
 		if r.URL.Query().Get("dryRun") == "true" {
@@ -55,6 +56,13 @@ func TestCaptureTriesAllFiles(t *testing.T) {
 	}
 	if status, _, _ := capture(good, other); status != 0 {
 		t.Errorf("status %d of good files", status)
+	}
+	written := filepath.Join(dir, "written.xml")
+	if err := os.WriteFile(written, []byte("\n<ObjectEvent/>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if capture("--dry-run", written); types[len(types)-1] != "/epcis/v2/capture application/xml" {
+		t.Errorf("an XML file is sent as %s", types[len(types)-1])
 	}
 	if status, _, _ := capture("--dry-run", good); status != exitFailed {
 		t.Errorf("status %d of a dry run that tells of a refusal", status)

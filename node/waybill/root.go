@@ -89,9 +89,10 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 		return nil
 	}
 	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.keyCommand(), p.genesisCommand(), p.joinCommand(), p.historyCommand(), p.versionCommand(),
-		p.statusCommand(), p.captureCommand(), p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(),
+		p.statusCommand(), p.captureCommand(), p.importCommand(), p.eventsCommand(), p.fsmaCommand(),
+		p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(), p.hashCommand(),
 		p.trustCommand(), p.bundleCommand(), p.renewCommand(), p.verifyCommand(), p.witnessCommand(), p.checkCommand(), p.rescueCommand(),
-		p.backupCommand(), p.restoreCommand(), p.doctorCommand(), p.eraseCommand(), p.benchCommand())
+		p.backupCommand(), p.restoreCommand(), p.doctorCommand(), p.eraseCommand(), p.publishCommand(), p.unpublishCommand(), p.benchCommand())
 	return root
 }
 
@@ -103,10 +104,19 @@ func counted(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// exactly and atLeast are cobra's checks of arguments as wrong use.
+// exactly, atMost and atLeast are cobra's checks of arguments as wrong use.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
+			return usage("expected %s, got %s", what, counted(len(args), "argument"))
+		}
+		return nil
+	}
+}
+
+func atMost(n int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > n {
 			return usage("expected %s, got %s", what, counted(len(args), "argument"))
 		}
 		return nil

@@ -15,6 +15,7 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [111, "bad_quantity"],
   [112, "bad_context"],
   [113, "bad_document"],
+  [114, "bad_xml"],
   [200, "bad_encoding"],
   [201, "wrong_chain"],
   [202, "wrong_rules"],

@@ -4,15 +4,19 @@
 
 import { refuse, utf8 } from "./bytes.js";
 
-export type Scheme = "private" | "sgtin" | "sscc" | "sgln" | "pgln" | "grai" | "giai" | "gtin" | "lgtin" | "gs1" | "graiclass";
+export type Scheme =
+  | "private" | "sgtin" | "sscc" | "sgln" | "pgln" | "grai" | "giai" | "gtin" | "lgtin" | "gs1" | "graiclass" | "gsrn" | "gsrnp" | "gdti" | "gdticlass"
+  | "cpi" | "cpiclass" | "gcn" | "gcnclass" | "ginc" | "gsin" | "itip" | "itipclass" | "itiplot" | "upui" | "gmn" | "payto";
 
 export interface Identifier {
   readonly id: string;
   readonly scheme: Scheme;
 }
 
+const CLASSES: ReadonlySet<Scheme> = new Set(["gtin", "lgtin", "graiclass", "gdticlass", "cpiclass", "gcnclass", "itipclass", "itiplot"] as const);
+
 /** isClass reports whether a scheme names a class or lot. */
-export const isClass = (s: Scheme): boolean => s === "gtin" || s === "lgtin" || s === "graiclass";
+export const isClass = (s: Scheme): boolean => CLASSES.has(s);
 
 const STEM = "https://id.gs1.org/";
 
@@ -33,7 +37,7 @@ export function canonical(s: string): Identifier {
 
 function read(s: string): Identifier {
   if (!isURI(s)) bad("no URI");
-  if (/^urn:epc:/i.test(s)) return readURN(s, s.slice("urn:epc:".length));
+  if (/^urn:epc:/i.test(s)) return readURN(s.slice("urn:epc:".length));
   const web = /^(https?|HTTPS?):\/\//.exec(s);
   if (web) return readLink(s, s.slice(web[0].length));
   return { id: s, scheme: "private" };
@@ -74,117 +78,255 @@ function unescape(s: string): string {
   return s.replace(/%([0-9a-fA-F]{2})/g, (_, h: string) => String.fromCharCode(parseInt(h, 16)));
 }
 
-/** serial is a value of the GS1 character set, percent-encoded. */
-function serial(value: string, most: number): string {
-  if (value.length < 1 || value.length > most || !/^[A-Za-z0-9!"%&'()*+,\-./:;<=>?_]*$/.test(value)) bad("a serial, lot or extension that is none");
+type Alphabet = "text" | "part" | "digits";
+
+const ALPHABETS: Readonly<Record<Alphabet, RegExp>> = {
+  text: /^[A-Za-z0-9!"%&'()*+,\-./:;<=>?_]*$/,
+  part: /^[A-Z0-9#\-/]*$/,
+  digits: /^[0-9]*$/,
+};
+
+/** serial is a value of one of GS1's character sets, percent-encoded. */
+function serial(value: string, most: number, set: Alphabet = "text"): string {
+  if (value.length < 1 || value.length > most || !ALPHABETS[set].test(value)) bad("a serial, lot or extension that is none");
   return value.replace(/[^A-Za-z0-9\-._~]/g, (c) => "%" + c.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0"));
+}
+
+// Keys, as a table: what follows a key's digits, the last of which is a check digit, and
+// its qualifiers in their order. A qualifier without a scheme is no part of the name.
+
+interface Qualifier {
+  readonly ai: string;
+  readonly name?: string;
+  readonly most: number;
+  readonly set?: Alphabet;
+  readonly scheme?: Scheme;
+  readonly apart?: boolean; // none may come before it
+}
+
+interface Key {
+  readonly ai: string;
+  readonly name: string;
+  readonly digits: number; // 0: the key is all text
+  readonly lead?: boolean; // the first digit comes before the company prefix
+  readonly zero?: boolean; // the first digit is a zero that URNs leave out
+  readonly pieces?: number; // digits behind the check digit
+  readonly tail?: Alphabet;
+  readonly most?: number;
+  readonly alone?: Scheme;
+  readonly tailed?: Scheme;
+  readonly qualifiers?: readonly Qualifier[];
+}
+
+const CPV: Qualifier = { ai: "22", name: "cpv", most: 20 };
+const SRIN: Qualifier = { ai: "8019", name: "srin", most: 10, set: "digits" };
+const UIC: Qualifier = { ai: "7040", most: 4, apart: true };
+
+const KEYS: readonly Key[] = [
+  { ai: "00", name: "sscc", digits: 18, lead: true, alone: "sscc" },
+  {
+    ai: "01", name: "gtin", digits: 14, lead: true, alone: "gtin",
+    qualifiers: [
+      CPV, { ai: "10", name: "lot", most: 20, scheme: "lgtin" }, { ai: "21", name: "ser", most: 20, scheme: "sgtin" },
+      { ai: "235", most: 28, scheme: "upui", apart: true },
+    ],
+  },
+  { ai: "253", name: "gdti", digits: 13, most: 17, alone: "gdticlass", tailed: "gdti" },
+  { ai: "255", name: "gcn", digits: 13, tail: "digits", most: 12, alone: "gcnclass", tailed: "gcn" },
+  { ai: "401", name: "ginc", digits: 0, most: 30, tailed: "ginc" },
+  { ai: "402", name: "gsin", digits: 17, alone: "gsin" },
+  { ai: "414", name: "gln", digits: 13, alone: "sgln", qualifiers: [{ ai: "254", name: "glnx", most: 20, scheme: "sgln" }, UIC] },
+  { ai: "415", name: "payTo", digits: 13, alone: "payto", qualifiers: [{ ai: "8020", name: "refno", most: 25, scheme: "payto" }] },
+  { ai: "417", name: "party", digits: 13, alone: "pgln", qualifiers: [UIC] },
+  { ai: "8003", name: "grai", digits: 14, zero: true, most: 16, alone: "graiclass", tailed: "grai" },
+  { ai: "8004", name: "giai", digits: 0, most: 30, tailed: "giai", qualifiers: [UIC] },
+  {
+    ai: "8006", name: "itip", digits: 14, lead: true, pieces: 4, alone: "itipclass",
+    qualifiers: [CPV, { ai: "10", name: "lot", most: 20, scheme: "itiplot" }, { ai: "21", name: "ser", most: 20, scheme: "itip" }],
+  },
+  {
+    ai: "8010", name: "cpid", digits: 0, tail: "part", most: 30, tailed: "cpiclass",
+    qualifiers: [{ ai: "8011", name: "cpsn", most: 12, set: "digits", scheme: "cpi" }],
+  },
+  { ai: "8013", name: "gmn", digits: 0, most: 25, tailed: "gmn" },
+  { ai: "8017", name: "gsrnp", digits: 18, alone: "gsrnp", qualifiers: [SRIN] },
+  { ai: "8018", name: "gsrn", digits: 18, alone: "gsrn", qualifiers: [SRIN] },
+];
+
+const keyOf = (name: string): Key | undefined => KEYS.find((k) => k.ai === name || k.name === name);
+
+function qualifierOf(key: Key, name: string): number {
+  return (key.qualifiers ?? []).findIndex((q) => q.ai === name || (q.name !== undefined && q.name === name));
+}
+
+/** keyValue is a key's value in canonical form, and what it names by itself. */
+function keyValue(key: Key, value: string): Identifier {
+  if (key.digits === 0) {
+    if (value.length <= 6 || !digits(value.slice(0, 6))) bad("a key that does not begin with a company prefix");
+    if (key.tailed === "gmn" && !checkPair(value)) bad("a wrong check character pair");
+    return { id: serial(value, key.most!, key.tail), scheme: key.tailed! };
+  }
+  if (key.alone === "gtin" && [8, 12, 13].includes(value.length)) return { id: keyDigits(value).padStart(14, "0"), scheme: "gtin" };
+  const size = key.digits + (key.pieces ?? 0);
+  if (value.length < size || (value.length > size && !key.tailed)) bad("a key of a wrong length");
+  if (key.zero && value[0] !== "0") bad("a key that does not begin with a zero");
+  if (!digits(value.slice(key.digits, size))) bad("a piece that is no number");
+  const id = keyDigits(value.slice(0, key.digits)) + value.slice(key.digits, size);
+  if (value.length === size) return { id, scheme: key.alone! };
+  return { id: id + serial(value.slice(size), key.most!, key.tail), scheme: key.tailed! };
+}
+
+function keyDigits(value: string): string {
+  if (!digits(value)) bad("a key that is no number");
+  if (checkDigit(value.slice(0, -1)) !== value.slice(-1)) bad("a wrong check digit");
+  return value;
+}
+
+/** checkPair reports whether a global model number ends in its check characters. */
+function checkPair(s: string): boolean {
+  const values = "!\"%&'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+  const pairs = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+  const primes = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83];
+  const last = s.length - 2;
+  if (last < 1 || last > primes.length) return false;
+  let sum = 0;
+  for (let i = 0; i < last; i++) {
+    const value = values.indexOf(s[i]!);
+    if (value < 0) return false;
+    sum += value * primes[last - 1 - i]!;
+  }
+  sum %= 1021;
+  return s.slice(last) === pairs[sum >> 5]! + pairs[sum & 31]!;
+}
+
+const NO_EXTENSION = "0"; // of a place
+
+function qualified(key: Key, at: number, value: string): string {
+  const q = key.qualifiers![at]!;
+  return q.scheme === "sgln" && value === NO_EXTENSION ? "" : `/${q.ai}/${serial(value, q.most, q.set)}`;
 }
 
 // EPC URNs.
 
-const OTHER_EPC = new Set(["gsrn", "gsrnp", "gdti", "cpi", "sgcn", "ginc", "gsin", "itip", "upui", "gid", "usdod", "adi", "bic", "imovn"]);
+interface EPC {
+  readonly scheme: Scheme;
+  readonly ai: string;
+  readonly by?: string; // the qualifier that is the last part
+  readonly pattern?: boolean; // the last part is a star
+}
 
-function readURN(whole: string, rest: string): Identifier {
+const EPCS: Readonly<Record<string, EPC>> = {
+  "id:sgtin": { scheme: "sgtin", ai: "01", by: "21" },
+  "id:sscc": { scheme: "sscc", ai: "00" },
+  "id:sgln": { scheme: "sgln", ai: "414", by: "254" },
+  "id:pgln": { scheme: "pgln", ai: "417" },
+  "id:grai": { scheme: "grai", ai: "8003" },
+  "id:giai": { scheme: "giai", ai: "8004" },
+  "id:gsrn": { scheme: "gsrn", ai: "8018" },
+  "id:gsrnp": { scheme: "gsrnp", ai: "8017" },
+  "id:gdti": { scheme: "gdti", ai: "253" },
+  "id:cpi": { scheme: "cpi", ai: "8010", by: "8011" },
+  "id:sgcn": { scheme: "gcn", ai: "255" },
+  "id:ginc": { scheme: "ginc", ai: "401" },
+  "id:gsin": { scheme: "gsin", ai: "402" },
+  "id:itip": { scheme: "itip", ai: "8006", by: "21" },
+  "id:upui": { scheme: "upui", ai: "01", by: "235" },
+  "class:lgtin": { scheme: "lgtin", ai: "01", by: "10" },
+  "idpat:sgtin": { scheme: "gtin", ai: "01", pattern: true },
+  "idpat:grai": { scheme: "graiclass", ai: "8003", pattern: true },
+  "idpat:gdti": { scheme: "gdticlass", ai: "253", pattern: true },
+  "idpat:cpi": { scheme: "cpiclass", ai: "8010", pattern: true },
+  "idpat:sgcn": { scheme: "gcnclass", ai: "255", pattern: true },
+  "idpat:itip": { scheme: "itipclass", ai: "8006", pattern: true },
+  "idpat:upui": { scheme: "gtin", ai: "01", pattern: true },
+};
+
+function readURN(rest: string): Identifier {
   const [kind, tail] = cut(rest, ":");
+  if (kind === "raw" && tail !== "") return { id: "urn:epc:" + rest, scheme: "gs1" };
   const [name, value, ok] = cut(tail, ":");
   if (!ok || value === "") bad("no such EPC URN");
-  switch (kind) {
-    case "raw":
-      return { id: whole, scheme: "gs1" };
-    case "class":
-      if (name === "lgtin") return tradeItem(value, "lgtin");
-      break;
-    case "id":
-      switch (name) {
-        case "sgtin":
-          return tradeItem(value, "sgtin");
-        case "sscc": {
-          const p = parts(value, 17);
-          if (p.more) bad("too many parts");
-          const key = p.reference[0]! + p.prefix + p.reference.slice(1);
-          return { id: `${STEM}00/${key}${checkDigit(key)}`, scheme: "sscc" };
-        }
-        case "sgln":
-        case "pgln":
-          return location(value, name);
-        case "grai":
-          return returnable(value, "grai");
-        case "giai": {
-          const [prefix, reference, two] = cut(value, ".");
-          if (!two || prefix.length < 6 || prefix.length > 12 || !digits(prefix)) bad("no company prefix");
-          return { id: `${STEM}8004/${prefix}${serial(unescape(reference), 30 - prefix.length)}`, scheme: "giai" };
-        }
-      }
-      if (OTHER_EPC.has(name)) return { id: whole, scheme: "gs1" };
-      break;
-    case "idpat":
-      if (name === "sgtin" || name === "grai") {
-        const stem = value.endsWith(".*") ? value.slice(0, -2) : bad("no pattern of a class");
-        if (stem.includes("*")) bad("no pattern of a class");
-        return name === "grai" ? returnable(stem, "graiclass") : tradeItem(stem, "gtin");
-      }
-      if (OTHER_EPC.has(name)) return { id: whole, scheme: "gs1" };
+  const epc = `${kind}:${name}`;
+  if (Object.hasOwn(EPCS, epc)) return readEPC(EPCS[epc]!, value);
+  const check = Object.hasOwn(LINKLESS, name) ? LINKLESS[name] : undefined;
+  if (check && (kind === "idpat" || (kind === "id" && check(value)))) return { id: "urn:epc:" + rest, scheme: "gs1" };
+  return bad("no such EPC URN, or a malformed one");
+}
+
+function readEPC(epc: EPC, whole: string): Identifier {
+  let value = whole;
+  if (epc.pattern) {
+    if (!whole.endsWith(".*")) bad("no pattern of a class");
+    value = whole.slice(0, -2);
+    if (value.includes("*")) bad("no pattern of a class");
   }
-  return bad("no such EPC URN");
+  const [prefix, behind, two] = cut(value, ".");
+  if (!two || prefix.length < 6 || prefix.length > 12 || !digits(prefix)) bad("no company prefix");
+  const key = keyOf(epc.ai)!;
+  const at = epc.by === undefined ? -1 : qualifierOf(key, epc.by);
+  const start = `${STEM}${key.ai}/`;
+  if (key.digits === 0) {
+    const [text, last, three] = at < 0 ? [behind, "", false] : cut(behind, ".");
+    if (at >= 0 && !three) bad("too few parts");
+    const id = start + prefix + serial(unescape(text), key.most! - prefix.length, key.tail);
+    return { id: at < 0 ? id : id + qualified(key, at, unescape(last)), scheme: epc.scheme };
+  }
+  let [reference, last, more] = cut(behind, ".");
+  if (prefix.length + reference.length !== key.digits - (key.zero ? 2 : 1) || !digits(reference)) bad("prefix and reference of a wrong length");
+  const number = (key.zero ? "0" : "") + (key.lead ? reference[0]! + prefix + reference.slice(1) : prefix + reference);
+  let id = start + number + checkDigit(number);
+  for (let n = 0; n < (key.pieces ?? 0); n += 2) {
+    let piece: string;
+    [piece, last, more] = cut(last, ".");
+    if (piece.length !== 2 || !digits(piece)) bad("a piece that is no number of two digits");
+    id += piece;
+  }
+  const tailed = at >= 0 || epc.scheme === key.tailed;
+  if (more !== tailed) bad("wrong number of parts");
+  if (at >= 0) id += qualified(key, at, unescape(last));
+  else if (tailed) id += serial(unescape(last), key.most!, key.tail);
+  return { id, scheme: epc.scheme };
 }
 
-function parts(value: string, size: number): { prefix: string; reference: string; tail: string; more: boolean } {
-  const [prefix, rest, ok] = cut(value, ".");
-  const [reference, tail, more] = cut(rest, ".");
-  if (!ok || prefix.length < 6 || prefix.length > 12 || !digits(prefix)) bad("no company prefix");
-  if (prefix.length + reference.length !== size || !digits(reference)) bad("prefix and reference of a wrong length");
-  return { prefix, reference, tail, more };
+// Schemes without a Digital Link, and what their URNs hold behind the name.
+
+const plainNumber = (s: string): boolean => /^(0|[1-9][0-9]*)$/.test(s) && (s.length < 11 || (s.length === 11 && s <= "68719476735"));
+const cage = (s: string): boolean => /^[0-9A-HJ-NP-Z]{5,6}$/.test(s);
+
+function partNumber(s: string, least: number, most: number): boolean {
+  const t = unescape(s);
+  return t.length >= least && t.length <= most && /^[A-Z0-9\-/]*$/.test(t);
 }
 
-function tradeItem(value: string, scheme: "sgtin" | "lgtin" | "gtin"): Identifier {
-  const p = parts(value, 13);
-  if (p.more === (scheme === "gtin")) bad("wrong number of parts");
-  const key = p.reference[0]! + p.prefix + p.reference.slice(1);
-  let id = `${STEM}01/${key}${checkDigit(key)}`;
-  if (scheme === "sgtin") id += "/21/" + serial(unescape(p.tail), 20);
-  if (scheme === "lgtin") id += "/10/" + serial(unescape(p.tail), 20);
-  return { id, scheme };
-}
-
-function location(value: string, scheme: "sgln" | "pgln"): Identifier {
-  const p = parts(value, 12);
-  if (p.more !== (scheme === "sgln")) bad("wrong number of parts");
-  const key = p.prefix + p.reference;
-  if (scheme === "pgln") return { id: `${STEM}417/${key}${checkDigit(key)}`, scheme };
-  return { id: `${STEM}414/${key}${checkDigit(key)}${extension(unescape(p.tail))}`, scheme };
-}
-
-const extension = (value: string): string => (value === "0" ? "" : "/254/" + serial(value, 20));
-
-function returnable(value: string, scheme: "grai" | "graiclass"): Identifier {
-  const p = parts(value, 12);
-  if (p.more !== (scheme === "grai")) bad("wrong number of parts");
-  const key = p.prefix + p.reference;
-  return { id: `${STEM}8003/0${key}${checkDigit(key)}${scheme === "grai" ? serial(unescape(p.tail), 16) : ""}`, scheme };
-}
+const LINKLESS: Readonly<Record<string, (value: string) => boolean>> = {
+  gid: (v) => v.split(".").length === 3 && v.split(".").every(plainNumber),
+  usdod: (v) => {
+    const p = v.split(".");
+    return p.length === 2 && cage(p[0]!) && plainNumber(p[1]!);
+  },
+  adi: (v) => {
+    const p = v.split(".");
+    return p.length === 3 && cage(p[0]!) && partNumber(p[1]!, 0, 32) && partNumber(p[2]!.replace(/^%23/, ""), 1, 30);
+  },
+  bic: (v) => {
+    if (!/^[A-Z]{4}[0-9]{7}$/.test(v)) return false;
+    let sum = 0;
+    for (let i = 0; i < 10; i++) {
+      let n = v.charCodeAt(i) - (i < 4 ? 55 : 48);
+      if (i < 4) n += Math.floor((n - 1) / 10);
+      sum += n * 2 ** i;
+    }
+    return Number(v[10]) === (sum % 11) % 10;
+  },
+  imovn: (v) => {
+    if (!/^[0-9]{7}$/.test(v)) return false;
+    let sum = 0;
+    for (let i = 0; i < 6; i++) sum += Number(v[i]) * (7 - i);
+    return Number(v[6]) === sum % 10;
+  },
+};
 
 // Digital Links.
-
-const KEYS: Readonly<Record<string, string>> = {
-  "00": "00", sscc: "00", "01": "01", gtin: "01", "414": "414", gln: "414", "417": "417", party: "417", "8003": "8003", grai: "8003", "8004": "8004", giai: "8004",
-};
-for (const name of ["253", "gdti", "255", "gcn", "401", "ginc", "402", "gsin", "415", "payTo", "8006", "itip", "8010", "cpid", "8013", "gmn", "8017", "gsrnp", "8018", "gsrn"]) {
-  (KEYS as Record<string, string>)[name] = "other";
-}
-const keyOf = (name: string): string | undefined => (Object.hasOwn(KEYS, name) ? KEYS[name] : undefined);
-
-const QUALIFIERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  "01": { "22": "22", cpv: "22", "10": "10", lot: "10", "21": "21", ser: "21", "235": "other" },
-  "414": { "254": "254", glnx: "254", "7040": "other" },
-  "417": { "7040": "other" },
-  "8004": { "7040": "other" },
-};
-const ORDER = ["22", "10", "21", "254", "other"];
-
-function qualifierOf(key: string, name: string): string | undefined {
-  const of = QUALIFIERS[key];
-  return of && Object.hasOwn(of, name) ? of[name] : undefined;
-}
 
 function readLink(whole: string, rest: string): Identifier {
   const [before] = cut(rest, "#");
@@ -194,12 +336,12 @@ function readLink(whole: string, rest: string): Identifier {
   const path = slash < 0 ? "" : address.slice(slash);
   if (ownHost(host)) {
     const [name, pairs] = cut(path.startsWith("/") ? path.slice(1) : path, "/");
-    return readKey(whole, name, pairs, query, true);
+    return readKey(name, pairs, query, true);
   }
   const found = findKey(path);
   if (!found || host === "") return { id: whole, scheme: "private" };
   try {
-    return readKey(whole, found.name, found.pairs, query, false);
+    return readKey(found.name, found.pairs, query, false);
   } catch (e) {
     if (e instanceof Flaw) return { id: whole, scheme: "private" };
     throw e;
@@ -225,80 +367,48 @@ function findKey(path: string): { name: string; pairs: string } | undefined {
   }
 }
 
-function readKey(whole: string, name: string, pairs: string, query: string, own: boolean): Identifier {
+function readKey(name: string, pairs: string, query: string, own: boolean): Identifier {
   const key = keyOf(name);
   if (key === undefined || pairs === "") return bad("no key of Digital Link");
-  if (key === "other") return { id: whole, scheme: "gs1" };
   let [value, rest, more] = cutValue(key, pairs, own);
   const of = unescape(value);
-  let by = "";
+  let by = -1;
   let byValue = "";
-  let other = false;
   for (let last = -1; more; ) {
     const [q, tail, ok] = cut(rest, "/");
-    const known = qualifierOf(key, q);
-    const order = known === undefined ? -1 : ORDER.indexOf(known);
-    if (!ok || order <= last || (known === "other" && last >= 0)) bad("a qualifier that is none, or out of order");
-    last = order;
+    const at = qualifierOf(key, q);
+    const known = key.qualifiers?.[at];
+    if (!ok || !known || at <= last || (known.apart && last >= 0)) return bad("a qualifier that is none, or out of order");
+    last = at;
     [value, rest, more] = cutValue(key, tail, own);
     value = unescape(value);
-    serial(value, known === "other" ? 28 : 20);
-    if (known === "other") other = true;
-    else if (known !== "22") [by, byValue] = [known!, value];
+    serial(value, known.most, known.set);
+    if (known.scheme) [by, byValue] = [at, value];
   }
-  const found = linkOf(key, of, by, byValue);
+  const found = keyValue(key, of);
+  const id = `${STEM}${key.ai}/${found.id}`;
+  const added = by < 0 ? "" : qualified(key, by, byValue);
   if (query !== "") checkQuery(key, query);
-  return other ? { id: whole, scheme: "gs1" } : found;
+  return added === "" ? { id, scheme: found.scheme } : { id: id + added, scheme: key.qualifiers![by]!.scheme! };
 }
 
 /**
  * cutValue splits off a value at the next slash. At GS1's own host all is the value if
  * neither a qualifier nor a key is named anywhere behind it.
  */
-function cutValue(key: string, s: string, own: boolean): [string, string, boolean] {
+function cutValue(key: Key, s: string, own: boolean): [string, string, boolean] {
   const [value, rest, more] = cut(s, "/");
   if (!more || !own) return [value, rest, more];
-  if (rest.split("/").some((segment) => qualifierOf(key, segment) !== undefined || keyOf(segment) !== undefined)) return [value, rest, true];
+  if (rest.split("/").some((segment) => qualifierOf(key, segment) >= 0 || keyOf(segment) !== undefined)) return [value, rest, true];
   return [s, "", false];
 }
 
-function keyDigits(value: string, size: number): string {
-  if (value.length !== size || !digits(value)) bad("a key of a wrong length, or that is no number");
-  if (checkDigit(value.slice(0, -1)) !== value.slice(-1)) bad("a wrong check digit");
-  return value;
-}
-
-function linkOf(key: string, value: string, by: string, byValue: string): Identifier {
-  switch (key) {
-    case "00":
-      return { id: `${STEM}00/${keyDigits(value, 18)}`, scheme: "sscc" };
-    case "414":
-      return { id: `${STEM}414/${keyDigits(value, 13)}${by === "254" ? extension(byValue) : ""}`, scheme: "sgln" };
-    case "417":
-      return { id: `${STEM}417/${keyDigits(value, 13)}`, scheme: "pgln" };
-    case "8003": {
-      if (value.length < 14 || value[0] !== "0") bad("no returnable asset");
-      const id = `${STEM}8003/${keyDigits(value.slice(0, 14), 14)}`;
-      return value.length === 14 ? { id, scheme: "graiclass" } : { id: id + serial(value.slice(14), 16), scheme: "grai" };
-    }
-    case "8004":
-      if (value.length <= 6 || !digits(value.slice(0, 6))) bad("no individual asset");
-      return { id: `${STEM}8004/${serial(value, 30)}`, scheme: "giai" };
-  }
-  if (![8, 12, 13, 14].includes(value.length)) bad("a GTIN of a wrong length");
-  keyDigits(value, value.length);
-  const id = `${STEM}01/${value.padStart(14, "0")}`;
-  if (by === "10") return { id: `${id}/10/${serial(byValue, 20)}`, scheme: "lgtin" };
-  if (by === "21") return { id: `${id}/21/${serial(byValue, 20)}`, scheme: "sgtin" };
-  return { id, scheme: "gtin" };
-}
-
-function checkQuery(key: string, query: string): void {
+function checkQuery(key: Key, query: string): void {
   const seen = new Set<string>();
   for (const parameter of query.split("&")) {
     const [name, value] = cut(parameter, "=");
     if (!/^[0-9]{2,4}$/.test(name)) continue;
-    if (value === "" || keyOf(name) === key || qualifierOf(key, name) !== undefined || seen.has(name)) bad("a query that names the key, a qualifier, or an attribute twice or without value");
+    if (value === "" || keyOf(name) === key || qualifierOf(key, name) >= 0 || seen.has(name)) bad("a query that names the key, a qualifier, or an attribute twice or without value");
     seen.add(name);
   }
 }

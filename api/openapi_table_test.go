@@ -1,0 +1,154 @@
+package api_test
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// The requests that TestOpenAPIIsTrue sends: one row for each operation of
+// /openapi.json, without which it fails. To add an operation: write it into
+// openapi.json, and a row here, with
+//
+//   - operation: method and path as the document names them
+//   - succeeds: a request that the document allows. Its path has the parameters
+//     filled in, on the ledger that prepared makes; empty where there are none.
+//     headers are name, value, name, value; an empty value removes one. The key has
+//     all scopes, and a body is application/json unless headers say otherwise.
+//     Path and body may name what only prepared knows: {job}, {transaction}, {signed}.
+//     Of a GET every media type that the document promises is asked for.
+//   - fails: the main way to fail. It may be a request that the document forbids.
+//     Leave it out where nothing can fail. That a key is needed is asked by itself.
+//
+// A new Go type that is answered goes into answered, in openapi_test.go, beside the
+// name of its schema.
+
+// exchange is one operation, exercised.
+type exchange struct {
+	operation       string
+	succeeds, fails ask
+	also            []ask // other requests that the document allows
+}
+
+// ask is a request, and the status that it is answered with.
+type ask struct {
+	path    string
+	body    string
+	headers []string
+	status  int
+}
+
+const placeURN = "urn:epc:id:sgln:9521234.00001.0"
+
+// prepared is a gateway over a ledger with an item, a lot, a document, and all that
+// answers can have; known fills in what it alone knows.
+func prepared(t *testing.T) (h *harness, known *strings.Replacer) {
+	h = newHarness(t, defaults())
+	r := h.do("POST", "/epcis/v2/events", strings.Replace(event(1, `"disposition":"active"`, `"bizLocation":{"id":"`+placeURN+`"}`, `"readPoint":{"id":"`+placeURN+`"}`, `"eventID":"urn:uuid:00000000-0000-4000-8000-000000000001"`), `"OBSERVE"`, `"ADD"`, 1)).want(t, 201)
+	h.do("POST", "/epcis/v2/events", `{"type":"ObjectEvent","action":"ADD","eventTime":"2026-05-01T10:00:00Z","eventTimeZoneOffset":"+00:00","quantityList":[{"epcClass":"`+classID+`","quantity":12.5,"uom":"KGM"}]}`).want(t, 201)
+	h.do("POST", "/epcis/v2/queries", `{"name":"stored","query":{"eventType":["ObjectEvent"]}}`).want(t, 201)
+	job := h.job(h.do("POST", "/epcis/v2/capture", document(event(7), event(7))).want(t, 202).header.Get("Location"))
+	h.publish(itemLink, `{"title":"A tomato","custody":true,"links":[{"type":"gs1:pip","href":"https://example.com/","title":"About","media":"text/html","lang":"en"}]}`)
+	h.publish(classLink, "")
+	h.ledger.set(func() {
+		h.ledger.realBundles = true
+		h.ledger.network = api.Network{ChainID: "test", Rules: 1, Partner: "acme-farms", Quorum: true, Snapshots: []int64{1},
+			Missing:  &api.HeightRange{First: 1, Last: 2, Fetched: 1},
+			Partners: []api.NetworkMember{{Partner: schemas.Partner{ID: "acme-farms", Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}, Connected: true}}}
+	})
+	return h, strings.NewReplacer("{job}", job.CaptureID, "{transaction}", into[schemas.Receipt](t, r).Transaction.String(), "{signed}", string(h.signed(event(9))))
+}
+
+func exchanges() []exchange {
+	item, lot := "/api/v1/items/"+url.PathEscape(itemURN), "/api/v1/lots/"+url.PathEscape(classID)
+	unknown := "/api/v1/items/" + url.PathEscape("urn:epc:id:sgtin:9521234.054321.404")
+	binary := func(more ...string) []string {
+		return append([]string{"Content-Type", "application/octet-stream"}, more...)
+	}
+	other := []string{"Accept", "image/png"}
+	list := []exchange{
+		{operation: "GET /epcis/v2/events", succeeds: ask{path: "/epcis/v2/events?perPage=1&MATCH_epc=" + itemURN + "&EQ_bizStep=shipping", status: 200}, fails: ask{path: "/epcis/v2/events?EQ_action=THROW", status: 400}},
+		{operation: "POST /epcis/v2/events", succeeds: ask{body: event(2), status: 201}, fails: ask{body: `{"type":"ObjectEvent","eventTime":"2026-05-01T10:00:00Z"}`, status: 400}, also: []ask{
+			{body: event(2), status: 200}, {body: xmlEvent(3, ""), headers: append(sendXML, "Accept", "application/xml"), status: 201},
+			{body: event(4), path: "/epcis/v2/events?dryRun=true", headers: []string{"Accept", "application/ld+json"}, status: 200}}},
+		{operation: "GET /epcis/v2/events/{eventID}", succeeds: ask{path: "/epcis/v2/events/urn:uuid:00000000-0000-4000-8000-000000000001", status: 200}, fails: ask{path: "/epcis/v2/events/none", status: 404}},
+		{operation: "GET /epcis/v2/capture", succeeds: ask{path: "/epcis/v2/capture?perPage=1", status: 200}, fails: ask{path: "/epcis/v2/capture?perPage=0", status: 400}},
+		{operation: "POST /epcis/v2/capture", succeeds: ask{body: document(event(2), event(3)), status: 202, headers: []string{"GS1-Capture-Error-Behaviour", "proceed"}}, fails: ask{body: document(`{"type":"ObjectEvent"}`), status: 400}, also: []ask{
+			{body: xmlDocument("2.0", xmlEvent(5, "")), headers: append(sendXML, "Accept", "text/xml"), status: 202}, {body: document(event(6)), path: "/epcis/v2/capture?dryRun=true", status: 200}}},
+		{operation: "GET /api/v1/items/{id}", succeeds: ask{path: item, status: 200}, fails: ask{path: unknown, status: 404}},
+		{operation: "GET /api/v1/items/{id}/trail", succeeds: ask{path: item + "/trail?perPage=1", status: 200}, fails: ask{path: unknown + "/trail", status: 404}},
+		{operation: "GET /api/v1/items/{id}/trace", succeeds: ask{path: item + "/trace?direction=upstream", status: 200}, fails: ask{path: item + "/trace?maxDepth=65", status: 400}},
+		{operation: "GET /api/v1/items/{id}/bundle", succeeds: ask{path: item + "/bundle?observations=true", status: 200}, fails: ask{path: item + "/bundle?as=partner", status: 400}},
+		{operation: "GET /api/v1/lots/{id}/bundle", succeeds: ask{path: lot + "/bundle?partner=brook", status: 200}, fails: ask{path: lot + "/bundle?as=item", status: 400}},
+		{operation: "GET /api/v1/partners/{id}/bundle", succeeds: ask{path: "/api/v1/partners/acme-farms/bundle?first=1", status: 200}, fails: ask{path: "/api/v1/partners/acme-farms/bundle?first=-1", status: 400}},
+		{operation: "POST /api/v1/bundles", succeeds: ask{path: "/api/v1/bundles?since=1", body: "old", headers: binary(), status: 200}, fails: ask{body: "old", headers: []string{"Content-Type", "text/plain"}, status: 415}},
+		{operation: "GET /api/v1/exceptions", succeeds: ask{path: "/api/v1/exceptions?perPage=1", status: 200}, fails: ask{path: "/api/v1/exceptions?nextPageToken=x", status: 400}},
+		{operation: "GET /api/v1/erasures", succeeds: ask{path: "/api/v1/erasures?eventID=erased", status: 200}, fails: ask{path: "/api/v1/erasures?eventID=none", status: 404}},
+		{operation: "POST /api/v1/erasures", succeeds: ask{body: `{"order":"hold","eventID":"urn:uuid:1","reason":"a dispute"}`, status: 201}, fails: ask{body: `{"order":"burn","eventID":"urn:uuid:1"}`, status: 400}},
+		{operation: "POST /api/v1/transactions", succeeds: ask{path: "/api/v1/transactions", body: "{signed}", headers: binary(), status: 201}, fails: ask{body: "x", headers: binary(), status: 400}},
+		{operation: "GET /api/v1/transactions/{hash}", succeeds: ask{path: "/api/v1/transactions/{transaction}", status: 200}, fails: ask{path: "/api/v1/transactions/" + strings.Repeat("0", 64), status: 404}},
+		{operation: "GET /api/v1/network", succeeds: ask{status: 200}, fails: ask{headers: other, status: 406}},
+		{operation: "GET /api/v1/partners", succeeds: ask{status: 200}, fails: ask{headers: other, status: 406}},
+		{operation: "GET /api/v1/trust", succeeds: ask{status: 200}, fails: ask{headers: other, status: 406}},
+		{operation: "GET /api/v1/headers/{height}", succeeds: ask{path: "/api/v1/headers/latest", status: 200}, fails: ask{path: "/api/v1/headers/0", status: 400}},
+		{operation: "GET /api/v1/checkpoint", succeeds: ask{status: 200}, fails: ask{path: "/api/v1/checkpoint?x=1", status: 400}},
+		{operation: "GET /api/v1/checkpoint/growth", succeeds: ask{path: "/api/v1/checkpoint/growth?from=1&to=2", status: 200}, fails: ask{path: "/api/v1/checkpoint/growth?from=2&to=1", status: 400}},
+		{operation: "GET /api/v1/checkpoint/anchors/{index}", succeeds: ask{path: "/api/v1/checkpoint/anchors/0?size=3", status: 200}, fails: ask{path: "/api/v1/checkpoint/anchors/3?size=3", status: 400}},
+		{operation: "GET /api/v1/checkpoint/carrying/{height}", succeeds: ask{path: "/api/v1/checkpoint/carrying/1?size=3", status: 200}, fails: ask{path: "/api/v1/checkpoint/carrying/0?size=3", status: 400}},
+		{operation: "GET /api/v1/public", succeeds: ask{path: "/api/v1/public?perPage=1", status: 200}, fails: ask{path: "/api/v1/public?perPage=0", status: 400}},
+		{operation: "GET /api/v1/public/{id}", succeeds: ask{path: publicPath(itemURN), status: 200}, fails: ask{path: publicPath("9521234"), status: 404}},
+		{operation: "PUT /api/v1/public/{id}", succeeds: ask{path: publicPath("9521234"), body: `{"show":["type"],"custody":true}`, status: 201}, fails: ask{path: publicPath("9521234"), body: `{"title":1}`, status: 400}},
+		{operation: "DELETE /api/v1/public/{id}", succeeds: ask{path: publicPath(itemURN), status: 204}, fails: ask{path: publicPath("9521234"), status: 404}},
+		{operation: "GET /.well-known/gs1resolver", succeeds: ask{status: 200}},
+		{operation: "GET /{ai}/{key}", succeeds: ask{path: "/01/09521234543213?linkType=linkset", headers: []string{"Authorization", ""}, status: 200}, fails: ask{path: "/01/09521234543214", status: 400}},
+		{operation: "GET /{ai}/{key}/{q1}/{v1}", succeeds: ask{path: itemPath + "?linkType=gs1:pip", headers: []string{"Authorization", ""}, status: 307}, fails: ask{path: "/01/09521234543213/21/404", headers: []string{"Authorization", ""}, status: 404}},
+		{operation: "GET /{ai}/{key}/{q1}/{v1}/{q2}/{v2}", succeeds: ask{path: "/01/09521234543213/10/L/21/1", headers: []string{"Authorization", ""}, status: 200}, fails: ask{path: "/01/09521234543213/21/1/10/L", status: 400}},
+		{operation: "GET /{ai}/{key}/{q1}/{v1}/{q2}/{v2}/{q3}/{v3}", succeeds: ask{path: "/01/09521234543213/22/V/10/L/21/1", status: 200}, fails: ask{path: "/01/09521234543213/22/V/10/L/21/1", headers: other, status: 406}},
+		{operation: "GET /livez", succeeds: ask{status: 200}},
+		{operation: "GET /readyz", succeeds: ask{status: 200}},
+		{operation: "GET /metrics", succeeds: ask{status: 200}},
+		{operation: "GET /openapi.json", succeeds: ask{status: 200}},
+		{operation: "GET /", succeeds: ask{status: 200}},
+		{operation: "GET /epcis/v2/capture/{captureID}", succeeds: ask{path: "/epcis/v2/capture/{job}", status: 200}, fails: ask{path: "/epcis/v2/capture/none", status: 404}},
+	}
+	list = append(list,
+		exchange{operation: "POST /epcis/v2/queries", succeeds: ask{body: `{"name":"packed","query":{"eventType":["ObjectEvent"],"EQ_bizStep":["packing"]}}`, status: 201}, fails: ask{body: `{"name":"stored","query":{"EQ_nonsense":1}}`, status: 400}},
+		exchange{operation: "GET /epcis/v2/queries", succeeds: ask{path: "/epcis/v2/queries?perPage=1", status: 200}, fails: ask{path: "/epcis/v2/queries?perPage=0", status: 400}},
+		exchange{operation: "GET /epcis/v2/queries/{queryName}", succeeds: ask{path: "/epcis/v2/queries/stored", status: 200}, fails: ask{path: "/epcis/v2/queries/none", status: 404}},
+		exchange{operation: "DELETE /epcis/v2/queries/{queryName}", succeeds: ask{path: "/epcis/v2/queries/stored", status: 204}, fails: ask{path: "/epcis/v2/queries/none", status: 404}},
+		exchange{operation: "GET /epcis/v2/queries/{queryName}/events", succeeds: ask{path: "/epcis/v2/queries/stored/events?perPage=1", status: 200}, fails: ask{path: "/epcis/v2/queries/none/events", status: 404}})
+	for name, value := range map[string]string{"eventTypes/{eventType}": "ObjectEvent", "epcs/{epc}": url.PathEscape(itemURN), "bizSteps/{bizStep}": "shipping",
+		"bizLocations/{bizLocation}": url.PathEscape(placeURN), "readPoints/{readPoint}": url.PathEscape(placeURN), "dispositions/{disposition}": "active"} {
+		all, segment, _ := strings.Cut(name, "/")
+		path := "/epcis/v2/" + all
+		list = append(list,
+			exchange{operation: "GET " + path, succeeds: ask{path: path + "?perPage=1", status: 200}, fails: ask{path: path + "?perPage=0", status: 400}},
+			exchange{operation: "GET " + path + "/" + segment, succeeds: ask{path: path + "/" + value, status: 200}, fails: ask{path: path + "/none", status: 404}},
+			exchange{operation: "GET " + path + "/" + segment + "/events", succeeds: ask{path: path + "/" + value + "/events?perPage=1", status: 200}, fails: ask{path: path + "/" + value + "/events?EQ_nonsense=1", status: 400}},
+			exchange{operation: "OPTIONS " + path, succeeds: ask{status: 204}},
+			exchange{operation: "OPTIONS " + path + "/" + segment, succeeds: ask{path: path + "/" + value, status: 204}},
+			exchange{operation: "OPTIONS " + path + "/" + segment + "/events", succeeds: ask{path: path + "/" + value + "/events", status: 204}})
+	}
+	for operation, path := range map[string]string{"/epcis/v2/": "", "/epcis/v2/queries": "", "/epcis/v2/queries/{queryName}": "/epcis/v2/queries/x", "/epcis/v2/queries/{queryName}/events": "/epcis/v2/queries/x/events", "/epcis/v2/events": "", "/epcis/v2/events/{eventID}": "/epcis/v2/events/x", "/epcis/v2/capture": "",
+		"/epcis/v2/capture/{captureID}": "/epcis/v2/capture/x", "/{ai}/{key}": "/01/1", "/{ai}/{key}/{q1}/{v1}": "/01/1/21/1",
+		"/{ai}/{key}/{q1}/{v1}/{q2}/{v2}": "/01/1/10/1/21/1", "/{ai}/{key}/{q1}/{v1}/{q2}/{v2}/{q3}/{v3}": "/01/1/22/1/10/1/21/1"} {
+		list = append(list, exchange{operation: "OPTIONS " + operation, succeeds: ask{path: path, status: 204}})
+	}
+	return list
+}
+
+// readReply reads an answer to its end.
+func readReply(t *testing.T, res *http.Response) reply {
+	t.Helper()
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply{res.StatusCode, res.Header, body}
+}

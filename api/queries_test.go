@@ -1,0 +1,233 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// next is the path that a reply's Link leads to, "" for none.
+func next(r reply) string {
+	return strings.TrimSuffix(strings.TrimPrefix(r.header.Get("Link"), "<"), `>; rel="next"`)
+}
+
+func TestStoredQueries(t *testing.T) {
+	h := newHarness(t, defaults())
+	for i := range 5 {
+		h.do("POST", "/epcis/v2/events", event(i, `"ex:size":`+fmt.Sprint(i), `"@context":[{"ex":"https://ns.example.com/"}]`)).want(t, 201)
+	}
+	const path = "/epcis/v2/queries"
+	if all := h.do("GET", path, "").want(t, 200); string(all.body) != "[]" {
+		t.Fatalf("none is stored: %s", all.body)
+	}
+	h.do("POST", path+"?dryRun=true", `{"name":"big","query":{}}`).want(t, 200)
+	made := h.do("POST", path, `{"name": "big", "query": {"@context": {"q": "https://ns.example.com/"}, "GE_q:size": 2, "EQ_action": ["OBSERVE"], "EQ_bizStep": [], "eventType": ["ObjectEvent"]}}`).want(t, 201)
+	if made.header.Get("Location") != path+"/big" {
+		t.Errorf("Location: %s", made.header.Get("Location"))
+	}
+	// The prefix may come in a header, too; the answer to a repeat is the first.
+	for range 2 {
+		h.do("POST", path, `{"name":"a b?","query":{}}`, "Idempotency-Key", "k").problem(t, 400, "bad_query")
+		h.do("POST", path, `{"name":"small","query":{"LT_e:size":2}}`, "GS1-Extensions", "e=https://ns.example.com/", "Idempotency-Key", "s").want(t, 201)
+	}
+	h.do("POST", path, `{"name":"small","query":{}}`).problem(t, 409, "name_taken")
+	h.do("POST", path+"?dryRun=true", `{"name":"small","query":{}}`).problem(t, 409, "name_taken")
+	if p := h.do("POST", path, `{"name":"SimpleEventQuery","query":{}}`).problem(t, 409, "name_taken"); p["type"] != "epcisException:ResourceAlreadyExistsException" {
+		t.Errorf("type %v", p["type"])
+	}
+	h.stop()
+	h.start() // they are on the disk
+	first := h.do("GET", path+"?perPage=1", "").want(t, 200)
+	both := append(into[[]api.QueryDefinition](t, first), into[[]api.QueryDefinition](t, h.do("GET", next(first), "").want(t, 200))...)
+	if len(both) != 2 || both[0].Name != "big" || both[1].Name != "small" {
+		t.Fatalf("stored: %v", both)
+	}
+	one := into[api.QueryDefinition](t, h.do("GET", path+"/small", "").want(t, 200))
+	if one.Name != "small" || string(one.Query) != `{"LT_e:size":2}` {
+		t.Errorf("small is %s", one.Query)
+	}
+	if got := serials(eventList(t, h.do("GET", path+"/small/events", "").want(t, 200))); got != "1 0" {
+		t.Errorf("small finds %q", got)
+	}
+	var got []string
+	for at := path + "/big/events?perPage=2"; at != ""; {
+		r := h.do("GET", at, "").want(t, 200)
+		if !strings.Contains(string(r.body), `"queryName":"big"`) {
+			t.Errorf("an answer does not name its query: %s", r.body)
+		}
+		got = append(got, serials(eventList(t, r)))
+		at = next(r)
+	}
+	if diff := cmp.Diff([]string{"4 3", "2"}, got); diff != "" {
+		t.Error(diff)
+	}
+	h.do("DELETE", path+"/small", "").want(t, 204)
+	for _, gone := range [][2]string{{"GET", "/small"}, {"GET", "/small/events"}, {"DELETE", "/small"}, {"GET", "/%00"}} {
+		if p := h.do(gone[0], path+gone[1], "").problem(t, 404, "no_such_name"); p["type"] != "epcisException:NoSuchNameException" {
+			t.Errorf("%v: %v", gone, p["type"])
+		}
+	}
+}
+
+func TestStoredQueryMisuse(t *testing.T) {
+	h := newHarness(t, defaults())
+	for body, want := range map[string][3]string{
+		`{`:                                   {"bad_json", "ValidationException", ""},
+		`[]`:                                  {"bad_query", "QueryValidationException", ""},
+		`{"query":{}}`:                        {"bad_query", "QueryValidationException", "/name"},
+		`{"name":"a/b","query":{}}`:           {"bad_query", "QueryValidationException", "/name"},
+		`{"name":7,"query":{}}`:               {"bad_query", "QueryValidationException", "/name"},
+		`{"name":"a"}`:                        {"bad_query", "QueryValidationException", "/query"},
+		`{"name":"a","query":[]}`:             {"bad_query", "QueryValidationException", "/query"},
+		`{"name":"a","query":null}`:           {"bad_query", "QueryValidationException", "/query"},
+		`{"name":"a","query":{},"more":1}`:    {"bad_query", "QueryValidationException", "/more"},
+		`{"name":"a","query":{"@context":7}}`: {"bad_query", "QueryValidationException", "/query"},
+		`{"name":"a","query":{"GE_eventDate":"2026-01-01T00:00:00+01:00"}}`: {"bad_parameter", "QueryParameterException", "/query/GE_eventDate"},
+		`{"name":"a","query":{"EQ_nonsense":[]}}`:                           {"bad_parameter", "QueryParameterException", "/query/EQ_nonsense"},
+		`{"name":"a","query":{"perPage":3}}`:                                {"bad_parameter", "QueryParameterException", "/query/perPage"},
+		`{"name":"a","query":{"EQ_bizStep":["dancing"]}}`:                   {"bad_parameter", "QueryParameterException", "/query/EQ_bizStep"},
+		`{"name":"a","query":{"EQ_bizStep":[{"a":1}]}}`:                     {"bad_parameter", "QueryParameterException", "/query"},
+		`{"name":"a","query":{"EQ_x:a":"1"}}`:                               {"bad_parameter", "QueryParameterException", "/query/EQ_x:a"},
+		`{"name":"a","query":{"GT_quantity":true}}`:                         {"bad_parameter", "QueryParameterException", "/query/GT_quantity"},
+		`{"name":"a","query":{"EQ_action":["ADD",null]}}`:                   {"bad_parameter", "QueryParameterException", "/query/EQ_action"},
+		`{"name":"a","query":{"EQ_action":"ADD","EQ_action":"ADD"}}`:        {"duplicate_key", "ValidationException", "/query/EQ_action"},
+	} {
+		p := h.do("POST", "/epcis/v2/queries", body).problem(t, 400, want[0])
+		pointer, _ := p["pointer"].(string)
+		if p["type"] != "epcisException:"+want[1] || pointer != want[2] {
+			t.Errorf("%s: %v at %q, want %v", body, p["type"], pointer, want)
+		}
+	}
+	if p := h.do("POST", "/epcis/v2/queries", `{"name":"a","query":{"EQ_stringValue":["`+strings.Repeat("x", 300<<10)+`"]}}`).problem(t, 413, "too_large"); p["type"] != "epcisException:QueryTooLargeException" {
+		t.Errorf("type %v", p["type"])
+	}
+}
+
+func TestEventQueryLimits(t *testing.T) {
+	h := newHarness(t, defaults())
+	for i := range 7 {
+		h.do("POST", "/epcis/v2/events", event(i)).want(t, 201)
+	}
+	var got []string
+	for at := "/epcis/v2/events?eventCountLimit=5&orderBy=eventTime&perPage=2"; at != ""; {
+		r := h.do("GET", at, "").want(t, 200)
+		got = append(got, serials(eventList(t, r)))
+		at = next(r)
+	}
+	if diff := cmp.Diff([]string{"6 5", "4 3", "2"}, got); diff != "" {
+		t.Error(diff)
+	}
+	h.do("GET", "/epcis/v2/events?maxEventCount=7", "").want(t, 200)
+	if p := h.do("GET", "/epcis/v2/events?maxEventCount=6", "").problem(t, 413, "query_too_large"); p["type"] != "epcisException:QueryTooLargeException" {
+		t.Errorf("type %v", p["type"])
+	}
+	for _, q := range []string{"eventCountLimit=1&maxEventCount=2&orderBy=eventTime", "eventCountLimit=1", "EQ_x:a=1", "EQ_value=1", "LT_quantity=1%7C2"} {
+		if p := h.do("GET", "/epcis/v2/events?"+q, "").problem(t, 400, "bad_parameter"); p["type"] != "epcisException:QueryParameterException" {
+			t.Errorf("%s: %v", q, p["type"])
+		}
+	}
+	h.do("GET", "/epcis/v2/events", "", "GS1-Extensions", "nonsense").problem(t, 400, "bad_parameter")
+	h.do("GET", "/epcis/v2/events?EXISTS_x:a", "", "GS1-Extensions", "x=https://a.example/, y=https://b.example/").want(t, 200)
+	h.ledger.set(func() { h.ledger.tooComplex = true })
+	if p := h.do("GET", "/epcis/v2/events", "").problem(t, 413, "query_too_complex"); p["type"] != "epcisException:QueryTooComplexException" {
+		t.Errorf("type %v", p["type"])
+	}
+}
+
+// A page that would have cost too much is short, and the next goes on behind what was
+// looked at.
+func TestShortPages(t *testing.T) {
+	h := newHarness(t, defaults())
+	for i := range 6 {
+		h.do("POST", "/epcis/v2/events", event(i)).want(t, 201)
+	}
+	h.ledger.set(func() { h.ledger.short = true })
+	var got []string
+	empty := 0
+	for at := "/epcis/v2/events?MATCH_epc=urn:epc:id:sgtin:9521234.054321.1%7Curn:epc:id:sgtin:9521234.054321.4"; at != ""; {
+		r := h.do("GET", at, "").want(t, 200)
+		list := eventList(t, r)
+		if len(list) == 0 {
+			empty++
+		} else {
+			got = append(got, serials(list))
+		}
+		at = next(r)
+	}
+	if strings.Join(got, " ") != "4 1" || empty == 0 {
+		t.Errorf("%v, and %d empty pages", got, empty)
+	}
+}
+
+func TestTopLevelResources(t *testing.T) {
+	h := newHarness(t, defaults())
+	for i := range 5 {
+		h.do("POST", "/epcis/v2/events", event(i, `"disposition":"in_transit"`)).want(t, 201)
+	}
+	h.do("POST", "/epcis/v2/events", strings.Replace(event(9), "shipping", "receiving", 1)).want(t, 201)
+	var members []string
+	for at := "/epcis/v2/epcs?perPage=4"; at != ""; {
+		r := h.do("GET", at, "").want(t, 200)
+		page := into[api.Collection](t, r)
+		if page.Type != "Collection" || len(page.Member) > 4 {
+			t.Fatalf("a page: %s", r.body)
+		}
+		members = append(members, page.Member...)
+		if at = next(r); at != "" { // what arrives meanwhile is on a page once, or behind those read
+			h.do("POST", "/epcis/v2/events", event(len(members)*100)).want(t, 201)
+		}
+	}
+	if len(members) != 7 || !slices.IsSorted(members) {
+		t.Errorf("EPCs: %v", members)
+	}
+	for path, want := range map[string]string{"/bizSteps": "receiving shipping", "/bizSteps?perPage=1": "receiving", "/eventTypes?perPage=2": "AggregationEvent AssociationEvent",
+		"/bizSteps/shipping": "events", "/eventTypes/AssociationEvent": "events", "/epcs/" + url.PathEscape(itemURN): "events",
+		"/": "bizLocations bizSteps capture dispositions epcs eventTypes events queries readPoints"} {
+		if got := strings.Join(into[api.Collection](t, h.do("GET", "/epcis/v2"+path, "").want(t, 200)).Member, " "); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	for path, want := range map[string]string{"/bizSteps/receiving/events": "9", "/bizSteps/" + url.PathEscape("https://ref.gs1.org/cbv/BizStep-receiving") + "/events": "9",
+		"/epcs/" + url.PathEscape(itemURN) + "/events": "1", "/epcs/urn:epc:id:sgtin:9521234.054321.1/events?EQ_bizStep=receiving": "", "/eventTypes/AssociationEvent/events": "",
+		"/dispositions/in_transit/events?perPage=2": "4 3", "/epcs/" + url.PathEscape(classID) + "/events": ""} {
+		if got := serials(eventList(t, h.do("GET", "/epcis/v2"+path, "").want(t, 200))); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	for _, path := range []string{"/bizSteps/dancing", "/bizSteps/dancing/events", "/bizSteps/loading", "/eventTypes/Event/events", "/epcs/thing", "/epcs/urn:example:none", "/readPoints/%00/events"} {
+		if p := h.do("GET", "/epcis/v2"+path, "").problem(t, 404, "not_found"); p["type"] != "epcisException:NoSuchResourceException" {
+			t.Errorf("%s: %v", path, p["type"])
+		}
+	}
+	for _, path := range []string{"/bizSteps/shipping/events?EQ_bizStep=receiving", "/epcs?nextPageToken=x", "/epcs?perPage=0", "/bizSteps?nextPageToken=" + api.TestingOnlyNameToken("/epcs", "x")} {
+		h.do("GET", "/epcis/v2"+path, "").problem(t, 400, "bad_parameter")
+	}
+	if r := h.do("HEAD", "/epcis/v2/epcs", "").want(t, 200); len(r.body) != 0 {
+		t.Error("HEAD has a body")
+	}
+}
+
+// What is delivered of a stored query is what was recorded behind a place, in order.
+func TestBehind(t *testing.T) {
+	q := api.StoredQuery{Query: schemas.EventQuery{OrderBy: schemas.ByField, OrderFields: []string{"x"}, CountLimit: 3, MaxCount: 4, BizSteps: []string{"shipping"}}}
+	at := &schemas.Locator{Height: 7}
+	got, err := json.Marshal(q.Behind(at, 10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := json.Marshal(schemas.EventQuery{OrderBy: schemas.ByRecordTime, Ascending: true, After: at, Limit: 10, BizSteps: []string{"shipping"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
