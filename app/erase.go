@@ -357,6 +357,9 @@ func (v *View) Erasure(partner, eventID string) (e *schemas.Erasure, held bool, 
 	if err != nil {
 		return nil, false, fmt.Errorf("reading an erasure: %w", err)
 	}
+	if owed, err := v.app.owes(found.Event); owed || err != nil {
+		return &found, owed, err
+	}
 	r, err := v.Record(found.Event)
 	return &found, r.Body != nil, err
 }

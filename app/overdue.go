@@ -1,11 +1,13 @@
 package app
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
 
 	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // A node may have moved bodies to a store that does not answer when an order to
@@ -158,6 +160,29 @@ func bodiesRef(p place, row func(key []byte) []byte) (ref store.Ref, records []b
 	}
 	ref, err = store.DecodeRef(bodies)
 	return ref, refs[:store.RefSize], err
+}
+
+// owes reports whether an erased body could still be read somewhere: its erasure is
+// overdue, or what had it is in the store still.
+func (a *App) owes(at schemas.Locator) (bool, error) {
+	p := placeOf(at)
+	overdue, err := a.overdueIn(p)
+	if err != nil || slices.Contains(overdue, at.Index) {
+		return true, err
+	}
+	for row, err := range a.store.Latest().Rows([]byte{rowErasing}, nil, false) {
+		if err != nil {
+			return true, fmt.Errorf("reading what was erased: %w", err)
+		}
+		if !bytes.Equal(row.Value, p[:]) {
+			continue
+		}
+		ref, err := store.DecodeRef(row.Key[1:])
+		if err != nil || a.store.CameBack(ref) {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // SettledBodies is the first segment of bodies that must stay: those before it have bodies of

@@ -129,9 +129,6 @@ const (
 	HistoryChannel = historyChannel
 )
 
-// TestingSegments lets segments of the archive be full at so many bytes.
-func TestingSegments(s *Settings, bytes uint32) { s.segmentBytes = bytes }
-
 // TestingMove does at once what the mover does from time to time.
 func (n *Node) TestingMove() error { return n.mover.step(context.Background()) }
 
