@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 // Config is what the state machine needs.
@@ -35,6 +36,9 @@ type Config struct {
 	// Retain tells, after a block of a height, the first height whose blocks the
 	// engine must keep; nil, or 0, it keeps all.
 	Retain func(height int64) int64
+	// Rescue is the document by which the survivors of a network restart it, nil but
+	// on their nodes. The block behind its height must begin with it.
+	Rescue *proof.Rescue
 }
 
 // Committed tells of a durable block.
@@ -63,6 +67,7 @@ type App struct {
 	onCommit func(Committed)
 	probe    func(*message) // set by tests
 	lookups  int            // maxLookups; tests set less
+	restarts *proof.Rescue  // with the block behind its height; nil: nothing does
 
 	retain    func(height int64) int64
 	invited   []string
@@ -111,6 +116,11 @@ func New(cfg Config) (*App, error) {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)
 		}
 		if err := a.overwriteAll(); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Rescue != nil {
+		if err := a.expectRescue(cfg.Rescue); err != nil {
 			return nil, err
 		}
 	}

@@ -152,7 +152,7 @@ func (r *ArchiveReader) Next() (b ArchivedBlock, err error) {
 		return b, err
 	}
 	b.Height = block.Height
-	for range len(block.txs) + block.erasures {
+	for range block.bodies() {
 		e, err := cursor.Next(store.Bodies)
 		if err != nil {
 			return b, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 // Blocks gives the engine's own encodings of what it decided: a block's header,
@@ -35,6 +36,9 @@ type archiver interface {
 type decided interface {
 	// admit decodes and judges a transaction; errors are *schemas.Fault, or of the disk.
 	admit(i int) (*schemas.Transaction, error)
+	// rescue is the document by which the network was restarted, which this block has
+	// in the place of its first transaction; nil but of that block.
+	rescue() *proof.Rescue
 	// raw is the hash of a transaction's bytes, and the bytes, nil where they are erased.
 	raw(i int) (hash [sha256.Size]byte, bytes []byte)
 	// gone is what the archive has of a transaction's bodies that are erased, and
@@ -61,7 +65,9 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 		hash, raw := source.raw(i)
 		item := schemas.AppendUint(nil, 1, uint64(results[i].Code)+1)
 		var err error
-		if r.tx == nil {
+		if source.rescue() != nil && i == 0 {
+			item = schemas.AppendField(item, 2, hash[:]) // the bytes are in the block's record
+		} else if r.tx == nil {
 			item = schemas.AppendField(item, 2, hash[:])
 			_, err = archive.Append(store.Bodies, raw)
 		} else {
@@ -99,6 +105,9 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 	}
 	for _, p := range out.late {
 		entry = schemas.AppendField(entry, 11, p[:])
+	}
+	if r := source.rescue(); r != nil {
+		entry = schemas.AppendField(entry, 12, r.Encode())
 	}
 	ref, err := archive.Append(store.Records, entry)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 // A replay computes a ledger again, from its genesis state and its archive
@@ -69,7 +70,8 @@ type ReplayedBlock struct {
 	Root       schemas.Hash         // app hash after the block
 	Records    store.Ref            // where the archive has the block's record
 	Messages   int
-	Erased     int // transactions whose bodies are erased, in part or all
+	Erased     int           // transactions whose bodies are erased, in part or all
+	Rescue     *proof.Rescue // by which the network was restarted with this block; whether it holds, it does not tell
 }
 
 // replayed is the block that is computed again.
@@ -160,6 +162,11 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 	begin := r.app.store.Begin
 	if last == 0 {
 		begin = r.app.initial
+	}
+	if b.Rescue != nil {
+		if err := checkRescue(state, r.app.chainID(), b.Rescue, schemas.Hash(r.app.root()), b.Height); err != nil {
+			return nil, r.damaged(err)
+		}
 	}
 	led := begin(b.Height)
 	done, results, err := r.app.execute(led, req, b, len(b.txs))
@@ -263,6 +270,13 @@ func isTransactionRecord(b []byte) bool {
 func (r *Replay) readTransactions(records []store.Entry) error {
 	for i := range r.block.txs {
 		tx := &r.block.txs[i]
+		if r.block.Rescue != nil && i == 0 {
+			if tx.raw = r.block.Rescue.Encode(); sha256.Sum256(tx.raw) != tx.hash {
+				return r.damaged(fmt.Errorf("the rescue in block %d does not hash to what was recorded of it", r.block.Height))
+			}
+			r.block.Raw, r.block.Hashes = append(r.block.Raw, tx.raw), append(r.block.Hashes, tx.hash)
+			continue
+		}
 		refused := r.block.Codes[i] != schemas.OK
 		if !refused && len(records) == 0 {
 			return r.damaged(fmt.Errorf("block %d lacks the record of its transaction %d", r.block.Height, i))
@@ -411,6 +425,8 @@ func (b *replayed) admit(i int) (*schemas.Transaction, error) {
 	return b.admission.admitLeft(b.txs[i].left)
 }
 
+func (b *replayed) rescue() *proof.Rescue { return b.Rescue }
+
 func (b *replayed) raw(i int) ([sha256.Size]byte, []byte) { return b.txs[i].hash, b.txs[i].raw }
 
 func (b *replayed) gone(i int) []byte { return b.txs[i].gone }
@@ -460,6 +476,13 @@ func (b *replayed) decode(encoded []byte) error {
 			} else {
 				b.delayed.late = append(b.delayed.late, place(v))
 			}
+		case 12:
+			r, err := proof.DecodeRescue(v)
+			if err != nil {
+				f.Fail(n, err.Error())
+				break
+			}
+			b.Rescue = r
 		default:
 			f.Fail(n, "unknown")
 		}
@@ -470,7 +493,19 @@ func (b *replayed) decode(encoded []byte) error {
 	if b.Height < 1 || uint64(len(b.txs)) != count {
 		return fmt.Errorf("a block's record of height %d names %d transactions and counts %d", b.Height, len(b.txs), count)
 	}
+	if b.Rescue != nil && (count == 0 || b.Codes[0] != schemas.OK) {
+		return fmt.Errorf("a block's record of height %d has a rescue, and not in the place of its first transaction", b.Height)
+	}
 	return nil
+}
+
+// bodies is how many entries of bodies the block has.
+func (b *replayed) bodies() int {
+	n := len(b.txs) + b.erasures
+	if b.Rescue != nil {
+		n--
+	}
+	return n
 }
 
 // decodeItem reads what a block's record says of one transaction.

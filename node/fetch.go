@@ -157,7 +157,14 @@ func (h *history) run() error {
 		return err
 	}
 	for h.ctx.Err() == nil {
-		if view, err := h.app.View(); err == nil && h.computed.Load() >= view.Height()-historyBehind {
+		view, err := h.app.View()
+		if err == nil && h.computed.Load() > view.Height() {
+			// A peer told of blocks that the engine does not have yet, and which the ledger
+			// may not be ahead of it by.
+			h.wait(historyPause)
+			continue
+		}
+		if err == nil && h.computed.Load() >= view.Height()-historyBehind {
 			if restored, err := h.app.Restored(); err != nil || h.computed.Load() >= restored {
 				return errors.Join(err, h.complete())
 			}

@@ -85,7 +85,7 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 		return err
 	}
 	genesis, err := checkGenesis(s, keys)
-	if err := errors.Join(err, refuseDiverged(s.Home)); err != nil {
+	if err := errors.Join(err, refuseDiverged(s.Home), refuseRescuing(s.Home)); err != nil {
 		return err
 	}
 	// The port is taken first: a conflict should be told before anything starts.
@@ -154,7 +154,11 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	}
 	blocks := &headers{}
 	kept := &retention{blocks: blocks, age: evidenceAge(genesis)}
-	machine, err := app.New(app.Config{Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes,
+	restarts, err := dueRescue(s, ledgerStore)
+	if err != nil {
+		return err
+	}
+	machine, err := app.New(app.Config{Rescue: restarts, Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes,
 		Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height})
 	if err != nil {
 		return fmt.Errorf("opening the ledger: %w", err)

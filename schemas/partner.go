@@ -118,6 +118,10 @@ func DecodePartner(id string, b []byte) (Partner, error) {
 	return p, f.Exact(b, p.Append(stack[:0]))
 }
 
+// IsPartnerID reports whether a partner may have this id: 1 to 32 of a-z, 0-9 and
+// inner hyphens.
+func IsPartnerID(id string) bool { return partnerID.MatchString(id) }
+
 // Key is a partner's signing key.
 type Key struct {
 	Partner string  `json:"partner"`

@@ -37,6 +37,20 @@ func readPlace(outer *schemas.Fields, in uint64, v []byte) (l StateLeaf) {
 	return l
 }
 
+func readRescue(outer *schemas.Fields, in uint64, v []byte) (r RescuePart) {
+	each(outer, in, v, func(f *schemas.Fields, n uint64, v []byte) {
+		switch n {
+		case 1:
+			r.Document = v
+		case 2:
+			r.Path = v
+		default:
+			f.Fail(n, "unknown")
+		}
+	})
+	return r
+}
+
 // readNamed reads what a partner and its keys have in common: a name and a leaf.
 func readNamed(f *schemas.Fields, v []byte, more func(n uint64, v []byte)) (id string, leaf *StateLeaf) {
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {

@@ -29,6 +29,7 @@ type Report struct {
 	Partners     []schemas.Partner `json:"partners,omitempty"`
 	Events       []Event           `json:"events"`              // in the order of the ledger
 	Witnessed    []Witnessed       `json:"witnessed,omitempty"` // by those whose word was demanded
+	Rescues      []RescueReport    `json:"rescues,omitempty"`   // by which the network was restarted, as far as the bundle tells
 	Seen         []Seen            `json:"-"`                   // checkpoints that the state is in, whoever signed them
 }
 
