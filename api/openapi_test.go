@@ -29,7 +29,7 @@ import (
 func specification(t *testing.T, h *harness) *openapi3.T {
 	t.Helper()
 	for _, text := range []string{"text/html", "application/xml", "text/xml", "application/problem+xml", sheet.TypeXLSX} {
-		openapi3filter.RegisterBodyDecoder(text, openapi3filter.FileBodyDecoder) // of these the document says no more than that they are text
+		openapi3filter.RegisterBodyDecoder(text, openapi3filter.FileBodyDecoder) // of these the document says no more than that they are a file
 	}
 	doc, err := openapi3.NewLoader().LoadFromData(h.do("GET", "/openapi.json", "").want(t, 200).body)
 	if err != nil {
