@@ -190,7 +190,7 @@ func (a *App) eraseBodies(b *block, archive archiver, source decided, recorded [
 			return fmt.Errorf("erasing at %d/%d: %w", placeHeight(e.at), placePosition(e.at), err)
 		}
 	}
-	return nil
+	return b.rewrite()
 }
 
 // kept is what a node has of a transaction from which bodies go.
@@ -239,9 +239,8 @@ func (a *App) eraseIn(b *block, archive archiver, e erasing, k *kept, given []by
 	case given != nil:
 		err = a.follow(b, k, e, given)
 	case k.left != nil:
-		if err = b.unindexAll(e.at, k.left, e.gone); err == nil {
-			entry = a.codec.Compress(k.left.encode())
-		}
+		b.unindexAll(e.at, k.left, e.gone)
+		entry = a.codec.Compress(k.left.encode())
 	default:
 		entry = []byte{0} // nothing was there
 	}
@@ -279,16 +278,15 @@ func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
 		for i := range k.left.bodies {
 			all[i] = true
 		}
-		return b.unindexAll(e.at, k.left, all)
+		b.unindexAll(e.at, k.left, all)
+		return nil
 	}
 	left, err := a.readRemains(e.at, given, len(k.t.messages))
 	if err != nil {
 		return fmt.Errorf("%w: %w", errRemains, err)
 	}
 	if k.left != nil {
-		if err := b.unindexAll(e.at, k.left, e.gone); err != nil {
-			return err
-		}
+		b.unindexAll(e.at, k.left, e.gone)
 	}
 	for i, body := range left.bodies {
 		record, err := k.t.record(e.locator(i))
@@ -307,9 +305,7 @@ func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
 			return fmt.Errorf("%w: body %d: %w", errRemains, i, err)
 		}
 		if k.left == nil && placeHeight(e.at) < b.height && indexed(record) {
-			if err := b.reindex(e.locator(i), event, true); err != nil {
-				return err
-			}
+			b.reindex(e.locator(i), event, true)
 		}
 	}
 	return nil
@@ -324,88 +320,17 @@ func (a *App) readRef(stream store.Stream, encoded []byte) ([]byte, error) {
 }
 
 // unindexAll drops bodies, and what the index has of them.
-func (b *block) unindexAll(p place, left *remains, gone map[int]bool) error {
+func (b *block) unindexAll(p place, left *remains, gone map[int]bool) {
 	for i, body := range left.bodies {
 		if body == nil || !gone[i] {
 			continue
 		}
 		at := schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)}
 		if e, err := schemas.DecodeEvent(body); err == nil { // else it is an order, which no index has
-			if err := b.reindex(at, e, false); err != nil {
-				return err
-			}
+			b.reindex(at, e, false)
 		}
 		left.bodies[i], left.salts[i] = nil, schemas.Hash{}
 	}
-	return nil
-}
-
-// reindex takes out of the index what only the body says, where the event was and
-// its hashes, or puts it there again.
-func (b *block) reindex(at schemas.Locator, e *schemas.Event, there bool) error {
-	b.reindexHashes(at, e, there)
-	if e.BizLocation == "" && e.ReadPoint == "" {
-		return nil
-	}
-	s := sketchOf(&e.Skeleton, "", "")
-	if there {
-		s = sketchOf(&e.Skeleton, e.BizLocation, e.ReadPoint)
-	}
-	m := &message{block: b, event: &e.Skeleton, msg: &schemas.Message{Event: e}}
-	for prefix, ofBody := range m.ranges {
-		if err := b.rewriteRun(prefix, candidate{time: e.Skeleton.EventTime, at: at, sketch: s}, ofBody, there); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// rewriteRun gives an event another sketch in a range. A range that only its body
-// says loses it, or has it again.
-func (b *block) rewriteRun(prefix []byte, c candidate, ofBody, there bool) error {
-	key := runKey(prefix, sliceOf(c.time), c.at.Height)
-	var again runs
-	put := func() {
-		if there || !ofBody {
-			again.add(prefix, c.time, c.at, c.sketch)
-		}
-	}
-	had, done := false, false
-	data, own := b.row, (*run)(nil)
-	if c.at.Height == b.height { // not written yet
-		if own = b.runs.find(prefix, c.time); own == nil {
-			return nil
-		}
-		data = func([]byte) []byte { return own.data }
-	}
-	for cand, err := range decodeRun(key, data(key), len(prefix)) {
-		if err != nil {
-			return err
-		}
-		order := cand.at.Compare(c.at)
-		if order >= 0 && !done {
-			if done, had = true, order == 0; had || ofBody {
-				put()
-			}
-		}
-		if order != 0 {
-			again.add(prefix, cand.time, cand.at, cand.sketch)
-		}
-	}
-	if !done && ofBody {
-		put()
-	}
-	switch {
-	case own != nil && len(again.list) == 0:
-		own.data = nil
-	case own != nil:
-		own.data = again.list[0].data
-	case len(again.list) == 0:
-		b.led.DeleteRow(key)
-	default:
-		b.led.PutRow(key, again.list[0].data)
-	}
-	return nil
 }
 
 // overwrite makes erasures real that are committed.

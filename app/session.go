@@ -49,6 +49,8 @@ type block struct {
 	erased []target // whose bodies the block's orders erase
 	copied []copied // messages that may repeat an event
 	runs   runs     // what the index gets
+
+	rewrites rewrites // of it, by erasures
 }
 
 func (b *block) now() int64 { return b.time.UnixNano() }
