@@ -3,9 +3,11 @@ package app
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -190,17 +192,21 @@ func (a *App) toErase(b *block) ([]erasing, error) {
 			add(c.at)
 		}
 	}
-	queue, err := a.owed()
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range b.erased {
-		add(t.at)
-		queue = append(queue, t)
-	}
 	room := maxCopies
-	for i := range queue {
-		if err := a.copies(b, &queue[i], &room, add); err != nil {
+	for t, err := range a.owed(b.height) {
+		if err == nil {
+			err = a.copies(b, &t, &room, add)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if room == 0 {
+			break // what is owed besides is so still
+		}
+	}
+	for i := range b.erased {
+		add(b.erased[i].at)
+		if err := a.copies(b, &b.erased[i], &room, add); err != nil {
 			return nil, err
 		}
 	}
@@ -211,23 +217,50 @@ func (a *App) toErase(b *block) ([]erasing, error) {
 	return list, nil
 }
 
-// owed are the events of which copies were left over by the block before.
-func (a *App) owed() (list []target, err error) {
-	for row, err := range a.store.Latest().Rows([]byte{rowOwed}, nil, false) {
-		if err != nil {
-			return nil, fmt.Errorf("reading which erasures are owed: %w", err)
+// owed are the events of which copies were left over by the blocks before. Those of
+// another partner come first with every height: one that owes more than blocks can
+// do does not keep others waiting.
+func (a *App) owed(height int64) iter.Seq2[target, error] {
+	return func(yield func(target, error) bool) {
+		view := a.store.Latest()
+		first := rowKey(rowOwed, a.turn(height))
+		rows := func(from, to []byte) bool {
+			for row, err := range view.Rows([]byte{rowOwed}, from, false) {
+				var t target
+				switch {
+				case err == nil && to != nil && bytes.Compare(row.Key, to) >= 0:
+					return true
+				case err == nil:
+					t, err = owedTarget(row)
+				}
+				if err != nil {
+					err = fmt.Errorf("reading which erasures are owed: %w", err)
+				}
+				if !yield(t, err) || err != nil {
+					return false
+				}
+			}
+			return true
 		}
-		partner, eventID, ok := cutKey(row.Key[1:])
-		if !ok {
-			return nil, errTrailRow
-		}
-		t, err := decodeTarget(partner, eventID, row.Value)
-		if err != nil {
-			return nil, fmt.Errorf("reading which erasures are owed: %w", err)
-		}
-		list = append(list, t)
+		_ = rows(first, nil) && rows(nil, first)
 	}
-	return list, nil
+}
+
+// turn is the partner whose turn it is at a height, "" where there are none.
+func (a *App) turn(height int64) string {
+	ids := slices.Sorted(maps.Values(a.partnersByGLN()))
+	if len(ids) == 0 {
+		return ""
+	}
+	return ids[height%int64(len(ids))]
+}
+
+func owedTarget(row store.Row) (t target, err error) {
+	partner, eventID, ok := cutKey(row.Key[1:])
+	if !ok {
+		return t, errTrailRow
+	}
+	return decodeTarget(partner, eventID, row.Value)
 }
 
 // copies adds the event's copies, from as many transactions as there is room for,
@@ -250,7 +283,10 @@ func (a *App) copies(b *block, t *target, room *int, add func(schemas.Locator)) 
 			if err != nil {
 				return fmt.Errorf("reading copies of an event: %w", err)
 			}
-			if bytes.Equal(row.Key, t.last) || at.Height >= t.order {
+			if at.Height >= t.order {
+				break // it went when it came, as all that follow
+			}
+			if bytes.Equal(row.Key, t.last) {
 				continue
 			}
 			if p := placeOf(at); p != last {

@@ -107,3 +107,39 @@ func TestErasureOfDeclarations(t *testing.T) {
 	}
 	x.mustReplay()
 }
+
+// A partner that owes the erasure of more copies than blocks can do keeps no other
+// partner waiting.
+func TestErasureOfCopiesIsFair(t *testing.T) {
+	x := newChain(t, store.Options{Dir: filepath.Join(t.TempDir(), "ledger")})
+	var orders []*schemas.Event
+	for n := range 8 {
+		event := x.event(fmt.Sprintf("obj add epc=f%d step=commissioning id=f%d", n, n))
+		for range 40 {
+			x.submit("farm", false, event)
+		}
+		orders = append(orders, x.order(schemas.OrderErase, fmt.Sprintf("urn:example:event:f%d", n)))
+	}
+	event := x.event("obj add epc=m step=commissioning id=m note=secret")
+	for range 10 {
+		x.submit("mill", false, event)
+	}
+	x.give("farm", false, orders...)
+	mustBe(t, "the order", x.give("mill", false, x.order(schemas.OrderErase, "urn:example:event:m"))[0], schemas.OK)
+	for range len(x.members) {
+		x.block()
+	}
+	if e, err := x.view().Erasure("mill", "urn:example:event:m"); err != nil || e == nil || e.Held || x.holds("secret") {
+		t.Errorf("mill's copies wait: %+v, %v", e, err)
+	}
+	if e, err := x.view().Erasure("farm", "urn:example:event:f7"); err != nil || e == nil || !e.Held {
+		t.Fatalf("farm owed too little for the test: %+v, %v", e, err)
+	}
+	for range 20 {
+		x.block()
+	}
+	if e, err := x.view().Erasure("farm", "urn:example:event:f7"); err != nil || e == nil || e.Held {
+		t.Errorf("farm's copies are never erased: %+v, %v", e, err)
+	}
+	x.mustReplay()
+}
