@@ -67,6 +67,7 @@ type App struct {
 	onCommit func(Committed)
 	probe    func(*message) // set by tests
 	lookups  int            // maxLookups; tests set less
+	lookedAt []byte         // row of the erasure put off at which the next block looks first; nil, the first; consensus'
 	restarts *proof.Rescue  // with the block behind its height; nil: nothing does
 
 	retain    func(height int64) int64

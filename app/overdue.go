@@ -23,6 +23,10 @@ import (
 // earlier ones.
 type delays struct{ putOff, late []place }
 
+// maxLooked is of how many erasures that were put off one block finds out whether
+// they can be made good: further blocks look at further ones.
+const maxLooked = 128
+
 func overdueRow(p place) []byte { return append([]byte{rowOverdue}, p[:]...) }
 
 // decodeIndexes reads numbers of messages, 4 bytes each, big endian.
@@ -96,14 +100,20 @@ func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasi
 		}
 		return late, nil
 	}
-	places, err := a.overdue()
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range places {
-		if len(late) == maxErasures {
+	looked, all := 0, true
+	for row, err := range a.store.Latest().Rows([]byte{rowOverdue}, a.lookedAt, false) {
+		if err != nil {
+			return nil, fmt.Errorf("reading which erasures are overdue: %w", err)
+		}
+		if len(row.Key) != 1+len(place{}) {
+			return nil, errTrailRow
+		}
+		if all = looked < maxLooked && len(late) < maxErasures; !all {
+			a.lookedAt = bytes.Clone(row.Key)
 			break
 		}
+		looked++
+		p := place(row.Key[1:])
 		ref, _, err := bodiesRef(p, b.row)
 		if err != nil {
 			return nil, err
@@ -111,6 +121,9 @@ func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasi
 		if !now(p) && a.store.Hold(ref) {
 			late = append(late, erasing{at: p, gone: map[int]bool{}})
 		}
+	}
+	if all {
+		a.lookedAt = nil
 	}
 	return late, nil
 }

@@ -2,8 +2,10 @@ package app_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -237,5 +239,45 @@ func TestErasureOfMovedBodies(t *testing.T) {
 	if r := c.record("urn:example:event:x3"); r.Body != nil {
 		t.Error("x3 is shown")
 	}
+	c.mustReplay()
+}
+
+// However many erasures are put off, that one comes to its turn whose segment is
+// back.
+func TestErasureOfManyMovedBodies(t *testing.T) {
+	const many = 150
+	s := &shed{objects: map[string][]byte{}, shut: true}
+	c := newChain(t, store.Options{Dir: filepath.Join(t.TempDir(), "ledger"), SegmentBytes: 64, Elsewhere: s})
+	id := func(n int) string { return fmt.Sprintf("urn:example:event:m%d", n) }
+	for n := range many {
+		c.submit("farm", false, c.event(fmt.Sprintf("obj add epc=m%d step=commissioning id=m%d", n, n)))
+	}
+	c.submit("farm", false, c.event("obj add epc=z step=commissioning id=z"))
+	s.move(t, c.store)
+	var orders []*schemas.Event
+	for n := range many {
+		if orders = append(orders, c.order(schemas.OrderErase, id(n))); len(orders) == 15 {
+			c.give("farm", false, orders...)
+			orders = nil
+		}
+	}
+	segments, err := c.app.Overdue()
+	if err != nil || len(segments) != many {
+		t.Fatalf("%d segments are overdue: %v", len(segments), err)
+	}
+	for _, back := range []int{many - 1, 3} {
+		s.close(false)
+		if err := c.store.Recall(segments[back]); err != nil {
+			t.Fatal(err)
+		}
+		s.close(true)
+		for range 3 {
+			c.block()
+		}
+		if now, err := c.app.Overdue(); err != nil || slices.Contains(now, segments[back]) {
+			t.Errorf("the erasure in %s waits: %v", segments[back], err)
+		}
+	}
+	s.close(false)
 	c.mustReplay()
 }
