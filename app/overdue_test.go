@@ -1,9 +1,11 @@
 package app_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -280,4 +282,25 @@ func TestErasureOfManyMovedBodies(t *testing.T) {
 	}
 	s.close(false)
 	c.mustReplay()
+}
+
+// A stub with a flipped bit is never taken for one that names another object: what
+// no stub names is removed from the store.
+func TestDamagedStub(t *testing.T) {
+	c, _ := moved(t)
+	path := filepath.Join(c.options.Dir, "archive", "bodies-0000000000.moved")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 8 * len(whole) {
+		damaged := bytes.Clone(whole)
+		damaged[i/8] ^= 1 << (i % 8)
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.store.Segments(store.Bodies); err == nil {
+			t.Fatalf("with bit %d flipped it is read: %s", i, damaged)
+		}
+	}
 }

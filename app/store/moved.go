@@ -47,6 +47,20 @@ type stub struct {
 	Object string   `json:"object"` // hexadecimal SHA-256 of the content
 	Size   int64    `json:"size"`
 	Blocks []string `json:"blocks"` // hexadecimal SHA-256 of each
+	Sum    string   `json:"sum"`    // hexadecimal SHA-256 of the stub without it
+}
+
+// encode is the stub's one encoding. It has a sum, since objects that no stub names
+// are removed: one with a flipped bit would lose its own.
+func (s *stub) encode() ([]byte, error) {
+	sealed := *s
+	sealed.Sum = ""
+	text, err := json.Marshal(sealed)
+	if err != nil {
+		return nil, err
+	}
+	sealed.Sum = objectName(text)
+	return json.Marshal(sealed)
 }
 
 // stubOf reads a segment, block by block.
@@ -81,11 +95,16 @@ func readStub(path string) (*stub, error) {
 		return nil, err
 	}
 	defer f.Close()
-	s := &stub{}
-	d := json.NewDecoder(io.LimitReader(f, maxStub))
-	d.DisallowUnknownFields()
-	if err := d.Decode(s); err != nil {
+	text, err := io.ReadAll(io.LimitReader(f, maxStub))
+	if err != nil {
 		return nil, fmt.Errorf("reading where %s was moved: %w", filepath.Base(path), err)
+	}
+	s := &stub{}
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, fmt.Errorf("%s is damaged: restore it from a backup: %w", path, err)
+	}
+	if again, err := s.encode(); err != nil || !bytes.Equal(again, text) {
+		return nil, errors.Join(fmt.Errorf("%s is damaged: restore it from a backup", path), err)
 	}
 	if s.Size < 1 || s.Size > 2*maxEntry || int64(len(s.Blocks)) != (s.Size+blockSize-1)/blockSize || len(s.Object) != 2*sha256.Size {
 		return nil, fmt.Errorf("%s is damaged: restore it from a backup", path)
@@ -318,7 +337,7 @@ func (s *Store) Moved(segment, object string) (moved bool, err error) {
 	if err = errors.Join(err, f.Close()); err != nil || now.Object != object {
 		return false, err
 	}
-	text, err := json.Marshal(now)
+	text, err := now.encode()
 	if err != nil {
 		return false, fmt.Errorf("moving the archive's %s: %w", segment, err)
 	}
