@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -209,6 +210,31 @@ func (x *testNet) agreeOnRescue(t *testing.T, s *shell, commands []string) {
 		s.run(t, command)
 	}
 	s.run(t, "waybill rescue start whole.rescue --home $THEIRS") // again, without harm
+	// Who may have voted by it signs nothing else behind that block.
+	s.refused(t, `waybill rescue propose --home $MINE --lost $LOST1 --lost $LOST2 --reason "another"`, "was started in this home")
+	s.refused(t, "waybill rescue sign whole.rescue --home $MINE", "was started in this home")
+	x.checksRescue(t)
+}
+
+// checksRescue flips a bit of the document that a home keeps.
+func (x *testNet) checksRescue(t *testing.T) {
+	t.Helper()
+	path := filepath.Join(x.members[0].Home, "data", "rescue", "1")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.Clone(whole)
+	damaged[len(damaged)-1] ^= 1 // a partner's signature
+	for _, content := range [][]byte{damaged, whole} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(program, "check", "--home", x.members[0].Home).CombinedOutput()
+		if told := strings.Contains(string(out), "data/rescue/1"); told != (content[len(content)-1] != whole[len(whole)-1]) {
+			t.Errorf("a check tells of the document: %v (%v)\n%s", told, err, out)
+		}
+	}
 }
 
 // proveAcrossRescue verifies bundles of before and after, under roots of trust of

@@ -137,6 +137,7 @@ func Check(ctx context.Context, o CheckOptions) (*CheckReport, error) {
 		}
 		c.checkEngine(ctx)
 		c.checkSignState()
+		c.checkRescues()
 	}
 	if o.Rebuild && c.again != nil {
 		if err := c.rebuild(); err != nil {

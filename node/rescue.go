@@ -273,12 +273,8 @@ func (at *standpoint) sign(r *proof.Rescue) (*proof.Rescue, []string, error) {
 	if height := at.height(); at.last.Height > height+1 && len(at.last.SignBytes) > 0 {
 		return nil, nil, fmt.Errorf("this validator voted at height %d, so that block %d was decided: this node lacks it, and a rescue behind block %d would lose it", at.last.Height, at.last.Height-1, height)
 	}
-	before, err := os.ReadFile(rescuePath(at.home, signedRescue))
-	if err == nil {
-		other, err := proof.DecodeRescue(before)
-		if err != nil || other.ID() != r.ID() {
-			return nil, nil, errors.Join(fmt.Errorf("this partner signed another rescue already (%s): only if all who signed that call it off, each removes this file", rescuePath(at.home, signedRescue)), err)
-		}
+	if err := at.signsNoOther(r); err != nil {
+		return nil, nil, err
 	}
 	if err := r.Sign(at.keys.Validator.Key.PrivKey.Bytes(), at.keys.Partner); err != nil {
 		return nil, nil, fmt.Errorf("signing for %s: %w", at.settings.Partner, err)
