@@ -93,7 +93,10 @@ func (a *App) Overdue() (segments []string, err error) {
 func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasing, err error) {
 	now := func(p place) bool { return slices.ContainsFunc(list, func(e erasing) bool { return e.at == p }) }
 	if told != nil {
-		for _, p := range told.late {
+		for i, p := range told.late {
+			if b.row(overdueRow(p)) == nil || slices.Contains(told.late[:i], p) {
+				return nil, fmt.Errorf("%w: nothing was overdue at %d/%d", errRemains, placeHeight(p), placePosition(p))
+			}
 			if !now(p) {
 				late = append(late, erasing{at: p, gone: map[int]bool{}})
 			}

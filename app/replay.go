@@ -126,7 +126,7 @@ func (r *Replay) Rewind(to *store.Cursor) { r.cursor = to }
 // Next computes the next block; io.EOF behind the last, ErrCut in the middle of
 // one. What is wrong with the archive is a *store.Damage.
 func (r *Replay) Next() (block *ReplayedBlock, err error) {
-	defer recovered(&err)
+	defer r.refusing(&err)
 	if err := r.read(); err != nil {
 		return nil, err
 	}
@@ -170,6 +170,18 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 		b.Messages += len(done.receipts[i].Events)
 	}
 	return &b.ReplayedBlock, nil
+}
+
+// refusing turns what an archive breaks the program down with into damage: it may be
+// a peer's.
+func (r *Replay) refusing(err *error) {
+	switch broken := recover().(type) {
+	case nil:
+	case ioFailure:
+		*err = fmt.Errorf("executing: %w", broken.err)
+	default:
+		*err = r.damaged(fmt.Errorf("computing block %d again broke down: %v", r.block.Height, broken))
+	}
 }
 
 // account notes of which transactions bodies are withheld.
