@@ -202,6 +202,11 @@ func (x *testNet) agreeOnRescue(t *testing.T, s *shell, commands []string) {
 			s.refused(t, "waybill rescue start mine.rescue --home $MINE", "not signed by "+x.members[1].Partner)
 			s.refused(t, `waybill rescue propose --home $MINE --lost $LOST1 --lost $LOST2 --reason "another"`, "signed another rescue already")
 			s.refused(t, "waybill start --home $MINE", "signed a rescue")
+			// As in a home that was restored since: the other may have voted.
+			signed := filepath.Join(x.members[0].Home, "data", "rescue", "signed")
+			s.run(t, "mv "+signed+" aside")
+			s.refused(t, "waybill rescue sign mine.rescue --home $MINE", "in another home")
+			s.run(t, "mv aside "+signed)
 		case strings.HasPrefix(command, "waybill rescue start") && strings.Contains(command, "$THEIRS"):
 			for _, file := range []string{"rescue/pending", "consensus.before-rescue-1"} {
 				s.killed(t, command, filepath.Join(x.members[1].Home, "data", file))

@@ -276,6 +276,10 @@ func (at *standpoint) sign(r *proof.Rescue) (*proof.Rescue, []string, error) {
 	if err := at.signsNoOther(r); err != nil {
 		return nil, nil, err
 	}
+	if _, err := os.Stat(rescuePath(at.home, signedRescue)); err != nil && r.SignedBy(at.settings.Partner) {
+		// That home may have voted with the new set by now: this one must not begin anew.
+		return nil, nil, fmt.Errorf("%s signed this rescue already, in another home: a home that was restored since goes on by waybill rescue start, without signing", at.settings.Partner)
+	}
 	if err := r.Sign(at.keys.Validator.Key.PrivKey.Bytes(), at.keys.Partner); err != nil {
 		return nil, nil, fmt.Errorf("signing for %s: %w", at.settings.Partner, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -316,6 +317,11 @@ func (r *Rescue) CheckSignatures() error {
 		}
 	}
 	return nil
+}
+
+// SignedBy reports whether a partner is one who stays, and its signatures are there.
+func (r *Rescue) SignedBy(partner string) bool {
+	return slices.Contains(r.Partners(Stays), partner) && !slices.Contains(r.Missing(), partner)
 }
 
 // Missing are the partners whose signatures are not there yet.
