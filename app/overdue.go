@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -207,27 +208,71 @@ func bodiesRef(p place, row func(key []byte) []byte) (ref store.Ref, records []b
 	return ref, refs[:store.RefSize], err
 }
 
-// owes reports whether an erased body could still be read somewhere: its erasure is
-// overdue, or what had it is in the store still.
-func (a *App) owes(at schemas.Locator) (bool, error) {
-	p := placeOf(at)
-	overdue, err := a.overdueIn(p)
-	if err != nil || slices.Contains(overdue, at.Index) {
+// owes reports whether a body of an erased event, or of a copy of it, could still be
+// read somewhere: its erasure is overdue, or what had it is in the store still.
+func (v *View) owes(partner, eventID string, at schemas.Locator) (bool, error) {
+	bodies, err := v.bodiesOfEvent(partner, eventID, at)
+	if err != nil {
 		return true, err
 	}
-	for row, err := range a.store.Latest().Rows([]byte{rowErasing}, nil, false) {
+	latest := v.app.store.Latest()
+	for row, err := range latest.Rows([]byte{rowOverdue}, nil, false) {
+		if err != nil || len(row.Key) != 1+len(place{}) {
+			return true, errors.Join(errors.New("reading which erasures are overdue"), err)
+		}
+		for _, i := range decodeIndexes(row.Value) {
+			if slices.Contains(bodies[place(row.Key[1:])], i) {
+				return true, nil
+			}
+		}
+	}
+	for row, err := range latest.Rows([]byte{rowErasing}, nil, false) {
 		if err != nil {
 			return true, fmt.Errorf("reading what was erased: %w", err)
 		}
-		if !bytes.Equal(row.Value, p[:]) {
+		if len(row.Value) != len(place{}) || bodies[place(row.Value)] == nil {
 			continue
 		}
 		ref, err := store.DecodeRef(row.Key[1:])
-		if err != nil || a.store.CameBack(ref) {
+		if err != nil || v.app.store.CameBack(ref) {
 			return true, err
 		}
 	}
 	return false, nil
+}
+
+// bodiesOfEvent are the messages that have an event's body, the event's own and
+// copies, by transaction.
+func (v *View) bodiesOfEvent(partner, eventID string, at schemas.Locator) (map[place][]uint32, error) {
+	bodies := map[place][]uint32{placeOf(at): {at.Index}}
+	links := []link{{'i', eventID}}
+	row, err := v.row(eventRow(partner, eventID))
+	if err != nil {
+		return nil, err
+	}
+	if row != nil {
+		p, err := decodePrior(row)
+		if err != nil {
+			return nil, err
+		}
+		if key := ownKey(p.key); len(key) > 0 {
+			links = append(links, link{'k', string(key)})
+		}
+	}
+	for _, l := range links {
+		prefix := l.copyRow(partner)
+		for row, err := range v.at.Rows(prefix, nil, false) {
+			if err != nil {
+				return nil, fmt.Errorf("reading copies of an event: %w", err)
+			}
+			c, err := schemas.DecodeLocator(row.Key[len(prefix):])
+			if err != nil {
+				return nil, fmt.Errorf("reading copies of an event: %w", err)
+			}
+			bodies[placeOf(c)] = append(bodies[placeOf(c)], c.Index)
+		}
+	}
+	return bodies, nil
 }
 
 // SettledBodies is the first segment of bodies that must stay: those before it have bodies of

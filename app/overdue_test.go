@@ -304,3 +304,46 @@ func TestDamagedStub(t *testing.T) {
 		}
 	}
 }
+
+// While a copy waits in a segment that was moved, no node says that it holds the
+// body no more.
+func TestErasureOfMovedCopies(t *testing.T) {
+	c, s := moved(t)
+	event := c.event("obj add epc=k step=commissioning id=k note=hidden")
+	c.submit("farm", false, event)
+	c.submit("farm", false, event)
+	c.submit("farm", false, c.event("obj add epc=z step=commissioning id=z"))
+	s.move(t, c.store)
+	s.close(true)
+	mustBe(t, "the order", c.give("farm", false, c.order(schemas.OrderErase, "urn:example:event:k"))[0], schemas.OK)
+	s.close(false)
+	held := func() bool {
+		t.Helper()
+		e, err := c.view().Erasure("farm", "urn:example:event:k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.Held
+	}
+	segments, err := c.app.Overdue()
+	if err != nil || len(segments) != 2 {
+		t.Fatalf("overdue are %v, %v", segments, err)
+	}
+	for i, segment := range segments {
+		if err := c.store.Recall(segment); err != nil {
+			t.Fatal(err)
+		}
+		c.block()
+		if !held() {
+			t.Errorf("after %d of 2: the node says that it has not what is in the store", i)
+		}
+		if i == 1 && c.holds("hidden") {
+			t.Error("a copy is in the archive")
+		}
+		s.forget(t, c.store)
+		if last := i == 1; held() == last {
+			t.Errorf("after %d of 2 the node says that it holds a copy: %v", i+1, !last)
+		}
+	}
+	c.mustReplay()
+}

@@ -81,7 +81,7 @@ func (v *View) Erasure(partner, eventID string) (*Standing, error) {
 	if s.Held = owed != nil; s.Held || err != nil {
 		return s, err
 	}
-	s.Held, err = v.app.owes(s.Event) // it is not shown, and yet there
+	s.Held, err = v.owes(partner, eventID, s.Event) // it is not shown, and yet there
 	return s, err
 }
 
