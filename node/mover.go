@@ -159,15 +159,16 @@ func (m *mover) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var failed []error // an object that is lost keeps nothing else from being done
 	for _, segment := range needed {
-		if err := m.store.Recall(segment); err != nil {
-			return err
+		if err := m.store.Recall(segment); err != nil && ctx.Err() == nil {
+			failed = append(failed, err)
 		}
 	}
 	if err := m.settle(ctx, needed); err != nil {
-		return err
+		return errors.Join(append(failed, err)...)
 	}
-	return m.moveAll(ctx, needed)
+	return errors.Join(append(failed, m.moveAll(ctx, needed))...)
 }
 
 // claim finds that the prefix is this home's, and makes it so: two homes, or a

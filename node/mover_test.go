@@ -333,3 +333,49 @@ func TestMoveKilled(t *testing.T) {
 		t.Errorf("%d objects for %d segments", len(objects), moved)
 	}
 }
+
+// A segment that the store lost, with a body that is to be erased, keeps no other
+// erasure waiting.
+func TestErasureBesideALostSegment(t *testing.T) {
+	store := newS3(t)
+	s, _ := grownFor(t, store)
+	n := start(t, s)
+	must(t, n.TestingMove())
+	view, err := n.Ledger().View()
+	must(t, err)
+	page, err := view.Page(t.Context(), schemas.EventQuery{Limit: 20, Ascending: true})
+	must(t, err)
+	must(t, n.Stop())
+	n = start(t, s) // which remembers nothing
+	defer func() { must(t, n.Stop()) }()
+	for _, i := range []int{0, 10} {
+		order, err := schemas.MakeOrder(schemas.OrderErase, page.Records[i].EventID, "asked for by the person concerned", "2026-03-01T09:00:00Z")
+		must(t, err)
+		if r := commit(t, n, order); r.Events[0].Code != schemas.OK {
+			t.Fatalf("the order is answered %+v", r.Events[0])
+		}
+	}
+	overdue, err := n.Overdue()
+	must(t, err)
+	if len(overdue) != 2 {
+		t.Fatalf("overdue are %v", overdue)
+	}
+	stub, err := os.ReadFile(filepath.Join(node.LedgerPath(s.Home), "archive", strings.TrimSuffix(overdue[0], ".seg")+".moved"))
+	must(t, err)
+	for _, path := range store.files("acme/archive/segments") {
+		if strings.Contains(string(stub), `"object":"`+filepath.Base(path)+`"`) {
+			must(t, os.Remove(path))
+		}
+	}
+	for i := 0; len(overdue) != 1; i++ {
+		if i == 20 {
+			t.Fatalf("overdue are %v", overdue)
+		}
+		if err := n.TestingMove(); err == nil {
+			t.Error("nobody is told of the lost segment")
+		}
+		commit(t, n, event(t, 7000+i))
+		overdue, err = n.Overdue()
+		must(t, err)
+	}
+}
