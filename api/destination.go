@@ -101,7 +101,9 @@ func (g guard) client(patience time.Duration) *http.Client {
 		Timeout:       patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DialContext:            func(ctx context.Context, network, address string) (net.Conn, error) { return dialer.DialContext(ctx, network, address) },
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				return dialer.DialContext(ctx, network, address)
+			},
 			ForceAttemptHTTP2:      true,
 			MaxIdleConns:           64,
 			MaxIdleConnsPerHost:    1,

@@ -23,6 +23,20 @@ const (
 // An event whose body is erased, or not held, cannot be given as it was submitted
 // and is left out: native answers tell what is left of it.
 func queryDocument(records []schemas.Record, now time.Time, name string) ([]byte, error) {
+	return resultsOf(records, now, results{name: name})
+}
+
+// results says what an EPCISQueryDocument answers.
+type results struct {
+	name         string // of the query
+	subscription string // that it is sent for, if any
+	cursor       string // that the receiver can resume from, if it asked to be told
+}
+
+// cursorContext defines the one member that is not the standard's.
+const cursorContext = `{"waybill":"urn:waybill:"}`
+
+func resultsOf(records []schemas.Record, now time.Time, of results) ([]byte, error) {
 	records = slices.DeleteFunc(slices.Clone(records), func(r schemas.Record) bool { return r.Body == nil })
 	contexts := newContexts()
 	events := make([]parsedBody, len(records))
@@ -38,10 +52,21 @@ func queryDocument(records []schemas.Record, now time.Time, name string) ([]byte
 	out := append(make([]byte, 0, size), `{"@context":[`...)
 	out = appendString(out, standardContext)
 	out = contexts.appendTo(out)
+	if of.cursor != "" {
+		out = append(out, ","+cursorContext...)
+	}
 	out = append(out, `],"type":"EPCISQueryDocument","schemaVersion":"2.0","creationDate":`...)
 	out = appendString(out, now.UTC().Format(timeFormat))
+	if of.cursor != "" {
+		out = append(out, `,"waybill:cursor":`...)
+		out = appendString(out, of.cursor)
+	}
 	out = append(out, `,"epcisBody":{"queryResults":{"queryName":`...)
-	out = appendString(out, name)
+	out = appendString(out, of.name)
+	if of.subscription != "" {
+		out = append(out, `,"subscriptionID":`...)
+		out = appendString(out, of.subscription)
+	}
 	out = append(out, `,"resultsBody":{"eventList":[`...)
 	for i := range records {
 		if i > 0 {
