@@ -17,7 +17,7 @@ const (
 // Link types (GS1-Conformant Resolver Standard 1.2; GS1 Web Vocabulary). The
 // vocabulary's terms are kept without their namespace.
 const (
-	vocabulary      = "https://ref.gs1.org/voc/"
+	linkVocabulary  = "https://ref.gs1.org/voc/"
 	olderVocabulary = "https://gs1.org/voc/"
 	defaultLink     = "defaultLink"
 	epcisLink       = "epcis"
@@ -29,7 +29,7 @@ const (
 // with the prefix gs1: or as a URI. Which terms there are grows with every
 // version of it, so any name may be one.
 func linkType(s string) (string, bool) {
-	for _, stem := range []string{"gs1:", vocabulary, olderVocabulary, "http://gs1.org/voc/", "https://www.gs1.org/voc/"} {
+	for _, stem := range []string{"gs1:", linkVocabulary, olderVocabulary, "http://gs1.org/voc/", "https://www.gs1.org/voc/"} {
 		if rest, ok := strings.CutPrefix(s, stem); ok {
 			s = rest
 			break
@@ -71,7 +71,7 @@ func linksetOf(anchor, title string, links []local.Link) Linkset {
 		context["itemDescription"] = title
 	}
 	for _, l := range links {
-		relation := vocabulary + l.Type
+		relation := linkVocabulary + l.Type
 		targets, _ := context[relation].([]LinkTarget)
 		context[relation] = append(targets, targetOf(l))
 	}
@@ -162,5 +162,5 @@ type LinkTypeOfPrefix struct {
 func (g *Gateway) getResolver(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(allowOrigin, "*")
 	g.writeJSON(w, r, http.StatusOK, ResolverDescription{Name: "Waybill: " + g.cfg.Partner, ResolverRoot: root(r),
-		SupportedPrimaryKeys: primaryKeys(), SupportedLinkType: []LinkTypeOfPrefix{{Namespace: vocabulary, Prefix: "gs1:"}}})
+		SupportedPrimaryKeys: primaryKeys(), SupportedLinkType: []LinkTypeOfPrefix{{Namespace: linkVocabulary, Prefix: "gs1:"}}})
 }

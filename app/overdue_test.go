@@ -181,6 +181,18 @@ func TestErasureOfMovedBodies(t *testing.T) {
 	if err != nil || len(segments) != 1 || segments[0] != "bodies-0000000000.seg" {
 		t.Fatalf("overdue are %v, %v", segments, err)
 	}
+	held := func() bool {
+		t.Helper()
+		e, err := c.view().Erasure("farm", "urn:example:event:x2")
+		held := e != nil && e.Held
+		if err != nil {
+			t.Fatal(err)
+		}
+		return held
+	}
+	if !held() {
+		t.Error("the node says that it has not what is in the store")
+	}
 	s.close(false)
 	bodiesHold(c, "x2")
 	c.mustReplay()
@@ -197,7 +209,13 @@ func TestErasureOfMovedBodies(t *testing.T) {
 	if segments, err := c.app.Overdue(); err != nil || len(segments) > 0 {
 		t.Fatalf("overdue are %v, %v", segments, err)
 	}
+	if !held() {
+		t.Error("the node says that it has not what is in the store still")
+	}
 	s.forget(t, c.store)
+	if held() {
+		t.Error("the node says that it has what is gone")
+	}
 	if s.move(t, c.store) == 0 {
 		t.Error("what came back does not go again")
 	}

@@ -84,7 +84,7 @@ func (s *Settings) elsewhere() (store.Elsewhere, error) {
 // ledgerOptions open the home's ledger.
 func (s *Settings) ledgerOptions() (store.Options, error) {
 	from, err := s.elsewhere()
-	return store.Options{Dir: LedgerPath(s.Home), Backend: s.Backend, Elsewhere: from, SegmentBytes: s.segmentBytes}, err
+	return store.Options{Dir: LedgerPath(s.Home), Backend: s.Backend, Elsewhere: from, SegmentBytes: s.SegmentBytes}, err
 }
 
 // mover moves segments out, and brings back those that an erasure needs. It is

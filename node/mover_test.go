@@ -31,7 +31,7 @@ func moveAndEnd(home string) error {
 	if err != nil {
 		return err
 	}
-	node.TestingSegments(&s, smallSegments)
+	s.SegmentBytes = smallSegments
 	n, err := node.Start(context.Background(), s, "test", io.Discard)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func moveAndEnd(home string) error {
 func grownFor(t *testing.T, store *s3Store) (s node.Settings, events int) {
 	t.Helper()
 	s = alone(t)
-	node.TestingSegments(&s, smallSegments)
+	s.SegmentBytes = smallSegments
 	n, err := node.Start(t.Context(), s, "test", io.Discard)
 	must(t, err)
 	for events = range 12 {
@@ -62,12 +62,12 @@ func bodiesOf(t *testing.T, n *node.Node) (bodies map[string]string, err error) 
 	t.Helper()
 	view, err := n.Ledger().View()
 	must(t, err)
-	records, _, err := view.Events(t.Context(), schemas.EventQuery{Limit: 1000})
+	page, err := view.Page(t.Context(), schemas.EventQuery{Limit: 1000})
 	if err != nil {
 		return nil, err
 	}
 	bodies = map[string]string{}
-	for _, r := range records {
+	for _, r := range page.Records {
 		bodies[r.EventID] = string(r.Body)
 	}
 	return bodies, nil
@@ -179,9 +179,9 @@ func TestMovedSegmentIsErased(t *testing.T) {
 	before := store.files("acme/archive/segments")
 	view, err := n.Ledger().View()
 	must(t, err)
-	list, _, err := view.Events(t.Context(), schemas.EventQuery{Limit: 1, Ascending: true})
+	page, err := view.Page(t.Context(), schemas.EventQuery{Limit: 1, Ascending: true})
 	must(t, err)
-	id := list[0].EventID
+	id := page.Records[0].EventID
 	store.stop()
 	order, err := schemas.MakeOrder(schemas.OrderErase, id, "asked for by the person concerned", "2026-03-01T09:00:00Z")
 	must(t, err)

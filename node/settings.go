@@ -28,8 +28,8 @@ const SettingsFile = "waybill.json"
 type Settings struct {
 	Home   string              `json:"-"`
 	Getenv func(string) string `json:"-"` // of the environment that they were read over
-
-	segmentBytes uint32 // of the archive, 0 but in tests
+	// SegmentBytes is where a segment of the archive is full: 0, 64 MiB, but in tests.
+	SegmentBytes uint32 `json:"-"`
 
 	Partner   string   `json:"partner"`             // whose node this is, by its name on the ledger
 	REST      string   `json:"rest"`                // address that the gateway listens on

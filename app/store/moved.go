@@ -258,6 +258,17 @@ func (s *Store) Hold(r Ref) bool {
 	return true
 }
 
+// CameBack reports whether the segment of a reference is in the directory, and what
+// it was elsewhere still there, as far as the store knows.
+func (s *Store) CameBack(r Ref) bool {
+	on, ok := s.archive.dir.(diskFiles)
+	if !ok || !on.isLocal(r.SegmentName()) {
+		return false
+	}
+	_, err := os.Stat(on.stubPath(r.SegmentName()))
+	return err == nil
+}
+
 func (a *archive) release(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
