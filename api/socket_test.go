@@ -28,8 +28,8 @@ func (h *harness) socket(query string) *websocket.Conn {
 	return conn
 }
 
-// told reads messages until so many events came, and the last message's cursor.
-func told(t *testing.T, conn *websocket.Conn, events int) (serials []string, cursor string) {
+// heard reads messages until so many events came, and the last message's cursor.
+func heard(t *testing.T, conn *websocket.Conn, events int) (serials []string, cursor string) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
@@ -51,23 +51,24 @@ func TestWebSocket(t *testing.T) {
 	limits := defaults()
 	limits.MessageEvents, limits.Subscriptions = 2, 3
 	h := newSubscribed(t, limits, nil)
+	h.do("GET", socketPath+"stream=true", "", "Connection", "Upgrade", "Upgrade", "websocket").problem(t, 400, "bad_subscription") // no version, no key: no handshake
 	h.capture(1, 2, 3)
 	strict, conn := h.socket("stream=true"), h.socket("stream=true&cursors=true")
 	h.capture(4, 5)
-	if got, cursor := told(t, strict, 2); strings.Join(got, " ") != "4 5" || cursor != "" {
+	if got, cursor := heard(t, strict, 2); strings.Join(got, " ") != "4 5" || cursor != "" {
 		t.Errorf("told %v, cursor %q", got, cursor)
 	}
-	got, cursor := told(t, conn, 2)
+	got, cursor := heard(t, conn, 2)
 	if strings.Join(got, " ") != "4 5" || cursor == "" {
 		t.Errorf("told %v, cursor %q", got, cursor)
 	}
 	conn.Close()
 	h.capture(6, 7, 8)
 	eventually(t, "its end is noticed", func() bool { return h.g.TestingOnlySockets() == 1 })
-	if got, _ := told(t, h.socket("stream=true&after="+cursor), 3); strings.Join(got, " ") != "6 7 8" {
+	if got, _ := heard(t, h.socket("stream=true&after="+cursor), 3); strings.Join(got, " ") != "6 7 8" {
 		t.Errorf("resumed: %v", got)
 	}
-	if got, _ := told(t, h.socket("stream=true&initialRecordTime=2026-05-01T12:00:02Z"), 7); strings.Join(got, " ") != "2 3 4 5 6 7 8" {
+	if got, _ := heard(t, h.socket("stream=true&initialRecordTime=2026-05-01T12:00:02Z"), 7); strings.Join(got, " ") != "2 3 4 5 6 7 8" {
 		t.Errorf("from a record time: %v", got)
 	}
 	if _, res, err := h.dial("stream=true", h.key); err == nil || res.StatusCode != 413 {
@@ -82,8 +83,6 @@ func TestWebSocket(t *testing.T) {
 	if _, res, err := h.dial("stream=true", "wrong"); err == nil || res.StatusCode != 401 {
 		t.Errorf("without a key: %v %v", res, err)
 	}
-	r := h.do("GET", socketPath+"stream=true", "", "Connection", "Upgrade", "Upgrade", "websocket")
-	r.problem(t, 400, "bad_subscription") // no version, no key: no handshake
 	h.do("DELETE", "/epcis/v2/queries/all", "").want(t, 204)
 	if _, _, err := strict.ReadMessage(); err != nil { // what was not read yet
 		t.Log(err)
@@ -98,7 +97,7 @@ func TestScheduledWebSocket(t *testing.T) {
 	h.capture(1, 2)
 	eventually(t, "it waits", func() bool { return c.waiting() == 1 })
 	c.pass(10 * time.Minute)
-	if got, _ := told(t, conn, 2); strings.Join(got, " ") != "1 2" {
+	if got, _ := heard(t, conn, 2); strings.Join(got, " ") != "1 2" {
 		t.Errorf("told %v", got)
 	}
 	eventually(t, "it waits", func() bool { return c.waiting() == 1 })
@@ -118,7 +117,9 @@ func TestSlowWebSocket(t *testing.T) {
 		h.do("POST", "/epcis/v2/events", event(n, big)).want(t, 201)
 	}
 	h.socket("stream=true&initialRecordTime=2026-05-01T00:00:00Z")
-	eventually(t, "the slow client is cut off", func() bool { return strings.Contains(h.logs.String(), "a WebSocket was closed") && h.g.TestingOnlySockets() == 0 })
+	eventually(t, "the slow client is cut off", func() bool {
+		return strings.Contains(h.logs.String(), "a WebSocket was closed") && h.g.TestingOnlySockets() == 0
+	})
 
 	key, kept, err := h.store.CreateKey("guest", local.Query)
 	if err != nil {
