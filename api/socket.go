@@ -23,7 +23,7 @@ import (
 
 // Bounds of a WebSocket.
 const (
-	socketWrite = 10 * time.Second // how long a message may take to be taken
+	socketWrite = 10 * time.Second // how long a handshake and a ping may take
 	socketPing  = 30 * time.Second
 	socketDead  = 75 * time.Second // without a word from the client
 )
@@ -77,7 +77,7 @@ func (g *Gateway) askSocket(r *http.Request) (*socketAsk, error) {
 	if err := controls(&a.sub, q["stream"] == "true", q["stream"] != "", q["initialRecordTime"]); err != nil {
 		return nil, err
 	}
-	if a.cursor, _, err = g.begin(a.sub.Initial); err != nil {
+	if a.cursor, err = g.begin(a.sub.Initial); err != nil {
 		return nil, err
 	}
 	if text, ok := q["after"]; ok {

@@ -45,6 +45,7 @@ type subscriptions struct {
 
 	mu      sync.Mutex      // guards what follows
 	ctx     context.Context // of all work; nil before the start
+	closed  bool
 	byID    map[string]*subscriber
 	sockets map[*socket]bool
 	work    sync.WaitGroup
@@ -129,7 +130,8 @@ func (a *subscriptions) run(sub *local.Subscription, cursor *local.Cursor) error
 
 // close waits until everything has stopped; start's context has ended.
 func (a *subscriptions) close() {
-	a.mu.Lock() // what is entered from now on finds the context ended
+	a.mu.Lock()
+	a.closed = true // nothing is entered from here on
 	a.mu.Unlock()
 	a.work.Wait()
 	a.client.CloseIdleConnections()

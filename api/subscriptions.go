@@ -174,7 +174,7 @@ func controls(sub *local.Subscription, stream, named bool, initial string) error
 	switch {
 	case stream && sub.Schedule != nil:
 		return fault(schemas.BadSubscription, "stream and schedule exclude each other")
-	case !stream && sub.Schedule == nil, named && !stream && sub.Schedule == nil:
+	case !stream && (named || sub.Schedule == nil):
 		return fault(schemas.BadSubscription, "give stream, which is true, or a schedule")
 	case sub.Schedule != nil && err != nil:
 		return err
@@ -196,17 +196,17 @@ func recordTime(text string) (*time.Time, error) {
 	return &at, nil
 }
 
-// start is where a subscription begins: at a record time, or behind what is recorded.
-func (g *Gateway) begin(initial *time.Time) (*local.Cursor, int64, error) {
+// begin is where a subscription begins: at a record time, or behind what is recorded.
+func (g *Gateway) begin(initial *time.Time) (*local.Cursor, error) {
+	if initial != nil {
+		return &local.Cursor{Since: initial}, nil
+	}
 	view, err := g.ledger.View()
 	if err != nil {
-		return nil, 0, err
-	}
-	if initial != nil {
-		return &local.Cursor{Since: initial}, view.Height(), nil
+		return nil, err
 	}
 	end := lastOf(view.Height())
-	return &local.Cursor{After: &end}, view.Height(), nil
+	return &local.Cursor{After: &end}, nil
 }
 
 // subscribe makes a subscription, with the answer to its Idempotency-Key.
@@ -216,7 +216,7 @@ func (g *Gateway) subscribe(sub *local.Subscription, res *reservation) (*answer,
 	if _, err := g.keptQuery(sub.Query); err != nil {
 		return nil, err
 	}
-	cursor, _, err := g.begin(sub.Initial)
+	cursor, err := g.begin(sub.Initial)
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +256,7 @@ func (a *subscriptions) add(sub *local.Subscription, cursor *local.Cursor, chang
 
 // room reports why an API key can have no further subscription; a.mu is held.
 func (a *subscriptions) room(owner string) error {
-	if a.ctx == nil || a.ctx.Err() != nil {
+	if a.ctx == nil || a.closed || a.ctx.Err() != nil {
 		return fmt.Errorf("the gateway is starting or stopping: %w", ErrUnavailable)
 	}
 	own := 0
