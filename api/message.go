@@ -7,10 +7,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -28,8 +30,12 @@ type message struct {
 	height  int64           // of the view that it was read from
 }
 
-// messageStep is how many records are read at once, when their size is not known.
-const messageStep = 8
+// How many records are read at once: at first, when their size is not known, and at
+// most.
+const (
+	messageStep  = 8
+	messageSteps = 64
+)
 
 // behind reads what a stored query finds behind a cursor, as much as one message
 // holds, up to a height, 0 for the last. A message that was begun before ends where
@@ -62,7 +68,11 @@ func (g *Gateway) behind(ctx context.Context, q *StoredQuery, c *local.Cursor, u
 func (m *message) fill(ctx context.Context, view View, ask schemas.EventQuery, c *local.Cursor, limit, most int) error {
 	size := 0
 	for {
-		ask.Limit = min(messageStep, limit-len(m.records))
+		ask.Limit = messageStep
+		if n := len(m.records); n > 0 {
+			ask.Limit = min(messageSteps, (most-size)/(size/n+1)+1)
+		}
+		ask.Limit = max(1, min(ask.Limit, limit-len(m.records)))
 		page, err := view.Page(ctx, ask)
 		if err != nil {
 			return err
@@ -159,7 +169,7 @@ func mac(key []byte, parts ...[]byte) []byte {
 func (s *subscriber) post(ctx context.Context, id string, body []byte) (int, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Dest, bytes.NewReader(body))
 	if err != nil {
-		return 0, fmt.Errorf("calling the receiver: %w", err)
+		return 0, fmt.Errorf("making a message: %w", err)
 	}
 	r.Header.Set("Content-Type", typeJSON)
 	r.Header.Set("User-Agent", s.all.g.vendorVersion())
@@ -168,14 +178,18 @@ func (s *subscriber) post(ctx context.Context, id string, body []byte) (int, err
 	sign(r.Header, s.Token, id, s.all.now(), body)
 	res, err := s.all.client.Do(r)
 	if err != nil {
-		return 0, fmt.Errorf("calling the receiver: %w", err)
+		var where *url.Error // whose URL may hold secrets of the receiver's
+		if errors.As(err, &where) {
+			err = where.Err
+		}
+		return 0, fmt.Errorf("%w cannot be called: %w", errReceiver, err)
 	}
 	_, err = io.CopyN(io.Discard, res.Body, maxReply) // so that the connection can be used again
 	if closed := res.Body.Close(); err == nil || err == io.EOF {
 		err = closed
 	}
 	if err != nil && res.StatusCode/100 != 2 { // its word counts, whatever came of the rest
-		return 0, fmt.Errorf("reading the receiver's answer: %w", err)
+		return 0, fmt.Errorf("%w gave no whole answer: %w", errReceiver, err)
 	}
 	return res.StatusCode, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -106,11 +107,14 @@ func (g *Gateway) getQuerySocket(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		s, ctx, err = g.subs.open(a)
 	}
+	if err == nil {
+		defer g.subs.leave(s)
+		_, err = g.keptQuery(a.sub.Query) // it may have been deleted before this one was there to be ended
+	}
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
-	defer g.subs.leave(s)
 	up := websocket.Upgrader{HandshakeTimeout: socketWrite, WriteBufferSize: 16 << 10, ReadBufferSize: 1 << 10,
 		CheckOrigin: func(*http.Request) bool { return true }, // a page of another origin has no API key to show
 		Error: func(w http.ResponseWriter, r *http.Request, _ int, reason error) {
@@ -122,6 +126,9 @@ func (g *Gateway) getQuerySocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.Close() // an error says that it is closed already
 	go s.listen(conn)
+	defer context.AfterFunc(ctx, func() { // a write that waits for a slow client ends, too
+		_ = conn.NetConn().SetWriteDeadline(time.Now()) // an error says that it is closed already
+	})()
 	code := g.tell(ctx, a, conn)
 	_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), g.subs.now().Add(time.Second)) // a courtesy
 }
@@ -132,6 +139,9 @@ func (a *subscriptions) open(ask *socketAsk) (*socket, context.Context, error) {
 	defer a.mu.Unlock()
 	if err := a.room(ask.sub.Owner); err != nil {
 		return nil, nil, err
+	}
+	if len(a.sockets) >= maxSockets {
+		return nil, nil, fault(schemas.Overloaded, fmt.Sprintf("%d WebSockets are open", len(a.sockets)))
 	}
 	ctx, stop := context.WithCancel(a.ctx)
 	s := &socket{owner: ask.sub.Owner, query: ask.sub.Query, stop: stop}
@@ -212,7 +222,7 @@ func (g *Gateway) tellAll(ctx context.Context, a *socketAsk, conn *websocket.Con
 		if key, ok := g.local.KeyByID(a.sub.Owner); !ok || !key.Has(local.Query) {
 			return 0, errRevoked
 		}
-		m, err := g.behind(ctx, a.query, a.cursor, height, g.limits.MessageEvents)
+		m, body, err := g.nextMessage(ctx, a, height, due, sent)
 		if err != nil {
 			return 0, err
 		}
@@ -220,8 +230,8 @@ func (g *Gateway) tellAll(ctx context.Context, a *socketAsk, conn *websocket.Con
 			height = m.height // what comes later is for the next time
 		}
 		a.cursor.After = &m.end
-		if m.given > 0 || m.ended && !sent && a.sub.ReportIfEmpty && !due.IsZero() {
-			if err := g.writeSocket(a, m, conn, due); err != nil {
+		if body != nil {
+			if err := g.writeSocket(conn, body); err != nil {
 				return 0, err
 			}
 			sent = true
@@ -232,23 +242,38 @@ func (g *Gateway) tellAll(ctx context.Context, a *socketAsk, conn *websocket.Con
 	}
 }
 
-// writeSocket sends one message, and waits until the connection has taken it.
-func (g *Gateway) writeSocket(a *socketAsk, m *message, conn *websocket.Conn, due time.Time) error {
+// nextMessage reads what is behind the cursor, and makes the message of it, nil where
+// nothing is to be told. Few do so at once.
+func (g *Gateway) nextMessage(ctx context.Context, a *socketAsk, upTo int64, due time.Time, sent bool) (*message, []byte, error) {
+	select {
+	case g.subs.fast <- struct{}{}:
+		defer func() { <-g.subs.fast }()
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	m, err := g.behind(ctx, a.query, a.cursor, upTo, g.limits.MessageEvents)
+	empty := err == nil && m.ended && !sent && a.sub.ReportIfEmpty && !due.IsZero()
+	if err != nil || m.given == 0 && !empty {
+		return m, nil, err
+	}
 	cursor := ""
 	if a.tell {
 		cursor = locatorToken(m.end)
 	}
 	body, err := m.document(a.sub.Query, "", cursor, due)
-	if err == nil {
-		err = conn.SetWriteDeadline(time.Now().Add(g.limits.Receiver))
+	return m, body, err
+}
+
+// writeSocket sends one message, and waits until the connection has taken it.
+func (g *Gateway) writeSocket(conn *websocket.Conn, body []byte) error {
+	if err := conn.SetWriteDeadline(time.Now().Add(g.limits.Receiver)); err != nil {
+		return err
 	}
-	if err == nil {
-		err = conn.WriteMessage(websocket.TextMessage, body)
+	if err := conn.WriteMessage(websocket.TextMessage, body); err != nil {
+		return err
 	}
-	if err == nil {
-		g.metrics.messages.Inc()
-	}
-	return err
+	g.metrics.messages.Inc()
+	return nil
 }
 
 // awaitSocket waits for the ledger or a time, and pings the client meanwhile. It

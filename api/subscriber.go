@@ -24,6 +24,7 @@ import (
 // Bounds of subscriptions.
 const (
 	maxSubscriptions = 1000
+	maxSockets       = 200      // each may hold a message that its client does not take
 	maxSubscription  = 16 << 10 // bytes of a body that makes one
 	slowReceiver     = 2 * time.Second
 	cursorHeights    = 1000 // without an event, after which the cursor is written all the same
@@ -192,9 +193,21 @@ func (s *subscriber) failed(err error) rest {
 	}
 	delay = delay/2 + rand.N(delay/2+1) // so that receivers that come back are not met by all at once
 	s.failures++
-	s.failure, s.next = clip(err.Error()), s.all.now().Add(delay)
+	s.failure, s.next = clip(shownFailure(err)), s.all.now().Add(delay)
 	s.all.g.log.Info("a message to a subscriber waits", slog.String("subscription", s.ID), slog.Int("failures", s.failures), slog.Any("error", err))
 	return rest{at: s.next}
+}
+
+// errReceiver is why a message was not taken, where the receiver is the reason.
+var errReceiver = errors.New("the receiver")
+
+// shownFailure is what the owner of a subscription may read: of the node itself no
+// more than other answers tell.
+func shownFailure(err error) string {
+	if errors.Is(err, errReceiver) {
+		return err.Error()
+	}
+	return faultOf(err).Error()
 }
 
 // step delivers one message, if there is one, and tells what to wait for.
@@ -308,10 +321,10 @@ func (s *subscriber) deliver(ctx context.Context, c *local.Cursor, m *message, d
 	}
 	if status == http.StatusRequestEntityTooLarge && len(m.records) > 1 {
 		s.limit = len(m.records) / 2 // as the standard wants it
-		return errors.New("the receiver answered 413: it gets fewer events at a time")
+		return fmt.Errorf("%w answered 413: it gets fewer events at a time", errReceiver)
 	}
 	if status < 200 || status > 299 {
-		return fmt.Errorf("the receiver answered %d", status)
+		return fmt.Errorf("%w answered %d", errReceiver, status)
 	}
 	c.Notified = s.all.now().UTC()
 	s.slow = c.Notified.Sub(began) > slowReceiver
