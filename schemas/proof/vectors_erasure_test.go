@@ -55,5 +55,5 @@ func ordered(t testing.TB) vector {
 			r.Body, r.Secret = nil, schemas.Hash{}
 		}
 	}}
-	return vector{"ordered", l.make(m), l.trust()}
+	return vector{name: "ordered", bundle: l.make(m), trust: l.trust()}
 }
