@@ -95,6 +95,9 @@ func (g *Gateway) askSocket(r *http.Request) (*socketAsk, error) {
 type hijacker struct{ http.ResponseWriter }
 
 func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if noted, ok := h.ResponseWriter.(*response); ok {
+		noted.status = http.StatusSwitchingProtocols
+	}
 	return http.NewResponseController(h.ResponseWriter).Hijack()
 }
 
