@@ -466,6 +466,7 @@ func TestInitialRecordTimeAndReplay(t *testing.T) {
 	h.do("POST", replay, `{"recordTime":"yesterday"}`).problem(t, 400, "bad_subscription")
 	h.do("POST", replay, `{}`).problem(t, 400, "bad_subscription")
 	h.do("POST", "/api/v1/subscriptions/none/replay", `{"recordTime":"2026-05-01T12:00:02Z"}`).problem(t, 404, "not_found")
+	eventually(t, "the cursor is written", func() bool { return h.status(path).Status.State == "current" })
 	h.stop()
 	h.start()
 	h.capture(5)
