@@ -15,8 +15,9 @@ const maxOrder = 16 << 10
 
 // OrderRequest asks for an order about the body of one of the partner's events.
 type OrderRequest struct {
-	Order   string `json:"order"` // erase, hold or release
+	Order   string `json:"order"` // erase, hold, release or classify
 	EventID string `json:"eventID"`
+	Class   string `json:"class,omitempty"` // to classify: a retention class of the network
 	Reason  string `json:"reason,omitempty"`
 }
 
@@ -43,17 +44,23 @@ func orderOf(body []byte, now time.Time) (*schemas.Event, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&q); err != nil {
-		return nil, fault(schemas.BadJSON, "this is no order: an object of order, eventID and reason")
+		return nil, fault(schemas.BadJSON, "this is no order: an object of order, eventID, class and reason")
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return nil, fault(schemas.BadJSON, "something follows the order")
+	}
+	if q.Order == schemas.OrderClassify.String() {
+		return schemas.MakeClassification(q.Class, q.EventID, q.Reason, now.UTC().Format(timeFormat))
+	}
+	if q.Class != "" {
+		return nil, fault(schemas.BadValue, "only an order to classify names a class")
 	}
 	for what := schemas.OrderErase; what <= schemas.OrderRelease; what++ {
 		if what.String() == q.Order {
 			return schemas.MakeOrder(what, q.EventID, q.Reason, now.UTC().Format(timeFormat))
 		}
 	}
-	return nil, fault(schemas.BadValue, "order is erase, hold or release")
+	return nil, fault(schemas.BadValue, "order is erase, hold, release or classify")
 }
 
 // getErasure tells how the body of an event stands.

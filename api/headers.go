@@ -39,6 +39,9 @@ type SignedHeader struct {
 	Time   time.Time `json:"time"`
 	Hash   string    `json:"hash"`   // hexadecimal
 	Signed Encoded   `json:"signed"` // as package proof encodes it
+	// Rescue is the document by which the network was restarted behind this header,
+	// as package proof encodes it; nil where it was not.
+	Rescue Encoded `json:"rescue,omitempty"`
 }
 
 // Checkpoint is the last checkpoint of the header accumulator. All but Proof

@@ -121,14 +121,19 @@ type View interface {
 }
 
 // Erasure is how the body of an event stands: erased, or held so that it may not
-// be. Receipt is the node's word that it holds an erased one no more.
+// be. In a network with retention classes it tells what the event's class says, also
+// where no order stands. Receipt is the node's word that it holds an erased one no more.
 type Erasure struct {
 	Partner  string                  `json:"partner"` // who recorded the event
 	EventID  string                  `json:"eventID"`
 	Standing string                  `json:"standing"`
 	Event    schemas.Locator         `json:"event"`
-	Order    schemas.Locator         `json:"order"`
+	Order    schemas.Locator         `json:"order,omitzero"`
 	Receipt  *schemas.ErasureReceipt `json:"receipt,omitempty"`
+
+	Class        string    `json:"class,omitempty"`       // retention class
+	ErasableFrom time.Time `json:"erasableFrom,omitzero"` // before, an order to erase is refused
+	DueBy        time.Time `json:"dueBy,omitzero"`        // then the recorder's node orders it, unless it is held
 }
 
 // Trust is what an auditor pins: a header that several nodes confirmed.

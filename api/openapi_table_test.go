@@ -71,6 +71,11 @@ func exchanges() []exchange {
 		return append([]string{"Content-Type", "application/octet-stream"}, more...)
 	}
 	other := []string{"Accept", "image/png"}
+	form := []string{"Content-Type", "multipart/form-data; boundary=x"}
+	part := func(name, mediaType, content string) string {
+		return "--x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\nContent-Type: " + mediaType + "\r\n\r\n" + content + "\r\n"
+	}
+	sheet := part("mapping", "text/plain", importMapping) + part("file", "application/octet-stream", importRows) + "--x--\r\n"
 	list := []exchange{
 		{operation: "GET /epcis/v2/events", succeeds: ask{path: "/epcis/v2/events?perPage=1&MATCH_epc=" + itemURN + "&EQ_bizStep=shipping", status: 200}, fails: ask{path: "/epcis/v2/events?EQ_action=THROW", status: 400}},
 		{operation: "POST /epcis/v2/events", succeeds: ask{body: event(2), status: 201}, fails: ask{body: `{"type":"ObjectEvent","eventTime":"2026-05-01T10:00:00Z"}`, status: 400}, also: []ask{
@@ -87,6 +92,11 @@ func exchanges() []exchange {
 		{operation: "GET /api/v1/lots/{id}/bundle", succeeds: ask{path: lot + "/bundle?partner=brook", status: 200}, fails: ask{path: lot + "/bundle?as=item", status: 400}},
 		{operation: "GET /api/v1/partners/{id}/bundle", succeeds: ask{path: "/api/v1/partners/acme-farms/bundle?first=1", status: 200}, fails: ask{path: "/api/v1/partners/acme-farms/bundle?first=-1", status: 400}},
 		{operation: "POST /api/v1/bundles", succeeds: ask{path: "/api/v1/bundles?since=1", body: "old", headers: binary(), status: 200}, fails: ask{body: "old", headers: []string{"Content-Type", "text/plain"}, status: 415}},
+		{operation: "GET /epcis/v2/", succeeds: ask{path: "/epcis/v2/", status: 200}, fails: ask{path: "/epcis/v2/?x=1", status: 400}},
+		{operation: "GET /api/v1/masterdata", succeeds: ask{path: "/api/v1/masterdata?perPage=1", status: 200}, fails: ask{path: "/api/v1/masterdata?nextPageToken=x", status: 400}},
+		{operation: "GET /api/v1/fsma204", succeeds: ask{path: "/api/v1/fsma204?from=2026-05-01T00:00:00Z&to=2026-05-02T00:00:00Z", status: 200}, fails: ask{path: "/api/v1/fsma204?from=yesterday", status: 400}},
+		{operation: "POST /api/v1/imports", succeeds: ask{body: sheet, headers: form, status: 202}, fails: ask{body: part("mapping", "text/plain", "{}") + "--x--\r\n", headers: form, status: 400}, also: []ask{
+			{path: "/api/v1/imports?dryRun=true", body: sheet, headers: form, status: 200}}},
 		{operation: "GET /api/v1/exceptions", succeeds: ask{path: "/api/v1/exceptions?perPage=1", status: 200}, fails: ask{path: "/api/v1/exceptions?nextPageToken=x", status: 400}},
 		{operation: "GET /api/v1/erasures", succeeds: ask{path: "/api/v1/erasures?eventID=erased", status: 200}, fails: ask{path: "/api/v1/erasures?eventID=none", status: 404}},
 		{operation: "POST /api/v1/erasures", succeeds: ask{body: `{"order":"hold","eventID":"urn:uuid:1","reason":"a dispute"}`, status: 201}, fails: ask{body: `{"order":"burn","eventID":"urn:uuid:1"}`, status: 400}},

@@ -20,6 +20,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/api/local"
+	"github.com/waybill-ledger/waybill/api/sheet"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -27,8 +28,8 @@ import (
 // OpenAPI document whose examples are of their schemas.
 func specification(t *testing.T, h *harness) *openapi3.T {
 	t.Helper()
-	for _, text := range []string{"text/html", "application/xml", "text/xml", "application/problem+xml"} {
-		openapi3filter.RegisterBodyDecoder(text, openapi3filter.FileBodyDecoder) // of these the document says no more than that they are text
+	for _, text := range []string{"text/html", "application/xml", "text/xml", "application/problem+xml", sheet.TypeXLSX} {
+		openapi3filter.RegisterBodyDecoder(text, openapi3filter.FileBodyDecoder) // of these the document says no more than that they are a file
 	}
 	doc, err := openapi3.NewLoader().LoadFromData(h.do("GET", "/openapi.json", "").want(t, 200).body)
 	if err != nil {
@@ -384,7 +385,7 @@ func answered() map[string]any {
 		"Locator": schemas.Locator{}, "Problem": api.Problem{}, "Receipt": schemas.Receipt{}, "EventReceipt": schemas.EventReceipt{},
 		"Job": api.Job{}, "JobList": api.JobList{}, "Item": api.Item{}, "Offer": api.ItemOffer{}, "Class": api.Class{}, "Record": api.Record{}, "Trail": api.Trail{},
 		"Trace": api.Trace{}, "OrderRequest": api.OrderRequest{}, "Erasure": api.Erasure{}, "ErasureReceipt": schemas.ErasureReceipt{}, "Exceptions": api.Exceptions{},
-		"Transaction": api.Transaction{}, "Partner": schemas.Partner{}, "Partners": api.Partners{}, "Network": api.Network{}, "Trust": api.Trust{},
+		"Transaction": api.Transaction{}, "Partner": schemas.Partner{}, "Partners": api.Partners{}, "FSMA": api.FSMA{}, "Import": api.Import{}, "Network": api.Network{}, "Trust": api.Trust{},
 		"SignedHeader": api.SignedHeader{}, "Checkpoint": api.Checkpoint{}, "Growth": api.Growth{}, "AnchorProof": api.AnchorProof{},
 		"PublicationRequest": api.PublicationRequest{}, "Publication": local.Publication{}, "Publications": api.Publications{}, "Link": local.Link{},
 		"PublicItem": api.PublicItem{}, "Publisher": api.Publisher{}, "PublicEvent": api.PublicEvent{}, "Linkset": api.Linkset{}, "LinkTarget": api.LinkTarget{},

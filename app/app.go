@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 // Config is what the state machine needs.
@@ -35,6 +36,9 @@ type Config struct {
 	// Retain tells, after a block of a height, the first height whose blocks the
 	// engine must keep; nil, or 0, it keeps all.
 	Retain func(height int64) int64
+	// Rescue is the document by which the survivors of a network restart it, nil but
+	// on their nodes. The block behind its height must begin with it.
+	Rescue *proof.Rescue
 }
 
 // Committed tells of a durable block.
@@ -42,6 +46,7 @@ type Committed struct {
 	Height  int64
 	Time    time.Time
 	Changed bool
+	Erased  bool // bodies were erased
 	// Receipts of admitted transactions, in order. Of a duplicate they have the place
 	// of the first, not its receipt, which View.Transaction reads: a block of
 	// duplicates would otherwise wait for as many reads of the archive.
@@ -62,6 +67,7 @@ type App struct {
 	onCommit func(Committed)
 	probe    func(*message) // set by tests
 	lookups  int            // maxLookups; tests set less
+	restarts *proof.Rescue  // with the block behind its height; nil: nothing does
 
 	retain    func(height int64) int64
 	invited   []string
@@ -83,6 +89,8 @@ type genesis struct {
 	chainID  string
 	partners []schemas.Partner
 	byGLN    map[string]string
+
+	retention []schemas.RetentionClass // none in most networks
 }
 
 var _ abci.Application = (*App)(nil)
@@ -111,6 +119,11 @@ func New(cfg Config) (*App, error) {
 			return nil, err
 		}
 	}
+	if cfg.Rescue != nil {
+		if err := a.expectRescue(cfg.Rescue); err != nil {
+			return nil, err
+		}
+	}
 	return a, nil
 }
 
@@ -132,6 +145,14 @@ func (a *App) chainID() string {
 func (a *App) partnersByGLN() map[string]string {
 	if g := a.genesis.Load(); g != nil {
 		return g.byGLN
+	}
+	return nil
+}
+
+// Retention are the network's retention classes.
+func (a *App) Retention() []schemas.RetentionClass {
+	if g := a.genesis.Load(); g != nil {
+		return g.retention
 	}
 	return nil
 }
@@ -158,15 +179,14 @@ func (a *App) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.Re
 	if err != nil {
 		return nil, fmt.Errorf("hashing the genesis state: %w", err)
 	}
-	a.setGenesis(req.ChainId, g.Partners)
+	a.setGenesis(req.ChainId, g.Partners, g.Retention)
 	a.founded.Store(newFounding(g))
 	return &abci.ResponseInitChain{AppHash: root[:]}, nil
 }
 
 func writeGenesis(b *store.Block, chainID string, g *schemas.Genesis) *store.Block {
-	parameters := schemas.AppendString(nil, 1, chainID)
-	parameters = schemas.AppendUint(parameters, 2, uint64(g.Rules))
-	b.Set(schemas.ParametersKey(), parameters, nil)
+	parameters := schemas.Parameters{ChainID: chainID, Rules: g.Rules, Retention: g.Retention}
+	b.Set(schemas.ParametersKey(), parameters.Append(nil), nil)
 	for _, p := range g.Partners {
 		b.Set(schemas.PartnerKey(p.ID), p.Append(nil), nil)
 	}
@@ -208,8 +228,8 @@ func (a *App) before() (state reader, height int64) {
 	return view, view.Height()
 }
 
-func (a *App) setGenesis(chainID string, partners []schemas.Partner) {
-	g := &genesis{chainID: chainID, partners: partners, byGLN: map[string]string{}}
+func (a *App) setGenesis(chainID string, partners []schemas.Partner, classes []schemas.RetentionClass) {
+	g := &genesis{chainID: chainID, partners: partners, retention: classes, byGLN: map[string]string{}}
 	for _, p := range partners {
 		g.byGLN[p.GLN] = p.ID
 	}
@@ -240,19 +260,15 @@ func (a *App) loadGenesis() error {
 	if err != nil {
 		return err
 	}
-	chain, ok := "", false
-	f := schemas.ReadFields(value)
-	if n, v, more := f.Next(); more && n == 1 {
-		chain, ok = string(v), true
-	}
-	if !ok {
-		return errors.New("the ledger has no parameters: restore the node from a backup or from its peers")
+	parameters, err := schemas.DecodeParameters(value)
+	if err != nil {
+		return fmt.Errorf("the ledger's parameters are damaged: restore the node from a backup or from its peers: %w", err)
 	}
 	partners, err := partnersOf(view)
 	if err != nil {
 		return err
 	}
-	a.setGenesis(chain, partners)
+	a.setGenesis(parameters.ChainID, partners, parameters.Retention)
 	return nil
 }
 
@@ -297,7 +313,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	if err := a.overwrite(done.erase, append(done.erasedAt, done.putOff...)); err != nil {
 		return nil, fmt.Errorf("block %d: %w", done.height, err)
 	}
-	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Receipts: done.receipts})
+	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Erased: len(done.erase) > 0, Receipts: done.receipts})
 	res := &abci.ResponseCommit{}
 	if a.retain != nil {
 		res.RetainHeight = a.retain(done.height)

@@ -152,7 +152,7 @@ func (r *ArchiveReader) Next() (b ArchivedBlock, err error) {
 		return b, err
 	}
 	b.Height = block.Height
-	for range len(block.txs) + block.erasures {
+	for range block.bodies() {
 		e, err := cursor.Next(store.Bodies)
 		if err != nil {
 			return b, err
@@ -176,12 +176,22 @@ func (a *archivedEntries) Next(s store.Stream) (e store.Entry, err error) {
 
 // ReadArchived reads a block that somebody sent, without executing it: what its
 // header commits to can be compared, and its transactions are those whose hashes
-// it tells. What else it says must be computed.
+// it tells. Bodies may be missing where this node's state knows of an order. What
+// else it says must be computed.
 func (a *App) ReadArchived(b *ArchivedBlock) (block *ReplayedBlock, err error) {
 	defer refusing(&err)
 	source := &archivedEntries{}
 	source.rest[store.Records], source.rest[store.Bodies] = b.Records, b.Bodies
-	r := &Replay{app: a, cursor: source}
+	r := &Replay{app: a, cursor: source, judge: func(t *archived) error {
+		view, err := a.View()
+		if err != nil {
+			return err
+		}
+		if ok, err := view.excused(t); ok || err != nil {
+			return err
+		}
+		return errors.New("bodies are missing, and nobody ordered that")
+	}}
 	if err := r.read(); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 // executed is a block between FinalizeBlock and Commit.
@@ -30,7 +31,10 @@ type executed struct {
 type proposed struct {
 	admission *admission
 	txs       [][]byte
+	restarts  *proof.Rescue // in the place of the first transaction
 }
+
+func (p *proposed) rescue() *proof.Rescue { return p.restarts }
 
 func (p *proposed) admit(i int) (*schemas.Transaction, error) { return p.admission.admit(p.txs[i]) }
 func (p *proposed) raw(i int) ([sha256.Size]byte, []byte)     { return sha256.Sum256(p.txs[i]), p.txs[i] }
@@ -42,13 +46,13 @@ func (p *proposed) delays() *delays                           { return nil }
 // proposal was.
 func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
 	state, _ := a.before()
-	return &proposed{a.admission(state, req.Height), req.Txs}
+	return &proposed{a.admission(state, req.Height), req.Txs, a.rescueIn(req.Height, req.Txs)}
 }
 
 // execute runs a decided block of count transactions over led. Its answer is the
 // same on every node.
 func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided, count int) (*executed, []*abci.ExecTxResult, error) {
-	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), probe: a.probe,
+	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), kept: a.Retention(), probe: a.probe,
 		most: a.lookups, followed: map[string]bool{}}
 	out := &executed{height: req.Height, time: b.time}
 	b.led.PutRow([]byte{rowNow}, be64(b.now()))
@@ -60,6 +64,11 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 	results := make([]*abci.ExecTxResult, count)
 	recorded := make([]txRecord, count)
 	for i := range results {
+		if r := source.rescue(); r != nil && i == 0 {
+			b.led.Set(schemas.RescueKey(r.Epoch), r.Encode(), nil)
+			results[i], out.changed = &abci.ExecTxResult{}, true
+			continue
+		}
 		tx, err := source.admit(i)
 		if err != nil {
 			code, known := faultCode(err)
@@ -83,10 +92,10 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 		b.forgetNonces(last)
 		b.led.Set(schemas.ChangedKey(), schemas.AppendUint(nil, 1, uint64(req.Height)), nil)
 	}
-	b.emitRuns()
 	if err := a.record(b, req, source, recorded, results, out); err != nil {
 		return nil, nil, err
 	}
+	b.emitRuns() // without what the block's own erasures took out again
 	return out, results, nil
 }
 
@@ -131,6 +140,7 @@ func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.
 		}
 	}
 	b.appendActivity(tx, position, results)
+	b.noteCopies(tx, position, results)
 	return results
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/waybill-ledger/waybill/app"
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 const chainID = "waybill-test"
@@ -66,6 +67,7 @@ type chain struct {
 	hash    []byte // app hash after the last block
 	last    app.Committed
 	lookups int                                                  // that a block affords, if set
+	rescue  *proof.Rescue                                        // by which the network is restarted, if set
 	told    func(req *abci.RequestFinalizeBlock, appHash []byte) // told of every block, if set
 }
 
@@ -118,7 +120,7 @@ func (c *chain) open() {
 func (c *chain) attach() {
 	c.t.Helper()
 	var err error
-	if c.app, err = app.New(app.Config{Store: c.store}); err != nil {
+	if c.app, err = app.New(app.Config{Store: c.store, Rescue: c.rescue}); err != nil {
 		c.t.Fatal(err)
 	}
 	if c.lookups > 0 {

@@ -1,9 +1,8 @@
 package app
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -21,13 +20,6 @@ import (
 // maxErasures bounds what one block erases: each takes a transaction's bodies to
 // be read and written again.
 const maxErasures = 16
-
-// target is a message whose body goes.
-type target struct {
-	at      schemas.Locator
-	partner string
-	eventID string
-}
 
 // obey judges an order about the body of an event.
 func (m *message) obey() {
@@ -47,23 +39,43 @@ func (m *message) obey() {
 	if value, _ := m.get(key); value != nil {
 		now = must(schemas.DecodeErasure(value))
 	}
-	m.result.Effect = schemas.Applied
-	switch {
-	case now.Standing == schemas.BodyErased:
-		m.result = schemas.Result{Code: schemas.AlreadyErased}
-	case o.What == schemas.OrderRelease:
-		m.led.Delete(key)
-	case o.What == schemas.OrderHold:
-		now = schemas.Erasure{Standing: schemas.BodyHeld, Event: p.at, Order: m.at}
-		m.led.Set(key, now.Append(nil), nil)
-	case now.Standing == schemas.BodyHeld:
-		m.result = schemas.Result{Code: schemas.OnHold}
-	case len(m.erased) >= maxErasures:
-		m.result = schemas.Result{Code: schemas.TooManyErasures}
+	if now.Standing == schemas.BodyErased {
+		m.result.Code = schemas.AlreadyErased
+		return
+	}
+	class, _ := schemas.FindClass(m.kept, now.Class)
+	now.Event, now.Order = p.at, m.at
+	switch o.What {
+	case schemas.OrderClassify:
+		m.classify(class, p, &now)
+	case schemas.OrderRelease:
+		now.Standing = 0
+	case schemas.OrderHold:
+		now.Standing = schemas.BodyHeld
 	default:
-		now = schemas.Erasure{Standing: schemas.BodyErased, Event: p.at, Order: m.at}
+		switch {
+		case now.Standing == schemas.BodyHeld:
+			m.result.Code = schemas.OnHold
+		case p.time != 0 && m.now() < class.From(p.time):
+			m.result.Code = schemas.Retained
+		case len(m.erased) >= maxErasures:
+			m.result.Code = schemas.TooManyErasures
+		}
+		now.Standing = schemas.BodyErased
+	}
+	if m.result.Code != schemas.OK {
+		return
+	}
+	m.result.Effect = schemas.Applied
+	if now.Standing == 0 && now.Class == "" {
+		m.led.Delete(key)
+	} else {
 		m.led.Set(key, now.Append(nil), nil)
-		m.erased = append(m.erased, target{p.at, m.partner, o.EventID})
+	}
+	if now.Standing == schemas.BodyErased {
+		m.notDue(o.EventID, class, p.time)
+		m.led.PutRow(goneRow(p.at), present)
+		m.erased = append(m.erased, target{partner: m.partner, eventID: o.EventID, at: p.at, key: ownKey(p.key), order: m.height})
 	}
 }
 
@@ -164,97 +176,142 @@ func (a *App) readRemains(p place, encoded []byte, count int) (*remains, error) 
 
 // eraseBodies archives what remains of the transactions that the block's orders
 // concern, and takes what the index has of the bodies out of it.
-func (a *App) eraseBodies(b *block, archive archiver, source decided, out *executed) error {
-	byPlace := map[place][]uint32{}
-	var places []place
-	for _, t := range b.erased {
-		targets, err := a.copies(t)
-		if err != nil {
-			return err
-		}
-		for _, at := range targets {
-			p := placeOf(at)
-			if byPlace[p] == nil {
-				places = append(places, p)
-			}
-			byPlace[p] = append(byPlace[p], at.Index)
-		}
-	}
-	slices.SortFunc(places, func(x, y place) int { return bytes.Compare(x[:], y[:]) })
-	late, err := a.lateErasures(b, source.delays(), byPlace)
+func (a *App) eraseBodies(b *block, archive archiver, source decided, recorded []txRecord, out *executed) error {
+	list, err := a.toErase(b)
 	if err != nil {
 		return err
 	}
-	for i, p := range append(places, late...) {
-		if err := a.eraseOrPutOff(b, archive, p, byPlace[p], i >= len(places), source, out); err != nil {
-			return fmt.Errorf("erasing at %d/%d: %w", placeHeight(p), placePosition(p), err)
+	late, err := a.lateErasures(b, source.delays(), list)
+	if err != nil {
+		return err
+	}
+	for i, e := range append(list, late...) {
+		if err := a.eraseOrPutOff(b, archive, e, i >= len(list), source, recorded, out); err != nil {
+			return fmt.Errorf("erasing at %d/%d: %w", placeHeight(e.at), placePosition(e.at), err)
 		}
 	}
 	return nil
 }
 
-// copies are the places that hold the body: the event, and declarations that
-// repeat it.
-func (a *App) copies(t target) ([]schemas.Locator, error) {
-	list := []schemas.Locator{t.at}
-	view, err := a.View()
+// kept is what a node has of a transaction from which bodies go.
+type kept struct {
+	t    *archived
+	ref  store.Ref // of its bodies, which will be overwritten
+	left *remains  // nil where they are gone already: of a replay
+}
+
+// heldOf reads what the node has of a transaction, of whose record and bodies the
+// references are given.
+func (a *App) heldOf(p place, ref store.Ref, records []byte) (*kept, error) {
+	k := &kept{ref: ref}
+	frame, err := a.readRef(store.Records, records)
 	if err != nil {
 		return nil, err
 	}
-	prefix := rowKey(rowDeclared, t.eventID)
-	for row, err := range view.at.Rows(prefix, nil, false) {
-		if err != nil {
-			return nil, fmt.Errorf("reading declarations: %w", err)
-		}
-		at, err := schemas.DecodeLocator(row.Key[len(prefix):])
-		if err != nil {
-			return nil, fmt.Errorf("reading declarations: %w", err)
-		}
-		r, err := view.bare(at)
-		if err != nil {
-			return nil, err
-		}
-		if r.Partner == t.partner {
-			list = append(list, at)
-		}
-	}
-	return list, nil
-}
-
-func (a *App) eraseIn(b *block, archive archiver, p place, ref store.Ref, records []byte, indexes []uint32, given []byte, out *executed) error {
-	frame, err := a.readRef(store.Records, records)
-	if err != nil {
-		return err
-	}
-	t, err := a.decodeArchived(frame)
-	if err != nil {
-		return err
+	if k.t, err = a.decodeArchived(frame); err != nil {
+		return nil, err
 	}
 	encoded, err := a.store.Read(store.Bodies, ref)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	left, err := a.readRemains(p, encoded, len(t.messages))
+	k.left, err = a.readRemains(p, encoded, len(k.t.messages))
+	return k, err
+}
+
+// heldOfBlock is the same of a transaction of the block itself, which is not in
+// the archive yet.
+func (a *App) heldOfBlock(p place, r *txRecord) (k *kept, err error) {
+	k = &kept{ref: r.bodies}
+	if k.t, err = a.decodeArchived(a.codec.Compress(r.encode(schemas.Hash{}))); err != nil || r.tx.Bodies == nil {
+		return k, err
+	}
+	k.left, err = a.readRemains(p, schemas.EncodeBodies(r.tx.Bodies), len(k.t.messages))
+	return k, err
+}
+
+func (a *App) eraseIn(b *block, archive archiver, e erasing, k *kept, given []byte, out *executed) (err error) {
+	if e.most >= len(k.t.messages) {
+		return errTrailRow
+	}
+	entry := given
+	switch {
+	case given != nil:
+		err = a.follow(b, k, e, given)
+	case k.left != nil:
+		if err = b.unindexAll(e.at, k.left, e.gone); err == nil {
+			entry = a.codec.Compress(k.left.encode())
+		}
+	default:
+		entry = []byte{0} // nothing was there
+	}
 	if err != nil {
 		return err
-	}
-	entry := given // of a replay, which finds what was erased since
-	if left != nil {
-		for _, i := range indexes {
-			if err := b.unindex(schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: i}, left.bodies[i]); err != nil {
-				return err
-			}
-			left.bodies[i], left.salts[i] = nil, schemas.Hash{}
-		}
-		entry = a.codec.Compress(left.encode())
 	}
 	now, err := archive.Append(store.Bodies, entry)
 	if err != nil {
 		return err
 	}
-	b.led.PutRow(remainsRow(p), now.Append(nil))
-	b.led.PutRow(erasingRow(ref.Append(nil)), p[:])
-	out.erase = append(out.erase, ref)
+	b.led.PutRow(remainsRow(e.at), now.Append(nil))
+	b.led.PutRow(erasingRow(k.ref.Append(nil)), e.at[:])
+	out.erase = append(out.erase, k.ref)
+	out.erasedAt = append(out.erasedAt, e.at)
+	return nil
+}
+
+// indexed reports whether the index has a message.
+func indexed(r *schemas.Record) bool {
+	return r.Result.Code == schemas.OK && r.Result.Effect != schemas.Duplicate && r.Kind == schemas.KindEvent
+}
+
+// errRemains is of an archive that does not have what an erasure left.
+var errRemains = errors.New("what an erasure left is not what the messages commit to")
+
+// follow takes what an archive has in the place of what an erasure left: the very
+// bodies that the messages commit to, but for those that orders erased; or nothing,
+// because a later order erased in the transaction again.
+func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
+	if store.Erased(given) {
+		if k.left == nil {
+			return nil
+		}
+		all := map[int]bool{}
+		for i := range k.left.bodies {
+			all[i] = true
+		}
+		return b.unindexAll(e.at, k.left, all)
+	}
+	left, err := a.readRemains(e.at, given, len(k.t.messages))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errRemains, err)
+	}
+	if k.left != nil {
+		if err := b.unindexAll(e.at, k.left, e.gone); err != nil {
+			return err
+		}
+	}
+	for i, body := range left.bodies {
+		record, err := k.t.record(e.locator(i))
+		switch {
+		case err != nil:
+			return err
+		case body == nil && !e.gone[i] && (k.left == nil || k.left.bodies[i] != nil) && !b.ordered(record.Partner, linkOf(record)) && !b.ordered(record.Partner, link{'i', record.EventID}):
+			return fmt.Errorf("%w: body %d is missing, and nobody ordered that", errRemains, i)
+		case body == nil:
+			continue
+		case e.gone[i]:
+			return fmt.Errorf("%w: body %d is there, and was erased", errRemains, i)
+		}
+		event, err := heldBody(record.Kind, record.SkeletonBytes, record.BodyRoot, body, left.salts[i])
+		if err != nil {
+			return fmt.Errorf("%w: body %d: %w", errRemains, i, err)
+		}
+		if k.left == nil && placeHeight(e.at) < b.height && indexed(record) {
+			if err := b.reindex(e.locator(i), event, true); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -266,51 +323,86 @@ func (a *App) readRef(stream store.Stream, encoded []byte) ([]byte, error) {
 	return a.store.Read(stream, ref)
 }
 
-// unindex takes out of the index what only the body says: where the event was, and
-// its hashes.
-func (b *block) unindex(at schemas.Locator, body []byte) error {
-	if body == nil {
-		return nil
+// unindexAll drops bodies, and what the index has of them.
+func (b *block) unindexAll(p place, left *remains, gone map[int]bool) error {
+	for i, body := range left.bodies {
+		if body == nil || !gone[i] {
+			continue
+		}
+		at := schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)}
+		if e, err := schemas.DecodeEvent(body); err == nil { // else it is an order, which no index has
+			if err := b.reindex(at, e, false); err != nil {
+				return err
+			}
+		}
+		left.bodies[i], left.salts[i] = nil, schemas.Hash{}
 	}
-	e, err := schemas.DecodeEvent(body)
-	if err != nil {
-		return nil // of an order, which no index has
-	}
-	b.forgetHashes(at, e)
+	return nil
+}
+
+// reindex takes out of the index what only the body says, where the event was and
+// its hashes, or puts it there again.
+func (b *block) reindex(at schemas.Locator, e *schemas.Event, there bool) error {
+	b.reindexHashes(at, e, there)
 	if e.BizLocation == "" && e.ReadPoint == "" {
 		return nil
 	}
-	bare := sketchOf(&e.Skeleton, "", "")
-	with := &message{block: b, event: &e.Skeleton, msg: &schemas.Message{Event: e}}
-	for prefix, ofBody := range with.ranges {
-		if err := b.rewriteRun(prefix, e.Skeleton.EventTime, at, bare, ofBody); err != nil {
+	s := sketchOf(&e.Skeleton, "", "")
+	if there {
+		s = sketchOf(&e.Skeleton, e.BizLocation, e.ReadPoint)
+	}
+	m := &message{block: b, event: &e.Skeleton, msg: &schemas.Message{Event: e}}
+	for prefix, ofBody := range m.ranges {
+		if err := b.rewriteRun(prefix, candidate{time: e.Skeleton.EventTime, at: at, sketch: s}, ofBody, there); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// rewriteRun gives an event another sketch in a range, or takes it out.
-func (b *block) rewriteRun(prefix []byte, t int64, at schemas.Locator, s sketch, remove bool) error {
-	key := runKey(prefix, sliceOf(t), at.Height)
-	data := b.row(key)
-	if data == nil {
-		return nil
-	}
+// rewriteRun gives an event another sketch in a range. A range that only its body
+// says loses it, or has it again.
+func (b *block) rewriteRun(prefix []byte, c candidate, ofBody, there bool) error {
+	key := runKey(prefix, sliceOf(c.time), c.at.Height)
 	var again runs
-	for cand, err := range decodeRun(key, data, len(prefix)) {
-		switch {
-		case err != nil:
-			return err
-		case cand.at != at:
-			again.add(prefix, cand.time, cand.at, cand.sketch)
-		case !remove:
-			again.add(prefix, cand.time, cand.at, s)
+	put := func() {
+		if there || !ofBody {
+			again.add(prefix, c.time, c.at, c.sketch)
 		}
 	}
-	if len(again.list) == 0 {
+	had, done := false, false
+	data, own := b.row, (*run)(nil)
+	if c.at.Height == b.height { // not written yet
+		if own = b.runs.find(prefix, c.time); own == nil {
+			return nil
+		}
+		data = func([]byte) []byte { return own.data }
+	}
+	for cand, err := range decodeRun(key, data(key), len(prefix)) {
+		if err != nil {
+			return err
+		}
+		order := cand.at.Compare(c.at)
+		if order >= 0 && !done {
+			if done, had = true, order == 0; had || ofBody {
+				put()
+			}
+		}
+		if order != 0 {
+			again.add(prefix, cand.time, cand.at, cand.sketch)
+		}
+	}
+	if !done && ofBody {
+		put()
+	}
+	switch {
+	case own != nil && len(again.list) == 0:
+		own.data = nil
+	case own != nil:
+		own.data = again.list[0].data
+	case len(again.list) == 0:
 		b.led.DeleteRow(key)
-	} else {
+	default:
 		b.led.PutRow(key, again.list[0].data)
 	}
 	return nil
@@ -346,20 +438,23 @@ func (a *App) overwriteAll() error {
 	return nil
 }
 
-// Erasure tells how the body of a partner's event stands under orders, nil where
-// none stands, and whether this node's archive has it.
-func (v *View) Erasure(partner, eventID string) (e *schemas.Erasure, held bool, err error) {
-	value, _, err := v.get(schemas.ErasureKey(partner, eventID))
-	if value == nil || err != nil {
-		return nil, false, err
+// ErasedBefore are the heights before one of transactions whose bodies are erased,
+// in part or all: each once, ascending.
+func (a *App) ErasedBefore(height int64) (heights []int64, err error) {
+	for row, err := range a.store.Latest().Rows([]byte{rowRemains}, nil, false) {
+		if err != nil {
+			return nil, fmt.Errorf("reading what was erased: %w", err)
+		}
+		if len(row.Key) != 1+len(place{}) {
+			return nil, errTrailRow
+		}
+		h := placeHeight(place(row.Key[1:]))
+		if h >= height {
+			break
+		}
+		if len(heights) == 0 || heights[len(heights)-1] != h {
+			heights = append(heights, h)
+		}
 	}
-	found, err := schemas.DecodeErasure(value)
-	if err != nil {
-		return nil, false, fmt.Errorf("reading an erasure: %w", err)
-	}
-	if owed, err := v.app.owes(found.Event); owed || err != nil {
-		return &found, owed, err
-	}
-	r, err := v.Record(found.Event)
-	return &found, r.Body != nil, err
+	return heights, nil
 }

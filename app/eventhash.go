@@ -35,7 +35,7 @@ func hashEvents(messages []schemas.Message) {
 
 // indexHashes writes the rows of a transaction's events that are recorded, and
 // tells their hashes in the receipt.
-func indexHashes(led ledger, tx *schemas.Transaction, receipt *schemas.Receipt) {
+func indexHashes(b *block, tx *schemas.Transaction, receipt *schemas.Receipt) {
 	at := schemas.Locator{Height: receipt.Height, Position: receipt.Position}
 	for i := range tx.Messages {
 		e := &receipt.Events[i]
@@ -43,8 +43,11 @@ func indexHashes(led ledger, tx *schemas.Transaction, receipt *schemas.Receipt) 
 			continue
 		}
 		at.Index = uint32(i)
+		if s := &tx.Messages[i].Event.Skeleton; s.Declaration != nil && b.ordered(tx.Header.Partner, linkTo(s.EventID, tx.Messages[i].DuplicateKey)) {
+			continue // its body goes in this block
+		}
 		for _, id := range tx.Messages[i].Event.HashIDs {
-			led.Emit(at.Append(hashPrefix(id.Sum)), present)
+			b.led.Emit(at.Append(hashPrefix(id.Sum)), present)
 		}
 		e.Hash = mainHash(tx.Messages[i].Event.HashIDs)
 	}
@@ -58,10 +61,18 @@ func mainHash(ids []schemas.HashID) *schemas.HashID {
 	return &ids[0]
 }
 
-// forgetHashes takes the rows of an event out of the index.
-func (b *block) forgetHashes(at schemas.Locator, e *schemas.Event) {
+// reindexHashes takes the rows of an event of an earlier block out of the index, or
+// writes them again. Of the block itself none are written that would go at once.
+func (b *block) reindexHashes(at schemas.Locator, e *schemas.Event, there bool) {
+	if at.Height == b.height {
+		return
+	}
 	for _, id := range new(schemas.EventHasher).IDs(e) {
-		b.led.DeleteRow(at.Append(hashPrefix(id.Sum)))
+		if key := at.Append(hashPrefix(id.Sum)); there {
+			b.led.PutRow(key, present)
+		} else {
+			b.led.DeleteRow(key)
+		}
 	}
 }
 

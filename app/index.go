@@ -36,6 +36,10 @@ const (
 	rowBodies      = 't' // height, position: where the archive has the transaction
 	rowErasing     = 'z' // place in the archive's bodies that is overwritten
 	rowRemains     = 'Z' // height, position: where the archive has what an erasure left of the bodies
+	rowCopy        = 'c' // partner, link to an event, locator of a message that may repeat it
+	rowGone        = 'g' // locator of an event whose body was ordered to be erased
+	rowOwed        = 'o' // partner, eventID whose copies are not all erased yet: target
+	rowDue         = 'u' // partner, time at which a body is due to be erased, eventID
 	rowOverdue     = 'y' // height, position: messages whose bodies are erased and not yet out of the archive
 	rowVoid        = 'v' // locator: that of the declaration that voids it
 )
@@ -45,7 +49,7 @@ var _ = map[byte]bool{
 	rowDuplicate: true, rowEvent: true, rowTransaction: true, rowAnchor: true, rowWithdrawal: true, rowRestored: true,
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
-	rowErasing: true, rowRemains: true, rowOverdue: true, rowHash: true,
+	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true, rowHash: true,
 }
 
 // Fields with an index of their own.

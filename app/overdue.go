@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/waybill-ledger/waybill/app/store"
@@ -83,11 +84,17 @@ func (a *App) Overdue() (segments []string, err error) {
 	return slices.Compact(segments), nil
 }
 
-// lateErasures are the transactions, but those of byPlace, whose erasure can be made good: as
-// many as a block may. A replay does what the block did.
-func (a *App) lateErasures(b *block, told *delays, byPlace map[place][]uint32) (late []place, err error) {
+// lateErasures are the transactions, but those of list, whose erasure can be made
+// good: as many as a block may. A replay does what the block did.
+func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasing, err error) {
+	now := func(p place) bool { return slices.ContainsFunc(list, func(e erasing) bool { return e.at == p }) }
 	if told != nil {
-		return slices.DeleteFunc(slices.Clone(told.late), func(p place) bool { return byPlace[p] != nil }), nil
+		for _, p := range told.late {
+			if !now(p) {
+				late = append(late, erasing{at: p, gone: map[int]bool{}})
+			}
+		}
+		return late, nil
 	}
 	places, err := a.overdue()
 	if err != nil {
@@ -101,8 +108,8 @@ func (a *App) lateErasures(b *block, told *delays, byPlace map[place][]uint32) (
 		if err != nil {
 			return nil, err
 		}
-		if byPlace[p] == nil && a.store.Hold(ref) {
-			late = append(late, p)
+		if !now(p) && a.store.Hold(ref) {
+			late = append(late, erasing{at: p, gone: map[int]bool{}})
 		}
 	}
 	return late, nil
@@ -110,41 +117,63 @@ func (a *App) lateErasures(b *block, told *delays, byPlace map[place][]uint32) (
 
 // eraseOrPutOff erases what a block's orders and those of earlier blocks say of a
 // transaction, or puts it off.
-func (a *App) eraseOrPutOff(b *block, archive archiver, p place, indexes []uint32, late bool, source decided, out *executed) error {
-	ref, records, err := bodiesRef(p, b.row)
+func (a *App) eraseOrPutOff(b *block, archive archiver, e erasing, late bool, source decided, recorded []txRecord, out *executed) error {
+	given := source.remains(len(out.erasedAt))
+	if placeHeight(e.at) == b.height {
+		k, err := a.heldOfBlock(e.at, &recorded[placePosition(e.at)])
+		if err != nil {
+			return err
+		}
+		return a.eraseIn(b, archive, e, k, given, out)
+	}
+	if absent, err := a.neverHad(b, e.at); absent || err != nil {
+		return err
+	}
+	ref, records, err := bodiesRef(e.at, b.row)
 	if err != nil {
 		return err
 	}
-	before := b.row(overdueRow(p))
+	before := b.row(overdueRow(e.at))
 	for _, i := range decodeIndexes(before) {
-		if !slices.Contains(indexes, i) {
-			indexes = append(indexes, i)
-		}
+		e.gone[int(i)], e.most = true, max(e.most, int(i))
 	}
 	here := late
 	if told := source.delays(); told != nil {
-		here = !slices.Contains(told.putOff, p)
+		here = !slices.Contains(told.putOff, e.at)
 	} else if !late {
 		here = a.store.Hold(ref)
 	}
 	if !here {
 		var row []byte
-		for _, i := range indexes {
-			row = binary.BigEndian.AppendUint32(row, i)
+		for _, i := range slices.Sorted(maps.Keys(e.gone)) {
+			row = binary.BigEndian.AppendUint32(row, uint32(i))
 		}
-		b.led.PutRow(overdueRow(p), row)
-		out.putOff = append(out.putOff, p)
+		b.led.PutRow(overdueRow(e.at), row)
+		out.putOff = append(out.putOff, e.at)
 		return nil
 	}
-	if err := a.eraseIn(b, archive, p, ref, records, indexes, source.remains(len(out.erasedAt)), out); err != nil {
+	k, err := a.heldOf(e.at, ref, records)
+	if err != nil {
 		return err
 	}
-	out.erasedAt = append(out.erasedAt, p)
+	if err := a.eraseIn(b, archive, e, k, given, out); err != nil {
+		return err
+	}
 	if before != nil {
-		b.led.DeleteRow(overdueRow(p))
-		out.late = append(out.late, p)
+		b.led.DeleteRow(overdueRow(e.at))
+		out.late = append(out.late, e.at)
 	}
 	return nil
+}
+
+// neverHad reports whether a transaction lies before the snapshot that the node
+// joined by: it has no body of it, and gets none by an order.
+func (a *App) neverHad(b *block, p place) (bool, error) {
+	if b.row(append([]byte{rowBodies}, p[:]...)) != nil {
+		return false, nil
+	}
+	restored, err := decodeRestored(b.row([]byte{rowRestored}))
+	return placeHeight(p) <= restored, err
 }
 
 // bodiesRef is where the archive has a transaction's bodies, or what is left of

@@ -49,9 +49,11 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 	lookups := newSurvey(state, a.lookups)
 	out := make([][]byte, 0, len(req.Txs))
 	size := int64(0)
+	if first := a.rescueDue(req.Height); first != nil {
+		out, size = append(out, first), sizeInBlock(first)
+	}
 	for _, raw := range req.Txs {
-		// CometBFT counts each transaction with its tag and length, as field 1.
-		cost := int64(protowire.SizeTag(1) + protowire.SizeBytes(len(raw)))
+		cost := sizeInBlock(raw)
 		if size+cost > req.MaxTxBytes {
 			continue
 		}
@@ -75,12 +77,25 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 	return &abci.ResponsePrepareProposal{Txs: out}, nil
 }
 
+// sizeInBlock is what CometBFT counts of a transaction: with its tag and length, as
+// field 1.
+func sizeInBlock(raw []byte) int64 {
+	return int64(protowire.SizeTag(1) + protowire.SizeBytes(len(raw)))
+}
+
 // ProcessProposal votes down a block that holds what class A refuses. Conflicts
 // between honest transactions are no such thing: the rules answer them by codes.
 func (a *App) ProcessProposal(_ context.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
 	state, _ := a.before()
 	ad := a.admission(state, req.Height)
+	if a.rescueDue(req.Height) != nil && a.rescueIn(req.Height, req.Txs) == nil {
+		a.logger.Warn("a proposal is refused: it does not begin with the rescue that this node was started with", "height", req.Height)
+		return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}, nil
+	}
 	for i, raw := range req.Txs {
+		if i == 0 && a.rescueIn(req.Height, req.Txs) != nil {
+			continue
+		}
 		if _, err := ad.admit(raw); err != nil {
 			a.logger.Warn("a proposal is refused", "height", req.Height, "position", i, "error", err)
 			return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}, nil

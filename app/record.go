@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 // Blocks gives the engine's own encodings of what it decided: a block's header,
@@ -23,6 +24,7 @@ type Blocks interface {
 type txRecord struct {
 	tx      *schemas.Transaction // nil: it was refused
 	results []schemas.Result
+	bodies  store.Ref // where its bodies are
 }
 
 // archiver is where a block is kept: the segments of the store, or nothing.
@@ -34,6 +36,9 @@ type archiver interface {
 type decided interface {
 	// admit decodes and judges a transaction; errors are *schemas.Fault, or of the disk.
 	admit(i int) (*schemas.Transaction, error)
+	// rescue is the document by which the network was restarted, which this block has
+	// in the place of its first transaction; nil but of that block.
+	rescue() *proof.Rescue
 	// raw is the hash of a transaction's bytes, and the bytes, nil where they are erased.
 	raw(i int) (hash [sha256.Size]byte, bytes []byte)
 	// gone is what the archive has of a transaction's bodies that are erased, and
@@ -55,11 +60,14 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 		return nil // a dry run
 	}
 	var list []byte
-	for i, r := range recorded {
+	for i := range recorded {
+		r := &recorded[i]
 		hash, raw := source.raw(i)
 		item := schemas.AppendUint(nil, 1, uint64(results[i].Code)+1)
 		var err error
-		if r.tx == nil {
+		if source.rescue() != nil && i == 0 {
+			item = schemas.AppendField(item, 2, hash[:]) // the bytes are in the block's record
+		} else if r.tx == nil {
 			item = schemas.AppendField(item, 2, hash[:])
 			_, err = archive.Append(store.Bodies, raw)
 		} else {
@@ -70,7 +78,7 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 		}
 		list = schemas.AppendField(list, 6, item)
 	}
-	if err := a.eraseBodies(b, archive, source, out); err != nil {
+	if err := a.eraseBodies(b, archive, source, recorded, out); err != nil {
 		return err
 	}
 	entry := schemas.AppendField(nil, 1, be64(b.now()))
@@ -98,6 +106,9 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 	for _, p := range out.late {
 		entry = schemas.AppendField(entry, 11, p[:])
 	}
+	if r := source.rescue(); r != nil {
+		entry = schemas.AppendField(entry, 12, r.Encode())
+	}
 	ref, err := archive.Append(store.Records, entry)
 	if err != nil {
 		return fmt.Errorf("archiving a block: %w", err)
@@ -108,7 +119,7 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 	return nil
 }
 
-func (a *App) recordTransaction(b *block, archive archiver, r txRecord, at schemas.Locator, hash [sha256.Size]byte, gone []byte, out *executed) error {
+func (a *App) recordTransaction(b *block, archive archiver, r *txRecord, at schemas.Locator, hash [sha256.Size]byte, gone []byte, out *executed) error {
 	records, err := archive.Append(store.Records, a.codec.Compress(r.encode(hash)))
 	if err != nil {
 		return err
@@ -117,14 +128,14 @@ func (a *App) recordTransaction(b *block, archive archiver, r txRecord, at schem
 	if r.tx.Bodies != nil {
 		encoded = schemas.EncodeBodies(r.tx.Bodies)
 	}
-	bodies, err := archive.Append(store.Bodies, encoded)
+	r.bodies, err = archive.Append(store.Bodies, encoded)
 	if err != nil {
 		return err
 	}
-	b.led.Emit(txRow(at.Height, at.Position), bodies.Append(records.Append(nil)))
+	b.led.Emit(txRow(at.Height, at.Position), r.bodies.Append(records.Append(nil)))
 	b.led.PutRow(transactionRow(r.tx.ID), transactionValue(at, r.tx.Header.Expiry))
 	receipt := receiptOf(r.tx, at, b.time, r.results)
-	indexHashes(b.led, r.tx, &receipt)
+	indexHashes(b, r.tx, &receipt)
 	out.receipts = append(out.receipts, receipt)
 	return nil
 }

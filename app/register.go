@@ -45,6 +45,7 @@ type prior struct {
 	content schemas.Hash
 	void    bool
 	key     []byte // its duplicate key, where it had one
+	time    int64  // of its block, in a network with retention classes
 }
 
 func (p prior) encode() []byte {
@@ -53,7 +54,11 @@ func (p prior) encode() []byte {
 	if p.void {
 		b = schemas.AppendUint(b, 3, 1)
 	}
-	return schemas.AppendField(b, 4, p.key)
+	b = schemas.AppendField(b, 4, p.key)
+	if p.time != 0 {
+		b = schemas.AppendField(b, 5, be64(p.time))
+	}
+	return b
 }
 
 func decodePrior(b []byte) (p prior, err error) {
@@ -68,6 +73,12 @@ func decodePrior(b []byte) (p prior, err error) {
 			p.void = f.Uint(n, v) == 1
 		case 4:
 			p.key = v
+		case 5:
+			if len(v) != 8 {
+				f.Fail(n, "no time")
+				break
+			}
+			p.time = int64(decodeUint64(v))
 		default:
 			err = fmt.Errorf("unknown field %d", n)
 		}
@@ -163,17 +174,22 @@ func (m *message) declare(p prior, known bool) {
 func (m *message) register() {
 	content := schemas.ContentHash(m.event)
 	id := m.msg.EventIDOf()
+	recorded := int64(0)
 	if m.event.Declaration != nil {
 		id = "" // a declaration reserves no eventID: the event itself may yet come
 		w := withdrawal{content: content, key: m.msg.DuplicateKey, voids: m.voids, eventID: m.event.EventID}
 		m.led.Emit(withdrawalRow(m.partner, m.at), w.encode())
 	} else {
-		m.led.PutRow(eventRow(m.partner, id), prior{at: m.at, content: content, key: m.msg.DuplicateKey}.encode())
+		if len(m.kept) > 0 {
+			recorded = m.now()
+			m.due(id, "", recorded)
+		}
+		m.led.PutRow(eventRow(m.partner, id), prior{at: m.at, content: content, key: m.msg.DuplicateKey, time: recorded}.encode())
 	}
 	if len(m.msg.DuplicateKey) > 0 {
 		m.led.PutRow(duplicateRow(m.partner, ownKey(m.msg.DuplicateKey)), m.at.Append(nil))
 	}
-	m.registered = append(m.registered, schemas.RegisterEntry(id, m.msg.DuplicateKey, content, m.at))
+	m.registered = append(m.registered, schemas.RegisterEntry(id, m.msg.DuplicateKey, content, m.at, recorded))
 }
 
 // register is a partner's register: its trail and its log of events.

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 // A replay computes a ledger again, from its genesis state and its archive
@@ -42,7 +44,10 @@ type Replay struct {
 	app    *App
 	cursor entries
 	block  replayed
-	left   map[place]store.Ref // what erasures left, by the transaction; nil until it is asked for
+
+	erase    []store.Ref           // that the last block's orders erase
+	withheld map[place]int64       // height at which bodies were missing last, and what remains has not come yet
+	judge    func(*archived) error // of a transaction whose bodies are gone; nil, an order will tell
 }
 
 // entries are an archive's, stream by stream, in order; io.EOF behind the last.
@@ -65,26 +70,8 @@ type ReplayedBlock struct {
 	Root       schemas.Hash         // app hash after the block
 	Records    store.Ref            // where the archive has the block's record
 	Messages   int
-	Erased     int // transactions whose bodies are erased, in part or all
-}
-
-// replayed is the block that is computed again.
-type replayed struct {
-	ReplayedBlock
-	txs       []replayedTx
-	admission *admission
-	erasures  int // entries that erasures of this block left in bodies
-	left      [][]byte
-	delayed   delays
-}
-
-// replayedTx is one of its transactions: raw, or, where bodies are erased, what
-// is left of it.
-type replayedTx struct {
-	hash [sha256.Size]byte
-	raw  []byte
-	left *schemas.Transaction
-	gone []byte // what the archive has in the place of its bodies
+	Erased     int           // transactions whose bodies are erased, in part or all
+	Rescue     *proof.Rescue // by which the network was restarted with this block; whether it holds, it does not tell
 }
 
 // SameEntry compares what a block appends to the archive with what is there. A
@@ -113,7 +100,7 @@ func SameEntry(codec *schemas.Codec) func(stream store.Stream, want, have []byte
 // NewReplay begins a replay over an empty store that was opened for it, and tells
 // the root of the genesis state.
 func NewReplay(s *store.Store, chainID string, initialHeight int64, genesis []byte) (*Replay, schemas.Hash, error) {
-	r := &Replay{first: initialHeight, cursor: s.Cursor()}
+	r := &Replay{first: initialHeight, cursor: s.Cursor(), withheld: map[place]int64{}}
 	var err error
 	if r.app, err = New(Config{Store: s, Blocks: r}); err != nil {
 		return nil, schemas.Hash{}, err
@@ -157,8 +144,16 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 	if last == 0 {
 		begin = r.app.initial
 	}
+	if b.Rescue != nil {
+		if err := checkRescue(state, r.app.chainID(), b.Rescue, schemas.Hash(r.app.root()), b.Height); err != nil {
+			return nil, r.damaged(err)
+		}
+	}
 	led := begin(b.Height)
 	done, results, err := r.app.execute(led, req, b, len(b.txs))
+	if errors.Is(err, errRemains) {
+		return nil, r.damaged(err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("executing block %d again: %w", b.Height, err)
 	}
@@ -170,11 +165,53 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 	if err := led.Commit(); err != nil {
 		return nil, fmt.Errorf("keeping block %d: %w", b.Height, err)
 	}
+	r.account(done)
 	for i := range done.receipts {
 		b.Messages += len(done.receipts[i].Events)
 	}
 	return &b.ReplayedBlock, nil
 }
+
+// account notes of which transactions bodies are withheld.
+func (r *Replay) account(done *executed) {
+	for i := range r.block.txs {
+		if r.block.txs[i].left != nil {
+			r.withheld[placeOf(schemas.Locator{Height: done.height, Position: uint32(i)})] = done.height
+		}
+	}
+	for i, p := range done.erasedAt {
+		if store.Erased(r.block.remains(i)) {
+			r.withheld[p] = done.height
+		} else {
+			delete(r.withheld, p)
+		}
+	}
+	r.erase = done.erase
+}
+
+// Withheld are the heights of blocks in which bodies are missing, while no later
+// one says what remains of their transactions: once for each, ascending.
+func (r *Replay) Withheld() (heights []int64) {
+	for _, height := range r.withheld {
+		heights = append(heights, height)
+	}
+	slices.Sort(heights)
+	return heights
+}
+
+// Settled is an error if bodies are missing that nobody ordered to be erased: an
+// archive that ends here withholds them. Halfway, the order may yet come.
+func (r *Replay) Settled() error {
+	list := r.Withheld()
+	if len(list) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d transactions lack bodies whose erasure nobody ordered, the first in block %d: restore the archive from a backup, or the node from its peers", len(list), list[0])
+}
+
+// Erased are the entries that the last block's orders erase: who puts an archive
+// together overwrites them.
+func (r *Replay) Erased() []store.Ref { return r.erase }
 
 func (r *Replay) damaged(err error) error {
 	file, offset := r.block.Records.At()
@@ -214,6 +251,13 @@ func isTransactionRecord(b []byte) bool {
 func (r *Replay) readTransactions(records []store.Entry) error {
 	for i := range r.block.txs {
 		tx := &r.block.txs[i]
+		if r.block.Rescue != nil && i == 0 {
+			if tx.raw = r.block.Rescue.Encode(); sha256.Sum256(tx.raw) != tx.hash {
+				return r.damaged(fmt.Errorf("the rescue in block %d does not hash to what was recorded of it", r.block.Height))
+			}
+			r.block.Raw, r.block.Hashes = append(r.block.Raw, tx.raw), append(r.block.Hashes, tx.hash)
+			continue
+		}
 		refused := r.block.Codes[i] != schemas.OK
 		if !refused && len(records) == 0 {
 			return r.damaged(fmt.Errorf("block %d lacks the record of its transaction %d", r.block.Height, i))
@@ -227,7 +271,7 @@ func (r *Replay) readTransactions(records []store.Entry) error {
 		}
 		if refused {
 			tx.raw = bodies.Data
-		} else if err := r.assemble(tx, schemas.Locator{Height: r.block.Height, Position: uint32(i)}, records[0].Data, bodies.Data); err != nil {
+		} else if err := r.assemble(tx, records[0].Data, bodies.Data); err != nil {
 			file, offset := records[0].Ref.At()
 			return &store.Damage{File: file, Offset: offset, Err: fmt.Errorf("transaction %d of block %d: %w", i, r.block.Height, err)}
 		} else {
@@ -248,6 +292,10 @@ func (r *Replay) readTransactions(records []store.Entry) error {
 			return err
 		}
 		r.block.left = append(r.block.left, e.Data)
+		if err := r.restoreBodies(e.Data); err != nil {
+			file, offset := e.Ref.At()
+			return &store.Damage{File: file, Offset: offset, Err: err}
+		}
 	}
 	if len(records) > 0 {
 		return r.damaged(fmt.Errorf("block %d has records of more transactions than it counts", r.block.Height))
@@ -255,7 +303,7 @@ func (r *Replay) readTransactions(records []store.Entry) error {
 	return nil
 }
 
-func (r *Replay) assemble(tx *replayedTx, at schemas.Locator, frame, bodies []byte) error {
+func (r *Replay) assemble(tx *replayedTx, frame, bodies []byte) error {
 	t, err := r.app.decodeArchived(frame)
 	if err != nil {
 		return err
@@ -264,7 +312,9 @@ func (r *Replay) assemble(tx *replayedTx, at schemas.Locator, frame, bodies []by
 	if store.Erased(bodies) {
 		r.block.Erased++
 		tx.gone = bodies
-		tx.left, err = r.reassemble(t, at)
+		if tx.left, err = reassemble(t); err == nil && r.judge != nil {
+			err = r.judge(t)
+		}
 		return err
 	}
 	decoded, err := schemas.DecodeBodies(bodies)
@@ -285,12 +335,9 @@ func (r *Replay) assemble(tx *replayedTx, at schemas.Locator, frame, bodies []by
 }
 
 // reassemble puts together what is left of a transaction after an erasure: the
-// messages' skeletons and body roots, and those bodies that remain.
-func (r *Replay) reassemble(t *archived, at schemas.Locator) (*schemas.Transaction, error) {
-	left, err := r.remainsOf(placeOf(at), len(t.messages))
-	if err != nil {
-		return nil, err
-	}
+// messages' skeletons and body roots. Which bodies remain is archived in the block
+// of the order, and taken there.
+func reassemble(t *archived) (*schemas.Transaction, error) {
 	tx := &schemas.Transaction{ID: t.id, Header: t.header, Raw: t.signed, Signature: t.signature, Messages: make([]schemas.Message, len(t.messages))}
 	digests := make([][]byte, len(t.messages))
 	for i := range tx.Messages {
@@ -302,11 +349,6 @@ func (r *Replay) reassemble(t *archived, at schemas.Locator) (*schemas.Transacti
 		m.Kind, m.DuplicateKey, m.Skeleton, m.BodyRoot = record.Kind, record.DuplicateKey, record.SkeletonBytes, record.BodyRoot
 		m.Digest = schemas.Digest(t.header.ChainId, t.header.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
 		m.Event = &schemas.Event{Skeleton: *record.Skeleton}
-		if left != nil && left.bodies[i] != nil {
-			if m.Event, err = heldBody(m, left.bodies[i], left.salts[i]); err != nil {
-				return nil, fmt.Errorf("message %d: %w", i, err)
-			}
-		}
 		digests[i] = m.Digest[:]
 	}
 	hashEvents(tx.Messages)
@@ -316,140 +358,43 @@ func (r *Replay) reassemble(t *archived, at schemas.Locator) (*schemas.Transacti
 	return tx, nil
 }
 
-// heldBody is a body that remains, if it is the one that its message commits to.
-func heldBody(m *schemas.Message, body []byte, secret schemas.Hash) (*schemas.Event, error) {
-	decode := schemas.DecodeEvent
-	if m.Kind == schemas.KindErasure {
-		decode = schemas.DecodeOrder
+// restoreBodies gives bodies back to a transaction of the block itself, from which
+// copies of others were erased at once: the others were indexed.
+func (r *Replay) restoreBodies(entry []byte) error {
+	if store.Erased(entry) {
+		return nil
 	}
-	e, err := decode(body)
+	b, err := r.app.codec.Expand(entry)
+	if err != nil {
+		return err
+	}
+	left, err := decodeRemains(b)
+	if err != nil || placeHeight(left.at) != r.block.Height {
+		return err
+	}
+	position := placePosition(left.at)
+	if int(position) >= len(r.block.txs) || r.block.txs[position].left == nil || len(r.block.txs[position].left.Messages) != len(left.bodies) {
+		return errRemains
+	}
+	for i, body := range left.bodies {
+		if m := &r.block.txs[position].left.Messages[i]; body != nil {
+			if m.Event, err = heldBody(m.Kind, m.Skeleton, m.BodyRoot, body, left.salts[i]); err != nil {
+				return fmt.Errorf("%w: body %d: %w", errRemains, i, err)
+			}
+		}
+	}
+	hashEvents(r.block.txs[position].left.Messages)
+	return nil
+}
+
+// heldBody is a body that remains, if it is the one that its message commits to.
+func heldBody(kind schemas.Kind, skeleton []byte, root schemas.Hash, body []byte, secret schemas.Hash) (*schemas.Event, error) {
+	e, err := schemas.DecodeMessage(kind, body)
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(e.Skeleton.Append(nil), m.Skeleton) || e.BodyRoot(secret) != m.BodyRoot {
+	if !bytes.Equal(e.Skeleton.Append(nil), skeleton) || e.BodyRoot(secret) != root {
 		return nil, errors.New("the body that remains is not the one that was recorded")
 	}
 	return e, nil
-}
-
-// remainsOf finds what the last erasure left of a transaction's bodies, nil where
-// nothing. The archive is looked through when the first is asked for.
-func (r *Replay) remainsOf(p place, count int) (*remains, error) {
-	if r.left == nil {
-		r.left = map[place]store.Ref{}
-		for c := r.app.store.Cursor(); ; {
-			e, err := c.Next(store.Bodies)
-			if err != nil {
-				break // what is damaged is told where it is replayed
-			}
-			if !isTransactionRecord(e.Data) {
-				continue
-			}
-			if b, err := r.app.codec.Expand(e.Data); err == nil {
-				if left, err := decodeRemains(b); err == nil {
-					r.left[left.at] = e.Ref
-				}
-			}
-		}
-	}
-	ref, ok := r.left[p]
-	if !ok {
-		return nil, nil
-	}
-	encoded, err := r.app.store.Read(store.Bodies, ref)
-	if err != nil {
-		return nil, err
-	}
-	return r.app.readRemains(p, encoded, count)
-}
-
-func (b *replayed) admit(i int) (*schemas.Transaction, error) {
-	if tx := &b.txs[i]; tx.left == nil {
-		return b.admission.admit(tx.raw)
-	}
-	return b.admission.admitLeft(b.txs[i].left)
-}
-
-func (b *replayed) raw(i int) ([sha256.Size]byte, []byte) { return b.txs[i].hash, b.txs[i].raw }
-
-func (b *replayed) gone(i int) []byte { return b.txs[i].gone }
-
-func (b *replayed) remains(i int) []byte {
-	if i < len(b.left) {
-		return b.left[i]
-	}
-	return nil
-}
-
-func (b *replayed) delays() *delays { return &b.delayed }
-
-// decode reads a block's record, as record wrote it.
-func (b *replayed) decode(encoded []byte) error {
-	f := schemas.ReadFields(encoded)
-	count := uint64(0)
-	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
-		switch n {
-		case 1:
-			if len(v) != 8 {
-				f.Fail(n, "no time")
-				break
-			}
-			b.Time = time.Unix(0, int64(decodeUint64(v))).UTC()
-		case 2:
-			b.Hash = v
-		case 3:
-			b.Header = v
-		case 4:
-			b.LastCommit = v
-		case 5:
-			count = f.Uint(n, v)
-		case 6:
-			b.decodeItem(f, v)
-		case 7:
-			b.Height = int64(f.Uint(n, v))
-		case 8:
-			b.Validators = v
-		case 9:
-			b.erasures++
-		case 10, 11:
-			if len(v) != len(place{}) {
-				f.Fail(n, "no place")
-			} else if n == 10 {
-				b.delayed.putOff = append(b.delayed.putOff, place(v))
-			} else {
-				b.delayed.late = append(b.delayed.late, place(v))
-			}
-		default:
-			f.Fail(n, "unknown")
-		}
-	}
-	if err := f.Err(); err != nil {
-		return fmt.Errorf("reading a block's record: %w", err)
-	}
-	if b.Height < 1 || uint64(len(b.txs)) != count {
-		return fmt.Errorf("a block's record of height %d names %d transactions and counts %d", b.Height, len(b.txs), count)
-	}
-	return nil
-}
-
-// decodeItem reads what a block's record says of one transaction.
-func (b *replayed) decodeItem(f *schemas.Fields, v []byte) {
-	item := schemas.ReadFields(v)
-	tx, code := replayedTx{}, uint64(0)
-	for n, v, ok := item.Next(); ok; n, v, ok = item.Next() {
-		switch n {
-		case 1:
-			code = item.Uint(n, v)
-		case 2:
-			tx.hash = item.Hash(n, v)
-		default:
-			item.Fail(n, "unknown")
-		}
-	}
-	if item.Err() != nil || code == 0 {
-		f.Fail(6, "what became of a transaction cannot be read")
-		return
-	}
-	b.txs = append(b.txs, tx)
-	b.Codes = append(b.Codes, schemas.Code(code-1))
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
@@ -52,6 +51,7 @@ type restoring struct {
 	voids     int           // events that are void, less declarations that void one
 	changed   int64         // height that the state says changed it last
 	keys      uint64
+	timed     bool // the network has retention classes
 	rooted    bool // the state was complete, and has the root
 }
 
@@ -252,6 +252,20 @@ func (r *restoring) note(rec *schemas.SnapshotRecord) error {
 			return lying("transactions that expire at height %d cannot be remembered at %d", expiry, height)
 		}
 		r.nonces[expiry] = head
+	case schemas.ParametersLeaf:
+		p, err := schemas.DecodeParameters(rec.Value)
+		if err != nil {
+			return lying("the parameters: %w", err)
+		}
+		r.timed = len(p.Retention) > 0
+	case schemas.ErasureLeaf:
+		e, err := schemas.DecodeErasure(rec.Value)
+		if err != nil {
+			return lying("a body's standing: %w", err)
+		}
+		if e.Standing == schemas.BodyErased {
+			return r.into.PutRow(goneRow(e.Event), present)
+		}
 	case schemas.ChangedLeaf:
 		r.changed = decodeChanged(rec.Value)
 	case schemas.BalanceLeaf:
@@ -297,118 +311,6 @@ func (r *restoring) root(ctx context.Context) error {
 	}
 	r.rooted = true
 	return nil
-}
-
-// event takes an event of a partner's register, and what duplicates are found by.
-func (r *restoring) event(rec *schemas.SnapshotRecord) error {
-	eventID, partner, ok := cutKey(rec.Key)
-	if !ok {
-		return lying("the key of an event is malformed")
-	}
-	p, err := decodePrior(rec.Value)
-	if err == nil && !bytes.Equal(p.encode(), rec.Value) {
-		err = errors.New("not the one encoding of what it says")
-	}
-	if err != nil {
-		return lying("an event of a register: %w", err)
-	}
-	if err := r.entry(partner, p.at, plain, schemas.RegisterEntry(eventID, p.key, p.content, p.at)); err != nil {
-		return err
-	}
-	if p.void {
-		r.voids++
-	}
-	if err := r.into.PutRow(eventRow(partner, eventID), rec.Value); err != nil {
-		return err
-	}
-	return r.duplicate(partner, p.key, p.at)
-}
-
-func (r *restoring) duplicate(partner string, key []byte, at schemas.Locator) error {
-	if len(key) == 0 {
-		return nil
-	}
-	return r.into.PutRow(duplicateRow(partner, ownKey(key)), at.Append(nil))
-}
-
-// cutKey reads two parts, each with a zero byte behind it.
-func cutKey(b []byte) (first, second string, ok bool) {
-	first, rest, ok := strings.Cut(string(b), "\x00")
-	second, more, ends := strings.Cut(rest, "\x00")
-	return first, second, ok && ends && more == "" && first != "" && second != ""
-}
-
-// The order of a message's entries in its partner's register.
-const (
-	voiding = 0
-	plain   = 1
-)
-
-// entry takes an entry of a partner's register: all of them are sorted, and their
-// log computed in the end.
-func (r *restoring) entry(partner string, at schemas.Locator, order byte, hash schemas.Hash) error {
-	number, ok := r.registers[partner]
-	if !ok {
-		return lying("%q has no register", partner)
-	}
-	var t store.Tuple
-	binary.BigEndian.PutUint32(t[:], number)
-	at.Append(t[:4])
-	t[4+schemas.LocatorSize] = order
-	copy(t[32:], hash[:])
-	return r.entries.Add(t)
-}
-
-// declaration takes an error declaration of a partner's register.
-func (r *restoring) declaration(rec *schemas.SnapshotRecord) error {
-	name, place, ok := bytes.Cut(rec.Key, []byte{0})
-	at, err := schemas.DecodeLocator(place)
-	if !ok || err != nil {
-		return lying("the key of a declaration is malformed")
-	}
-	partner := string(name)
-	w, err := decodeWithdrawal(rec.Value)
-	if err != nil {
-		return lying("a declaration of a register: %w", err)
-	}
-	if err := r.entry(partner, at, plain, schemas.RegisterEntry("", w.key, w.content, at)); err != nil {
-		return err
-	}
-	if w.voids != nil {
-		if err := r.voided(partner, at, &w); err != nil {
-			return err
-		}
-	}
-	if err := r.into.PutRow(withdrawalRow(partner, at), rec.Value); err != nil {
-		return err
-	}
-	return r.duplicate(partner, w.key, at)
-}
-
-// voided checks that the event that a declaration voids is void, and is the one.
-func (r *restoring) voided(partner string, at schemas.Locator, w *withdrawal) error {
-	if err := r.entry(partner, at, voiding, schemas.VoidEntry(*w.voids, at)); err != nil {
-		return err
-	}
-	if w.eventID == "" || strings.Contains(w.eventID, "\x00") {
-		return lying("a declaration voids an event without an eventID")
-	}
-	row, err := r.into.Row(eventRow(partner, w.eventID))
-	if err != nil {
-		return err
-	}
-	if row == nil {
-		return lying("a declaration voids an event that there is not")
-	}
-	p, err := decodePrior(row)
-	if err != nil {
-		return err
-	}
-	if p.at != *w.voids || !p.void {
-		return lying("a declaration voids another event")
-	}
-	r.voids--
-	return r.into.PutRow(voidRow(*w.voids), at.Append(nil))
 }
 
 // nonce takes a transaction that could come again.

@@ -40,10 +40,10 @@ func (b *block) run(tx *schemas.Transaction, i int, position uint32) (result sch
 }
 
 // mark is how far a block has come.
-type mark struct{ writes, registered, runs, erased int }
+type mark struct{ writes, registered, runs, erased, copied int }
 
 func (b *block) mark() mark {
-	return mark{b.led.Mark(), len(b.registered), len(b.runs.log), len(b.erased)}
+	return mark{b.led.Mark(), len(b.registered), len(b.runs.log), len(b.erased), len(b.copied)}
 }
 
 // undo drops what was written since a mark.
@@ -51,7 +51,7 @@ func (b *block) undo(m mark) {
 	b.led.Revert(m.writes)
 	b.registered = b.registered[:m.registered]
 	b.runs.revert(m.runs)
-	b.erased = b.erased[:m.erased]
+	b.erased, b.copied = b.erased[:m.erased], b.copied[:m.copied]
 }
 
 // execute judges the message: first whether it was recorded before, then what

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"iter"
@@ -80,6 +81,15 @@ func (r *runs) add(prefix []byte, t int64, at schemas.Locator, s sketch) {
 	if fresh == 1 {
 		u.data = append(u.data, s[:]...)
 	}
+}
+
+// find is what the block adds to a range's slice, nil where that is nothing.
+func (r *runs) find(prefix []byte, t int64) *run {
+	i, ok := r.of[string(binary.BigEndian.AppendUint32(bytes.Clone(prefix), sliceOf(t)))]
+	if !ok {
+		return nil
+	}
+	return &r.list[i]
 }
 
 // revert drops what was added since the log had this length.

@@ -35,7 +35,8 @@ type block struct {
 	height int64
 	time   time.Time
 	byGLN  map[string]string // GLN to partner id, only ever looked up
-	probe  func(*message)    // tests look in here; nil in a node
+	kept   []schemas.RetentionClass
+	probe  func(*message) // tests look in here; nil in a node
 
 	most     int // lookups beyond what is named, and what is spent of them
 	lookups  int
@@ -46,6 +47,7 @@ type block struct {
 	registered []schemas.Hash
 
 	erased []target // whose bodies the block's orders erase
+	copied []copied // messages that may repeat an event
 	runs   runs     // what the index gets
 }
 

@@ -61,6 +61,10 @@ func TestJoinBySnapshot(t *testing.T) {
 		stop     = make(chan struct{})
 		writers  sync.WaitGroup
 	)
+	erased, body := newEvent(0, "join-erased", 0)
+	if err := acknowledge(t.Context(), x.plain(t, 0), body); err != nil {
+		t.Fatal(err)
+	}
 	for i := range joins {
 		c := x.plain(t, i)
 		writers.Go(func() {
@@ -110,6 +114,8 @@ func TestJoinBySnapshot(t *testing.T) {
 	x.sound(t, joins)
 	x.restart(t, joins, "--trust", trust)
 	x.awaitReady(t, joins)
+	// An order about an event that the node does not have is no matter to it.
+	x.order(t, 0, erased)
 	from := captured.Load()
 	eventually(t, "captures go on", func() bool { return t.Failed() || captured.Load() > from+20 })
 	close(stop)
@@ -130,6 +136,11 @@ func TestJoinBySnapshot(t *testing.T) {
 		return err == nil && n.Missing == nil
 	})
 	x.awaitReady(t, joins)
+	for i := range x.members {
+		if e, err := x.client(t, i).Erasure(t.Context(), x.members[0].Partner, erased); err != nil || e.Standing != "erased" || e.Receipt == nil {
+			t.Errorf("%s says of the erased body %+v, %v", x.members[i].Partner, e, err)
+		}
+	}
 	mu.Lock()
 	x.onAllNodesOnce(t, ids)
 	mu.Unlock()

@@ -19,7 +19,11 @@ func commandsOf(t *testing.T, page string) (commands []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
+	return commandsIn(string(text))
+}
+
+func commandsIn(text string) (commands []string) {
+	for line := range strings.Lines(text) {
 		if command, ok := strings.CutPrefix(line, "    waybill "); ok {
 			commands = append(commands, "waybill "+strings.TrimSpace(command))
 		}

@@ -119,11 +119,12 @@ func ReadCard(path string) (c Card, err error) {
 }
 
 // Genesis makes the genesis document of a network: the same cards, chain id and
-// time give the same bytes, so that partners can compare them.
-func Genesis(chainID string, at time.Time, cards []Card) ([]byte, error) {
+// time give the same bytes, so that partners can compare them. classes say how long
+// bodies are kept, if the network says that.
+func Genesis(chainID string, at time.Time, cards []Card, classes ...schemas.RetentionClass) ([]byte, error) {
 	cards = append([]Card(nil), cards...)
 	sort.Slice(cards, func(i, j int) bool { return cards[i].ID < cards[j].ID })
-	state := schemas.Genesis{Rules: schemas.RulesVersion}
+	state := schemas.Genesis{Rules: schemas.RulesVersion, Retention: classes}
 	doc := types.GenesisDoc{GenesisTime: at.UTC(), ChainID: chainID, InitialHeight: 1, ConsensusParams: consensusParams()}
 	for _, c := range cards {
 		state.Partners = append(state.Partners, c.Partner)

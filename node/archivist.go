@@ -37,6 +37,10 @@ func (a *archivist) answer(_ p2p.ID, question []byte) ([]byte, error) {
 	if f.Err() != nil || from < 1 {
 		return nil, errNotThere
 	}
+	// What orders left of bodies that it never had is not in its archive.
+	if restored, err := a.app.Restored(); restored > 0 || err != nil {
+		return nil, errors.Join(err, errNotThere)
+	}
 	r, err := a.reader(from)
 	if errors.Is(err, app.ErrNotArchived) {
 		return nil, errNotThere

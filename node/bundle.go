@@ -67,13 +67,46 @@ func (l *ledger) seal(ctx context.Context, view *app.View, b *proof.Bundle, q sc
 	if err != nil {
 		return err
 	}
-	way := &steps{ledger: l, ctx: ctx, since: q.Since, to: height}
+	way, err := l.way(ctx, q.Since, height)
+	if err != nil {
+		return err
+	}
 	if q.Times {
 		if err := l.addTimes(ctx, view, b, way); err != nil {
 			return err
 		}
 	}
-	return way.lead(b)
+	if err := way.lead(b); err != nil {
+		return err
+	}
+	return way.tell(view, b)
+}
+
+// way leads from a reader's root of trust to a height.
+func (l *ledger) way(ctx context.Context, since, to int64) (*steps, error) {
+	rescues, err := l.app.Rescues()
+	return &steps{ledger: l, ctx: ctx, since: since, to: to, rescues: rescues}, err
+}
+
+// tell adds the rescues by which the network was restarted: those that the way goes
+// over, and those before the root of trust, which a reader should know of.
+func (s *steps) tell(view *app.View, b *proof.Bundle) error {
+	b.Rescues = nil
+	for _, r := range s.rescues {
+		part := proof.RescuePart{Document: r.Encode()}
+		switch crossed := s.since > 0 && r.Height >= s.since; {
+		case r.Height >= s.to, r.Height+1 == s.to && !crossed:
+			continue // nothing here is later, or can prove it
+		case r.Height+1 < s.to:
+			path, err := view.Path(schemas.RescueKey(r.Epoch))
+			if err != nil {
+				return err
+			}
+			part.Path = path.Append(nil)
+		}
+		b.Rescues = append(b.Rescues, part)
+	}
+	return nil
 }
 
 // carrier is the height of the header that carries a view's hash.

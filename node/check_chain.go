@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-ledger/waybill/app"
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
+	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 // chainCheck follows the headers of the archive: each must be what the block
@@ -89,6 +90,9 @@ func (c *checker) replay(ctx context.Context, scratch string) {
 		c.chain.tip = &tip
 	}
 	if c.have == nil || c.Replayed == c.Height {
+		if err := r.Settled(); err != nil {
+			c.chainFault(c.Replayed, err)
+		}
 		c.checkTip()
 		return
 	}
@@ -170,7 +174,7 @@ func (k *chainCheck) follow(b *app.ReplayedBlock, genesis *types.GenesisDoc) err
 	case k.before != nil && !bytes.Equal(h.LastResultsHash, k.results):
 		return errors.New("the header commits to other results than the rules give")
 	}
-	if err := k.link(&h, b.LastCommit, genesis); err != nil {
+	if err := k.link(&h, b, genesis); err != nil {
 		return err
 	}
 	k.before, k.appHash = &h, append([]byte(nil), b.Root[:]...)
@@ -179,7 +183,7 @@ func (k *chainCheck) follow(b *app.ReplayedBlock, genesis *types.GenesisDoc) err
 }
 
 // link checks that a header follows the one before, which its votes decided.
-func (k *chainCheck) link(h *types.Header, encoded []byte, genesis *types.GenesisDoc) error {
+func (k *chainCheck) link(h *types.Header, b *app.ReplayedBlock, genesis *types.GenesisDoc) error {
 	k.commit = &types.Commit{}
 	if k.before == nil {
 		if h.Height != genesis.InitialHeight || !h.Time.Equal(genesis.GenesisTime) {
@@ -188,10 +192,13 @@ func (k *chainCheck) link(h *types.Header, encoded []byte, genesis *types.Genesi
 		if !bytes.Equal(h.ConsensusHash, genesis.ConsensusParams.Hash()) || !bytes.Equal(h.ValidatorsHash, genesis.ValidatorHash()) {
 			return errors.New("the first block has other parameters or validators than the genesis document")
 		}
+		if b.Rescue != nil {
+			return errors.New("the first block restarts nothing")
+		}
 		return nil
 	}
 	pb := &cmtproto.Commit{}
-	if err := proto.Unmarshal(encoded, pb); err != nil {
+	if err := proto.Unmarshal(b.LastCommit, pb); err != nil {
 		return fmt.Errorf("reading the commit: %w", err)
 	}
 	commit, err := types.CommitFromProto(pb)
@@ -201,13 +208,35 @@ func (k *chainCheck) link(h *types.Header, encoded []byte, genesis *types.Genesi
 	if !bytes.Equal(h.LastBlockID.Hash, k.before.Hash()) || !h.LastBlockID.Equals(commit.BlockID) || !bytes.Equal(h.LastCommitHash, commit.Hash()) {
 		return errors.New("the header does not follow the block before")
 	}
-	if !bytes.Equal(h.ValidatorsHash, k.before.NextValidatorsHash) {
-		return errors.New("the header has other validators than the one before announced")
+	if err := k.succeed(h, b.Rescue); err != nil {
+		return err
 	}
 	if err := k.signers.VerifyCommit(k.chainID, h.LastBlockID, k.before.Height, commit); err != nil {
 		return fmt.Errorf("the votes for the block before do not hold: %w", err)
 	}
 	k.commit = commit
+	return nil
+}
+
+// succeed checks that a header's validators are those that the one before announced,
+// or those to whom a rescue that it begins with left the network.
+func (k *chainCheck) succeed(h *types.Header, r *proof.Rescue) error {
+	if r == nil {
+		if !bytes.Equal(h.ValidatorsHash, k.before.NextValidatorsHash) {
+			return errors.New("the header has other validators than the one before announced")
+		}
+		return nil
+	}
+	if err := r.Complete(); err != nil {
+		return err
+	}
+	before, after := proof.ValidatorSetHash(r.Before()), proof.ValidatorSetHash(r.After())
+	if r.Height != k.before.Height || !bytes.Equal(r.Header[:], k.before.Hash()) || !bytes.Equal(before[:], k.before.ValidatorsHash) {
+		return errors.New("the rescue that the block begins with is of another block, or of other validators, than those before")
+	}
+	if !bytes.Equal(after[:], h.ValidatorsHash) {
+		return errors.New("the header has other validators than the rescue left the network to")
+	}
 	return nil
 }
 

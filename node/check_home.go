@@ -236,7 +236,7 @@ func (c *checker) checkSignState() {
 			return nil
 		}
 		if s.Round == math.MaxInt32 && s.Step == lastStep && len(s.SignBytes) == 0 && len(s.Signature) == 0 {
-			c.note("the validator has not signed since the home was restored; it does above height %d", s.Height)
+			c.note("the validator has not signed since the home was restored, or the network by a rescue; it does above height %d", s.Height)
 			return nil
 		}
 		height, round, step, err := signedOf(s.SignBytes)

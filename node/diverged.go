@@ -70,10 +70,11 @@ type watchman struct {
 	pattern *regexp.Regexp
 	once    *sync.Once
 	tell    func(ours, decided string)
+	hint    *sync.Once
 }
 
 func newWatchman(log cmtlog.Logger, tell func(ours, decided string)) *watchman {
-	return &watchman{log, regexp.MustCompile(`wrong Block\.Header\.AppHash\.\s+Expected ([0-9A-Fa-f]{64}), got ([0-9A-Fa-f]{64})`), &sync.Once{}, tell}
+	return &watchman{log, regexp.MustCompile(`wrong Block\.Header\.AppHash\.\s+Expected ([0-9A-Fa-f]{64}), got ([0-9A-Fa-f]{64})`), &sync.Once{}, tell, &sync.Once{}}
 }
 
 // Error logs, and looks.
@@ -83,6 +84,11 @@ func (w *watchman) Error(msg string, kv ...any) {
 		return
 	}
 	for _, v := range kv {
+		if said := fmt.Sprint(v); strings.Contains(said, "wrong set size") || strings.Contains(said, "wrong Block.Header.ValidatorsHash") {
+			w.hint.Do(func() {
+				w.Logger.Error("peers have blocks of other validators than this node expects: if the network was restarted by a rescue, stop the node and run waybill rescue start with its document")
+			})
+		}
 		if m := w.pattern.FindStringSubmatch(fmt.Sprint(v)); m != nil {
 			w.once.Do(func() { w.tell(strings.ToLower(m[1]), strings.ToLower(m[2])) })
 		}
@@ -91,7 +97,7 @@ func (w *watchman) Error(msg string, kv ...any) {
 
 // With keeps on looking.
 func (w *watchman) With(kv ...any) cmtlog.Logger {
-	return &watchman{w.Logger.With(kv...), w.pattern, w.once, w.tell}
+	return &watchman{w.Logger.With(kv...), w.pattern, w.once, w.tell, w.hint}
 }
 
 // diverge notes that the node's state is not the network's, and stops it.

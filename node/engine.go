@@ -190,6 +190,7 @@ func (d *databases) open(ctx *config.DBContext) (dbm.DB, error) {
 	switch ctx.ID {
 	case "blockstore":
 		d.blocks.attach(store.NewBlockStore(once))
+		d.blocks.keepDB(once)
 	case "state":
 		d.blocks.attachState(state.NewStore(once, state.StoreOptions{}))
 	}
@@ -224,6 +225,7 @@ type headers struct {
 	mu    sync.RWMutex // guards what follows
 	store *store.BlockStore
 	state state.Store
+	db    dbm.DB // of the blocks
 }
 
 func (h *headers) attach(s *store.BlockStore) {

@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"slices"
 
+	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/types"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -79,6 +81,7 @@ func NewHistory(n *Node, home string) (*History, error) {
 	s.Home = home
 	h := newHistory(&s, doc, n.ledger.app, nil, prometheus.NewRegistry(), n.log, func() {})
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.dismissed, h.gave = map[p2p.ID]bool{}, map[int64]p2p.ID{}
 	return &History{h}, h.open()
 }
 
@@ -91,7 +94,29 @@ func (h *History) Confirmed(answer []byte) (int, error) {
 // Keep keeps and computes what an answer has.
 func (h *History) Keep(answer []byte) error {
 	_, err := h.h.take(answer, h.h.computed.Load()+1)
+	h.h.attribute("a peer")
 	return err
+}
+
+// Dismissed are the peers that are asked no more.
+func (h *History) Dismissed() map[p2p.ID]bool { return h.h.dismissed }
+
+// Located are the eventIDs that the computed index has at a place, sorted.
+func (h *History) Located(place string) (ids []string, err error) {
+	machine, err := app.New(app.Config{Store: h.h.store})
+	if err != nil {
+		return nil, err
+	}
+	view, err := machine.View()
+	if err != nil {
+		return nil, err
+	}
+	found, _, err := view.Events(h.h.ctx, schemas.EventQuery{BizLocations: []string{place}, Limit: 100})
+	for _, r := range found {
+		ids = append(ids, r.EventID)
+	}
+	slices.Sort(ids)
+	return ids, err
 }
 
 // Computed is the height up to which the history is there, and its state root.

@@ -62,7 +62,9 @@ type history struct {
 	chain     chainCheck
 	collected *store.Collection
 	behind    *store.Cursor // at the end of the last block that was computed
+	erase     []store.Ref   // that orders erased which were computed
 	dismissed map[p2p.ID]bool
+	gave      map[int64]p2p.ID // who gave a block that lacks bodies
 }
 
 func newHistory(s *Settings, genesis *types.GenesisDoc, machine *app.App, x *exchange, registry *prometheus.Registry, log *slog.Logger, done func()) *history {
@@ -86,7 +88,7 @@ func newHistory(s *Settings, genesis *types.GenesisDoc, machine *app.App, x *exc
 // begin fetches in the background, if the ledger lacks anything.
 func (h *history) begin() {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.dismissed = map[p2p.ID]bool{}
+	h.dismissed, h.gave = map[p2p.ID]bool{}, map[int64]p2p.ID{}
 	h.work.Go(func() {
 		for h.ctx.Err() == nil {
 			if restored, err := h.app.Restored(); err != nil || restored == 0 {
@@ -155,7 +157,14 @@ func (h *history) run() error {
 		return err
 	}
 	for h.ctx.Err() == nil {
-		if view, err := h.app.View(); err == nil && h.computed.Load() >= view.Height()-historyBehind {
+		view, err := h.app.View()
+		if err == nil && h.computed.Load() > view.Height() {
+			// A peer told of blocks that the engine does not have yet, and which the ledger
+			// may not be ahead of it by.
+			h.wait(historyPause)
+			continue
+		}
+		if err == nil && h.computed.Load() >= view.Height()-historyBehind {
 			if restored, err := h.app.Restored(); err != nil || h.computed.Load() >= restored {
 				return errors.Join(err, h.complete())
 			}
@@ -206,6 +215,7 @@ func (h *history) open() error {
 
 func (h *history) resume(dir string) error {
 	h.computed.Store(0)
+	h.erase = nil
 	// The database was never synced, and the archive tells all that is in it.
 	if err := os.RemoveAll(filepath.Join(dir, store.DatabaseName(h.settings.Backend))); err != nil {
 		return err
@@ -228,8 +238,22 @@ func (h *history) resume(dir string) error {
 	if err := h.compute(); err != nil {
 		return err
 	}
-	h.collected, err = store.Collect(dir, h.replay.Cursor())
-	return err
+	if h.collected, err = store.Collect(dir, h.replay.Cursor()); err != nil {
+		return err
+	}
+	return h.overwrite()
+}
+
+// overwrite erases what orders erased that were computed: also when it was stopped
+// before, since then they are computed again.
+func (h *history) overwrite() error {
+	for _, ref := range h.erase {
+		if err := h.collected.Erase(store.Bodies, ref); err != nil {
+			return err
+		}
+	}
+	h.erase = nil
+	return nil
 }
 
 // compute computes what is in the archive and not computed yet.
@@ -250,6 +274,7 @@ func (h *history) compute() error {
 			return fmt.Errorf("computing the history at height %d: %w", h.computed.Load()+1, err)
 		}
 		h.computed.Store(b.Height)
+		h.erase = append(h.erase, h.replay.Erased()...)
 	}
 }
 
@@ -266,6 +291,7 @@ func (h *history) next() (int, error) {
 			continue // it has none, is slow, or is gone
 		}
 		n, err := h.take(answer, from)
+		h.attribute(peer.ID())
 		var lie *lied
 		if errors.As(err, &lie) {
 			h.dismissed[peer.ID()] = true
@@ -280,6 +306,33 @@ func (h *history) next() (int, error) {
 		clear(h.dismissed) // perhaps it was this node's disk
 	}
 	return 0, nil
+}
+
+// attribute notes who gave blocks that lack bodies: that orders erased them shows
+// in the end.
+func (h *history) attribute(peer p2p.ID) {
+	for _, height := range h.replay.Withheld() {
+		if _, known := h.gave[height]; !known {
+			h.gave[height] = peer
+		}
+	}
+}
+
+// settle begins again, and without those who withheld them, if bodies are missing
+// that nobody ordered to be erased.
+func (h *history) settle() error {
+	fault := h.replay.Settled()
+	if fault == nil {
+		return nil
+	}
+	for _, height := range h.replay.Withheld() {
+		if peer, known := h.gave[height]; known {
+			h.dismissed[peer] = true
+			h.log.Warn("a peer withheld bodies, it is asked no more", "peer", peer, "height", height)
+		}
+	}
+	clear(h.gave)
+	return errors.Join(fmt.Errorf("the history is fetched again: %w", fault), h.end(), os.RemoveAll(HistoryPath(h.settings.Home)))
 }
 
 // lied is what is wrong with a peer's answer, in contrast to a fault of this node.
@@ -338,7 +391,7 @@ func (h *history) keep(blocks []app.ArchivedBlock, size int) error {
 		return err
 	}
 	h.fetched.Add(int64(size))
-	return h.compute()
+	return errors.Join(h.compute(), h.overwrite())
 }
 
 // confirmed are the blocks of an answer that follow the last one and that the
@@ -389,6 +442,9 @@ func (k *chainCheck) precede(b *app.ReplayedBlock, genesis *types.GenesisDoc, fi
 // complete leaves the computed ledger, durably, for the next start.
 func (h *history) complete() error {
 	dir := HistoryPath(h.settings.Home)
+	if err := h.settle(); err != nil {
+		return err
+	}
 	if err := h.end(); err != nil {
 		return err
 	}

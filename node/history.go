@@ -29,7 +29,14 @@ func (l *ledger) SignedHeader(_ context.Context, height int64) (*api.SignedHeade
 	if err != nil {
 		return nil, err
 	}
-	return &api.SignedHeader{Height: height, Time: s.Header.Time, Hash: s.Hash().String(), Signed: s.Encode()}, nil
+	out := &api.SignedHeader{Height: height, Time: s.Header.Time, Hash: s.Hash().String(), Signed: s.Encode()}
+	rescues, err := l.app.Rescues()
+	for _, r := range rescues {
+		if r.Height == height {
+			out.Rescue = r.Encode()
+		}
+	}
+	return out, err
 }
 
 // signedHeader is a decided header with all votes for it that hold.

@@ -152,18 +152,20 @@ func (l *ledger) ViewAt(height int64) (api.View, error) {
 func (l *ledger) Watch(height int64) <-chan struct{} { return l.waits.watch(height) }
 
 // Erasure tells how the body of a partner's event stands under orders, with this
-// node's word, once the body is erased, that it holds it no more.
+// node's word, once the body is erased, that it holds it no more, and how long its
+// retention class keeps it.
 func (l *ledger) Erasure(_ context.Context, partner, eventID string) (*api.Erasure, error) {
 	view, err := l.app.View()
 	if err != nil {
 		return nil, err
 	}
-	e, held, err := view.Erasure(partner, eventID)
+	e, err := view.Erasure(partner, eventID)
 	if e == nil || err != nil {
 		return nil, err
 	}
-	out := &api.Erasure{Partner: partner, EventID: eventID, Standing: e.Standing.String(), Event: e.Event, Order: e.Order}
-	if e.Standing == schemas.BodyErased && !held {
+	out := &api.Erasure{Partner: partner, EventID: eventID, Standing: e.Standing.String(), Event: e.Event, Order: e.Order,
+		Class: e.Class, ErasableFrom: e.From, DueBy: e.Due}
+	if e.Standing == schemas.BodyErased && !e.Held {
 		r := &schemas.ErasureReceipt{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: l.keys.KeyID(), Recorder: partner, EventID: eventID,
 			Event: e.Event, Order: e.Order, Height: view.Height()}
 		digest := r.Digest()

@@ -85,7 +85,7 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 		return err
 	}
 	genesis, err := checkGenesis(s, keys)
-	if err := errors.Join(err, refuseDiverged(s.Home)); err != nil {
+	if err := errors.Join(err, refuseDiverged(s.Home), refuseRescuing(s.Home)); err != nil {
 		return err
 	}
 	// The port is taken first: a conflict should be told before anything starts.
@@ -154,7 +154,11 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	}
 	blocks := &headers{}
 	kept := &retention{blocks: blocks, age: evidenceAge(genesis)}
-	machine, err := app.New(app.Config{Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes,
+	restarts, err := dueRescue(s, ledgerStore)
+	if err != nil {
+		return err
+	}
+	machine, err := app.New(app.Config{Rescue: restarts, Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes,
 		Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height})
 	if err != nil {
 		return fmt.Errorf("opening the ledger: %w", err)
@@ -186,6 +190,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	if err := n.openGateway(registry, version); err != nil {
 		return err
 	}
+	n.push("what orders erasures that are due", beginExpiry(n.ledger, n.log.With("part", "retention")).close)
 	socket, err := serveControl(&control{node: n, store: ledgerStore, own: n.own})
 	if err != nil {
 		return err
@@ -230,8 +235,11 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	blockTime := newLedgerMetrics(registry, n.ledger)
 	taken := newSnapshots(machine, n.settings.SnapshotHeights, registry, n.log.With("part", "snapshots"))
 	n.push("the snapshots", taken.close)
+	gone := &sweeper{app: machine, blocks: n.engine.blocks, log: n.log.With("part", "erasure"), swept: map[int64]bool{}}
+	n.push("what removes erased blocks", gone.close)
 	machine.OnCommit(func(c app.Committed) {
 		blockTime(c)
+		gone.committed(c)
 		taken.committed(c)
 		n.ledger.waits.committed(c, time.Now())
 	})

@@ -79,8 +79,11 @@ func (l *ledger) renew(ctx context.Context, view *app.View, b *proof.Bundle, sin
 	if err != nil {
 		return err
 	}
-	way := &steps{ledger: l, ctx: ctx, since: since, to: to}
-	if err := way.lead(b); err != nil {
+	way, err := l.way(ctx, since, to)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(way.lead(b), way.tell(view, b)); err != nil {
 		return err
 	}
 	return l.retime(ctx, view, b)

@@ -290,6 +290,10 @@ func (r *restore) compute(ctx context.Context) (err error) {
 		r.report.Transactions += len(b.Raw)
 		r.report.Messages += b.Messages
 	}
+	// A body may have been erased while it was copied: the order came after the cut.
+	if err := replay.Settled(); err != nil {
+		return fmt.Errorf("the backup is not whole, take another one: %w", err)
+	}
 	return r.checkTip(engine)
 }
 

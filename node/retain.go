@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"sync/atomic"
@@ -117,7 +118,13 @@ func (l *ledger) validatorsUnder(h *types.Header) (*types.ValidatorSet, error) {
 	if now := l.engine.state.GetState(); now.Validators != nil && string(now.Validators.Hash()) == string(h.ValidatorsHash) {
 		return now.Validators, nil
 	}
-	return nil, fmt.Errorf("reading the validators of height %d: %w", h.Height, err)
+	rescues, unread := l.app.Rescues()
+	for _, r := range rescues { // after which a node may have begun
+		if set := setOfEngine(r.Before()); string(set.Hash()) == string(h.ValidatorsHash) {
+			return set, nil
+		}
+	}
+	return nil, fmt.Errorf("reading the validators of height %d: %w", h.Height, errors.Join(err, unread))
 }
 
 // evidenceAge are the network's bounds of evidence.

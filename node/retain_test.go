@@ -1,14 +1,19 @@
 package node_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/cometbft/cometbft/types"
 
+	"github.com/waybill-ledger/waybill/app"
 	"github.com/waybill-ledger/waybill/node"
+	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
@@ -80,6 +85,75 @@ func TestRetention(t *testing.T) {
 		}
 	}
 	commit(t, n, event(t, made+1))
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	mustHold(t, check(t, s.Home, false))
+}
+
+// A block with an erased body goes from the disk, not only from the engine's
+// index of it, once the engine drops it.
+func TestErasedBlocksGo(t *testing.T) {
+	s := alone(t)
+	s.IdleInterval, s.SnapshotHeights = node.Duration(10*time.Millisecond), 1
+	doc, err := types.GenesisDocFromFile(node.GenesisPath(s.Home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc.ConsensusParams.Evidence.MaxAgeNumBlocks, doc.ConsensusParams.Evidence.MaxAgeDuration = 5, time.Millisecond
+	if err := errors.Join(doc.ValidateAndComplete(), doc.SaveAs(node.GenesisPath(s.Home))); err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.Start(t.Context(), s, "test", io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := commit(t, n, patientEvent(t, 1))
+	commit(t, n, event(t, 100))
+	b, err := n.Archive(first.Height)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := schemas.ReadFields(b)
+	_, v, _ := f.Next()
+	block, err := app.DecodeArchivedBlock(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, err := schemas.DecodeBodies(block.Bodies[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Random, so that no compression of a database hides it.
+	onDisk := func() (found bool) {
+		t.Helper()
+		files, err := filepath.Glob(filepath.Join(s.Home, "data", "blockstore.db", "*"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil && !errors.Is(err, os.ErrNotExist) { // it may go meanwhile
+				t.Fatal(err)
+			}
+			found = found || bytes.Contains(text, sent.Secret[:])
+		}
+		return found
+	}
+	if !onDisk() {
+		t.Fatal("the block is not where it is looked for")
+	}
+	if r := commit(t, n, erasure(t, 1)); r.Events[0].Code != schemas.OK {
+		t.Fatal(r.Events[0].Code)
+	}
+	made := 100
+	for deadline := time.Now().Add(patience); n.Base() <= first.Height || onDisk(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("the engine's blocks begin at %d, the block of height %d is on the disk: %v", n.Base(), first.Height, onDisk())
+		}
+		made++
+		commit(t, n, event(t, made))
+	}
 	if err := n.Stop(); err != nil {
 		t.Fatal(err)
 	}

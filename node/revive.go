@@ -109,6 +109,12 @@ func (r *revival) next(k *chainCheck, b *app.ReplayedBlock) error {
 			return err
 		}
 	}
+	if b.Rescue != nil { // the block before is settled, and the set after it another
+		r.state = restarted(r.state, b.Rescue)
+		if err := r.states.Bootstrap(r.state); err != nil {
+			return fmt.Errorf("keeping the engine's state: %w", err)
+		}
+	}
 	r.pending = &decidedBlock{header: *k.before, commit: k.commit, txs: b.Raw, root: k.appHash, results: k.results}
 	return nil
 }
@@ -118,7 +124,7 @@ func (r *revival) next(k *chainCheck, b *app.ReplayedBlock) error {
 func (r *revival) settle(votes *types.Commit) error {
 	p, before := r.pending, r.state
 	h := &p.header
-	// No rule of this version changes validators or parameters.
+	// No rule of this version changes validators or parameters; a rescue did before.
 	following := before.NextValidators.Copy()
 	following.IncrementProposerPriority(1)
 	r.state = before

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -26,6 +28,8 @@ type steps struct {
 	since  int64 // height of the root of trust, 0 where the reader did not tell
 	past   int64 // a height that must be among them, 0 for none
 	to     int64 // height of the bundle's header
+	// rescues are those by which the network was restarted, in order.
+	rescues []*proof.Rescue
 
 	at    int64
 	next  schemas.Hash      // hash of the set that signs what follows
@@ -48,12 +52,24 @@ func (s *steps) lead(b *proof.Bundle) error {
 		return err
 	}
 	s.at, s.known, s.next, s.bare = s.since, trusted, proof.ValidatorSetHash(trusted), true
-	for _, to := range []int64{s.past, s.to} {
-		if to == 0 || to == s.past && to == s.to && len(s.plan) > 0 {
-			continue
+	by := map[int64]*proof.Rescue{}
+	for _, r := range s.rescues {
+		if s.since > 0 && r.Height >= s.since && r.Height < s.to {
+			by[r.Height] = r
 		}
+	}
+	points := slices.Sorted(maps.Keys(by))
+	if s.past > 0 {
+		points = append(points, s.past)
+	}
+	points = append(points, s.to)
+	slices.Sort(points)
+	for _, to := range slices.Compact(points) {
 		if err := s.walk(to); err != nil {
 			return err
+		}
+		if r := by[to]; r != nil {
+			s.known, s.next = r.After(), proof.ValidatorSetHash(r.After())
 		}
 	}
 	last := len(s.plan) - 1

@@ -64,6 +64,9 @@ const (
 	OnHold                            // the body is held: it may not be erased
 	AlreadyErased                     // the body was erased before
 	TooManyErasures                   // the block erases as many as it may
+	Retained                          // the body's class keeps it longer
+	UnknownClass                      // the network has no such retention class
+	ShorterClass                      // the event's class keeps longer than the one that is ordered
 )
 
 // Flags: recorded, with this said about it.
@@ -163,6 +166,9 @@ var codes = map[Code]codeRow{
 	OnHold:          {"on_hold", 409, "release it first"},
 	AlreadyErased:   {"already_erased", 409, "nothing is left to erase"},
 	TooManyErasures: {"too_many_erasures", 429, "send it again"},
+	Retained:        {"retained", 409, "its status says from when on it may be erased"},
+	UnknownClass:    {"unknown_class", 400, "name one of the classes in the network's genesis document"},
+	ShorterClass:    {"shorter_class", 409, "an event can only get a class that keeps it as long, at least, as the one it has"},
 	RuleFailed:      {"rule_failed", 500, "nothing was changed; tell the maintainers the transaction"},
 	TooFarInside:    {"too_far_inside", 413, "send it again, with fewer things at a time, or name their container"},
 

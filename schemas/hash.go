@@ -44,6 +44,7 @@ const (
 	tagAnchor   = "waybill/anchor"   // link of the header accumulator
 	tagErased   = "waybill/erased"   // what a node signs when it holds a body no more
 	tagSnapshot = "waybill/snapshot" // what a snapshot is known by
+	tagRescue   = "waybill/rescue"   // what the survivors of a rescue sign
 )
 
 // Sum is H(tag, parts...) of the design: SHA-256 over the tag and each part,
@@ -59,6 +60,10 @@ func Sum(tag string, parts ...[]byte) Hash {
 	}
 	return sha256.Sum256(b)
 }
+
+// RescueID is what the survivors sign who restart a network: the hash of their
+// statement.
+func RescueID(statement []byte) Hash { return Sum(tagRescue, statement) }
 
 // MAC is HMAC-SHA-256 under key (RFC 2104).
 func MAC(key, message []byte) Hash {

@@ -16,12 +16,13 @@ type OrderKind uint8
 
 // Kinds of orders. Their numbers are in skeletons and never change.
 const (
-	OrderErase   OrderKind = 1 + iota // body and secret go, for ever
-	OrderHold                         // they may not be erased
-	OrderRelease                      // they may again
+	OrderErase    OrderKind = 1 + iota // body and secret go, for ever
+	OrderHold                          // they may not be erased
+	OrderRelease                       // they may again
+	OrderClassify                      // they are kept as long as a retention class says
 )
 
-var orderNames = [...]string{"", "erase", "hold", "release"}
+var orderNames = [...]string{"", "erase", "hold", "release", "classify"}
 
 // String returns the order's name, as its body has it.
 func (k OrderKind) String() string {
@@ -35,6 +36,7 @@ func (k OrderKind) String() string {
 type BodyOrder struct {
 	What    OrderKind
 	EventID string // of an event that the same partner recorded: its own, or the derived one
+	Class   string // to classify: the name of a retention class
 }
 
 // ErasureOrder is the type of an order's skeleton. It is no event type.
@@ -53,9 +55,30 @@ func (e *Event) KindOf() Kind {
 	return KindEvent
 }
 
+// DecodeMessage reads the body of a message of a kind: an event's, or an order's.
+// Errors are Faults.
+func DecodeMessage(kind Kind, body []byte) (*Event, error) {
+	if kind == KindErasure {
+		return DecodeOrder(body)
+	}
+	return DecodeEvent(body)
+}
+
 // MakeOrder is an order ready to be signed; at is when it was given. Errors are Faults.
 func MakeOrder(what OrderKind, eventID, reason string, at string) (*Event, error) {
+	return makeOrder(what, eventID, "", reason, at)
+}
+
+// MakeClassification is an order that puts an event into a retention class.
+func MakeClassification(class, eventID, reason string, at string) (*Event, error) {
+	return makeOrder(OrderClassify, eventID, class, reason, at)
+}
+
+func makeOrder(what OrderKind, eventID, class, reason, at string) (*Event, error) {
 	body := fmt.Appendf(nil, `{"type":%s,"order":%s,"eventID":%s,"eventTime":%s`, quoted(orderTypeName), quoted(what.String()), quoted(eventID), quoted(at))
+	if class != "" {
+		body = fmt.Appendf(body, `,"class":%s`, quoted(class))
+	}
 	if reason != "" {
 		body = fmt.Appendf(body, `,"reason":%s`, quoted(reason))
 	}
@@ -65,8 +88,8 @@ func MakeOrder(what OrderKind, eventID, reason string, at string) (*Event, error
 func quoted(s string) []byte { return appendQuoted(nil, s) }
 
 // DecodeOrder reads an order's body: compact JSON of one object with the members
-// type, order, eventID, eventTime and, if given, reason, all of them texts. Errors
-// are Faults.
+// type, order, eventID, eventTime, class, which an order to classify has and no
+// other, and, if given, reason, all of them texts. Errors are Faults.
 func DecodeOrder(body []byte) (*Event, error) {
 	if len(body) > MaxBody {
 		return nil, &Fault{Code: TooLarge, Detail: fmt.Sprintf("an order of %d bytes, %d are allowed", len(body), MaxBody)}
@@ -105,6 +128,9 @@ func (d *decoder) order() (f *Fault) {
 			return t.fault(MissingField, 0, "an order needs "+name)
 		}
 	}
+	if seen["class"] != (s.Order.What == OrderClassify) {
+		return t.fault(MissingField, 0, "an order to classify needs class, no other has one")
+	}
 	return nil
 }
 
@@ -116,13 +142,17 @@ func (d *decoder) orderMember(name string, n int) (f *Fault) {
 			return d.bad(n, quote(orderTypeName))
 		}
 	case "order":
-		for k := OrderErase; k <= OrderRelease; k++ {
+		for k := OrderErase; k <= OrderClassify; k++ {
 			if t.str(n) == k.String() {
 				s.Order.What = k
 			}
 		}
 		if s.Order.What == 0 {
-			return d.bad(n, "erase, hold or release")
+			return d.bad(n, "erase, hold, release or classify")
+		}
+	case "class":
+		if s.Order.Class = t.str(n); !partnerID.MatchString(s.Order.Class) {
+			return d.bad(n, "the name of a retention class")
 		}
 	case "eventID":
 		s.Order.EventID, f = d.uri(n)
@@ -140,7 +170,7 @@ func (d *decoder) orderMember(name string, n int) (f *Fault) {
 
 func (o *BodyOrder) append(dst []byte, n uint64) []byte {
 	b := AppendUint(nil, 1, uint64(o.What))
-	return AppendField(dst, n, AppendString(b, 2, o.EventID))
+	return AppendField(dst, n, AppendString(AppendString(b, 2, o.EventID), 3, o.Class))
 }
 
 func decodeOrder(f *Fields, n uint64, v []byte) *BodyOrder {
@@ -149,14 +179,16 @@ func decodeOrder(f *Fields, n uint64, v []byte) *BodyOrder {
 	for k, v, ok := in.Next(); ok; k, v, ok = in.Next() {
 		switch k {
 		case 1:
-			o.What = OrderKind(bounded(in, k, v, uint64(OrderRelease)))
+			o.What = OrderKind(bounded(in, k, v, uint64(OrderClassify)))
 		case 2:
 			o.EventID = decodeText(in, k, v)
+		case 3:
+			o.Class = decodeText(in, k, v)
 		default:
 			in.Fail(k, "unknown")
 		}
 	}
-	if in.Err() != nil || o.What == 0 || o.EventID == "" {
+	if in.Err() != nil || o.What == 0 || o.EventID == "" || (o.What == OrderClassify) != (o.Class != "") {
 		f.Fail(n, "no order")
 	}
 	return o
@@ -171,18 +203,21 @@ const (
 	BodyHeld   BodyStanding = 2
 )
 
-// Erasure is the leaf value of an event whose body is erased or held.
+// Erasure is the leaf value of an event whose body is erased or held, or that is in
+// a retention class by order.
 type Erasure struct {
 	Standing BodyStanding
 	Event    Locator
 	Order    Locator // that made it so
+	Class    string  // retention class; "" is the network's first, if it has any
 }
 
-// Append appends the leaf value: 1 standing, 2 locator of the event, 3 of the order.
+// Append appends the leaf value: 1 standing, 2 locator of the event, 3 of the order,
+// 4 retention class.
 func (e *Erasure) Append(dst []byte) []byte {
 	dst = AppendUint(dst, 1, uint64(e.Standing))
 	dst = AppendField(dst, 2, e.Event.Append(nil))
-	return AppendField(dst, 3, e.Order.Append(nil))
+	return AppendString(AppendField(dst, 3, e.Order.Append(nil)), 4, e.Class)
 }
 
 // DecodeErasure reads such a leaf value.
@@ -197,6 +232,8 @@ func DecodeErasure(b []byte) (e Erasure, err error) {
 			e.Event, fault = DecodeLocator(v)
 		case 3:
 			e.Order, fault = DecodeLocator(v)
+		case 4:
+			e.Class = decodeText(f, n, v)
 		default:
 			f.Fail(n, "unknown")
 		}

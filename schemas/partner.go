@@ -118,6 +118,10 @@ func DecodePartner(id string, b []byte) (Partner, error) {
 	return p, f.Exact(b, p.Append(stack[:0]))
 }
 
+// IsPartnerID reports whether a partner may have this id: 1 to 32 of a-z, 0-9 and
+// inner hyphens.
+func IsPartnerID(id string) bool { return partnerID.MatchString(id) }
+
 // Key is a partner's signing key.
 type Key struct {
 	Partner string  `json:"partner"`
@@ -180,6 +184,8 @@ type Genesis struct {
 	Rules    uint32    `json:"rules"`
 	Partners []Partner `json:"partners"`
 	Keys     []Key     `json:"keys"`
+
+	Retention []RetentionClass `json:"retention,omitempty"` // the first is that of events without one of their own
 }
 
 var partnerID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
@@ -205,6 +211,9 @@ func DecodeGenesis(b []byte) (*Genesis, error) {
 func (g *Genesis) check() error {
 	if g.Rules != RulesVersion {
 		return fmt.Errorf("rules version %d, this program has %d", g.Rules, RulesVersion)
+	}
+	if err := CheckRetention(g.Retention); err != nil {
+		return err
 	}
 	seen := map[string]bool{}
 	unique := func(what, value string) error {

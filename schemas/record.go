@@ -69,7 +69,13 @@ func Entry(key TrailKey, digest, transaction Hash, at Locator, r *Result) Hash {
 // RegisterEntry is the link of one recorded event in its partner's register:
 // all that later duplicates, repeated eventIDs and error declarations are
 // judged by.
-func RegisterEntry(eventID string, duplicateKey []byte, content Hash, at Locator) Hash {
+//
+// In a network with retention classes the time of its block is part of it, in
+// nanoseconds, from which its body's age counts; 0 elsewhere.
+func RegisterEntry(eventID string, duplicateKey []byte, content Hash, at Locator, recorded int64) Hash {
+	if recorded != 0 {
+		return Sum(tagRegister, []byte(eventID), duplicateKey, content[:], at.Append(nil), be64(uint64(recorded)))
+	}
 	return Sum(tagRegister, []byte(eventID), duplicateKey, content[:], at.Append(nil))
 }
 

@@ -22,6 +22,7 @@ const (
 	kindChanged     = 'S' // last height that changed anything
 	kindWaiting     = 'W' // item, partner
 	kindErasure     = 'X' // partner, eventID: a body that is erased, or held
+	kindRescue      = 'Z' // epoch: the document by which the network was restarted
 )
 
 // StateKind is a kind of leaves, where somebody needs to tell them apart.
@@ -35,8 +36,10 @@ const (
 	ChangedLeaf     StateKind = kindChanged
 	ClassLeaf       StateKind = kindClass
 	ContentsLeaf    StateKind = kindContents
+	ErasureLeaf     StateKind = kindErasure
 	ItemLeaf        StateKind = kindItem
 	NoncesLeaf      StateKind = kindNonces
+	ParametersLeaf  StateKind = kindParameters
 	RegisterLeaf    StateKind = kindRegister
 	WaitingLeaf     StateKind = kindWaiting
 )
@@ -80,6 +83,9 @@ func LotOffersKey(class, uom, holder string) []byte {
 func NoncesKey(expiry uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{kindNonces}, expiry)
 }
+
+// RescueKey is the key of the document that began an epoch, from 1 on.
+func RescueKey(epoch uint64) []byte { return binary.BigEndian.AppendUint64([]byte{kindRescue}, epoch) }
 
 // ReleaseKey is the key of what an emptied container let go: the epoch that ended.
 func ReleaseKey(container string, epoch uint64) []byte {

@@ -34,13 +34,14 @@ func TestVerifyForms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		binary, err := audit.Verify(read(t, name+".bundle"), trust)
+		demands := audit.Demands{Accepted: acceptedRescues(t)}
+		binary, err := audit.VerifyDemanding(read(t, name+".bundle"), trust, demands)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		text := read(t, name+".bundle.json")
 		for _, form := range [][]byte{text, append([]byte(" \n"), bytes.Replace(text, []byte(`,"scope"`), []byte(" ,\n\t\"scope\""), 1)...)} {
-			again, err := audit.Verify(form, trust)
+			again, err := audit.VerifyDemanding(form, trust, demands)
 			if err != nil {
 				t.Fatalf("%s as JSON: %v", name, err)
 			}

@@ -33,6 +33,8 @@ type second struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Scanner
+	// accepted are the ids of rescues that both verifiers are told to accept.
+	accepted []schemas.Hash
 }
 
 // needed says that a test may not be skipped for want of a tool.
@@ -67,7 +69,7 @@ func newSecond(t *testing.T) *second {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &second{t: t, cmd: exec.Command("node", "--no-warnings", program, "--batch")}
+	s := &second{t: t, accepted: acceptedRescues(t), cmd: exec.Command("node", "--no-warnings", program, "--batch")}
 	s.cmd.Stderr = os.Stderr
 	if s.in, err = s.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -100,7 +102,13 @@ type verdict struct {
 
 func (s *second) verify(bundle, trust []byte, needed int, keys []proof.WitnessKey) (v verdict) {
 	s.t.Helper()
-	line := fmt.Sprint(base64.StdEncoding.EncodeToString(trust), " ", base64.StdEncoding.EncodeToString(bundle), " ", needed)
+	ids := "-"
+	for i, id := range s.accepted {
+		if ids += "," + id.String(); i == 0 {
+			ids = id.String()
+		}
+	}
+	line := fmt.Sprint(base64.StdEncoding.EncodeToString(trust), " ", base64.StdEncoding.EncodeToString(bundle), " ", ids, " ", needed)
 	for _, k := range keys {
 		line += " " + k.String()
 	}
@@ -117,7 +125,7 @@ func (s *second) verify(bundle, trust []byte, needed int, keys []proof.WitnessKe
 }
 
 // first is what the first verifier says, as JSON has it.
-func first(t *testing.T, bundle, trust []byte, needed int, keys []proof.WitnessKey) (v verdict) {
+func first(t *testing.T, bundle, trust []byte, needed int, keys []proof.WitnessKey, accepted ...schemas.Hash) (v verdict) {
 	t.Helper()
 	root, err := proof.DecodeTrust(trust)
 	if err == nil && len(bundle) > 0 && bytes.IndexByte([]byte("{ \t\r\n"), bundle[0]) >= 0 {
@@ -125,7 +133,7 @@ func first(t *testing.T, bundle, trust []byte, needed int, keys []proof.WitnessK
 	}
 	var r *proof.Report
 	if err == nil {
-		r, err = proof.Verify(bundle, root)
+		r, err = proof.Verify(bundle, root, accepted...)
 	}
 	if err == nil {
 		err = r.Witness(keys, needed)
@@ -146,13 +154,70 @@ func first(t *testing.T, bundle, trust []byte, needed int, keys []proof.WitnessK
 // agree checks that both verifiers say the same, and answers whether they accept.
 func (s *second) agree(what string, bundle, trust []byte, needed int, keys ...proof.WitnessKey) bool {
 	s.t.Helper()
-	a, b := first(s.t, bundle, trust, needed, keys), s.verify(bundle, trust, needed, keys)
+	a, b := first(s.t, bundle, trust, needed, keys, s.accepted...), s.verify(bundle, trust, needed, keys)
 	if (a.Refused == "") != (b.Refused == "") {
 		s.t.Errorf("%s: the first verifier says %q, the second %q", what, a.Refused, b.Refused)
 	} else if diff := cmp.Diff(a.Report, b.Report); diff != "" {
 		s.t.Errorf("%s: the verifiers tell different things:\n%s", what, diff)
 	}
 	return a.Refused == ""
+}
+
+// acceptedRescues are the ids of rescues under which the vectors hold.
+func acceptedRescues(t *testing.T) (ids []schemas.Hash) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(vectorsDir, "*.accept"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no rescue to accept: %v", err)
+	}
+	for _, name := range names {
+		var id schemas.Hash
+		text, err := os.ReadFile(name)
+		if err == nil {
+			err = id.UnmarshalText(bytes.TrimSpace(text))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// TestVerifiersAgreeOnRescues: none is crossed that is not accepted, and none
+// whose document has another bit.
+func TestVerifiersAgreeOnRescues(t *testing.T) {
+	s := newSecond(t)
+	seen := 0
+	for _, v := range bundleVectors(t) {
+		b, err := proof.DecodeBundle(v.binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b.Rescues) == 0 {
+			continue
+		}
+		seen++
+		good := b.Rescues[0].Document
+		for i := range good {
+			bad := bytes.Clone(good)
+			bad[i] ^= 1 << (i % 8)
+			b.Rescues[0].Document = bad
+			if s.agree(fmt.Sprintf("%s, byte %d of the document changed", v.name, i), b.Encode(), v.trust, 0) {
+				t.Errorf("%s passes with byte %d of the document changed", v.name, i)
+			}
+		}
+	}
+	if seen < 3 {
+		t.Errorf("%d vectors have a rescue", seen)
+	}
+	s.accepted = nil
+	for _, v := range bundleVectors(t) {
+		_, err := os.Stat(filepath.Join(vectorsDir, v.name+".accept"))
+		if crosses := err == nil; s.agree(v.name+" without accepting a rescue", v.binary, v.trust, 0) == crosses {
+			t.Errorf("%s, which crosses a rescue (%t), without accepting any", v.name, crosses)
+		}
+	}
 }
 
 type bundleVector struct {

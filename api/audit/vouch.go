@@ -29,6 +29,8 @@ type Demands struct {
 	Needed    int // of the witnesses
 	// Authorities are those whose time stamp is demanded, nil for none.
 	Authorities *x509.CertPool
+	// Accepted are the ids of rescues across which the bundle is believed.
+	Accepted []schemas.Hash
 }
 
 // Stamp is a time stamp authority's word on the state of a bundle.
@@ -44,7 +46,7 @@ func VerifyDemanding(bundle []byte, trust *proof.Trust, d Demands) (*Statement, 
 	if err != nil {
 		return nil, err
 	}
-	r, err := proof.Verify(binary, trust)
+	r, err := proof.Verify(binary, trust, d.Accepted...)
 	if err != nil {
 		return nil, err
 	}

@@ -83,13 +83,14 @@ func (b *believed) learn(ctx context.Context, node api.History, h *proof.SignedH
 func (b *believed) reach(ctx context.Context, node api.History, h *proof.SignedHeader, left *int) error {
 	for {
 		err := b.believes(h)
-		if err == nil || !errors.Is(err, proof.ErrTooFar) {
-			if err == nil {
-				b.note(h)
-			}
-			return err
-		}
 		base := b.base(h.Header.Height)
+		if err == nil {
+			b.note(h)
+			return nil
+		}
+		if !errors.Is(err, proof.ErrTooFar) {
+			return errors.Join(restarted(ctx, node, base, h), err)
+		}
 		if base == nil || *left == 0 {
 			return err
 		}
@@ -108,6 +109,33 @@ func (b *believed) reach(ctx context.Context, node api.History, h *proof.SignedH
 			b.headers = append(b.headers, middle)
 		}
 	}
+}
+
+// ErrRestarted says that the network was restarted by a rescue: that its validators
+// are others, and not by the votes of those before.
+var ErrRestarted = errors.New("the network was restarted, which no light client follows: whoever accepts the rescue begins a new witness, with a new root of trust")
+
+// restarted tells of the rescue by which a header's validators took over from those
+// of the header before, nil where no document says so.
+func restarted(ctx context.Context, node api.History, before, after *proof.SignedHeader) error {
+	if before == nil || after.Header.Height != before.Header.Height+1 {
+		return nil
+	}
+	answer, err := node.SignedHeader(ctx, before.Header.Height)
+	if err != nil || len(answer.Rescue) == 0 {
+		return nil // the node has nothing to say for itself
+	}
+	r, err := proof.DecodeRescue(answer.Rescue)
+	if err == nil {
+		err = r.Restarts(before)
+	}
+	if err == nil && proof.ValidatorSetHash(r.After()) != proof.ValidatorSetHash(after.Validators) {
+		err = errors.New("rescue: the validators behind it are others than those who agreed")
+	}
+	if err != nil {
+		return fmt.Errorf("the node tells of a rescue that does not hold: %w", err)
+	}
+	return fmt.Errorf("%w. %s", ErrRestarted, r.Says())
 }
 
 // note remembers a header whose validators are others than those before.

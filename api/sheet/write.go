@@ -32,7 +32,8 @@ const (
 // What a cell holds is never a formula to the program that opens the file. In
 // XLSX a cell is marked as text. CSV cannot mark anything, so there a text that
 // would be taken for a formula, because it begins with = + - @ or a control
-// character, gets an apostrophe before it, unless it is a number.
+// character, gets an apostrophe before it, unless it is a number or
+// the offset of a time zone.
 type Writer interface {
 	Row(cells []string) error
 	Close() error
@@ -77,10 +78,15 @@ func guard(s string) string {
 		}
 		return r
 	}, s)
-	if s == "" || strings.IndexByte("=+-@\t\r\n", s[0]) < 0 || plainNumber(s) {
+	if s == "" || strings.IndexByte("=+-@\t\r\n", s[0]) < 0 || plainNumber(s) || zoneOffset(s) {
 		return s
 	}
 	return "'" + s
+}
+
+// zoneOffset reports whether a text is an offset such as +01:00.
+func zoneOffset(s string) bool {
+	return len(s) == 6 && (s[0] == '+' || s[0] == '-') && s[3] == ':' && strings.Trim(s[1:3]+s[4:], "0123456789") == ""
 }
 
 // plainNumber reports whether a text is a decimal number.

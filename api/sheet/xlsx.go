@@ -21,6 +21,7 @@ import (
 type workbook struct {
 	archive *zip.Reader
 	left    int64 // bytes that may still be unpacked
+	texts   int   // shared texts that may be read
 	shared  []string
 	dates   []bool // cell styles that show a number as a date
 	from    int64  // days from 1970 back to the workbook's day zero
@@ -28,9 +29,10 @@ type workbook struct {
 
 // Bounds of the XML of a part.
 const (
-	maxParts = 10000
-	maxDepth = 64
-	maxToken = 256 << 10 // bytes from one tag's begin to the next: attributes and text
+	maxParts   = 10000
+	maxFormats = 10000
+	maxDepth   = 64
+	maxToken   = 256 << 10 // bytes from one tag's begin to the next: attributes and text
 )
 
 func badXLSX(format string, args ...any) error {
@@ -46,7 +48,7 @@ func readXLSX(file []byte, name string, header int, most Limits) (*Table, error)
 	if err != nil || len(archive.File) > maxParts {
 		return nil, badXLSX("it is no archive of a workbook's parts")
 	}
-	w := &workbook{archive: archive, left: most.Unpacked, from: 25569}
+	w := &workbook{archive: archive, left: most.Unpacked, texts: most.Cells, from: 25569}
 	sheetName, target, err := w.find(name)
 	if err != nil {
 		return nil, err
@@ -229,6 +231,9 @@ func (w *workbook) readShared(d *tokens) error {
 		if e.Name.Local != "si" {
 			return nil
 		}
+		if len(w.shared) == w.texts { // an empty one takes few bytes of a file, and more here
+			return tooLarge("the workbook has more than %d different texts: import it in parts", w.texts)
+		}
 		text, err := d.text("si")
 		w.shared = append(w.shared, text)
 		return err
@@ -276,6 +281,9 @@ func (w *workbook) readStyles(d *tokens) error {
 	return d.each(func(e xml.StartElement) error {
 		switch e.Name.Local {
 		case "numFmt":
+			if len(custom) == maxFormats {
+				return badXLSX("it has more than %d number formats", maxFormats)
+			}
 			custom[attribute(e, "numFmtId")] = dateFormat(attribute(e, "formatCode"))
 		case "cellXfs":
 			inside = true

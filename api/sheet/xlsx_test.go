@@ -108,6 +108,7 @@ func TestBadWorkbooks(t *testing.T) {
 		"a bomb":            {parts(`<worksheet>` + strings.Repeat(strings.Repeat(" ", 200<<10)+"<a/>", 60)), "unpacks to more"},
 		"no such text":      {parts(sheetPart(""), "xl/sharedStrings.xml", `<sst/>`), "a text that there is not"},
 		"rows out of order": {parts(`<worksheet><sheetData><row r="1"><c t="str"><v>Time</v></c></row><row r="4"/><row r="3"/></sheetData></worksheet>`), "not in order"},
+		"many texts":        {parts(sheetPart(""), "xl/sharedStrings.xml", `<sst>`+strings.Repeat("<si/>", 100001)+`</sst>`), "different texts"},
 		"another encoding":  {parts(`<?xml version="1.0" encoding="UTF-16"?><worksheet/>`), "cannot be read"},
 	} {
 		_, err := m.Read(c.text, most())
@@ -140,7 +141,7 @@ func TestEventsAsSheet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	common := []string{"'=1+1", "ObjectEvent", "ADD", "2026-05-01T10:00:00Z", "'-05:00", "2026-05-01T10:00:01.000Z", "commissioning", "", "urn:a:b", ""}
+	common := []string{"'=1+1", "ObjectEvent", "ADD", "2026-05-01T10:00:00Z", "-05:00", "2026-05-01T10:00:01.000Z", "commissioning", "", "urn:a:b", ""}
 	tail := []string{"", "", "po urn:p; urn:q", "", "", "", "", "", ""}
 	row := func(from int, more ...string) []string {
 		last := append([]string{}, tail...)

@@ -72,6 +72,9 @@ func (c *Collection) Flush() error {
 	return nil
 }
 
+// Erase overwrites an entry of what is durable, as a store's Erase does.
+func (c *Collection) Erase(stream Stream, r Ref) error { return c.archive.erase(stream, r) }
+
 // Close closes the collection's files.
 func (c *Collection) Close() error { return c.archive.close() }
 

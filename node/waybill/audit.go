@@ -134,6 +134,9 @@ func age(t time.Time) string {
 }
 
 func (p *program) printStatement(r *audit.Statement) error {
+	for _, s := range r.Restarts() {
+		fmt.Fprintln(p.out, escape(s))
+	}
 	fmt.Fprintf(p.out, "chain %s, state after block %d, header %d %s\n", word(r.ChainID), r.Height, r.SignedHeight, r.SignedHash)
 	for i := range r.Subjects {
 		p.printSubject(&r.Subjects[i])

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -154,14 +156,21 @@ func readCards(paths []string) ([]network.Card, error) {
 
 func (p *program) genesisCommand() *cobra.Command {
 	var chainID, at string
+	var retention []string
 	cmd := &cobra.Command{
 		Use: "genesis --chain-id ID --time TIME CARD...", Short: "Print a network's genesis document, made from its partners' cards",
 		Args: atLeast(1, "the partners' cards"),
 		Long: `Print a network's genesis document. The same cards, chain id and time give the
-same bytes, so that every partner can make it and compare.`,
+same bytes, so that every partner can make it and compare.
+
+--retention NAME=MIN..MAX says how many days of a class the bodies of events are kept:
+they cannot be erased before MIN, and the node of who recorded them orders their
+erasure after MAX (NAME=MIN.. never does). The first class is that of events which
+no order put into another.`,
 	}
 	cmd.Flags().StringVar(&chainID, "chain-id", "", "the network's name: no other network may ever have it")
 	cmd.Flags().StringVar(&at, "time", "", "when the network begins, as 2026-01-31T12:00:00Z")
+	cmd.Flags().StringArrayVar(&retention, "retention", nil, "a retention class, as NAME=MIN..MAX in days; may repeat")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		begin, err := time.Parse(time.RFC3339, at)
 		if err != nil || chainID == "" {
@@ -171,7 +180,11 @@ same bytes, so that every partner can make it and compare.`,
 		if err != nil {
 			return err
 		}
-		doc, err := network.Genesis(chainID, begin, cards)
+		classes, err := retentionClasses(retention)
+		if err != nil {
+			return err
+		}
+		doc, err := network.Genesis(chainID, begin, cards, classes...)
 		if err != nil {
 			return err
 		}
@@ -179,6 +192,26 @@ same bytes, so that every partner can make it and compare.`,
 		return err
 	}
 	return cmd
+}
+
+// retentionClasses reads classes as the flag has them.
+func retentionClasses(flags []string) (classes []schemas.RetentionClass, err error) {
+	const day = 24 * 3600
+	for _, flag := range flags {
+		name, days, named := strings.Cut(flag, "=")
+		least, most, ranged := strings.Cut(days, "..")
+		c := schemas.RetentionClass{Name: name}
+		from, errFrom := strconv.ParseUint(least, 10, 16)
+		until, errUntil := uint64(0), error(nil)
+		if most != "" {
+			until, errUntil = strconv.ParseUint(most, 10, 16)
+		}
+		if c.Min, c.Max = int64(from)*day, int64(until)*day; !named || !ranged || errFrom != nil || errUntil != nil {
+			return nil, usage("--retention is NAME=MIN..MAX, in days, as in invoices=730..3650; MAX may be missing: %q", flag)
+		}
+		classes = append(classes, c)
+	}
+	return classes, schemas.CheckRetention(classes)
 }
 
 func (p *program) joinCommand() *cobra.Command {

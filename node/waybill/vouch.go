@@ -11,6 +11,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/api/audit"
 	"github.com/waybill-ledger/waybill/api/client"
+	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
@@ -41,11 +42,13 @@ type demandFlags struct {
 	witnesses []string
 	needed    int
 	tsa       string
+	rescues   []string
 }
 
 func (f *demandFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.witnesses, "witness", nil, "a witness's key, or a file that has it: the bundle must carry its cosignature")
 	cmd.Flags().IntVar(&f.needed, "witnesses-needed", 0, "how many of the witnesses must have cosigned (default: all)")
+	cmd.Flags().StringArrayVar(&f.rescues, "accept-rescue", nil, "id of a rescue since the root of trust that the partners confirmed: across no other the bundle is believed")
 	cmd.Flags().StringVar(&f.tsa, "tsa", "", "file with certificates (PEM) of time stamp authorities: the bundle must carry the stamp of one")
 }
 
@@ -63,6 +66,13 @@ func (f *demandFlags) read(cmd *cobra.Command) (d audit.Demands, err error) {
 			return d, err
 		}
 		d.Witnesses = append(d.Witnesses, key)
+	}
+	for _, text := range f.rescues {
+		var id schemas.Hash
+		if err := id.UnmarshalText([]byte(text)); err != nil {
+			return d, usage("--accept-rescue %s: %v", text, err)
+		}
+		d.Accepted = append(d.Accepted, id)
 	}
 	if f.tsa != "" {
 		text, err := readBounded(f.tsa)

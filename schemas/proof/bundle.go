@@ -72,6 +72,7 @@ type Bundle struct {
 	Witnessed    []WitnessedPart   // checkpoints that witnesses cosigned, by size
 	Accumulator  *StateLeaf        // of the headers before, under the signed header
 	Blocks       []BlockPart       // by height: when blocks were made
+	Rescues      []RescuePart      // by epoch: how the network was restarted
 }
 
 // Scope is what a bundle claims to have beside its subjects' own records.
@@ -179,6 +180,13 @@ type Step struct {
 	Header     *ShortHeader
 	Commit     Commit
 	Validators []Validator
+}
+
+// RescuePart is a rescue's document, with the path to it in the state that the
+// signed header carries, where that can have it.
+type RescuePart struct {
+	Document []byte
+	Path     []byte
 }
 
 // Anchor is an older header, proven by the header accumulator.

@@ -109,6 +109,8 @@ func (b *Bundle) decodeField(f *schemas.Fields, n uint64, v []byte) {
 		b.Accumulator = readLeaf(f, n, v)
 	case fieldBlock:
 		b.Blocks = append(b.Blocks, readBlock(f, n, v))
+	case fieldRescue:
+		b.Rescues = append(b.Rescues, readRescue(f, n, v))
 	default:
 		f.Fail(n, "unknown")
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/binary"
 	"math"
+	"unicode/utf8"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -34,6 +35,20 @@ func readPlace(outer *schemas.Fields, in uint64, v []byte) (l StateLeaf) {
 	}
 	within(outer, in, f)
 	return l
+}
+
+func readRescue(outer *schemas.Fields, in uint64, v []byte) (r RescuePart) {
+	each(outer, in, v, func(f *schemas.Fields, n uint64, v []byte) {
+		switch n {
+		case 1:
+			r.Document = v
+		case 2:
+			r.Path = v
+		default:
+			f.Fail(n, "unknown")
+		}
+	})
+	return r
 }
 
 // readNamed reads what a partner and its keys have in common: a name and a leaf.
@@ -116,7 +131,9 @@ func readSubject(outer *schemas.Fields, in uint64, v []byte) (s SubjectPart) {
 		case 1:
 			s.Kind = Subject(f.Uint(n, v))
 		case 2:
-			s.ID = string(v)
+			if s.ID = string(v); !utf8.Valid(v) {
+				f.Fail(n, "a text is not UTF-8")
+			}
 		case 3:
 			s.Value = v
 		case 4:

@@ -41,7 +41,8 @@ func needed(name string) bool {
 	switch name {
 	case "@context", "type", "action", "eventTime", "eventTimeZoneOffset", "eventID", "errorDeclaration", "bizStep", "disposition",
 		"sourceList", "destinationList", "parentID", "epcList", "quantityList", "childEPCs", "childQuantityList",
-		"inputEPCList", "inputQuantityList", "outputEPCList", "outputQuantityList", "transformationID":
+		"inputEPCList", "inputQuantityList", "outputEPCList", "outputQuantityList", "transformationID",
+		"order", "class":
 		return true
 	}
 	return false
@@ -70,7 +71,7 @@ func (w *builder) form(r *Record) shape {
 	case !d.HashIDs && fromHash(r.Skeleton.EventID):
 		return digestAlone
 	}
-	event, err := eventOf(shown)
+	event, err := eventOf(r.Kind, shown)
 	if err != nil || !bytes.Equal(event.Skeleton.Append(nil), r.Skeleton.Append(nil)) {
 		return digestAlone
 	}
@@ -79,7 +80,7 @@ func (w *builder) form(r *Record) shape {
 
 // part answers the members that are shown, by name, and how many are not.
 func (d *Disclosure) part(r *Record) (shown []schemas.Member, hidden int, err error) {
-	event, err := schemas.DecodeEvent(r.Body)
+	event, err := schemas.DecodeMessage(r.Kind, r.Body)
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading its body: %w", err)
 	}
@@ -124,7 +125,7 @@ func (w *builder) message(r *Record) (*MessagePart, error) {
 		m.Skeleton, m.BodyRoot = r.SkeletonBytes, r.BodyRoot
 		return m, nil
 	}
-	event, err := schemas.DecodeEvent(r.Body)
+	event, err := schemas.DecodeMessage(r.Kind, r.Body)
 	if err != nil {
 		return nil, fmt.Errorf("reading its body: %w", err)
 	}

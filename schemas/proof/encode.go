@@ -25,6 +25,7 @@ const (
 	fieldWitnessed   = 16
 	fieldAccumulator = 17
 	fieldBlock       = 18
+	fieldRescue      = 19
 )
 
 // Encode is the bundle's one encoding.
@@ -62,6 +63,10 @@ func (b *Bundle) Encode() []byte {
 	dst = appendLeaf(dst, fieldAccumulator, b.Accumulator)
 	for i := range b.Blocks {
 		dst = schemas.AppendField(dst, fieldBlock, b.Blocks[i].encode())
+	}
+	for i := range b.Rescues {
+		r := &b.Rescues[i]
+		dst = schemas.AppendField(dst, fieldRescue, schemas.AppendField(schemas.AppendField(nil, 1, r.Document), 2, r.Path))
 	}
 	return dst
 }

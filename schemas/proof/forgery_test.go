@@ -238,7 +238,8 @@ var forgedRecords = []forgery{
 	{"a first that nothing commits to", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Transactions[0].Messages[0].Result.First = &schemas.Locator{Height: 1}
 	}, "none that this trail has"},
-	{"another kind", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].Kind = 2 }, "of kind 2"},
+	{"an event as an order", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].Kind = 2 }, "body:"},
+	{"another kind", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].Kind = 3 }, "of kind 3"},
 	{"another secret", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].Secret[0] ^= 1 }, "not in the signed header"},
 	{"another duplicate key", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Transactions[0].Messages[0].DuplicateKey = make([]byte, 32)

@@ -38,9 +38,12 @@ func TestGolden(t *testing.T) {
 		if err != nil || !bytes.Equal(again, encoded) {
 			t.Fatalf("%s: JSON leads back to another bundle: %v", v.name, err)
 		}
-		r, err := proof.Verify(encoded, decoded)
+		r, err := proof.Verify(encoded, decoded, v.accept...)
 		if err != nil {
 			t.Fatalf("%s: %v", v.name, err)
+		}
+		if len(v.accept) > 0 {
+			golden(t, v.name+".accept", []byte(v.accept[0].String()+"\n"))
 		}
 		golden(t, v.name+".report.json", []byte(report(t, r)))
 		golden(t, v.name+".statement.txt", []byte("Proven:\n"+strings.Join(r.Proven(), "\n")+"\nNot proven:\n"+strings.Join(r.NotProven(), "\n")+"\n"))

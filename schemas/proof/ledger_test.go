@@ -120,7 +120,7 @@ func (l *ledger) transactAt(partner string, position uint32, messages ...message
 		Nonce: make([]byte, schemas.NonceSize), Secret: make([]byte, 32)}
 	draft.Nonce[0], draft.Secret[0] = l.nonce, l.nonce
 	for _, m := range messages {
-		event, err := schemas.DecodeEvent([]byte(m.body))
+		event, err := decodeMessage(m.body)
 		if err != nil {
 			l.t.Fatalf("%s: %v", m.body, err)
 		}
@@ -140,7 +140,7 @@ func (l *ledger) transactAt(partner string, position uint32, messages ...message
 	}
 	for i, m := range messages {
 		r := schemas.Record{Locator: schemas.Locator{Height: l.height, Position: position, Index: uint32(i)}, Partner: partner, KeyID: "k1",
-			Kind: schemas.KindEvent, Result: m.result, DuplicateKey: m.dup, Skeleton: &draft.Events[i].Skeleton, Body: draft.Events[i].Body, Secret: schemas.EventSecret(draft.Secret, i)}
+			Kind: draft.Events[i].KindOf(), Result: m.result, DuplicateKey: m.dup, Skeleton: &draft.Events[i].Skeleton, Body: draft.Events[i].Body, Secret: schemas.EventSecret(draft.Secret, i)}
 		r.Digest, r.SkeletonBytes, r.BodyRoot = digests[i], signed.Messages[i].Skeleton, signed.Messages[i].BodyRoot
 		path, err := proof.Inclusion(digests, uint64(i))
 		if err != nil {

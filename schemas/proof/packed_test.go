@@ -27,7 +27,7 @@ func packedLot(t testing.TB) vector {
 		l.set(schemas.BalanceKey(lot, b.uom, b.partner), held.Append(nil))
 	}
 	l.set(schemas.ClassKey(lot), schemas.SingleHead(l.head(class(lot))))
-	return vector{"packed-lot", l.build(proof.AClass, lot), l.trust()}
+	return vector{name: "packed-lot", bundle: l.build(proof.AClass, lot), trust: l.trust()}
 }
 
 func TestBalancesOfWhoEmptied(t *testing.T) {

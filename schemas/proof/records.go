@@ -246,6 +246,9 @@ func (v *verification) trailOf(ref TrailRef, m *MessagePart) (*trail, error) {
 		return nil, fmt.Errorf("in trail %q of %s %s, of which the bundle has no records", byte(ref.Kind), s.Kind, s.ID)
 	}
 	r := &m.Result
+	if m.Kind == schemas.KindErasure && ref.Kind != schemas.PartnerTrail {
+		return nil, errors.New("an order is in no such trail")
+	}
 	if r.First != nil || ref.Kind != schemas.PartnerTrail && (r.Code != schemas.OK || r.Effect == schemas.Duplicate) {
 		return nil, errors.New("its result is none that this trail has")
 	}
@@ -264,8 +267,8 @@ type readEvent struct {
 
 func (m *MessagePart) read(h *schemas.Header) (*readEvent, error) {
 	e := &readEvent{shape: m.shape(), withheld: len(m.Withheld)}
-	if m.Kind != schemas.KindEvent {
-		return nil, fmt.Errorf("of kind %d, this program knows events", m.Kind)
+	if m.Kind != schemas.KindEvent && m.Kind != schemas.KindErasure {
+		return nil, fmt.Errorf("of kind %d, this program knows events and orders", m.Kind)
 	}
 	var root schemas.Hash
 	var err error
@@ -277,15 +280,18 @@ func (m *MessagePart) read(h *schemas.Header) (*readEvent, error) {
 		if e.skeleton, err = schemas.DecodeSkeleton(m.Skeleton); err != nil {
 			return nil, err
 		}
+		if (e.skeleton.Order != nil) != (m.Kind == schemas.KindErasure) {
+			return nil, errors.New("its skeleton is of another kind of message")
+		}
 		e.digest = schemas.Digest(h.ChainId, h.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
 		return e, nil
 	case wholeEvent:
-		if e.event, err = eventOf(m.Members); err != nil {
+		if e.event, err = eventOf(m.Kind, m.Members); err != nil {
 			return nil, err
 		}
 		root = e.event.BodyRoot(m.Secret)
 	case partOfEvent:
-		if e.event, err = eventOf(m.Members); err != nil {
+		if e.event, err = eventOf(m.Kind, m.Members); err != nil {
 			return nil, err
 		}
 		if root, err = m.partialRoot(); err != nil {
@@ -328,8 +334,8 @@ func (m *MessagePart) partialRoot() (schemas.Hash, error) {
 
 // eventOf decodes the body that has these members, and makes sure that it has
 // these and no others: a value that smuggles in a second member is none.
-func eventOf(members []schemas.Member) (*schemas.Event, error) {
-	event, err := schemas.DecodeEvent(bodyOf(members))
+func eventOf(kind schemas.Kind, members []schemas.Member) (*schemas.Event, error) {
+	event, err := schemas.DecodeMessage(kind, bodyOf(members))
 	if err != nil {
 		return nil, fmt.Errorf("body: %w", err)
 	}

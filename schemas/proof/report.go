@@ -29,6 +29,7 @@ type Report struct {
 	Partners     []schemas.Partner `json:"partners,omitempty"`
 	Events       []Event           `json:"events"`              // in the order of the ledger
 	Witnessed    []Witnessed       `json:"witnessed,omitempty"` // by those whose word was demanded
+	Rescues      []RescueReport    `json:"rescues,omitempty"`   // by which the network was restarted, as far as the bundle tells
 	Seen         []Seen            `json:"-"`                   // checkpoints that the state is in, whoever signed them
 }
 
@@ -77,6 +78,9 @@ type Event struct {
 	BizStep     string           `json:"bizStep,omitempty"`
 	Disposition string           `json:"disposition,omitempty"`
 	EventTime   *time.Time       `json:"eventTime,omitempty"` // claimed
+	Order       string           `json:"order,omitempty"`     // of an order, which is no event: erase, hold or release
+	About       string           `json:"about,omitempty"`     // eventID of the event that it is about
+	Class       string           `json:"class,omitempty"`     // retention class that it is put into
 	Partner     string           `json:"partner"`
 	PartnerName string           `json:"partner_name,omitempty"`
 	Key         string           `json:"key"`
@@ -158,6 +162,9 @@ func (r *Report) add(m *MessagePart, e *readEvent, trails []EventTrail, h *signe
 			out.EventID = schemas.DerivedEventID(e.digest)
 		}
 		at := time.Unix(0, s.EventTime).UTC()
+		if s.Order != nil {
+			out.Order, out.About, out.Class = s.Order.What.String(), s.Order.EventID, s.Order.Class
+		}
 		out.Type, out.Action, out.BizStep, out.Disposition, out.EventTime = s.Type.String(), s.Action.String(), s.BizStep, s.Disposition, &at
 	}
 	if e.event != nil {

@@ -10,8 +10,11 @@ import (
 
 // Proven tells in words what the bundle proves to whoever trusts its root.
 func (r *Report) Proven() []string {
-	said := []string{fmt.Sprintf("Validators with %d of %d votes of a trusted set signed the header of height %d.", r.Signed, r.Power, r.SignedHeight)}
-	if len(r.Steps) > 0 {
+	said := append(r.Restarts(), fmt.Sprintf("Validators with %d of %d votes of a trusted set signed the header of height %d.", r.Signed, r.Power, r.SignedHeight))
+	switch {
+	case len(r.Steps) > 0 && r.crossed():
+		said = append(said, fmt.Sprintf("%s, each signed by more than two thirds of the set trusted before it, and a rescue behind each at which those who agreed became that set, lead from the root of trust to it.", count(len(r.Steps), "header")))
+	case len(r.Steps) > 0:
 		said = append(said, fmt.Sprintf("%s, each signed by more than two thirds of the set trusted before it, lead from the root of trust to that set.", count(len(r.Steps), "header")))
 	}
 	if r.HeaderHeight != r.SignedHeight {
@@ -106,6 +109,9 @@ func (r *Report) NotProven() []string {
 	said := []string{
 		fmt.Sprintf("What happened after block %d: the bundle is as fresh as that height.", r.Height),
 		"That validators were honest: it is assumed that of no set from the root of trust on more than a third of the power, or its keys since, fell to forgers. The root does not expire; an old one rests on old keys.",
+	}
+	if r.crossed() {
+		said = append(said, "That those who are said to be lost are, and that nobody else goes on from the same block: those who agreed on the rescue say so, and whoever accepts it believes them.")
 	}
 	things := false
 	for _, s := range r.asked() {

@@ -16,6 +16,7 @@ type vector struct {
 	name   string
 	bundle *proof.Bundle
 	trust  *proof.Trust
+	accept []schemas.Hash // ids of rescues
 }
 
 // vectors are bundles that have everything that the format has.
@@ -24,7 +25,7 @@ func vectors(t testing.TB) []vector {
 		l := newStory(t)
 		m := l.everything(proof.AnItem, unit)
 		alter(l, &m)
-		return vector{name, l.make(m), l.trust()}
+		return vector{name: name, bundle: l.make(m), trust: l.trust()}
 	}
 	seenAtOnce, seenIdle := witnessed(t)
 	return []vector{
@@ -57,7 +58,7 @@ func vectors(t testing.TB) []vector {
 				}
 			}}
 		}),
-		contained(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t), packedLot(t), seenAtOnce, seenIdle,
+		ordered(t), contained(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t), packedLot(t), seenAtOnce, seenIdle, rescued(t), rescuedAtOnce(t), rescuedBefore(t),
 	}
 }
 
@@ -107,7 +108,7 @@ func contained(t testing.TB) vector {
 	l := inChain(t)
 	m := l.everything(proof.AnItem, unit)
 	m.Scope.Containers = true
-	return vector{"containers", l.make(m), l.trust()}
+	return vector{name: "containers", bundle: l.make(m), trust: l.trust()}
 }
 
 // ancestry is a unit that was made from a lot and another unit, which was made
@@ -128,7 +129,7 @@ func ancestry(t testing.TB) vector {
 	l.set(schemas.ClassKey(lot), schemas.SingleHead(l.head(class(lot))))
 	m := l.everything(proof.AnItem, unit)
 	m.Scope.Ancestors = 2
-	return vector{"ancestors", l.make(m), l.trust()}
+	return vector{name: "ancestors", bundle: l.make(m), trust: l.trust()}
 }
 
 // change makes the ledger's validators others: the first n of a row.
@@ -161,7 +162,7 @@ func stepped(t testing.TB) vector {
 			t.Fatal(err)
 		}
 	}
-	return vector{"steps", b, trust}
+	return vector{name: "steps", bundle: b, trust: trust}
 }
 
 // skipped is signed by a set that shares three of four with the trusted one.
@@ -173,7 +174,7 @@ func skipped(t testing.TB) vector {
 	if err := b.Follow(proof.Signed{Validators: old}); err != nil {
 		t.Fatal(err)
 	}
-	return vector{"skip", b, trust}
+	return vector{name: "skip", bundle: b, trust: trust}
 }
 
 // anchor puts headers into the ledger's accumulator.
@@ -218,7 +219,7 @@ func anchored(t testing.TB) vector {
 		t.Fatal(err)
 	}
 	b.Anchor = &proof.Anchor{Header: short, Validators: set, Index: 1, Inclusion: inclusion(t, entries, 1)}
-	return vector{"anchor", b, trust}
+	return vector{name: "anchor", bundle: b, trust: trust}
 }
 
 // timed proves when the blocks of its records were made: of all but the last by
@@ -267,5 +268,5 @@ func timed(t testing.TB) vector {
 		}
 		b.Blocks = append(b.Blocks, part)
 	}
-	return vector{"times", b, l.trust()}
+	return vector{name: "times", bundle: b, trust: l.trust()}
 }

@@ -13,14 +13,17 @@ import (
 // that does not hold, and where. Checks go from what is trusted to what is told:
 // encoding, validators, headers, state, partners and keys, then record by record,
 // that no record is missing, what belongs to it, balances, times.
-func Verify(bundle []byte, trust *Trust) (*Report, error) {
+//
+// Where the network was restarted by a rescue since the root of trust, the bundle
+// holds only for who accepts that rescue, by its id.
+func Verify(bundle []byte, trust *Trust, accepted ...schemas.Hash) (*Report, error) {
 	b, err := DecodeBundle(bundle)
 	if err != nil {
 		return nil, err
 	}
-	v := &verification{b: b, trust: trust, headers: map[int64]schemas.Hash{}, partners: make(map[string]*partner, len(b.Partners)),
+	v := &verification{b: b, trust: trust, accepted: accepted, headers: map[int64]schemas.Hash{}, partners: make(map[string]*partner, len(b.Partners)),
 		places: make(map[Thing]*subject, len(b.Subjects)), heights: map[int64]bool{}}
-	for _, check := range []func() error{v.checkHeaders, v.checkAccumulator, v.checkSubjects, v.checkCustodians, v.checkPartners,
+	for _, check := range []func() error{v.checkHeaders, v.checkRescues, v.checkAccumulator, v.checkSubjects, v.checkCustodians, v.checkPartners,
 		v.checkTransactions, v.checkTrails, v.checkNeeds, v.checkBalances, v.checkBlocks, v.checkWitnessed} {
 		if err := check(); err != nil {
 			return nil, err
@@ -34,11 +37,14 @@ func Verify(bundle []byte, trust *Trust) (*Report, error) {
 type verification struct {
 	b       *Bundle
 	trust   *Trust
-	root    [32]byte // of the state tree
-	signed  [32]byte // of that which the signed header carries
+	rescues []*Rescue // not met on the way yet
+	root    [32]byte  // of the state tree
+	signed  [32]byte  // of that which the signed header carries
 	headers map[int64]schemas.Hash
 	anchors Head // of the header accumulator, zero where the bundle has none
 	report  Report
+
+	accepted []schemas.Hash // ids of rescues
 
 	next  schemas.Hash // hash of the set that signs what follows
 	known []Validator  // the last set that is trusted, where it is known
@@ -56,6 +62,9 @@ func (v *verification) checkHeaders() error {
 	b, t := v.b, v.trust
 	if b.ChainID != t.ChainID {
 		return fmt.Errorf("chain: the bundle is of %q, the trusted one is %q", b.ChainID, t.ChainID)
+	}
+	if err := v.readRescues(); err != nil {
+		return err
 	}
 	v.next = t.ValidatorSetHash
 	last := int64(0)
@@ -137,6 +146,9 @@ func (v *verification) follow(where string, h *ShortHeader, c *Commit, set []Val
 	}
 	if h.Height >= t.Height {
 		v.next, v.known = h.next(own), set
+		if err := v.cross(h.Height, hash, own); err != nil {
+			return 0, 0, err
+		}
 	}
 	v.headers[h.Height] = hash
 	return signed, total, nil

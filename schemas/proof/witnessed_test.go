@@ -57,7 +57,7 @@ func witnessed(t testing.TB) (atOnce, idle vector) {
 	}
 	p.Header, p.Validators, p.Token = &short, set, []byte("a time stamp")
 	i.Attach(p)
-	return vector{"witnessed", b, l.trust()}, vector{"witnessed-idle", i, l.trust()}
+	return vector{name: "witnessed", bundle: b, trust: l.trust()}, vector{name: "witnessed-idle", bundle: i, trust: l.trust()}
 }
 
 func TestWitness(t *testing.T) {

@@ -105,6 +105,7 @@ export interface Bundle {
   readonly witnessed: readonly WitnessedPart[];
   readonly accumulator: Leaf | undefined;
   readonly blocks: readonly BlockPart[];
+  readonly rescues: readonly { readonly document: Bytes; readonly path: Bytes }[];
 }
 
 export interface BlockPart {
@@ -185,6 +186,7 @@ function bundleOf(n: Node): Bundle {
     witnessed: n.nests(16).map(witnessedOf),
     accumulator: n.has(17) ? leafOf(n.nest(17)!) : undefined,
     blocks: n.nests(18).map(blockOf),
+    rescues: n.nests(19).map((r) => ({ document: r.bytes(1), path: r.bytes(2) })),
   };
 }
 

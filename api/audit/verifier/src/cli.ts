@@ -1,18 +1,19 @@
 #!/usr/bin/env node
-// verify FILE --trust FILE [--witness KEY ...] [--witnesses-needed N]: what a bundle
-// proves, as JSON; exit status 1 and the reason where it does not hold. With --batch,
-// lines of a root of trust, a bundle (both in base64), the number of witnesses that
-// are needed and their keys, separated by blanks, come from standard input, and a
-// JSON line answers each: {"report": ...} or {"refused": "..."}.
+// verify FILE --trust FILE [--witness KEY ...] [--witnesses-needed N] [--accept-rescue ID
+// ...]: what a bundle proves, as JSON; exit status 1 and the reason where it does not
+// hold. With --batch, lines of a root of trust, a bundle (both in base64), the ids of
+// accepted rescues with commas between, or "-", the number of witnesses that are needed
+// and their keys, separated by blanks, come from standard input, and a JSON line
+// answers each: {"report": ...} or {"refused": "..."}.
 
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { Refused, decodeTrust, parseWitnessKey, verify } from "./index.js";
+import { Refused, decodeTrust, parseWitnessKey, unhex, verify } from "./index.js";
 
-async function answer(trust: Uint8Array<ArrayBuffer>, bundle: Uint8Array, needed: number, keys: string[]): Promise<{ report?: object; refused?: string }> {
+async function answer(trust: Uint8Array<ArrayBuffer>, bundle: Uint8Array, needed: number, keys: string[], accepted: string[]): Promise<{ report?: object; refused?: string }> {
   try {
-    return { report: await verify(bundle, decodeTrust(trust), { needed, witnesses: await Promise.all(keys.map(parseWitnessKey)) }) };
+    return { report: await verify(bundle, decodeTrust(trust), { needed, witnesses: await Promise.all(keys.map(parseWitnessKey)) }, accepted.map((id) => unhex(id, true))) };
   } catch (e) {
     if (e instanceof Refused) return { refused: e.message };
     throw e;
@@ -23,13 +24,13 @@ const decode = (s: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.fr
 
 async function batch(): Promise<number> {
   for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-    const [trust = "", bundle = "", needed = "0", ...keys] = line.split(" ");
-    process.stdout.write(JSON.stringify(await answer(decode(trust), decode(bundle), Number(needed), keys)) + "\n");
+    const [trust = "", bundle = "", accepted = "-", needed = "0", ...keys] = line.split(" ");
+    process.stdout.write(JSON.stringify(await answer(decode(trust), decode(bundle), Number(needed), keys, accepted === "-" ? [] : accepted.split(","))) + "\n");
   }
   return 0;
 }
 
-const options = { trust: { type: "string" }, witness: { type: "string", multiple: true }, "witnesses-needed": { type: "string" }, batch: { type: "boolean" } } as const;
+const options = { trust: { type: "string" }, witness: { type: "string", multiple: true }, "witnesses-needed": { type: "string" }, "accept-rescue": { type: "string", multiple: true }, batch: { type: "boolean" } } as const;
 
 async function main(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
@@ -37,10 +38,10 @@ async function main(args: string[]): Promise<number> {
   const keys = values.witness ?? [];
   const needed = Number(values["witnesses-needed"] ?? keys.length);
   if (positionals.length !== 1 || values.trust === undefined || !Number.isSafeInteger(needed) || needed < 0) {
-    process.stderr.write("usage: verify FILE --trust FILE [--witness KEY ...] [--witnesses-needed N]\n");
+    process.stderr.write("usage: verify FILE --trust FILE [--witness KEY ...] [--witnesses-needed N] [--accept-rescue ID ...]\n");
     return 2;
   }
-  const out = await answer(Uint8Array.from(readFileSync(values.trust)), Uint8Array.from(readFileSync(positionals[0]!)), needed, keys);
+  const out = await answer(Uint8Array.from(readFileSync(values.trust)), Uint8Array.from(readFileSync(positionals[0]!)), needed, keys, values["accept-rescue"] ?? []);
   if (out.refused !== undefined) {
     process.stderr.write(`the bundle does not hold: ${out.refused}\n`);
     return 1;

@@ -24,6 +24,13 @@ export interface Declaration {
   readonly corrections: readonly string[];
 }
 
+/** Order asks that the body of an event be erased, or held. */
+export interface Order {
+  readonly what: number;
+  readonly eventID: string;
+  readonly class: string; // retention class, of one that classifies
+}
+
 export interface Skeleton {
   type: number;
   action: number;
@@ -40,9 +47,13 @@ export interface Skeleton {
   transformationID: string;
   eventID: string;
   declaration?: Declaration;
+  order?: Order;
 }
 
-export const TYPES = ["", "ObjectEvent", "AggregationEvent", "TransactionEvent", "TransformationEvent", "AssociationEvent"];
+export const TYPES = ["", "ObjectEvent", "AggregationEvent", "TransactionEvent", "TransformationEvent", "AssociationEvent", "ErasureOrder"];
+export const ORDERS = ["", "erase", "hold", "release", "classify"];
+const CLASSIFY = 4;
+const ORDER = 6; // type of an order's skeleton
 export const ACTIONS = ["", "ADD", "OBSERVE", "DELETE"];
 export const [OBJECT, AGGREGATION, , TRANSFORMATION, ASSOCIATION] = [1, 2, 3, 4, 5];
 export const [ADD, , DELETE] = [1, 2, 3];
@@ -64,6 +75,7 @@ export function encodeSkeleton(s: Skeleton, declaration = true): Bytes {
     for (const id of s.declaration.corrections) d.always(3, utf8(id));
     w.always(15, d.bytes());
   }
+  if (s.order) w.always(16, new Writer().uint(1, s.order.what).text(2, s.order.eventID).text(3, s.order.class).bytes());
   return w.bytes();
 }
 
@@ -91,7 +103,7 @@ export function decodeSkeleton(b: Bytes): Skeleton {
   };
   for (const f of fields(b)) {
     switch (f.n) {
-      case 1: s.type = Number(uint(f.v, 5n)); break;
+      case 1: s.type = Number(uint(f.v, 6n)); break;
       case 2: s.action = Number(uint(f.v, 3n)); break;
       case 3: s.eventTime = signed64(f.v); break;
       case 4: s.bizStep = text(f.v); break;
@@ -106,11 +118,25 @@ export function decodeSkeleton(b: Bytes): Skeleton {
       case 13: s.transformationID = text(f.v); break;
       case 14: s.eventID = text(f.v); break;
       case 15: s.declaration = decodeDeclaration(f.v); break;
+      case 16: s.order = decodeOrderField(f.v); break;
       default: refuse("a skeleton with an unknown field");
     }
   }
+  if ((s.type === ORDER) !== (s.order !== undefined)) refuse("a skeleton of an order without one, or of an event with one");
+  if (s.order && !equal(encodeSkeleton({ ...newSkeleton(), type: ORDER, eventTime: s.eventTime, order: s.order }), b)) refuse("an order that says more than one does");
   if (s.type === 0 || !equal(encodeSkeleton(s), b)) refuse("a skeleton that is not in its one encoding");
   return s;
+}
+
+function decodeOrderField(v: Bytes): Order {
+  let [what, eventID, cls] = [0, "", ""];
+  for (const f of fields(v)) {
+    if (f.n === 1) what = Number(uint(f.v, 4n));
+    else if (f.n === 2) eventID = text(f.v);
+    else if (f.n === 3) cls = text(f.v);
+    else refuse("an order with an unknown field");
+  }
+  return what > 0 && eventID && (what === CLASSIFY) === (cls !== "") ? { what, eventID, class: cls } : refuse("an order that says nothing");
 }
 
 function decodeDeclaration(v: Bytes): Declaration {
@@ -268,7 +294,7 @@ export function decodeEvent(body: Bytes): DecodedEvent {
   };
   const s = newSkeleton();
   s.type = Math.max(0, TYPES.indexOf(str("type") || "none"));
-  if (s.type === 0) refuse("an event without a type");
+  if (s.type === 0 || s.type === ORDER) refuse("an event without a type");
   const action = str("action");
   if (action !== undefined && (s.action = ACTIONS.indexOf(action || "none")) < 1) refuse("an event with an unknown action");
   s.eventTime = time(str("eventTime") ?? "");
@@ -305,6 +331,24 @@ export function decodeEvent(body: Bytes): DecodedEvent {
   s.sources = list(at.get("sourceList")).map((e) => partyOf(own, e, "source", id));
   s.destinations = list(at.get("destinationList")).map((e) => partyOf(own, e, "destination", id));
   return { skeleton: s, names: v.members.map((m) => m.name) };
+}
+
+/** decodeOrder derives the skeleton of an order from its body. */
+export function decodeOrder(body: Bytes): DecodedEvent {
+  if (body.length > 1 << 20) refuse("an order of more than 1 MiB");
+  const v = parse(body);
+  if (v.kind !== "object") return refuse("an order that is no object");
+  const at = new Map(v.members.map((m) => [m.name, stringOf(m.value)]));
+  if (v.members.some((m) => !["type", "order", "eventID", "eventTime", "class", "reason"].includes(m.name))) refuse("an order with an unknown member");
+  if (at.get("type") !== TYPES[ORDER]) refuse("an order of another type");
+  const what = ORDERS.indexOf(at.get("order") || "none");
+  const eventID = at.get("eventID") ?? "";
+  if (what < 1 || !isURI(eventID)) refuse("an order that says nothing");
+  const cls = at.get("class") ?? "";
+  if (at.has("class") !== (what === CLASSIFY) || (what === CLASSIFY && !/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/.test(cls))) refuse("an order with a class that has none, or without one");
+  if (utf8(at.get("reason") ?? "").length > 1000) refuse("a reason of more than 1,000 bytes");
+  const skeleton = { ...newSkeleton(), type: ORDER, eventTime: time(at.get("eventTime") ?? ""), order: { what, eventID, class: cls } };
+  return { skeleton, names: v.members.map((m) => m.name) };
 }
 
 function stringOf(v: Value): string {
@@ -356,10 +400,10 @@ export function bodyOf(members: readonly { name: string; value: Bytes }[]): Byte
   return concat(...parts);
 }
 
-/** eventOf decodes the body that has these members, and no others. */
-export function eventOf(members: readonly { name: string; value: Bytes }[]): { body: Bytes; skeleton: Skeleton } {
+/** eventOf decodes the body, of an event (1) or an order (2), that has these members, and no others. */
+export function eventOf(kind: number, members: readonly { name: string; value: Bytes }[]): { body: Bytes; skeleton: Skeleton } {
   const body = bodyOf(members);
-  const e = decodeEvent(body);
+  const e = kind === 2 ? decodeOrder(body) : decodeEvent(body);
   if (e.names.length !== members.length) refuse("a body whose members are not those that it was made of");
   members.forEach((m, i) => {
     if (e.names[i] !== m.name) refuse("a body whose members are not those that it was made of");

@@ -46,12 +46,15 @@ const witnessed = form(
   [6, "cosignatures", "nest", true, cosignature], [7, "timestamp", "bytes"],
 );
 
+const rescue = form([1, "document", "bytes"], [2, "path", "bytes"]);
+
 /** BUNDLE is the form of the whole. */
 export const BUNDLE: Form = form(
   [1, "version", "number"], [2, "scope", "nest", false, scope], [3, "chain_id", "text"], [4, "header", "nest", false, header], [5, "commit", "nest", false, commit],
   [6, "validators", "validator", true], [7, "subjects", "nest", true, subject], [9, "releases", "nest", true, release], [11, "partners", "nest", true, partner],
   [12, "transactions", "nest", true, transaction], [13, "balances", "nest", true, leaf], [14, "steps", "nest", true, step], [15, "anchor", "nest", false, anchor],
   [16, "witnessed", "nest", true, witnessed], [17, "accumulator", "nest", false, leaf], [18, "blocks", "nest", true, block],
+  [19, "rescues", "nest", true, rescue],
 );
 
 const MAX_FIELDS = 1_000_000;

@@ -1,6 +1,6 @@
 // The verifier as a library, for Node and for browsers.
 
-export { Refused } from "./bytes.js";
+export { Refused, unhex } from "./bytes.js";
 export { fromJSON, toJSON } from "./form.js";
 export { type Trust, decodeTrust } from "./trust.js";
 export { verify } from "./verify.js";

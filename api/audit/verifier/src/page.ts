@@ -1,7 +1,7 @@
 // The page that checks a bundle in a browser. What a bundle says is shown as text,
 // never as markup.
 
-import { Refused, decodeTrust, verify } from "./index.js";
+import { Refused, decodeTrust, unhex, verify } from "./index.js";
 
 const MAX_FILE = 64 << 20;
 
@@ -28,8 +28,9 @@ async function check(): Promise<void> {
   try {
     if (bundle.size > MAX_FILE || trust.size > MAX_FILE) throw new Refused("the file is larger than a bundle can be");
     const read = async (f: File): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await f.arrayBuffer());
+    const accepted = element<HTMLInputElement>("rescue").value.trim();
     const root = decodeTrust(await read(trust));
-    const report = await verify(await read(bundle), root);
+    const report = await verify(await read(bundle), root, undefined, accepted === "" ? [] : [unhex(accepted, true)]);
     say(`The bundle holds, to whoever trusts ${trust.name}. What it says:`, "good", JSON.stringify(report, null, 2));
   } catch (e) {
     say(`The bundle does not hold: ${e instanceof Error ? e.message : String(e)}`, "bad");
@@ -53,6 +54,7 @@ for (const name of ["trust", "bundle"] as const) {
     void check();
   });
 }
+element("rescue").addEventListener("change", () => void check());
 addEventListener("dragover", (e) => e.preventDefault());
 addEventListener("drop", (e) => {
   e.preventDefault();

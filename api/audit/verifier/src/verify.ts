@@ -7,7 +7,7 @@ import {
 import { type Bytes, Refused, be32, compareText, equal, hex, refuse, text, utf8 } from "./bytes.js";
 import { type MainTrail, type Placed, type Thing, search, thingKey } from "./closure.js";
 import { codeName } from "./codes.js";
-import { ACTIONS, ADD, AGGREGATION, DELETE, OBJECT, type Skeleton, TRANSFORMATION, TYPES, contentHash, decodeSkeleton, derivedEventID, encodeSkeleton, eventOf } from "./event.js";
+import { ACTIONS, ADD, AGGREGATION, DELETE, OBJECT, ORDERS, type Skeleton, TRANSFORMATION, TYPES, contentHash, decodeSkeleton, derivedEventID, encodeSkeleton, eventOf } from "./event.js";
 import { timeText } from "./form.js";
 import { type Head, absent, ed25519, included, inclusionRoot, macs, member, merkleRoot, rangeRoot, sum } from "./hash.js";
 import { anchorEntry, checkCommit, checkSkip, headerHash, nextHash, setHash } from "./headers.js";
@@ -17,6 +17,7 @@ import {
   compareLocators, decodeBalance, decodeHead, decodeHeader, decodeItem, decodeKey, decodePartner, decodeRelease, entry, itemKey, keyKey, noHead,
   partnerKey, registerKey, releaseKey, transactionID,
 } from "./ledger.js";
+import { type Rescue, accepts, rescueKey, rescueOf, rescueReport } from "./rescue.js";
 import type { Trust } from "./trust.js";
 import { type Demand, cosigned } from "./witness.js";
 
@@ -61,9 +62,12 @@ interface EventState {
   voidedBy?: Locator;
 }
 
-/** verify checks a bundle against a root of trust, and answers its statement as plain data. */
-export async function verify(bundle: Uint8Array, trust: Trust, demand: Demand = { witnesses: [], needed: 0 }): Promise<Record<string, unknown>> {
-  return new Verification(decode(bundle as Bytes), trust).run(demand);
+/**
+ * verify checks a bundle against a root of trust, and answers its statement as plain data. Across a rescue the bundle
+ * holds only if the rescue's id is among the accepted ones.
+ */
+export async function verify(bundle: Uint8Array, trust: Trust, demand: Demand = { witnesses: [], needed: 0 }, accepted: readonly Bytes[] = []): Promise<Record<string, unknown>> {
+  return new Verification(decode(bundle as Bytes), trust, accepted).run(demand);
 }
 
 class Verification {
@@ -83,10 +87,15 @@ class Verification {
   private readonly seen: { part: WitnessedPart; root: Bytes; height: bigint }[] = [];
   private readonly witnessed: object[] = [];
 
-  constructor(private readonly b: Bundle, private readonly trust: Trust) {}
+  private readonly rescues: { rescue: Rescue; crossed: boolean }[] = [];
+  private ahead: Rescue[] = []; // not met on the way yet
+
+  constructor(private readonly b: Bundle, private readonly trust: Trust, private readonly accepted: readonly Bytes[]) {}
 
   async run(demand: Demand): Promise<Record<string, unknown>> {
+    await this.readRescues();
     await this.checkHeaders();
+    await this.checkRescues();
     await this.checkAccumulator();
     await this.checkSubjects();
     await this.checkCustodians();
@@ -161,9 +170,53 @@ class Verification {
     if (h.height >= t.height) {
       this.next = h.next.length === 0 ? own : h.next;
       this.known = set;
+      await this.cross(h.height, hash, own);
     }
     this.headers.set(h.height, hash);
     return power;
+  }
+
+  /** readRescues checks the documents by themselves. */
+  private async readRescues(): Promise<void> {
+    const { b, trust } = this;
+    if (b.rescues.length > 16) refuse("rescues: too many");
+    for (const part of b.rescues) {
+      const r = await rescueOf(part.document);
+      const last = this.rescues.at(-1)?.rescue;
+      if (r.chainID !== b.chainID || (last && (r.epoch <= last.epoch || r.height <= last.height)) || r.height >= b.header.height) {
+        refuse(`rescue at height ${r.height}: of another chain, out of order, or nothing here is later`);
+      }
+      const crossed = r.height >= trust.height;
+      if (crossed) {
+        if (!accepts(this.accepted, r)) refuse(`the network was restarted behind block ${r.height} by rescue ${hex(r.id)}, which is not accepted`);
+        this.ahead.push(r);
+      }
+      this.rescues.push({ rescue: r, crossed });
+    }
+  }
+
+  /** cross goes over a rescue behind a header that is believed. */
+  private async cross(height: bigint, hash: Bytes, set: Bytes): Promise<void> {
+    const r = this.ahead[0];
+    if (r?.height !== height) return;
+    if (!equal(r.header, hash) || !equal(await setHash(r.before), set)) refuse(`rescue at height ${height}: of another header, or of other validators, than those that are trusted`);
+    this.ahead.shift();
+    this.known = r.after;
+    this.next = await setHash(r.after);
+  }
+
+  /** checkRescues proves that each is a fact of the ledger, as soon as a header can tell. */
+  private async checkRescues(): Promise<void> {
+    const { b } = this;
+    if (this.ahead.length > 0) refuse(`rescue at height ${this.ahead[0]!.height}: no step is the header at that height`);
+    for (const [i, { rescue, crossed }] of this.rescues.entries()) {
+      const part = b.rescues[i]!;
+      if (b.header.height === rescue.height + 1n) {
+        if (part.path.length > 0 || !crossed) refuse(`rescue at height ${rescue.height}: the header behind it cannot prove it`);
+      } else {
+        await member(b.header.app, rescueKey(rescue.epoch), part.document, part.path, `rescue at height ${rescue.height}`);
+      }
+    }
   }
 
   private async checkAccumulator(): Promise<void> {
@@ -376,7 +429,7 @@ class Verification {
   }
 
   private async checkMessage(m: Message, at: Locator, h: TransactionHeader, key: Key, transaction: Bytes): Promise<void> {
-    if (m.kind !== 1) refuse(`of kind ${m.kind}, this verifier knows events`);
+    if (m.kind !== 1 && m.kind !== 2) refuse(`of kind ${m.kind}, this verifier knows events and orders`);
     const { skeleton, body, digest } = await readEvent(m, h);
     if (!(await included({ root: h.root, count: h.count }, BigInt(m.index), digest, m.inclusion))) refuse("its digest is not in the signed header");
     const trails: { id: string; letter: string }[] = [];
@@ -387,6 +440,7 @@ class Verification {
       const s = this.subjects[ref.subject];
       const trail = s?.trails.find((t) => t.letter === ref.kind);
       if (!s || !trail) return refuse("in a trail of which the bundle has no records");
+      if (ref.kind !== "p" && m.kind === 2) refuse("an order in such a trail");
       if (ref.kind !== "p" && (m.result.code !== 0 || m.result.effect === DUPLICATE)) refuse("its result is none that this trail has");
       trail.entries.push(await entry(ref.kind + s.part.id, digest, transaction, at, m.result));
       trail.records.push({ at, result: m.result, skeleton });
@@ -585,6 +639,7 @@ class Verification {
       }),
       events: this.events.map((e) => this.eventReport(e)),
       ...(this.witnessed.length > 0 && { witnessed: this.witnessed }),
+      ...(this.rescues.length > 0 && { rescues: this.rescues.map((r) => rescueReport(r.rescue, r.crossed)) }),
     };
   }
 
@@ -604,6 +659,7 @@ class Verification {
         ...(s.bizStep && { bizStep: s.bizStep }),
         ...(s.disposition && { disposition: s.disposition }),
         eventTime: timeText(s.eventTime),
+        ...(s.order && { order: ORDERS[s.order.what], about: s.order.eventID, ...(s.order.class && { class: s.order.class }) }),
       }),
       partner: h.partner,
       ...(name && { partner_name: name }),
@@ -656,9 +712,10 @@ async function readEvent(m: Message, h: TransactionHeader): Promise<{ skeleton: 
   let root: Bytes;
   if (m.form === "skeleton") {
     skeleton = decodeSkeleton(m.skeleton!);
+    if ((skeleton.order !== undefined) !== (m.kind === 2)) refuse("a skeleton of another kind of message");
     root = m.bodyRoot!;
   } else {
-    ({ skeleton, body } = eventOf(m.members));
+    ({ skeleton, body } = eventOf(m.kind, m.members));
     root = await bodyRoot(m);
   }
   const skeletonHash = await sum("waybill/skeleton", encodeSkeleton(skeleton));
