@@ -1,6 +1,7 @@
 package schemas_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,4 +104,39 @@ func TestTranslateKeepsMeaning(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever is admitted is translated, and stays admitted, of the same things.
+func FuzzTranslate(f *testing.F) {
+	files, _ := filepath.Glob("testdata/events/*.json")
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil {
+			f.Add(string(text))
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := schemas.DecodeSingle([]byte(text))
+		if err != nil {
+			return
+		}
+		for _, to := range []schemas.IdentifierForm{schemas.AsDigitalLink, schemas.AsURN} {
+			body, err := schemas.Translate(e.Body, to)
+			if err != nil {
+				t.Fatalf("%v: %s", err, e.Body)
+			}
+			if len(body) > schemas.MaxBody {
+				continue
+			}
+			again, err := schemas.DecodeEvent(body)
+			if err != nil {
+				t.Fatalf("%v: %s became %s", err, e.Body, body)
+			}
+			if !bytes.Equal(e.Skeleton.Append(nil), again.Skeleton.Append(nil)) || e.ReadPoint != again.ReadPoint || e.BizLocation != again.BizLocation {
+				t.Fatalf("%s became another: %s", e.Body, body)
+			}
+			if twice, err := schemas.Translate(body, to); err != nil || !bytes.Equal(twice, body) {
+				t.Fatalf("%v: %s is not all that %s can be", err, body, twice)
+			}
+		}
+	})
 }
