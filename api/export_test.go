@@ -21,8 +21,8 @@ func (g *Gateway) TestingOnlyReads() (count int, bytes int64) { return g.reads.u
 func TestingOnlyChoose(accept string, offered ...string) string { return choose(accept, offered) }
 
 // TestingOnlyQuery reads the query string of an event query, with its page.
-func TestingOnlyQuery(raw string) (schemas.EventQuery, error) {
-	a, err := askURL(newQuery(raw))
+func (g *Gateway) TestingOnlyQuery(raw string) (schemas.EventQuery, error) {
+	a, err := g.askURL(newQuery(raw))
 	if err != nil {
 		return schemas.EventQuery{}, err
 	}

@@ -60,7 +60,7 @@ func (g *Gateway) storedQuery(name string) (*StoredQuery, error) {
 	if err != nil {
 		return nil, err
 	}
-	query, err := schemas.ReadQuery(list, ns)
+	query, err := g.readQuery(list, ns)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -75,6 +76,25 @@ func resultsOf(records []schemas.Record, now time.Time, of results) ([]byte, err
 		out = appendEvent(out, &records[i], &events[i], contexts.merged(events[i].context))
 	}
 	return append(out, `]}}}}`...), nil
+}
+
+// translated gives records with the identifiers of their events in a form.
+func translated(records []schemas.Record, to schemas.IdentifierForm, in *place) ([]schemas.Record, error) {
+	out := slices.Clone(records)
+	for i := range out {
+		if out[i].Body == nil { // erased, or not held
+			continue
+		}
+		body, err := schemas.Translate(out[i].Body, to)
+		if err != nil {
+			return nil, fmt.Errorf("translating a recorded event: %w", err)
+		}
+		if err := in.grow(int64(len(body))); err != nil {
+			return nil, err
+		}
+		out[i].Body = body
+	}
+	return out, nil
 }
 
 // appendEvent writes one event as submitted, with what the ledger knows of it.

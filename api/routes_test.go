@@ -199,7 +199,7 @@ func TestStandardHeaders(t *testing.T) {
 	}{
 		{"GS1-EPCIS-Version", "2.0", 200}, {"GS1-EPCIS-Version", "2.0.1", 200}, {"GS1-EPCIS-Version", "1.2", 406}, {"GS1-EPCIS-Version", "x", 406},
 		{"GS1-EPCIS-Min", "1.2", 200}, {"GS1-EPCIS-Min", "2.1", 406}, {"GS1-EPCIS-Max", "2.1", 200}, {"GS1-EPCIS-Max", "1.2", 406},
-		{"GS1-CBV-Version", "2.0.0", 200}, {"GS1-CBV-Version", "3", 406}, {"GS1-EPC-Format", "Never_Translates", 200}, {"GS1-EPC-Format", "Always_EPC_URN", 406},
+		{"GS1-CBV-Version", "2.0.0", 200}, {"GS1-CBV-Version", "3", 406}, {"GS1-EPC-Format", "Never_Translates", 200}, {"GS1-EPC-Format", "Always_EPC_URN", 200}, {"GS1-EPC-Format", "always_epc_urn", 406},
 	} {
 		if r := h.do("GET", "/epcis/v2/events", "", c.name, c.value); r.status != c.status {
 			t.Errorf("%s %s: %d", c.name, c.value, r.status)

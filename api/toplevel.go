@@ -221,7 +221,7 @@ func (g *Gateway) eventsOf(t topLevel) http.HandlerFunc {
 		value, err := t.value(r)
 		var a *asked
 		if err == nil {
-			a, err = askURL(r, t.finding(value))
+			a, err = g.askURL(r, t.finding(value))
 		}
 		if err != nil {
 			g.fail(w, r, err)
