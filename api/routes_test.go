@@ -132,6 +132,10 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 			}
 			return nil
 		}
+		if method == "HEAD" { // its problems have no body
+			h.do(method, path, "", "Authorization", "Bearer wrong").want(t, 401)
+			return nil
+		}
 		p := h.do(method, path, "", "Authorization", "Bearer wrong").problem(t, 401, "unauthorized")
 		if strings.HasPrefix(route, "/epcis") != (p["type"] == "epcisException:SecurityException") {
 			t.Errorf("%s: type %v", route, p["type"])
