@@ -105,7 +105,6 @@ func (r *Replay) assembleKept(tx *replayedTx, t *archived, p place, entry []byte
 	if r.judge != nil {
 		return errNotKept
 	}
-	r.block.Unkept++
 	tx.gone = entry
 	if tx.left, err = reassemble(t); err != nil {
 		return err

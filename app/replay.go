@@ -310,6 +310,9 @@ func (r *Replay) assemble(tx *replayedTx, p place, frame, bodies []byte) error {
 		return err
 	}
 	tx.hash = t.raw
+	if len(tx.unkept) > 0 {
+		r.block.Unkept++
+	}
 	if len(tx.unkept) > 0 && !store.Erased(bodies) {
 		return r.assembleKept(tx, t, p, bodies)
 	}

@@ -70,6 +70,7 @@ type CheckReport struct {
 	Transactions int      `json:"transactions"`
 	Messages     int      `json:"messages"`
 	Erased       int      `json:"erased,omitempty"`
+	Unkept       int      `json:"unkept,omitempty"` // transactions of which the node did not keep every body
 	Files        int      `json:"files"` // read whole
 	Rebuilt      bool     `json:"rebuilt,omitempty"`
 	Faults       []Fault  `json:"faults"`
