@@ -127,7 +127,7 @@ func TestProceedAcrossAKill(t *testing.T) {
 	eventually(t, "two are on the ledger", func() bool { return h.ledger.count() == 2 })
 	h.stop()
 	h.start()
-	if j := into[api.Job](t, h.do("GET", location, "").want(t, 200)); !j.Running {
+	if j := into[api.Job](t, h.do("GET", location, "").want(t, 200)); !j.Running || j.Receipt != nil {
 		t.Fatalf("job: %+v", j)
 	}
 	h.ledger.restore()

@@ -390,5 +390,6 @@ func answered() map[string]any {
 		"PublicationRequest": api.PublicationRequest{}, "Publication": local.Publication{}, "Publications": api.Publications{}, "Link": local.Link{},
 		"PublicItem": api.PublicItem{}, "Publisher": api.Publisher{}, "PublicEvent": api.PublicEvent{}, "Linkset": api.Linkset{}, "LinkTarget": api.LinkTarget{},
 		"ResolverDescription": api.ResolverDescription{},
+		"Subscription":        api.Subscription{}, "SubscriptionStatus": api.SubscriptionStatus{}, "ReplayRequest": api.ReplayRequest{},
 	}
 }

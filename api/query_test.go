@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -238,8 +239,17 @@ func FuzzEventQuery(f *testing.F) {
 		"MATCH_epc=urn:epc:id:sgtin:9521234.054321.1&orderBy=recordTime", "EQ_value_CEL=4&GT_INNER_ILMD_cbvmda:x=3&HASATTR_bizLocation=a%7Cb", "MATCH_anyEPC=urn:epc:idpat:sgtin:9521234.*.*", "nextPageToken=AQAAAAAAAAABAAAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "a=%zz&b;c"} {
 		f.Add(s)
 	}
+	store, err := local.Open(f.TempDir())
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer store.Close()
+	g, err := api.New(api.Config{Ledger: newLedger(f), Local: store, Partner: "acme-farms"})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		q, err := api.TestingOnlyQuery(raw)
+		q, err := g.TestingOnlyQuery(raw)
 		if err != nil {
 			if fault := (*schemas.Fault)(nil); !errors.As(err, &fault) || fault.Code.Status() != 400 && fault.Code.Status() != 413 {
 				t.Fatalf("%q: %v is not a fault of the request", raw, err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/gorilla/websocket"
 
 	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -62,7 +63,15 @@ func (g *Gateway) queryRoutes(m chi.Router) {
 	m.With(g.allow(local.Query), g.accepting(typeJSON, typeLD)).Delete("/queries/{queryName}", g.deleteQuery)
 	reads.Get("/queries", g.listQueries)
 	reads.Get("/queries/{queryName}", g.getQuery)
-	events.Get("/queries/{queryName}/events", g.getQueryEvents)
+	page := chi.Chain(g.reading, g.tabular, g.accepting(epcisTypes...)).HandlerFunc(g.getQueryEvents)
+	m.With(g.allow(local.Query)).Get("/queries/{queryName}/events", func(w http.ResponseWriter, r *http.Request) {
+		if websocket.IsWebSocketUpgrade(r) {
+			g.getQuerySocket(w, r)
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
+	g.subscriptionRoutes(m)
 }
 
 // listTopLevels answers what there is.
@@ -212,7 +221,7 @@ func (g *Gateway) eventsOf(t topLevel) http.HandlerFunc {
 		value, err := t.value(r)
 		var a *asked
 		if err == nil {
-			a, err = askURL(r, t.finding(value))
+			a, err = g.askURL(r, t.finding(value))
 		}
 		if err != nil {
 			g.fail(w, r, err)

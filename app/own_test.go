@@ -12,14 +12,25 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
+// newOwn is a chain like newChain's that keeps the bodies of one partner alone, on
+// disk if a directory is given.
+func newOwn(t *testing.T, dir, partner string) *chain {
+	t.Helper()
+	options := store.Options{}
+	if dir != "" {
+		options.Dir = filepath.Join(dir, "own")
+	}
+	c := newChain(t, options)
+	c.own = partner
+	c.restart()
+	return c
+}
+
 // beside is a second application that gets a chain's blocks, and keeps the bodies
 // of one partner alone. Its app hashes must be the same.
 func beside(t *testing.T, c *chain, partner string) *chain {
 	t.Helper()
-	o := &chain{t: t, options: store.Options{Dir: filepath.Join(t.TempDir(), "ledger")}, members: c.members, codec: c.codec,
-		genesis: c.genesis, time: c.time, own: partner}
-	o.open()
-	o.init()
+	o := newOwn(t, t.TempDir(), partner)
 	c.told = func(req *abci.RequestFinalizeBlock, appHash []byte) {
 		o.time = req.Time
 		o.finish(req)

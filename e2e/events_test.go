@@ -101,18 +101,22 @@ func (x *testNet) onAllNodesOnce(t *testing.T, ids []string) {
 	}
 }
 
-// level waits until every node has committed what the first has.
+// level waits until every node has committed what any of them has now.
 func (x *testNet) level(t *testing.T) {
 	t.Helper()
-	n, err := x.client(t, 0).Network(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	height := int64(0)
+	for i := range x.members {
+		n, err := x.client(t, i).Network(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		height = max(height, n.Height)
 	}
 	for i, m := range x.members {
 		c := x.plain(t, i)
-		eventually(t, fmt.Sprintf("%s reaches height %d", m.Partner, n.Height), func() bool {
+		eventually(t, fmt.Sprintf("%s reaches height %d", m.Partner, height), func() bool {
 			have, err := c.Network(t.Context())
-			return err == nil && have.Height >= n.Height
+			return err == nil && have.Height >= height
 		})
 	}
 }

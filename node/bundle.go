@@ -76,10 +76,10 @@ func (l *ledger) seal(ctx context.Context, view *app.View, b *proof.Bundle, q sc
 			return err
 		}
 	}
-	if err := way.lead(b); err != nil {
+	if err := errors.Join(way.lead(b), way.tell(view, b)); err != nil {
 		return err
 	}
-	return way.tell(view, b)
+	return l.locate(ctx, view, b)
 }
 
 // way leads from a reader's root of trust to a height.
@@ -129,7 +129,7 @@ func (l *ledger) carrier(ctx context.Context, view *app.View) (int64, error) {
 	return meta.Header.Height, nil
 }
 
-// addTimes proves when the blocks with the bundle's records were made. The header
+// addTimes adds when the blocks with the bundle's records were made. The header
 // behind the last block that changed anything is not in the accumulator yet: it is
 // the bundle's own, or becomes a step.
 func (l *ledger) addTimes(ctx context.Context, view *app.View, b *proof.Bundle, way *steps) error {
@@ -157,19 +157,44 @@ func (l *ledger) addTimes(ctx context.Context, view *app.View, b *proof.Bundle, 
 		if err != nil {
 			return err
 		}
-		if height+1 != way.to {
-			index, path, ok, err := l.anchors.Of(ctx, view, height+1)
-			if err != nil {
-				return err
-			}
-			part.Index, part.Inclusion = index, path
-			if !ok {
-				way.past = height + 1
-			} else if err := addAccumulator(view, b); err != nil {
-				return err
-			}
-		}
 		b.Blocks = append(b.Blocks, part)
+	}
+	if last == 0 || last+1 == way.to {
+		return nil
+	}
+	_, _, ok, err := l.anchors.Of(ctx, view, last+1)
+	if err == nil && !ok {
+		way.past = last + 1
+	}
+	return err
+}
+
+// locate proves the times of a bundle's blocks: by headers that it shows, or else
+// by the accumulator.
+func (l *ledger) locate(ctx context.Context, view *app.View, b *proof.Bundle) error {
+	shown := map[int64]bool{b.Header.Height: true, b.State().Height: true}
+	for _, s := range b.Steps {
+		if s.Header != nil {
+			shown[s.Header.Height] = true
+		}
+	}
+	for i := range b.Blocks {
+		p := &b.Blocks[i]
+		p.Index, p.Inclusion = 0, nil
+		if shown[p.Height+1] {
+			continue
+		}
+		var ok bool
+		var err error
+		if p.Index, p.Inclusion, ok, err = l.anchors.Of(ctx, view, p.Height+1); err != nil {
+			return err
+		}
+		if !ok {
+			return &schemas.Fault{Code: schemas.NotFound, Detail: fmt.Sprintf("the accumulator has no header of height %d: the bundle is of another ledger", p.Height+1)}
+		}
+		if err := addAccumulator(view, b); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ type CheckReport struct {
 	Messages     int      `json:"messages"`
 	Erased       int      `json:"erased,omitempty"`
 	Unkept       int      `json:"unkept,omitempty"` // transactions of which the node did not keep every body
-	Files        int      `json:"files"` // read whole
+	Files        int      `json:"files"`            // read whole
 	Rebuilt      bool     `json:"rebuilt,omitempty"`
 	Faults       []Fault  `json:"faults"`
 	Further      int      `json:"further,omitempty"` // faults beyond those listed

@@ -86,32 +86,5 @@ func (l *ledger) renew(ctx context.Context, view *app.View, b *proof.Bundle, sin
 	if err := errors.Join(way.lead(b), way.tell(view, b)); err != nil {
 		return err
 	}
-	return l.retime(ctx, view, b)
-}
-
-// retime proves the times of a renewed bundle's blocks again: the accumulator is
-// another one, and other headers are shown.
-func (l *ledger) retime(ctx context.Context, view *app.View, b *proof.Bundle) error {
-	shown := map[int64]bool{b.Header.Height: true, b.Anchor.Header.Height: true}
-	for _, s := range b.Steps {
-		if s.Header != nil {
-			shown[s.Header.Height] = true
-		}
-	}
-	for i := range b.Blocks {
-		p := &b.Blocks[i]
-		p.Index, p.Inclusion = 0, nil
-		if shown[p.Height+1] {
-			continue
-		}
-		var ok bool
-		var err error
-		if p.Index, p.Inclusion, ok, err = l.anchors.Of(ctx, view, p.Height+1); err != nil {
-			return err
-		}
-		if !ok {
-			return &schemas.Fault{Code: schemas.NotFound, Detail: fmt.Sprintf("the accumulator has no header of height %d: the bundle is of another ledger", p.Height+1)}
-		}
-	}
-	return nil
+	return l.locate(ctx, view, b)
 }

@@ -117,6 +117,7 @@ const (
 	NameTaken                              // a stored query has this name
 	ArchiveAway                            // bodies were moved to a store that does not answer the node
 	BadSheet                               // a spreadsheet, or a message of EDI, that cannot be read
+	BadSubscription                        // how a subscription is to be told cannot be done
 	BodyNotKept                            // of a record: this node keeps the bodies of what its partner is a party to
 )
 
@@ -217,6 +218,7 @@ var codes = map[Code]codeRow{
 	ArchiveAway:          {"archive_away", 503, "the node keeps old bodies in a store that does not answer now: ask later, or another partner's node"},
 	BodyNotKept:          {"body_not_kept", 404, "not kept by this node: ask the node of the partner who recorded it"},
 	BadSheet:             {"bad_sheet", 400, "send CSV as UTF-8, an .xlsx workbook, or the message that the mapping names: docs/import.md"},
+	BadSubscription:      {"bad_subscription", 400, "give a dest, and stream or a schedule: docs/subscriptions.md"},
 }
 
 // String returns the code's stable name, as JSON shows it.
