@@ -196,7 +196,11 @@ var epcForms = map[string]schemas.IdentifierForm{ // only read
 func checkVersions(r *http.Request) (form epcisxml.Form, err error) {
 	h := r.Header
 	refuse := func(name string) (epcisxml.Form, error) {
-		return form, fault(schemas.NotAcceptable, name+": "+clip(h.Get(name))+" is not spoken here")
+		detail := name + ": " + clip(h.Get(name)) + " is not spoken here"
+		if !strings.HasSuffix(name, "Format") {
+			detail += "; 2.0 is, and 1.2 by who accepts XML"
+		}
+		return form, fault(schemas.NotAcceptable, detail)
 	}
 	spoken := []int{20}
 	if speaksXML(r) {

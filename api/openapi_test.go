@@ -383,7 +383,7 @@ func sortedNames(m map[string]bool) []string {
 func answered() map[string]any {
 	return map[string]any{
 		"Locator": schemas.Locator{}, "Problem": api.Problem{}, "Receipt": schemas.Receipt{}, "EventReceipt": schemas.EventReceipt{},
-		"Job": api.Job{}, "JobList": api.JobList{}, "Item": api.Item{}, "Offer": api.ItemOffer{}, "Class": api.Class{}, "Record": api.Record{}, "Trail": api.Trail{},
+		"Job": api.Job{}, "Item": api.Item{}, "Offer": api.ItemOffer{}, "Class": api.Class{}, "Record": api.Record{}, "Trail": api.Trail{},
 		"Trace": api.Trace{}, "OrderRequest": api.OrderRequest{}, "Erasure": api.Erasure{}, "ErasureReceipt": schemas.ErasureReceipt{}, "Exceptions": api.Exceptions{},
 		"Transaction": api.Transaction{}, "Partner": schemas.Partner{}, "Partners": api.Partners{}, "FSMA": api.FSMA{}, "Import": api.Import{}, "Network": api.Network{}, "Trust": api.Trust{},
 		"SignedHeader": api.SignedHeader{}, "Checkpoint": api.Checkpoint{}, "Growth": api.Growth{}, "AnchorProof": api.AnchorProof{},

@@ -76,6 +76,7 @@ func TestEventQuery(t *testing.T) {
 		"MATCH_epc=urn:epc:id:sgtin:9521234.054321.2":          "2",
 		"MATCH_anyEPC=https://id.gs1.org/01/09521234543213/21/1|urn:epc:id:sgtin:9521234.054321.2": "2 1",
 		"MATCH_epc=urn:epc:id:sgtin:9521234.054321.77":                                             "",
+		"perPage=5000": "4 3 2 1 0",
 	} {
 		r := h.do("GET", "/epcis/v2/events?"+strings.ReplaceAll(query, "|", "%7C"), "").want(t, 200)
 		if got := serials(eventList(t, r)); got != want {
@@ -83,7 +84,7 @@ func TestEventQuery(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"EQ_nonsense=1", "eventType=Event", "EQ_action=KEEP", "GE_eventTime=yesterday", "GE_eventTime=0001-01-01T00:00:00Z",
-		"perPage=0", "perPage=1001", "perPage=x", "EQ_bizStep=dancing", "EQ_bizStep=", "EQ_action=ADD%7C", "EQ_action=ADD&EQ_action=OBSERVE",
+		"perPage=0", "perPage=-1", "perPage=99999999999999999999", "perPage=x", "EQ_bizStep=dancing", "EQ_bizStep=", "EQ_action=ADD%7C", "EQ_action=ADD&EQ_action=OBSERVE",
 		"MATCH_epc=urn:epc:id:sgtin:95.1.1", "EQ_eventID=a%00b", "orderBy=place", "orderDirection=asc", "nextPageToken=xyz", "nextPageToken=AAAA", "%zz=1", "a;b=1",
 		"EQ_eventID=" + strings.Repeat("x%7C", 500) + "x"} {
 		if p := h.do("GET", "/epcis/v2/events?"+query, "").problem(t, 400, "bad_parameter"); p["type"] != "epcisException:QueryParameterException" {

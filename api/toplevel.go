@@ -56,6 +56,7 @@ func (g *Gateway) queryRoutes(m chi.Router) {
 		events.Get(one+"/events", g.eventsOf(t))
 	}
 	reads.Get("/", g.listTopLevels)
+	reads.Head("/", g.listTopLevels) // GetHead finds the mount itself here
 	m.Options("/queries", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/queries/{queryName}", g.discover("GET, HEAD, DELETE, OPTIONS"))
 	m.Options("/queries/{queryName}/events", g.discover("GET, HEAD, OPTIONS"))
