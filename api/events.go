@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/go-chi/chi/v5"
 
@@ -117,6 +118,8 @@ func (g *Gateway) getEvent(w http.ResponseWriter, r *http.Request) {
 				return err
 			case len(p.Records) == 0:
 				return fault(schemas.NotFound, "no event "+clip(id))
+			case !slices.ContainsFunc(p.Records, func(r schemas.Record) bool { return !r.Unkept }):
+				return fault(schemas.BodyNotKept, missingOf(&p.Records[0]).Detail)
 			case p.More:
 				return fault(schemas.TooLarge, "more records share this eventID than one answer holds: ask GET /epcis/v2/events?EQ_eventID= page by page")
 			}

@@ -24,6 +24,13 @@ type Record struct {
 	VoidedBy    *schemas.Locator `json:"voided_by,omitempty"`
 	Trail       string           `json:"trail,omitempty"` // custody or observations, of an item
 	Event       json.RawMessage  `json:"event,omitempty"`
+	Missing     *Missing         `json:"missing,omitempty"` // why there is no event, where the node chose so
+}
+
+// Missing tells why this node does not hold a body that others do.
+type Missing struct {
+	Code   schemas.Code `json:"code"`
+	Detail string       `json:"detail"`
 }
 
 // Trail is a page of an item's or class's records, in ledger order.
@@ -41,6 +48,10 @@ const (
 	classTrail       = "class"
 )
 
+func missingOf(r *schemas.Record) *Missing {
+	return &Missing{Code: schemas.BodyNotKept, Detail: "not kept by this node; ask the recording partner " + r.Partner}
+}
+
 func recordOf(r *schemas.Record, trail string) (Record, error) {
 	event, err := asSubmitted(r)
 	if err != nil {
@@ -49,6 +60,9 @@ func recordOf(r *schemas.Record, trail string) (Record, error) {
 	out := Record{Locator: r.Locator, Time: r.Time, Partner: r.Partner, Key: r.KeyID, Actor: r.Actor, Transaction: r.Transaction,
 		EventID: r.EventID, Digest: r.Digest, Code: r.Result.Code, Effect: r.Result.Effect, Flags: r.Result.Flags,
 		VoidedBy: r.VoidedBy, Trail: trail, Event: event}
+	if r.Unkept {
+		out.Missing = missingOf(r)
+	}
 	if out.Flags == nil {
 		out.Flags = []schemas.Code{}
 	}

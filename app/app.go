@@ -39,6 +39,8 @@ type Config struct {
 	// Rescue is the document by which the survivors of a network restart it, nil but
 	// on their nodes. The block behind its height must begin with it.
 	Rescue *proof.Rescue
+	// Own is the partner whose bodies alone are kept; "", all are.
+	Own string
 }
 
 // Committed tells of a durable block.
@@ -68,6 +70,7 @@ type App struct {
 	probe    func(*message) // set by tests
 	lookups  int            // maxLookups; tests set less
 	lookedAt []byte         // row of the erasure put off at which the next block looks first; nil, the first; consensus'
+	own      string         // whose bodies alone are kept; "": all are
 	restarts *proof.Rescue  // with the block behind its height; nil: nothing does
 
 	retain    func(height int64) int64
@@ -111,7 +114,7 @@ func New(cfg Config) (*App, error) {
 	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
 		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
 		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, lookups: maxLookups,
-		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain}
+		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain, own: cfg.Own}
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.loadGenesis(); err != nil {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -194,6 +195,9 @@ func (a *App) ReadArchived(b *ArchivedBlock) (block *ReplayedBlock, err error) {
 	}}
 	if err := r.read(); err != nil {
 		return nil, err
+	}
+	if slices.ContainsFunc(r.block.txs, func(tx replayedTx) bool { return len(tx.unkept) > 0 }) {
+		return nil, errNotKept
 	}
 	if len(source.rest[store.Records])+len(source.rest[store.Bodies]) > 0 || r.block.Height != b.Height {
 		return nil, errors.New("more than one block's entries")

@@ -42,6 +42,10 @@ func (p *proposed) gone(int) []byte                           { return nil }
 func (p *proposed) remains(int) []byte                        { return nil }
 func (p *proposed) delays() *delays                           { return nil }
 
+func (p *proposed) unkept(b *block, tx *schemas.Transaction, i int) []uint32 {
+	return b.unkept(tx, uint32(i))
+}
+
 // proposed is what a decided block holds, judged from the state before it, as its
 // proposal was.
 func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
@@ -53,7 +57,7 @@ func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
 // same on every node.
 func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided, count int) (*executed, []*abci.ExecTxResult, error) {
 	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), kept: a.Retention(), probe: a.probe,
-		most: a.lookups, followed: map[string]bool{}}
+		most: a.lookups, followed: map[string]bool{}, own: a.own, heeded: map[schemas.Locator]bool{}}
 	out := &executed{height: req.Height, time: b.time}
 	b.led.PutRow([]byte{rowNow}, be64(b.now()))
 	last := b.lastChanged()
@@ -84,7 +88,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 			continue
 		}
 		results[i] = &abci.ExecTxResult{Data: schemas.AppendResults(nil, answers)}
-		recorded[i] = txRecord{tx: tx, results: answers}
+		recorded[i] = txRecord{tx: tx, results: answers, unkept: source.unkept(b, tx, i)}
 		out.changed = true
 	}
 	if out.changed {

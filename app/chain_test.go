@@ -68,6 +68,7 @@ type chain struct {
 	last    app.Committed
 	lookups int                                                  // that a block affords, if set
 	rescue  *proof.Rescue                                        // by which the network is restarted, if set
+	own     string                                               // whose bodies alone are kept, if set
 	told    func(req *abci.RequestFinalizeBlock, appHash []byte) // told of every block, if set
 }
 
@@ -120,7 +121,7 @@ func (c *chain) open() {
 func (c *chain) attach() {
 	c.t.Helper()
 	var err error
-	if c.app, err = app.New(app.Config{Store: c.store, Rescue: c.rescue}); err != nil {
+	if c.app, err = app.New(app.Config{Store: c.store, Rescue: c.rescue, Own: c.own}); err != nil {
 		c.t.Fatal(err)
 	}
 	if c.lookups > 0 {

@@ -100,6 +100,20 @@ func (l link) ordered(partner string, leaf, row func(key []byte) []byte) bool {
 // excused reports whether orders that the view knows of are why the bodies of a
 // transaction are gone.
 func (v *View) excused(t *archived) (ok bool, err error) {
+	for i := range t.messages {
+		r, err := t.record(schemas.Locator{Index: uint32(i)})
+		if err != nil {
+			return false, err
+		}
+		if ok, err := v.ordered(r); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+// ordered reports whether an order that the view knows of erased a message's body.
+func (v *View) ordered(r *schemas.Record) (ok bool, err error) {
 	defer recovered(&err)
 	read := func(value []byte, err error) []byte {
 		if err != nil {
@@ -109,16 +123,7 @@ func (v *View) excused(t *archived) (ok bool, err error) {
 	}
 	leaf := func(key []byte) []byte { value, _, err := v.get(key); return read(value, err) }
 	row := func(key []byte) []byte { return read(v.row(key)) }
-	for i := range t.messages {
-		r, err := t.record(schemas.Locator{Index: uint32(i)})
-		if err != nil {
-			return false, err
-		}
-		if linkOf(r).ordered(r.Partner, leaf, row) || (link{'i', r.EventID}).ordered(r.Partner, leaf, row) {
-			return true, nil
-		}
-	}
-	return false, nil
+	return linkOf(r).ordered(r.Partner, leaf, row) || (link{'i', r.EventID}).ordered(r.Partner, leaf, row), nil
 }
 
 // target is an event whose body goes, with all copies of it.

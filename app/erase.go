@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -226,7 +227,9 @@ func (a *App) heldOfBlock(p place, r *txRecord) (k *kept, err error) {
 	if k.t, err = a.decodeArchived(a.codec.Compress(r.encode(schemas.Hash{}))); err != nil || r.tx.Bodies == nil {
 		return k, err
 	}
-	k.left, err = a.readRemains(p, schemas.EncodeBodies(r.tx.Bodies), len(k.t.messages))
+	if k.left, err = a.readRemains(p, schemas.EncodeBodies(r.tx.Bodies), len(k.t.messages)); err == nil {
+		k.left.drop(r.unkept)
+	}
 	return k, err
 }
 
@@ -288,11 +291,14 @@ func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
 	if k.left != nil {
 		b.unindexAll(e.at, k.left, e.gone)
 	}
+	unkept := decodeIndexes(b.row(unkeptRow(e.at)))
 	for i, body := range left.bodies {
 		record, err := k.t.record(e.locator(i))
 		switch {
 		case err != nil:
 			return err
+		case body == nil && slices.Contains(unkept, uint32(i)):
+			continue
 		case body == nil && !e.gone[i] && (k.left == nil || k.left.bodies[i] != nil) && !b.ordered(record.Partner, linkOf(record)) && !b.ordered(record.Partner, link{'i', record.EventID}):
 			return fmt.Errorf("%w: body %d is missing, and nobody ordered that", errRemains, i)
 		case body == nil:

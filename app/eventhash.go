@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -35,7 +36,8 @@ func hashEvents(messages []schemas.Message) {
 
 // indexHashes writes the rows of a transaction's events that are recorded, and
 // tells their hashes in the receipt.
-func indexHashes(b *block, tx *schemas.Transaction, receipt *schemas.Receipt) {
+func indexHashes(b *block, r *txRecord, receipt *schemas.Receipt) {
+	tx := r.tx
 	at := schemas.Locator{Height: receipt.Height, Position: receipt.Position}
 	for i := range tx.Messages {
 		e := &receipt.Events[i]
@@ -46,8 +48,10 @@ func indexHashes(b *block, tx *schemas.Transaction, receipt *schemas.Receipt) {
 		if s := &tx.Messages[i].Event.Skeleton; s.Declaration != nil && b.ordered(tx.Header.Partner, linkTo(s.EventID, tx.Messages[i].DuplicateKey)) {
 			continue // its body goes in this block
 		}
-		for _, id := range tx.Messages[i].Event.HashIDs {
-			b.led.Emit(at.Append(hashPrefix(id.Sum)), present)
+		if !slices.Contains(r.unkept, at.Index) {
+			for _, id := range tx.Messages[i].Event.HashIDs {
+				b.led.Emit(at.Append(hashPrefix(id.Sum)), present)
+			}
 		}
 		e.Hash = mainHash(tx.Messages[i].Event.HashIDs)
 	}

@@ -40,6 +40,7 @@ const (
 	rowGone        = 'g' // locator of an event whose body was ordered to be erased
 	rowOwed        = 'o' // partner, eventID whose copies are not all erased yet: target
 	rowDue         = 'u' // partner, time at which a body is due to be erased, eventID
+	rowUnkept      = 'k' // height, position: messages whose bodies this node does not keep
 	rowOverdue     = 'y' // height, position: messages whose bodies are erased and not yet out of the archive
 	rowVoid        = 'v' // locator: that of the declaration that voids it
 )
@@ -49,7 +50,7 @@ var _ = map[byte]bool{
 	rowDuplicate: true, rowEvent: true, rowTransaction: true, rowAnchor: true, rowWithdrawal: true, rowRestored: true,
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
-	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true, rowHash: true,
+	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true, rowHash: true, rowUnkept: true,
 }
 
 // Fields with an index of their own.
@@ -155,7 +156,8 @@ func brief(value string) uint16 {
 // indexEvent writes the rows that find the event again.
 func (m *message) indexEvent() {
 	e := m.event
-	s := sketchOf(e, m.msg.Event.BizLocation, m.msg.Event.ReadPoint)
+	m.heed()
+	s := sketchOf(e, m.said(m.msg.Event.BizLocation), m.said(m.msg.Event.ReadPoint))
 	for prefix := range m.ranges {
 		m.runs.add(prefix, e.EventTime, m.at, s)
 	}
@@ -169,6 +171,14 @@ func (m *message) indexEvent() {
 	for _, p := range m.parties.list {
 		m.led.Emit(m.at.Append(rowKey(rowException, p)), present)
 	}
+}
+
+// said is what a body says, as far as the index may know it.
+func (m *message) said(value string) string {
+	if m.foreign {
+		return ""
+	}
+	return value
 }
 
 // ranges yields the prefixes of the ranges that the event is in, each good until
@@ -189,7 +199,7 @@ func (m *message) ranges(yield func(prefix []byte, ofBody bool) bool) {
 	}{
 		{fieldParent, parent},
 		{fieldBizStep, e.BizStep}, {fieldDisposition, e.Disposition}, {fieldTransformation, e.TransformationID},
-		{fieldBizLocation, m.msg.Event.BizLocation}, {fieldReadPoint, m.msg.Event.ReadPoint},
+		{fieldBizLocation, m.said(m.msg.Event.BizLocation)}, {fieldReadPoint, m.said(m.msg.Event.ReadPoint)},
 	} {
 		if f.value != "" && !yield(appendField(room[:0], f.field, f.value), f.field == fieldBizLocation || f.field == fieldReadPoint) {
 			return

@@ -25,6 +25,7 @@ type txRecord struct {
 	tx      *schemas.Transaction // nil: it was refused
 	results []schemas.Result
 	bodies  store.Ref // where its bodies are
+	unkept  []uint32  // messages whose bodies the node does not keep
 }
 
 // archiver is where a block is kept: the segments of the store, or nothing.
@@ -47,6 +48,8 @@ type decided interface {
 	remains(i int) []byte
 	// delays are the erasures that the block put off or made good; nil but of a replay.
 	delays() *delays
+	// unkept are the messages of the i-th transaction, which has run, whose bodies are not kept.
+	unkept(b *block, tx *schemas.Transaction, i int) []uint32
 }
 
 // record archives a block: its header, every admitted transaction with its
@@ -72,6 +75,7 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 			_, err = archive.Append(store.Bodies, raw)
 		} else {
 			err = a.recordTransaction(b, archive, r, schemas.Locator{Height: req.Height, Position: uint32(i)}, hash, source.gone(i), out)
+			item = schemas.AppendField(item, 3, encodeIndexes(r.unkept))
 		}
 		if err != nil {
 			return fmt.Errorf("archiving transaction %d: %w", i, err)
@@ -126,7 +130,12 @@ func (a *App) recordTransaction(b *block, archive archiver, r *txRecord, at sche
 	}
 	encoded := gone
 	if r.tx.Bodies != nil {
-		encoded = schemas.EncodeBodies(r.tx.Bodies)
+		if encoded, err = a.keptBodies(r, placeOf(at)); err != nil {
+			return err
+		}
+	}
+	if len(r.unkept) > 0 {
+		b.led.PutRow(unkeptRow(placeOf(at)), encodeIndexes(r.unkept))
 	}
 	r.bodies, err = archive.Append(store.Bodies, encoded)
 	if err != nil {
@@ -135,7 +144,7 @@ func (a *App) recordTransaction(b *block, archive archiver, r *txRecord, at sche
 	b.led.Emit(txRow(at.Height, at.Position), r.bodies.Append(records.Append(nil)))
 	b.led.PutRow(transactionRow(r.tx.ID), transactionValue(at, r.tx.Header.Expiry))
 	receipt := receiptOf(r.tx, at, b.time, r.results)
-	indexHashes(b, r.tx, &receipt)
+	indexHashes(b, r, &receipt)
 	out.receipts = append(out.receipts, receipt)
 	return nil
 }

@@ -71,6 +71,7 @@ type ReplayedBlock struct {
 	Records    store.Ref            // where the archive has the block's record
 	Messages   int
 	Erased     int           // transactions whose bodies are erased, in part or all
+	Unkept     int           // transactions of which the node did not keep every body
 	Rescue     *proof.Rescue // by which the network was restarted with this block; whether it holds, it does not tell
 }
 
@@ -187,7 +188,7 @@ func (r *Replay) refusing(err *error) {
 // account notes of which transactions bodies are withheld.
 func (r *Replay) account(done *executed) {
 	for i := range r.block.txs {
-		if r.block.txs[i].left != nil {
+		if r.block.txs[i].left != nil && store.Erased(r.block.txs[i].gone) {
 			r.withheld[placeOf(schemas.Locator{Height: done.height, Position: uint32(i)})] = done.height
 		}
 	}
@@ -283,7 +284,7 @@ func (r *Replay) readTransactions(records []store.Entry) error {
 		}
 		if refused {
 			tx.raw = bodies.Data
-		} else if err := r.assemble(tx, records[0].Data, bodies.Data); err != nil {
+		} else if err := r.assemble(tx, placeOf(schemas.Locator{Height: r.block.Height, Position: uint32(i)}), records[0].Data, bodies.Data); err != nil {
 			file, offset := records[0].Ref.At()
 			return &store.Damage{File: file, Offset: offset, Err: fmt.Errorf("transaction %d of block %d: %w", i, r.block.Height, err)}
 		} else {
@@ -315,12 +316,18 @@ func (r *Replay) readTransactions(records []store.Entry) error {
 	return nil
 }
 
-func (r *Replay) assemble(tx *replayedTx, frame, bodies []byte) error {
+func (r *Replay) assemble(tx *replayedTx, p place, frame, bodies []byte) error {
 	t, err := r.app.decodeArchived(frame)
 	if err != nil {
 		return err
 	}
 	tx.hash = t.raw
+	if len(tx.unkept) > 0 {
+		r.block.Unkept++
+	}
+	if len(tx.unkept) > 0 && !store.Erased(bodies) {
+		return r.assembleKept(tx, t, p, bodies)
+	}
 	if store.Erased(bodies) {
 		r.block.Erased++
 		tx.gone = bodies
@@ -385,18 +392,10 @@ func (r *Replay) restoreBodies(entry []byte) error {
 		return err
 	}
 	position := placePosition(left.at)
-	if int(position) >= len(r.block.txs) || r.block.txs[position].left == nil || len(r.block.txs[position].left.Messages) != len(left.bodies) {
+	if int(position) >= len(r.block.txs) {
 		return errRemains
 	}
-	for i, body := range left.bodies {
-		if m := &r.block.txs[position].left.Messages[i]; body != nil {
-			if m.Event, err = heldBody(m.Kind, m.Skeleton, m.BodyRoot, body, left.salts[i]); err != nil {
-				return fmt.Errorf("%w: body %d: %w", errRemains, i, err)
-			}
-		}
-	}
-	hashEvents(r.block.txs[position].left.Messages)
-	return nil
+	return r.block.txs[position].dress(left)
 }
 
 // heldBody is a body that remains, if it is the one that its message commits to.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"time"
@@ -26,6 +27,8 @@ type replayedTx struct {
 	raw  []byte
 	left *schemas.Transaction
 	gone []byte // what the archive has in the place of its bodies
+
+	unkept []uint32 // messages whose bodies the node did not keep
 }
 
 func (b *replayed) admit(i int) (*schemas.Transaction, error) {
@@ -40,6 +43,8 @@ func (b *replayed) rescue() *proof.Rescue { return b.Rescue }
 func (b *replayed) raw(i int) ([sha256.Size]byte, []byte) { return b.txs[i].hash, b.txs[i].raw }
 
 func (b *replayed) gone(i int) []byte { return b.txs[i].gone }
+
+func (b *replayed) unkept(_ *block, _ *schemas.Transaction, i int) []uint32 { return b.txs[i].unkept }
 
 func (b *replayed) remains(i int) []byte {
 	if i < len(b.left) {
@@ -128,6 +133,10 @@ func (b *replayed) decodeItem(f *schemas.Fields, v []byte) {
 			code = item.Uint(n, v)
 		case 2:
 			tx.hash = item.Hash(n, v)
+		case 3:
+			if tx.unkept = decodeIndexes(v); !bytes.Equal(encodeIndexes(tx.unkept), v) {
+				item.Fail(n, "no list of messages")
+			}
 		default:
 			item.Fail(n, "unknown")
 		}

@@ -245,7 +245,8 @@ func (m *model) checkInside(t *rapid.T, s *script, it *schemas.ItemState) {
 
 // TestReplicas plays random histories on several applications: one that runs
 // through, one that is stopped and started, in some from disk, one that remembers
-// nothing and has another number of threads. They agree on every hash and every
+// nothing and has another number of threads, one that keeps a partner's bodies alone
+// and, where it is on disk, is computed again from its archive. They agree on every hash and every
 // result. A failure tells the seed of its history.
 func TestReplicas(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
@@ -258,8 +259,9 @@ func TestReplicas(t *testing.T) {
 		h := rapid.Custom(aHistory).Example(seed)
 		through := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
 		stopped, forgetful := newChain(t, options), newChain(t, store.Options{})
+		own := newOwn(t, options.Dir, "mill")
 		if seed%3 == 0 { // blocks run out of what they may look up
-			for _, c := range []*chain{through.chain, stopped, forgetful} {
+			for _, c := range []*chain{through.chain, stopped, forgetful, own} {
 				c.lookups = 1 + seed%2
 				c.app.TestingOnlyLookups(c.lookups)
 			}
@@ -274,7 +276,7 @@ func TestReplicas(t *testing.T) {
 			if (seed+i)%3 == 0 {
 				stopped.restart()
 			}
-			for n, c := range []*chain{stopped, forgetful} {
+			for n, c := range []*chain{stopped, forgetful, own} {
 				runtime.GOMAXPROCS(1 + (seed+i+n)%4)
 				forgetful.app.TestingOnlyForget()
 				c.time = through.time
@@ -288,6 +290,9 @@ func TestReplicas(t *testing.T) {
 					}
 				}
 			}
+		}
+		if options.Dir != "" {
+			own.mustReplay()
 		}
 		if err := stopped.store.Close(); err != nil {
 			t.Fatal(err)

@@ -50,7 +50,9 @@ type block struct {
 	copied []copied // messages that may repeat an event
 	runs   runs     // what the index gets
 
-	rewrites rewrites // of it, by erasures
+	rewrites rewrites                 // of it, by erasures
+	own      string                   // whose bodies alone the node keeps; "", it keeps all
+	heeded   map[schemas.Locator]bool // messages of others that concern it; no rule reads it
 }
 
 func (b *block) now() int64 { return b.time.UnixNano() }
@@ -152,6 +154,9 @@ type message struct {
 	order   []*item          // as first touched
 	classes once             // classes and lots touched, in order
 	parties once             // partners whom flags concern, in order
+
+	concerned bool // the node's own partner held something of this before
+	foreign   bool // the node does not keep the body
 }
 
 // item loads an item's state.
@@ -168,6 +173,7 @@ func (m *message) item(id string) *item {
 		if it.Offer != nil && !m.stands(it.Offer) {
 			it.Offer = nil // lapsed: judged when it is looked at
 		}
+		m.concerned = m.concerned || m.own != "" && it.Parent == "" && it.Custodian == m.own
 	}
 	m.items[id] = it
 	return it

@@ -278,11 +278,16 @@ func (v *View) dressed(r *schemas.Record) (schemas.Record, error) {
 		return full, err
 	}
 	b, err := v.bodiesOf(r)
-	if b == nil || err != nil {
+	if err != nil {
 		return full, err
 	}
-	full.Body, full.Secret = b.list[r.Index], b.salts[r.Index]
-	return full, nil
+	if b != nil {
+		full.Body, full.Secret = b.list[r.Index], b.salts[r.Index]
+	}
+	if full.Body == nil {
+		full.Unkept, err = v.isUnkept(r)
+	}
+	return full, err
 }
 
 // bodiesOf are the bodies of a message's transaction, nil where they are not held.

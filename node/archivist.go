@@ -19,7 +19,8 @@ const (
 
 // archivist answers questions for the archive.
 type archivist struct {
-	app *app.App
+	app      *app.App
+	settings *Settings
 
 	mu      sync.Mutex // guards readers
 	readers map[int64]*app.ArchiveReader
@@ -40,6 +41,9 @@ func (a *archivist) answer(_ p2p.ID, question []byte) ([]byte, error) {
 	// What orders left of bodies that it never had is not in its archive.
 	if restored, err := a.app.Restored(); restored > 0 || err != nil {
 		return nil, errors.Join(err, errNotThere)
+	}
+	if err := servesHistory(a.settings, a.app); err != nil {
+		return nil, err
 	}
 	r, err := a.reader(from)
 	if errors.Is(err, app.ErrNotArchived) {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,6 +75,7 @@ type manifest struct {
 const (
 	manifestFormat = 1
 	dumpFile       = "gateway.dump"
+	tipFile        = "tip.block" // the engine's encoding, where the archive may lack bodies of it
 	archiveDir     = "archive"
 )
 
@@ -235,6 +237,11 @@ func (b *backup) fill(ctx context.Context, from *source) error {
 		}
 		if err := b.addSegment(ctx, f); err != nil {
 			return err
+		}
+	}
+	if len(from.Block) > 0 {
+		if err := b.add(ctx, tipFile, bytes.NewReader(from.Block)); err != nil {
+			return fmt.Errorf("backing up the last block: %w", err)
 		}
 	}
 	for _, name := range []string{genesisFile, SettingsFile, "card.json"} {

@@ -70,7 +70,8 @@ type CheckReport struct {
 	Transactions int      `json:"transactions"`
 	Messages     int      `json:"messages"`
 	Erased       int      `json:"erased,omitempty"`
-	Files        int      `json:"files"` // read whole
+	Unkept       int      `json:"unkept,omitempty"` // transactions of which the node did not keep every body
+	Files        int      `json:"files"`            // read whole
 	Rebuilt      bool     `json:"rebuilt,omitempty"`
 	Faults       []Fault  `json:"faults"`
 	Further      int      `json:"further,omitempty"` // faults beyond those listed

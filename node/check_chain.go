@@ -86,8 +86,12 @@ func (c *checker) replay(ctx context.Context, scratch string) {
 		c.Transactions += len(b.Raw)
 		c.Messages += b.Messages
 		c.Erased += b.Erased
+		c.Unkept += b.Unkept
 		tip := *b
 		c.chain.tip = &tip
+	}
+	if c.Unkept > 0 {
+		c.note("%d transactions have bodies that this node does not keep (bodies = own): of those it was not checked what only they say", c.Unkept)
 	}
 	if c.have == nil || c.Replayed == c.Height {
 		if err := r.Settled(); err != nil {

@@ -56,6 +56,7 @@ type cut struct {
 	HeaderHash []byte          `json:"header_hash"`
 	Commit     []byte          `json:"commit"` // the engine's encoding
 	Files      []store.CutFile `json:"files"`
+	Block      []byte          `json:"block,omitempty"` // the engine's encoding of the last, where the archive may lack bodies of it
 }
 
 // control answers on the socket of a node that runs.
@@ -150,7 +151,9 @@ func cutOf(s *store.Store, blocks *headers) (*cut, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the votes for block %d: %w", at.Height, err)
 	}
-	return &cut{Height: at.Height, AppHash: at.Root[:], HeaderHash: meta.BlockID.Hash, Commit: encoded, Files: at.Files}, nil
+	out := &cut{Height: at.Height, AppHash: at.Root[:], HeaderHash: meta.BlockID.Hash, Commit: encoded, Files: at.Files}
+	out.Block, err = blockToKeep(s, engine, at.Height)
+	return out, err
 }
 
 // errNotRunning says that no node answers in a home.

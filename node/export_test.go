@@ -130,7 +130,7 @@ func (h *History) Close() error { return h.h.end() }
 
 // Archive answers a peer's question for blocks from a height on.
 func (n *Node) Archive(from int64) ([]byte, error) {
-	a := &archivist{app: n.ledger.app, readers: map[int64]*app.ArchiveReader{}}
+	a := &archivist{app: n.ledger.app, settings: &n.settings, readers: map[int64]*app.ArchiveReader{}}
 	return a.answer("", schemas.AppendUint(nil, 1, uint64(from)))
 }
 

@@ -88,6 +88,9 @@ func newHistory(s *Settings, genesis *types.GenesisDoc, machine *app.App, x *exc
 // begin fetches in the background, if the ledger lacks anything.
 func (h *history) begin() {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	if h.settings.own() != "" {
+		return // it would bring all bodies
+	}
 	h.dismissed, h.gave = map[p2p.ID]bool{}, map[int64]p2p.ID{}
 	h.work.Go(func() {
 		for h.ctx.Err() == nil {

@@ -159,16 +159,17 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return err
 	}
 	machine, err := app.New(app.Config{Rescue: restarts, Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes,
-		Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height})
+		Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height, Own: s.own()})
 	if err != nil {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
 	kept.app = machine
+	warnOwn(s, n.log)
 	if err := n.settle(machine, ledgerStore); err != nil {
 		return err
 	}
 	registry := newRegistry()
-	served := &archivist{app: machine, readers: map[int64]*app.ArchiveReader{}}
+	served := &archivist{app: machine, settings: s, readers: map[int64]*app.ArchiveReader{}}
 	log := n.engineLog("engine")
 	log.alarm = n.alarm
 	n.engine, err = newEngine(ctx, s, keys, machine, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))

@@ -123,6 +123,7 @@ type restore struct {
 	encrypted bool
 	work      string // where the home is made
 	genesis   *types.GenesisDoc
+	last      *types.Block // the engine's own, where the backup has it
 	chain     chainCheck
 	report    RestoreReport
 }
@@ -226,6 +227,13 @@ func (r *restore) extract(ctx context.Context, f manifestFile) error {
 		}
 		return nil
 	}
+	if f.Path == tipFile {
+		var err error
+		if r.last, err = readBlock(from); err != nil {
+			return fmt.Errorf("restoring the last block: %w", err)
+		}
+		return nil
+	}
 	to := filepath.Join(r.work, filepath.FromSlash(f.Path))
 	if name, ok := strings.CutPrefix(f.Path, archiveDir+"/"); ok {
 		to = filepath.Join(LedgerPath(r.work), archiveDir, name)
@@ -268,6 +276,7 @@ func (r *restore) compute(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, engine.close()) }()
+	engine.last = r.last
 	r.chain.chainID, r.chain.appHash = r.genesis.ChainID, root[:]
 	for height := int64(0); height < r.manifest.Height; {
 		b, err := replay.Next()

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -29,6 +30,7 @@ type revival struct {
 	states   state.Store
 	blocks   *store.BlockStore
 	blocksDB dbm.DB
+	last     *types.Block  // the engine's own of the tip, where the archive may lack bodies of it; nil: none is given
 	pending  *decidedBlock // whose votes come with the next
 }
 
@@ -150,7 +152,7 @@ func (r *revival) keep(p *decidedBlock, votes *types.Commit) error {
 	txs := make(types.Txs, len(p.txs))
 	for i, raw := range p.txs {
 		if raw == nil {
-			return r.forget()
+			return r.keepLast(p, votes)
 		}
 		txs[i] = raw
 	}
@@ -167,6 +169,22 @@ func (r *revival) keep(p *decidedBlock, votes *types.Commit) error {
 	return nil
 }
 
+// keepLast takes the tip as the engine had it, if it is the block that was decided.
+func (r *revival) keepLast(p *decidedBlock, votes *types.Commit) error {
+	if err := r.forget(); err != nil || r.last == nil || p.header.Height != r.tip {
+		return err
+	}
+	parts, err := r.last.MakePartSet(types.BlockPartSizeBytes)
+	if err != nil {
+		return fmt.Errorf("reading the engine's block %d: %w", r.tip, err)
+	}
+	if !parts.Header().Equals(votes.BlockID.PartSetHeader) || !bytes.Equal(r.last.Hash(), votes.BlockID.Hash) {
+		return fmt.Errorf("the engine's block %d is not the one that was decided", r.tip)
+	}
+	r.blocks.SaveBlock(r.last, parts, votes)
+	return nil
+}
+
 // finish takes the votes for the tip, which no block carries.
 func (r *revival) finish(votes *types.Commit) error {
 	if r.pending == nil {
@@ -176,7 +194,7 @@ func (r *revival) finish(votes *types.Commit) error {
 		return err
 	}
 	if r.blocks.Height() != r.tip {
-		return fmt.Errorf("block %d cannot be rebuilt from the archive, since it carries evidence of a validator's misbehaviour: make a backup a block later", r.tip)
+		return fmt.Errorf("block %d cannot be rebuilt from the archive, since it carries evidence of a validator's misbehaviour, or bodies that are not kept: make a backup a block later", r.tip)
 	}
 	return nil
 }

@@ -63,6 +63,7 @@ type Settings struct {
 	ArchiveStore   string `json:"archive_store,omitempty"` // s3://BUCKET/PREFIX for old bodies; "": they stay
 	ArchiveHeights int64  `json:"archive_local_heights"`   // last heights whose bodies stay all the same
 
+	Bodies       string   `json:"bodies"`                  // all, or own: of what the partner is a party to
 	WebhookAllow []string `json:"webhook_allow,omitempty"` // internal networks that subscribers may be in, as CIDRs
 }
 
@@ -75,7 +76,7 @@ func DefaultSettings(home string) Settings {
 		ProposeTimeout: Duration(500 * time.Millisecond), VoteTimeout: Duration(100 * time.Millisecond),
 		IdleInterval: Duration(5 * time.Second), ExpiryHeights: 1000,
 		PendingBytes: 256 << 20, PendingCount: 20000, CacheBytes: 64 << 20, GatherEvents: 100, SnapshotHeights: 5000, HistoryRate: 8 << 20,
-		ArchiveHeights: 100000,
+		ArchiveHeights: 100000, Bodies: allBodies,
 	}
 }
 
@@ -135,6 +136,7 @@ func (s *Settings) Fields() []Setting {
 		{"s3-credentials", "file, of mode 0600, with its access keys (default: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)", absolute(&s.S3Credentials), s.S3Credentials},
 		{"archive-store", "s3://BUCKET/PREFIX where bodies of old events are moved to; empty: they stay", text(&s.ArchiveStore), s.ArchiveStore},
 		{"archive-local-heights", "last heights whose bodies stay in the home all the same", number(&s.ArchiveHeights), fmt.Sprint(s.ArchiveHeights)},
+		{"bodies", "whose events' bodies the node keeps: all, or own (of what its partner is a party to)", text(&s.Bodies), s.Bodies},
 		{"webhook-allow", "internal networks that subscribers may be in, as 10.1.0.0/16, separated by commas; others are never called", list(&s.WebhookAllow), strings.Join(s.WebhookAllow, ",")},
 		{"gather-events", "single events that may share a signature; 1: none do", number(&s.GatherEvents), fmt.Sprint(s.GatherEvents)},
 	}
@@ -283,6 +285,9 @@ func (s *Settings) Check() error {
 	}
 	if _, err := s.level(); err != nil {
 		refuse("log_level", "%v", err)
+	}
+	if s.Bodies != allBodies && s.Bodies != ownBodies {
+		refuse("bodies", "%q is neither all nor own", s.Bodies)
 	}
 	if _, err := s.archiveBucket(); err != nil {
 		errs = append(errs, err)

@@ -118,6 +118,7 @@ const (
 	ArchiveAway                            // bodies were moved to a store that does not answer the node
 	BadSheet                               // a spreadsheet, or a message of EDI, that cannot be read
 	BadSubscription                        // how a subscription is to be told cannot be done
+	BodyNotKept                            // of a record: this node keeps the bodies of what its partner is a party to
 )
 
 type codeRow struct {
@@ -215,6 +216,7 @@ var codes = map[Code]codeRow{
 	NoSuchName:           {"no_such_name", 404, "GET /epcis/v2/queries lists the names there are"},
 	NameTaken:            {"name_taken", 409, "choose another name, or delete that query first"},
 	ArchiveAway:          {"archive_away", 503, "the node keeps old bodies in a store that does not answer now: ask later, or another partner's node"},
+	BodyNotKept:          {"body_not_kept", 404, "not kept by this node: ask the node of the partner who recorded it"},
 	BadSheet:             {"bad_sheet", 400, "send CSV as UTF-8, an .xlsx workbook, or the message that the mapping names: docs/import.md"},
 	BadSubscription:      {"bad_subscription", 400, "give a dest, and stream or a schedule: docs/subscriptions.md"},
 }

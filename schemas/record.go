@@ -25,6 +25,7 @@ type Record struct {
 	DuplicateKey  []byte
 	Body          []byte // as submitted; nil where the body is not held
 	Secret        Hash   // the event's secret; zero where the body is not held
+	Unkept        bool   // the body is not held because the node keeps its own partner's alone
 }
 
 // TrailKind says which of a subject's trails is meant.
