@@ -50,3 +50,43 @@ func BenchmarkPostEvent(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCapture takes an XML document of 10,000 events of 900 bytes up to the answer
+// that it is accepted: reading, decoding, signing in parts, the synced outbox.
+func BenchmarkCapture(b *testing.B) {
+	store, err := local.Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	key, _, err := store.CreateKey("erp", local.Capture)
+	if err != nil {
+		b.Fatal(err)
+	}
+	g, err := api.New(api.Config{Ledger: newLedger(b), Local: store, Partner: "acme-farms", Limits: api.Limits{Rate: 1e9, Burst: 1e9}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := g.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer g.Close()
+	events := make([]string, 10000)
+	for i := range events {
+		events[i] = xmlEvent(i, "<remark xmlns=\"https://example.com/\">"+strings.Repeat("a lot ", 90)+"</remark>")
+	}
+	text := xmlDocument("2.0", events...)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequest("POST", "/epcis/v2/capture", strings.NewReader(text))
+		r.Header.Set("Authorization", "Bearer "+key)
+		r.Header.Set("Content-Type", "application/xml")
+		r.Header.Set("GS1-Capture-Error-Behaviour", "proceed")
+		w := httptest.NewRecorder()
+		g.ServeHTTP(w, r)
+		if w.Code != 202 {
+			b.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+}

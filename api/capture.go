@@ -156,7 +156,7 @@ func (g *Gateway) await(r *http.Request, s *submission) (*answer, error) {
 
 func acceptedAnswer(job, behaviour string) (*answer, error) {
 	location := jobPath(job)
-	a, err := jsonAnswer(http.StatusAccepted, location, Job{CaptureID: job, Running: true, Behaviour: behaviour, Errors: []Problem{}, Location: location})
+	a, err := jsonAnswer(http.StatusAccepted, location, Job{CaptureID: job, Running: true, Success: true, Behaviour: behaviour, Errors: []Problem{}, Location: location})
 	if err == nil {
 		a.retryAfter = 1
 	}

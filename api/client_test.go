@@ -41,8 +41,8 @@ func TestClient(t *testing.T) {
 	if again, err := c.Job(ctx, job.CaptureID); err != nil || again.CaptureID != job.CaptureID {
 		t.Fatalf("%+v %v", again, err)
 	}
-	if list, err := c.Jobs(ctx, 10, ""); err != nil || len(list.Jobs) != 1 {
-		t.Fatalf("%+v %v", list, err)
+	if list, next, err := c.Jobs(ctx, 10, ""); err != nil || len(list) != 1 || next != "" {
+		t.Fatalf("%+v %q %v", list, next, err)
 	}
 	if receipt, err := c.DryRun(ctx, []byte(document(event(4))), client.Write{}); err != nil || len(receipt.Events) != 1 {
 		t.Fatalf("%+v %v", receipt, err)

@@ -22,6 +22,9 @@
 // them. The outcome is written when it is known; if that is lost, the ledger is
 // asked again.
 //
+// What is recorded is told to subscribers (subscriber.go, message.go, socket.go):
+// read from the ledger behind a durable cursor that moves when a message was taken.
+//
 // A read (events.go, item.go, trail.go, trace.go, ledger_routes.go) uses one
 // committed view of the own node from its first byte to its last.
 package api

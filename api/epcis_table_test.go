@@ -132,7 +132,7 @@ func TestEPCISTable(t *testing.T) {
 		path, ok := strings.CutPrefix(route, below)
 		if ok && method == http.MethodOptions {
 			options[path] = true
-		} else if ok {
+		} else if ok && method != http.MethodHead { // goes with GET
 			resources[method+" "+path] = true
 		}
 		return nil
@@ -252,10 +252,14 @@ func exceptionRequests() map[string]func(*harness) reply {
 		"ValidationException":      post("/epcis/v2/events", `{"type":"ObjectEvent"}`),
 		"QueryParameterException":  get("/epcis/v2/events?EQ_nonsense=1"),
 		"QueryValidationException": post("/epcis/v2/queries", `{"name":"bad"}`),
-		"SecurityException":        get("/epcis/v2/events", "Authorization", "Bearer wrong"),
-		"NoSuchNameException":      get("/epcis/v2/queries/none"),
-		"NoSuchResourceException":  get("/epcis/v2/events/none"),
-		"NotAcceptableException":   get("/epcis/v2/events", "Accept", "image/png"),
+		"SubscriptionControlsException": func(h *harness) reply {
+			h.do("POST", "/epcis/v2/queries", `{"name":"told","query":{}}`)
+			return h.do("POST", "/epcis/v2/queries/told/subscriptions", `{"dest":"https://example.com/"}`)
+		},
+		"SecurityException":       get("/epcis/v2/events", "Authorization", "Bearer wrong"),
+		"NoSuchNameException":     get("/epcis/v2/queries/none"),
+		"NoSuchResourceException": get("/epcis/v2/events/none"),
+		"NotAcceptableException":  get("/epcis/v2/events", "Accept", "image/png"),
 		"ResourceAlreadyExistsException": func(h *harness) reply {
 			h.do("POST", "/epcis/v2/queries", `{"name":"twice","query":{}}`)
 			return h.do("POST", "/epcis/v2/queries", `{"name":"twice","query":{"EQ_action":["ADD"]}}`)

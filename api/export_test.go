@@ -2,7 +2,9 @@ package api
 
 import (
 	"net/http"
+	"net/netip"
 	"net/url"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -19,8 +21,8 @@ func (g *Gateway) TestingOnlyReads() (count int, bytes int64) { return g.reads.u
 func TestingOnlyChoose(accept string, offered ...string) string { return choose(accept, offered) }
 
 // TestingOnlyQuery reads the query string of an event query, with its page.
-func TestingOnlyQuery(raw string) (schemas.EventQuery, error) {
-	a, err := askURL(newQuery(raw))
+func (g *Gateway) TestingOnlyQuery(raw string) (schemas.EventQuery, error) {
+	a, err := g.askURL(newQuery(raw))
 	if err != nil {
 		return schemas.EventQuery{}, err
 	}
@@ -40,4 +42,33 @@ func (g *Gateway) TestingOnlyFlights() int {
 	g.flights.mu.Lock()
 	defer g.flights.mu.Unlock()
 	return len(g.flights.open)
+}
+
+// TestingOnlyClock makes subscriptions follow another clock, before the start.
+func (g *Gateway) TestingOnlyClock(now func() time.Time, after func(time.Duration) <-chan time.Time) {
+	g.subs.now, g.subs.after = now, after
+}
+
+// TestingOnlyNext is the first time on a schedule after one.
+func TestingOnlyNext(fields map[string]string, after time.Time) (time.Time, error) {
+	s, err := parseSchedule(fields)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return s.next(after), nil
+}
+
+// TestingOnlyGuard checks an address as connections are checked.
+func TestingOnlyGuard(allowed []netip.Prefix, address string) error {
+	return guard{allowed}.control("tcp", address, nil)
+}
+
+// TestingOnlySign writes the headers of a message.
+var TestingOnlySign = sign
+
+// TestingOnlySockets is how many WebSockets are open.
+func (g *Gateway) TestingOnlySockets() int {
+	g.subs.mu.Lock()
+	defer g.subs.mu.Unlock()
+	return len(g.subs.sockets)
 }

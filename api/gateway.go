@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -27,37 +28,46 @@ type Config struct {
 	// nil makes one.
 	Metrics *prometheus.Registry
 	Limits  Limits
+	// Destinations are addresses that subscribers may have though they are internal.
+	Destinations []netip.Prefix
 }
 
 // Limits bound what the gateway takes upon itself.
 type Limits struct {
-	CaptureEvents   int           `validate:"min=1,max=5000"`                 // events of one document; with proceed four times as many
-	CaptureBytes    int64         `validate:"min=1024,max=67108864"`          // bytes of one document
-	EventBytes      int64         `validate:"min=1024,max=1048576"`           // bytes of one event
-	ChunkEvents     int           `validate:"min=1,max=5000"`                 // events a transaction where a document may be split
-	ChunkBytes      int           `validate:"min=1024,max=8388608"`           // bytes of their bodies
-	Acknowledge     time.Duration `validate:"min=1ms,max=1m"`                 // how long a write waits for its outcome
-	Outbox          int           `validate:"min=1"`                          // transactions that wait for the ledger
-	OutboxBytes     int64         `validate:"min=1048576"`                    // bytes of these
-	InFlight        int           `validate:"min=1"`                          // writes that are worked on
-	InFlightBytes   int64         `validate:"min=1048576"`                    // bytes of their bodies
-	ReadTime        time.Duration `validate:"min=1ms,max=1m"`                 // how long a read may take
-	Reads           int           `validate:"min=1"`                          // reads that are worked on
-	ReadBytes       int64         `validate:"min=67108864"`                   // bytes that their answers take
-	Bundles         int           `validate:"min=1"`                          // bundles that are made at once; others wait
-	Traces          int           `validate:"min=1"`                          // traces
-	Proofs          int           `validate:"min=1"`                          // proofs of the ledger's past, which need no key
-	Public          int           `validate:"min=1"`                          // answers of what is public, which need no key
-	Rate            float64       `validate:"gt=0"`                           // requests a second and API key
-	Burst           float64       `validate:"gte=1"`                          // requests that may come at once
-	URI             int           `validate:"min=256,max=65536"`              // bytes of a request target
-	TraceEvents     int           `validate:"min=1,max=100000"`               // events of a trace
-	Retention       time.Duration `validate:"min=168h"`                       // of jobs and idempotency records
-	IdempotencyKeys int           `validate:"min=1"`                          // records held at most
-	Gather          int           `validate:"min=1,max=5000"`                 // single events that share a signature; 1: none do
-	GatherTime      time.Duration `validate:"min=1us,max=1s"`                 // how long the first waits for others
-	Retry           time.Duration `validate:"min=1ms,max=1m"`                 // before an unavailable ledger is asked again
-	MaxRetry        time.Duration `validate:"min=1ms,max=10m,gtefield=Retry"` // and at most
+	CaptureEvents   int           `validate:"min=1,max=5000"`                  // events of one document; with proceed four times as many
+	CaptureBytes    int64         `validate:"min=1024,max=67108864"`           // bytes of one document
+	EventBytes      int64         `validate:"min=1024,max=1048576"`            // bytes of one event
+	ChunkEvents     int           `validate:"min=1,max=5000"`                  // events a transaction where a document may be split
+	ChunkBytes      int           `validate:"min=1024,max=8388608"`            // bytes of their bodies
+	Acknowledge     time.Duration `validate:"min=1ms,max=1m"`                  // how long a write waits for its outcome
+	Outbox          int           `validate:"min=1"`                           // transactions that wait for the ledger
+	OutboxBytes     int64         `validate:"min=1048576"`                     // bytes of these
+	InFlight        int           `validate:"min=1"`                           // writes that are worked on
+	InFlightBytes   int64         `validate:"min=1048576"`                     // bytes of their bodies
+	ReadTime        time.Duration `validate:"min=1ms,max=1m"`                  // how long a read may take
+	Reads           int           `validate:"min=1"`                           // reads that are worked on
+	ReadBytes       int64         `validate:"min=67108864"`                    // bytes that their answers take
+	Bundles         int           `validate:"min=1"`                           // bundles that are made at once; others wait
+	Traces          int           `validate:"min=1"`                           // traces
+	Proofs          int           `validate:"min=1"`                           // proofs of the ledger's past, which need no key
+	Public          int           `validate:"min=1"`                           // answers of what is public, which need no key
+	Rate            float64       `validate:"gt=0"`                            // requests a second and API key
+	Burst           float64       `validate:"gte=1"`                           // requests that may come at once
+	URI             int           `validate:"min=256,max=65536"`               // bytes of a request target
+	TraceEvents     int           `validate:"min=1,max=100000"`                // events of a trace
+	Retention       time.Duration `validate:"min=168h"`                        // of jobs and idempotency records
+	IdempotencyKeys int           `validate:"min=1"`                           // records held at most
+	Gather          int           `validate:"min=1,max=5000"`                  // single events that share a signature; 1: none do
+	GatherTime      time.Duration `validate:"min=1us,max=1s"`                  // how long the first waits for others
+	Subscriptions   int           `validate:"min=1"`                           // of one API key, with its open WebSockets
+	Deliveries      int           `validate:"min=1"`                           // messages to subscribers that are sent at once
+	MessageEvents   int           `validate:"min=1,max=1000"`                  // events of one
+	MessageBytes    int           `validate:"min=1024,max=8388608"`            // bytes of these, but of a single one
+	Receiver        time.Duration `validate:"min=1ms,max=1m"`                  // how long a subscriber may take to answer
+	Backoff         time.Duration `validate:"min=1ms,max=1m"`                  // before one that failed is tried again
+	MaxBackoff      time.Duration `validate:"min=1ms,max=1h,gtefield=Backoff"` // and at most
+	Retry           time.Duration `validate:"min=1ms,max=1m"`                  // before an unavailable ledger is asked again
+	MaxRetry        time.Duration `validate:"min=1ms,max=10m,gtefield=Retry"`  // and at most
 }
 
 func (l Limits) withDefaults() Limits {
@@ -65,7 +75,8 @@ func (l Limits) withDefaults() Limits {
 		field *int
 		value int
 	}{{&l.CaptureEvents, schemas.MaxMessages}, {&l.ChunkEvents, 500}, {&l.ChunkBytes, 1 << 20}, {&l.Outbox, 20000}, {&l.InFlight, 4096},
-		{&l.Reads, 128}, {&l.Bundles, 2}, {&l.Traces, 8}, {&l.Proofs, 4}, {&l.Public, 4}, {&l.URI, 8192}, {&l.TraceEvents, 2000}, {&l.IdempotencyKeys, 20000000}, {&l.Gather, 100}} {
+		{&l.Reads, 128}, {&l.Bundles, 2}, {&l.Traces, 8}, {&l.Proofs, 4}, {&l.Public, 4}, {&l.URI, 8192}, {&l.TraceEvents, 2000}, {&l.IdempotencyKeys, 20000000}, {&l.Gather, 100},
+		{&l.Subscriptions, 100}, {&l.Deliveries, 32}, {&l.MessageEvents, 100}, {&l.MessageBytes, 512 << 10}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -82,7 +93,8 @@ func (l Limits) withDefaults() Limits {
 		field *time.Duration
 		value time.Duration
 	}{{&l.Acknowledge, 10 * time.Second}, {&l.Retention, 7 * 24 * time.Hour}, {&l.GatherTime, 5 * time.Millisecond},
-		{&l.ReadTime, 20 * time.Second}, {&l.Retry, 250 * time.Millisecond}, {&l.MaxRetry, 5 * time.Second}} {
+		{&l.ReadTime, 20 * time.Second}, {&l.Retry, 250 * time.Millisecond}, {&l.MaxRetry, 5 * time.Second},
+		{&l.Receiver, 10 * time.Second}, {&l.Backoff, time.Second}, {&l.MaxBackoff, 5 * time.Minute}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -119,7 +131,8 @@ type Gateway struct {
 	proofs  chan struct{} // of the ledger's past
 	public  chan struct{} // answers to whoever shows no key
 	handler http.Handler
-	naming  sync.Mutex // held while a stored query is made or deleted
+	naming  sync.Mutex // held while a stored query or a subscription is made or deleted
+	subs    *subscriptions
 
 	stop context.CancelFunc
 	work sync.WaitGroup
@@ -152,6 +165,7 @@ func New(cfg Config) (*Gateway, error) {
 		proofs: make(chan struct{}, cfg.Limits.Proofs), public: make(chan struct{}, cfg.Limits.Public)}
 	g.outbox = newOutbox(cfg.Ledger, cfg.Local, codec, cfg.Logger, cfg.Limits)
 	g.gather = newGatherer(g.outbox, cfg.Limits)
+	g.subs = newSubscriptions(g)
 	if g.metrics, err = newMetrics(cfg.Metrics, g); err != nil {
 		return nil, fmt.Errorf("registering the gateway's metrics: %w", err)
 	}
@@ -175,6 +189,10 @@ func (g *Gateway) Start() error {
 		stop()
 		return err
 	}
+	if err := g.subs.start(ctx); err != nil {
+		stop()
+		return err
+	}
 	g.work.Go(func() { g.prune(ctx) })
 	return nil
 }
@@ -188,6 +206,7 @@ func (g *Gateway) Close() error {
 	g.stop()
 	g.work.Wait()
 	g.outbox.close()
+	g.subs.close()
 	return nil
 }
 

@@ -31,6 +31,9 @@ type harness struct {
 	key    string
 	limits api.Limits
 	logs   *logs
+	// configure and prepare change a gateway before it is made, and before it starts.
+	configure func(*api.Config)
+	prepare   func(*api.Gateway)
 }
 
 // logs is what a gateway logs.
@@ -80,10 +83,16 @@ func (h *harness) start() {
 		}
 	}
 	h.logs = &logs{}
-	h.g, err = api.New(api.Config{Ledger: h.ledger, Local: h.store, Partner: "acme-farms", Version: "test", Limits: h.limits,
-		Logger: slog.New(slog.NewTextHandler(h.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-	if err != nil {
+	cfg := api.Config{Ledger: h.ledger, Local: h.store, Partner: "acme-farms", Version: "test", Limits: h.limits,
+		Logger: slog.New(slog.NewTextHandler(h.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	if h.configure != nil {
+		h.configure(&cfg)
+	}
+	if h.g, err = api.New(cfg); err != nil {
 		h.t.Fatal(err)
+	}
+	if h.prepare != nil {
+		h.prepare(h.g)
 	}
 	if err := h.g.Start(); err != nil {
 		h.t.Fatal(err)

@@ -13,7 +13,8 @@ import (
 )
 
 // Job tells what became of a capture (EPCIS 2.0, EPCISCaptureJob). With Running
-// false and Success true everything is on the ledger.
+// false and Success true everything is on the ledger; while it runs, Success says
+// that there is no error yet.
 type Job struct {
 	CaptureID  string      `json:"captureID"`
 	CreatedAt  *time.Time  `json:"createdAt,omitempty"`
@@ -55,12 +56,6 @@ type JobPart struct {
 	Height      int64        `json:"height"`
 	Code        schemas.Code `json:"code"`
 	Events      int          `json:"events"`
-}
-
-// JobList is a page of jobs, newest first.
-type JobList struct {
-	Jobs          []Job  `json:"captureJobs"`
-	NextPageToken string `json:"nextPageToken,omitempty"`
 }
 
 // finish writes the outcome of an entry and tells those who wait. When a write
@@ -233,7 +228,7 @@ func jobOf(j *local.Job) Job {
 		made = made.UTC()
 		out.CreatedAt = &made
 	}
-	out.Success = !out.Running && len(j.Errors) == 0
+	out.Success = len(j.Errors) == 0
 	return out
 }
 
@@ -247,8 +242,13 @@ func errorsOf(errs []local.JobError) []Problem {
 	return out
 }
 
-// receiptOf reads the receipts of a job from the ledger; nil while there is none.
+// receiptOf reads the receipts of a job from the ledger; nil where there is none,
+// and while the job runs: whoever asks again and again until it ends would have
+// every event read and hashed each time.
 func (g *Gateway) receiptOf(j *local.Job) (*JobReceipt, error) {
+	if j.Finished == nil {
+		return nil, nil
+	}
 	var out *JobReceipt
 	var view View
 	for i := range j.Chunks {
@@ -303,16 +303,16 @@ func (g *Gateway) listJobs(w http.ResponseWriter, r *http.Request) {
 	if _, ok := local.IDTime(before); err == nil && before != "" && !ok {
 		err = fault(schemas.BadParameter, "nextPageToken is not one of this list")
 	}
-	list := JobList{Jobs: []Job{}}
+	list, next := []Job{}, ""
 	if err == nil {
-		list.NextPageToken, err = g.pageOfJobs(before, limit, func(j *local.Job) { list.Jobs = append(list.Jobs, jobOf(j)) })
+		next, err = g.pageOfJobs(before, limit, func(j *local.Job) { list = append(list, jobOf(j)) })
 	}
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
-	if list.NextPageToken != "" {
-		linkNext(w, r, list.NextPageToken)
+	if next != "" {
+		linkNext(w, r, next)
 	}
 	g.writeJSON(w, r, http.StatusOK, list)
 }

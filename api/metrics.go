@@ -12,6 +12,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	panics   prometheus.Counter
+	messages prometheus.Counter // that subscribers took
 }
 
 func newMetrics(registry prometheus.Registerer, g *Gateway) (*metrics, error) {
@@ -23,6 +24,8 @@ func newMetrics(registry prometheus.Registerer, g *Gateway) (*metrics, error) {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .15, .25, .5, 1, 2.5, 5, 10}}, []string{"route", "method"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "waybill_gateway_panics_total", Help: "Panics while answering, which became status 500."}),
+		messages: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_gateway_subscription_messages_total", Help: "Messages that subscribers took."}),
 	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
@@ -30,7 +33,9 @@ func newMetrics(registry prometheus.Registerer, g *Gateway) (*metrics, error) {
 	counter := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f)
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.took, m.panics,
+	for _, c := range []prometheus.Collector{m.requests, m.took, m.panics, m.messages,
+		gauge("waybill_gateway_subscriptions", "Subscriptions that are delivered to.", func() float64 { n, _ := g.subs.count(); return float64(n) }),
+		gauge("waybill_gateway_subscriptions_failing", "Of these, how many wait for their receiver.", func() float64 { _, n := g.subs.count(); return float64(n) }),
 		gauge("waybill_gateway_outbox", "Transactions accepted and without an outcome yet.", func() float64 { return float64(g.outbox.size.Load()) }),
 		gauge("waybill_gateway_outbox_line", "Of these, how many the ledger cannot take now.", func() float64 { return float64(g.outbox.line.waiting()) }),
 		counter("waybill_gateway_resent_total", "Transactions sent again because there was no outcome for a while.", func() float64 { return float64(g.outbox.resent.Load()) }),

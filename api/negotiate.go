@@ -145,7 +145,7 @@ func (g *Gateway) standard(next http.Handler) http.Handler {
 		h.Set("GS1-CBV-Version", cbvVersion)
 		h.Set("GS1-CBV-Min", oldVersion)
 		h.Set("GS1-CBV-Max", cbvVersion)
-		h.Set("GS1-EPC-Format", "Never_Translates")
+		h.Set(epcFormat, epcNever)
 		h.Set("GS1-Vendor-Version", g.vendorVersion())
 		h.Set("GS1-EPCIS-Capture-Limit", strconv.Itoa(g.captureEvents(r.Header.Get(errorBehaviour))))
 		h.Set("GS1-EPCIS-Capture-File-Size-Limit", strconv.FormatInt(g.limits.CaptureBytes, 10))
@@ -179,13 +179,28 @@ const (
 	cbvWeb    = "Always_Web_URI"
 )
 
+// Forms of identifiers in events. They are of answers with events: what is captured
+// is kept as it was submitted, whatever its sender names.
+const (
+	epcFormat = "GS1-EPC-Format"
+	epcNever  = "Never_Translates"
+)
+
+var epcForms = map[string]schemas.IdentifierForm{ // only read
+	"": schemas.AsSubmitted, "No_Preference": schemas.AsSubmitted, epcNever: schemas.AsSubmitted,
+	"Always_GS1_Digital_Link": schemas.AsDigitalLink, "Always_EPC_URN": schemas.AsURN,
+}
+
 // checkVersions reads in which form answers are wanted, and refuses what asks for
-// another version than are spoken, or for answers in another form of identifiers
-// than events were submitted in. EPCIS 1.2 is spoken in XML alone.
+// another version than are spoken, or for a form that is none. EPCIS 1.2 is spoken in XML alone.
 func checkVersions(r *http.Request) (form epcisxml.Form, err error) {
 	h := r.Header
 	refuse := func(name string) (epcisxml.Form, error) {
-		return form, fault(schemas.NotAcceptable, name+": "+clip(h.Get(name))+" is not spoken here")
+		detail := name + ": " + clip(h.Get(name)) + " is not spoken here"
+		if !strings.HasSuffix(name, "Format") {
+			detail += "; 2.0 is, and 1.2 by who accepts XML"
+		}
+		return form, fault(schemas.NotAcceptable, detail)
 	}
 	spoken := []int{20}
 	if speaksXML(r) {
@@ -207,8 +222,8 @@ func checkVersions(r *http.Request) (form epcisxml.Form, err error) {
 			return refuse(name)
 		}
 	}
-	if v := h.Get("GS1-EPC-Format"); v != "" && v != "Never_Translates" && v != "No_Preference" {
-		return refuse("GS1-EPC-Format")
+	if _, known := epcForms[h.Get(epcFormat)]; !known {
+		return refuse(epcFormat)
 	}
 	v, highest := h.Get("GS1-EPCIS-Version"), h.Get("GS1-EPCIS-Max")
 	form.Old = v != "" && version(v) < 20 || v == "" && highest != "" && version(highest) < 20

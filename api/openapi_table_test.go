@@ -20,7 +20,7 @@ import (
 //     filled in, on the ledger that prepared makes; empty where there are none.
 //     headers are name, value, name, value; an empty value removes one. The key has
 //     all scopes, and a body is application/json unless headers say otherwise.
-//     Path and body may name what only prepared knows: {job}, {transaction}, {signed}.
+//     Path and body may name what only prepared knows: {job}, {transaction}, {signed}, {subscription}.
 //     Of a GET every media type that the document promises is asked for.
 //   - fails: the main way to fail. It may be a request that the document forbids.
 //     Leave it out where nothing can fail. That a key is needed is asked by itself.
@@ -52,6 +52,7 @@ func prepared(t *testing.T) (h *harness, known *strings.Replacer) {
 	r := h.do("POST", "/epcis/v2/events", strings.Replace(event(1, `"disposition":"active"`, `"bizLocation":{"id":"`+placeURN+`"}`, `"readPoint":{"id":"`+placeURN+`"}`, `"eventID":"urn:uuid:00000000-0000-4000-8000-000000000001"`), `"OBSERVE"`, `"ADD"`, 1)).want(t, 201)
 	h.do("POST", "/epcis/v2/events", `{"type":"ObjectEvent","action":"ADD","eventTime":"2026-05-01T10:00:00Z","eventTimeZoneOffset":"+00:00","quantityList":[{"epcClass":"`+classID+`","quantity":12.5,"uom":"KGM"}]}`).want(t, 201)
 	h.do("POST", "/epcis/v2/queries", `{"name":"stored","query":{"eventType":["ObjectEvent"]}}`).want(t, 201)
+	subscription := h.do("POST", "/epcis/v2/queries/stored/subscriptions", `{"dest":"https://example.invalid/","schedule":{"hour":"1"},"signatureToken":"t","initialRecordTime":"2026-05-01T00:00:00Z"}`).want(t, 201).header.Get("Location")
 	job := h.job(h.do("POST", "/epcis/v2/capture", document(event(7), event(7))).want(t, 202).header.Get("Location"))
 	h.publish(itemLink, `{"title":"A tomato","custody":true,"links":[{"type":"gs1:pip","href":"https://example.com/","title":"About","media":"text/html","lang":"en"}]}`)
 	h.publish(classLink, "")
@@ -61,7 +62,8 @@ func prepared(t *testing.T) (h *harness, known *strings.Replacer) {
 			Missing:  &api.HeightRange{First: 1, Last: 2, Fetched: 1},
 			Partners: []api.NetworkMember{{Partner: schemas.Partner{ID: "acme-farms", Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}, Connected: true}}}
 	})
-	return h, strings.NewReplacer("{job}", job.CaptureID, "{transaction}", into[schemas.Receipt](t, r).Transaction.String(), "{signed}", string(h.signed(event(9))))
+	return h, strings.NewReplacer("{job}", job.CaptureID, "{transaction}", into[schemas.Receipt](t, r).Transaction.String(), "{signed}", string(h.signed(event(9))),
+		"{subscription}", subscription[strings.LastIndex(subscription, "/")+1:])
 }
 
 func exchanges() []exchange {
@@ -132,6 +134,17 @@ func exchanges() []exchange {
 		exchange{operation: "GET /epcis/v2/queries/{queryName}", succeeds: ask{path: "/epcis/v2/queries/stored", status: 200}, fails: ask{path: "/epcis/v2/queries/none", status: 404}},
 		exchange{operation: "DELETE /epcis/v2/queries/{queryName}", succeeds: ask{path: "/epcis/v2/queries/stored", status: 204}, fails: ask{path: "/epcis/v2/queries/none", status: 404}},
 		exchange{operation: "GET /epcis/v2/queries/{queryName}/events", succeeds: ask{path: "/epcis/v2/queries/stored/events?perPage=1", status: 200}, fails: ask{path: "/epcis/v2/queries/none/events", status: 404}})
+	const subscriptions = "/epcis/v2/queries/{queryName}/subscriptions"
+	list = append(list,
+		exchange{operation: "POST " + subscriptions, succeeds: ask{path: "/epcis/v2/queries/stored/subscriptions", body: `{"dest":"https://example.invalid/x","stream":true,"signatureToken":"t"}`, status: 201},
+			fails: ask{path: "/epcis/v2/queries/stored/subscriptions", body: `{"dest":"https://example.invalid/x"}`, status: 400},
+			also:  []ask{{path: "/epcis/v2/queries/stored/subscriptions?dryRun=true", body: `{"dest":"https://example.invalid/x","schedule":{"minute":"5"},"reportIfEmpty":true}`, status: 200}}},
+		exchange{operation: "GET " + subscriptions, succeeds: ask{path: "/epcis/v2/queries/stored/subscriptions?perPage=1", status: 200}, fails: ask{path: "/epcis/v2/queries/none/subscriptions", status: 404}},
+		exchange{operation: "GET " + subscriptions + "/{subscriptionID}", succeeds: ask{path: "/epcis/v2/queries/stored/subscriptions/{subscription}", status: 200}, fails: ask{path: "/epcis/v2/queries/stored/subscriptions/none", status: 404}},
+		exchange{operation: "DELETE " + subscriptions + "/{subscriptionID}", succeeds: ask{path: "/epcis/v2/queries/stored/subscriptions/{subscription}", status: 204}, fails: ask{path: "/epcis/v2/queries/stored/subscriptions/none", status: 404}},
+		exchange{operation: "POST /api/v1/subscriptions/{subscriptionID}/replay", succeeds: ask{path: "/api/v1/subscriptions/{subscription}/replay", body: `{"recordTime":"2026-05-01T00:00:00Z"}`, status: 200}, fails: ask{path: "/api/v1/subscriptions/{subscription}/replay", body: `{"recordTime":"2026"}`, status: 400}},
+		exchange{operation: "OPTIONS " + subscriptions, succeeds: ask{path: "/epcis/v2/queries/x/subscriptions", status: 204}},
+		exchange{operation: "OPTIONS " + subscriptions + "/{subscriptionID}", succeeds: ask{path: "/epcis/v2/queries/x/subscriptions/y", status: 204}})
 	for name, value := range map[string]string{"eventTypes/{eventType}": "ObjectEvent", "epcs/{epc}": url.PathEscape(itemURN), "bizSteps/{bizStep}": "shipping",
 		"bizLocations/{bizLocation}": url.PathEscape(placeURN), "readPoints/{readPoint}": url.PathEscape(placeURN), "dispositions/{disposition}": "active"} {
 		all, segment, _ := strings.Cut(name, "/")

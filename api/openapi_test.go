@@ -383,12 +383,13 @@ func sortedNames(m map[string]bool) []string {
 func answered() map[string]any {
 	return map[string]any{
 		"Locator": schemas.Locator{}, "Problem": api.Problem{}, "Receipt": schemas.Receipt{}, "EventReceipt": schemas.EventReceipt{},
-		"Job": api.Job{}, "JobList": api.JobList{}, "Item": api.Item{}, "Offer": api.ItemOffer{}, "Class": api.Class{}, "Record": api.Record{}, "Trail": api.Trail{},
+		"Job": api.Job{}, "Item": api.Item{}, "Offer": api.ItemOffer{}, "Class": api.Class{}, "Record": api.Record{}, "Trail": api.Trail{},
 		"Trace": api.Trace{}, "OrderRequest": api.OrderRequest{}, "Erasure": api.Erasure{}, "ErasureReceipt": schemas.ErasureReceipt{}, "Exceptions": api.Exceptions{},
 		"Transaction": api.Transaction{}, "Partner": schemas.Partner{}, "Partners": api.Partners{}, "FSMA": api.FSMA{}, "Import": api.Import{}, "Network": api.Network{}, "Trust": api.Trust{},
 		"SignedHeader": api.SignedHeader{}, "Checkpoint": api.Checkpoint{}, "Growth": api.Growth{}, "AnchorProof": api.AnchorProof{},
 		"PublicationRequest": api.PublicationRequest{}, "Publication": local.Publication{}, "Publications": api.Publications{}, "Link": local.Link{},
 		"PublicItem": api.PublicItem{}, "Publisher": api.Publisher{}, "PublicEvent": api.PublicEvent{}, "Linkset": api.Linkset{}, "LinkTarget": api.LinkTarget{},
 		"ResolverDescription": api.ResolverDescription{},
+		"Subscription":        api.Subscription{}, "SubscriptionStatus": api.SubscriptionStatus{}, "ReplayRequest": api.ReplayRequest{},
 	}
 }

@@ -36,7 +36,7 @@ func TestAcceptedWithoutQuorum(t *testing.T) {
 					h.ledger.set(func() { h.ledger.quorum, h.ledger.down = false, down })
 					single := h.do("POST", "/epcis/v2/events", event(1)).want(t, 202).header.Get("Location")
 					whole := h.do("POST", "/epcis/v2/capture", document(event(2), event(3))).want(t, 202).header.Get("Location")
-					if j := into[api.Job](t, h.do("GET", single, "").want(t, 200)); !j.Running || j.Success {
+					if j := into[api.Job](t, h.do("GET", single, "").want(t, 200)); !j.Running || !j.Success || len(j.Errors) != 0 {
 						t.Fatalf("a job without quorum: %+v", j)
 					}
 					if kill {

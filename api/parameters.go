@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -49,8 +50,12 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// perPage reads how many entries a page has.
-func perPage(q map[string]string) (int, error) { return number(q, "perPage", defaultPage, 1, maxPage) }
+// perPage reads how many entries a page may have: who asks for more than there
+// can be gets as many (EPCIS 2.0, section 12), and the link to the others.
+func perPage(q map[string]string) (int, error) {
+	n, err := number(q, "perPage", defaultPage, 1, math.MaxInt32)
+	return min(n, maxPage), err
+}
 
 func number(q map[string]string, name string, absent, least, most int) (int, error) {
 	text, ok := q[name]

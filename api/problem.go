@@ -128,6 +128,8 @@ func exception(code schemas.Code, method string) string {
 		return "QueryTooComplexException"
 	case schemas.BadQuery:
 		return "QueryValidationException"
+	case schemas.BadSubscription:
+		return "SubscriptionControlsException"
 	case schemas.NoSuchName:
 		return "NoSuchNameException"
 	case schemas.EventIDConflict, schemas.IdempotencyConflict, schemas.Replayed, schemas.NameTaken:

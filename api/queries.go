@@ -60,7 +60,7 @@ func (g *Gateway) storedQuery(name string) (*StoredQuery, error) {
 	if err != nil {
 		return nil, err
 	}
-	query, err := schemas.ReadQuery(list, ns)
+	query, err := g.readQuery(list, ns)
 	if err != nil {
 		return nil, err
 	}
@@ -294,7 +294,8 @@ func (g *Gateway) getQuery(w http.ResponseWriter, r *http.Request) {
 	g.writeJSON(w, r, http.StatusOK, QueryDefinition{kept.Name, kept.Definition})
 }
 
-// deleteQuery forgets a stored query.
+// deleteQuery forgets a stored query, and ends its subscriptions, as the standard's
+// REST binding has it.
 func (g *Gateway) deleteQuery(w http.ResponseWriter, r *http.Request) {
 	_, err := parameters(r)
 	var name string
@@ -318,7 +319,7 @@ func (g *Gateway) drop(name string) error {
 	if _, err := g.keptQuery(name); err != nil {
 		return err
 	}
-	return g.local.Commit(local.DropQuery(name))
+	return g.subs.dropAll(name, local.DropQuery(name))
 }
 
 // getQueryEvents answers a page of the events that a stored query finds.

@@ -212,6 +212,7 @@ func TestTopLevelResources(t *testing.T) {
 	for _, path := range []string{"/bizSteps/shipping/events?EQ_bizStep=receiving", "/epcs?nextPageToken=x", "/epcs?perPage=0", "/bizSteps?nextPageToken=" + api.TestingOnlyNameToken("/epcs", "x")} {
 		h.do("GET", "/epcis/v2"+path, "").problem(t, 400, "bad_parameter")
 	}
+	h.do("HEAD", "/epcis/v2/", "").want(t, 200)
 	if r := h.do("HEAD", "/epcis/v2/epcs", "").want(t, 200); len(r.body) != 0 {
 		t.Error("HEAD has a body")
 	}

@@ -102,7 +102,7 @@ func paged(query *schemas.EventQuery, name string, mark [8]byte, page map[string
 
 // askURL reads a query from a request's query string; fixed are parameters that its
 // path gives.
-func askURL(r *http.Request, fixed ...schemas.Parameter) (*asked, error) {
+func (g *Gateway) askURL(r *http.Request, fixed ...schemas.Parameter) (*asked, error) {
 	list, page, err := queryString(r)
 	if err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func askURL(r *http.Request, fixed ...schemas.Parameter) (*asked, error) {
 		}
 		list = append(list, f)
 	}
-	query, err := schemas.ReadQuery(list, &ns)
+	query, err := g.readQuery(list, &ns)
 	if err != nil {
 		f := *faultOf(err)
 		f.Pointer = "" // a query string has none
@@ -128,7 +128,7 @@ func askURL(r *http.Request, fixed ...schemas.Parameter) (*asked, error) {
 
 // getEvents answers an event query (EPCIS 2.0, 8.2.7.1) page by page.
 func (g *Gateway) getEvents(w http.ResponseWriter, r *http.Request) {
-	a, err := askURL(r)
+	a, err := g.askURL(r)
 	if err != nil {
 		g.fail(w, r, err)
 		return

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -75,6 +76,7 @@ func TestEventQuery(t *testing.T) {
 		"MATCH_epc=urn:epc:id:sgtin:9521234.054321.2":          "2",
 		"MATCH_anyEPC=https://id.gs1.org/01/09521234543213/21/1|urn:epc:id:sgtin:9521234.054321.2": "2 1",
 		"MATCH_epc=urn:epc:id:sgtin:9521234.054321.77":                                             "",
+		"perPage=5000": "4 3 2 1 0",
 	} {
 		r := h.do("GET", "/epcis/v2/events?"+strings.ReplaceAll(query, "|", "%7C"), "").want(t, 200)
 		if got := serials(eventList(t, r)); got != want {
@@ -82,7 +84,7 @@ func TestEventQuery(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"EQ_nonsense=1", "eventType=Event", "EQ_action=KEEP", "GE_eventTime=yesterday", "GE_eventTime=0001-01-01T00:00:00Z",
-		"perPage=0", "perPage=1001", "perPage=x", "EQ_bizStep=dancing", "EQ_bizStep=", "EQ_action=ADD%7C", "EQ_action=ADD&EQ_action=OBSERVE",
+		"perPage=0", "perPage=-1", "perPage=99999999999999999999", "perPage=x", "EQ_bizStep=dancing", "EQ_bizStep=", "EQ_action=ADD%7C", "EQ_action=ADD&EQ_action=OBSERVE",
 		"MATCH_epc=urn:epc:id:sgtin:95.1.1", "EQ_eventID=a%00b", "orderBy=place", "orderDirection=asc", "nextPageToken=xyz", "nextPageToken=AAAA", "%zz=1", "a;b=1",
 		"EQ_eventID=" + strings.Repeat("x%7C", 500) + "x"} {
 		if p := h.do("GET", "/epcis/v2/events?"+query, "").problem(t, 400, "bad_parameter"); p["type"] != "epcisException:QueryParameterException" {
@@ -238,8 +240,17 @@ func FuzzEventQuery(f *testing.F) {
 		"MATCH_epc=urn:epc:id:sgtin:9521234.054321.1&orderBy=recordTime", "EQ_value_CEL=4&GT_INNER_ILMD_cbvmda:x=3&HASATTR_bizLocation=a%7Cb", "MATCH_anyEPC=urn:epc:idpat:sgtin:9521234.*.*", "nextPageToken=AQAAAAAAAAABAAAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "a=%zz&b;c"} {
 		f.Add(s)
 	}
+	store, err := local.Open(f.TempDir())
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer store.Close()
+	g, err := api.New(api.Config{Ledger: newLedger(f), Local: store, Partner: "acme-farms"})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		q, err := api.TestingOnlyQuery(raw)
+		q, err := g.TestingOnlyQuery(raw)
 		if err != nil {
 			if fault := (*schemas.Fault)(nil); !errors.As(err, &fault) || fault.Code.Status() != 400 && fault.Code.Status() != 413 {
 				t.Fatalf("%q: %v is not a fault of the request", raw, err)

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -23,6 +24,20 @@ const (
 // An event whose body is erased, or not held, cannot be given as it was submitted
 // and is left out: native answers tell what is left of it.
 func queryDocument(records []schemas.Record, now time.Time, name string) ([]byte, error) {
+	return resultsOf(records, now, results{name: name})
+}
+
+// results says what an EPCISQueryDocument answers.
+type results struct {
+	name         string // of the query
+	subscription string // that it is sent for, if any
+	cursor       string // that the receiver can resume from, if it asked to be told
+}
+
+// cursorContext defines the one member that is not the standard's.
+const cursorContext = `{"waybill":"urn:waybill:"}`
+
+func resultsOf(records []schemas.Record, now time.Time, of results) ([]byte, error) {
 	records = slices.DeleteFunc(slices.Clone(records), func(r schemas.Record) bool { return r.Body == nil })
 	contexts := newContexts()
 	events := make([]parsedBody, len(records))
@@ -38,10 +53,21 @@ func queryDocument(records []schemas.Record, now time.Time, name string) ([]byte
 	out := append(make([]byte, 0, size), `{"@context":[`...)
 	out = appendString(out, standardContext)
 	out = contexts.appendTo(out)
+	if of.cursor != "" {
+		out = append(out, ","+cursorContext...)
+	}
 	out = append(out, `],"type":"EPCISQueryDocument","schemaVersion":"2.0","creationDate":`...)
 	out = appendString(out, now.UTC().Format(timeFormat))
+	if of.cursor != "" {
+		out = append(out, `,"waybill:cursor":`...)
+		out = appendString(out, of.cursor)
+	}
 	out = append(out, `,"epcisBody":{"queryResults":{"queryName":`...)
-	out = appendString(out, name)
+	out = appendString(out, of.name)
+	if of.subscription != "" {
+		out = append(out, `,"subscriptionID":`...)
+		out = appendString(out, of.subscription)
+	}
 	out = append(out, `,"resultsBody":{"eventList":[`...)
 	for i := range records {
 		if i > 0 {
@@ -50,6 +76,25 @@ func queryDocument(records []schemas.Record, now time.Time, name string) ([]byte
 		out = appendEvent(out, &records[i], &events[i], contexts.merged(events[i].context))
 	}
 	return append(out, `]}}}}`...), nil
+}
+
+// translated gives records with the identifiers of their events in a form.
+func translated(records []schemas.Record, to schemas.IdentifierForm, in *place) ([]schemas.Record, error) {
+	out := slices.Clone(records)
+	for i := range out {
+		if out[i].Body == nil { // erased, or not held
+			continue
+		}
+		body, err := schemas.Translate(out[i].Body, to)
+		if err != nil {
+			return nil, fmt.Errorf("translating a recorded event: %w", err)
+		}
+		if err := in.grow(int64(len(body))); err != nil {
+			return nil, err
+		}
+		out[i].Body = body
+	}
+	return out, nil
 }
 
 // appendEvent writes one event as submitted, with what the ledger knows of it.

@@ -41,7 +41,7 @@ func (g *Gateway) routes() (http.Handler, error) {
 
 func (g *Gateway) epcisRoutes(m chi.Router) {
 	m.Use(g.standard, g.telling)
-	m.Options("/", g.discover("GET, OPTIONS"))
+	m.Options("/", g.discover("GET, HEAD, OPTIONS"))
 	m.Options("/events", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/events/{eventID}", g.discover("GET, HEAD, OPTIONS"))
 	m.Options("/capture", func(w http.ResponseWriter, r *http.Request) {
@@ -101,6 +101,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.sending(typeBundle, typeBinary), g.reading).Post("/bundles", g.postBundle)
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)
 	m.With(g.allow(local.Admin), g.accepting(typeJSON), g.sending(typeJSON)).Post("/erasures", g.postErasure)
+	m.With(g.allow(local.Query), g.accepting(typeJSON), g.sending(typeJSON)).Post("/subscriptions/{subscriptionID}/replay", g.postReplay)
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Admin), g.accepting(typeJSON))
 		m.With(g.reading).Get("/public", g.listPublications)
@@ -113,11 +114,15 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 // methodNotAllowed answers with the methods that the resource has.
 func (g *Gateway) methodNotAllowed(m chi.Router) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		var allow []string
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions} {
 			if m.Match(chi.NewRouteContext(), method, r.URL.RawPath) {
-				w.Header().Add("Allow", method)
+				if allow = append(allow, method); method == http.MethodGet {
+					allow = append(allow, http.MethodHead)
+				}
 			}
 		}
+		w.Header().Set("Allow", strings.Join(allow, ", "))
 		g.fail(w, r, fault(schemas.MethodNotAllowed, fmt.Sprintf("%s is not done here", clip(r.Method))))
 	}
 }

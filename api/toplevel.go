@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/gorilla/websocket"
 
 	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -55,6 +56,7 @@ func (g *Gateway) queryRoutes(m chi.Router) {
 		events.Get(one+"/events", g.eventsOf(t))
 	}
 	reads.Get("/", g.listTopLevels)
+	reads.Head("/", g.listTopLevels) // GetHead finds the mount itself here
 	m.Options("/queries", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/queries/{queryName}", g.discover("GET, HEAD, DELETE, OPTIONS"))
 	m.Options("/queries/{queryName}/events", g.discover("GET, HEAD, OPTIONS"))
@@ -62,7 +64,15 @@ func (g *Gateway) queryRoutes(m chi.Router) {
 	m.With(g.allow(local.Query), g.accepting(typeJSON, typeLD)).Delete("/queries/{queryName}", g.deleteQuery)
 	reads.Get("/queries", g.listQueries)
 	reads.Get("/queries/{queryName}", g.getQuery)
-	events.Get("/queries/{queryName}/events", g.getQueryEvents)
+	page := chi.Chain(g.reading, g.tabular, g.accepting(epcisTypes...)).HandlerFunc(g.getQueryEvents)
+	m.With(g.allow(local.Query)).Get("/queries/{queryName}/events", func(w http.ResponseWriter, r *http.Request) {
+		if websocket.IsWebSocketUpgrade(r) {
+			g.getQuerySocket(w, r)
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
+	g.subscriptionRoutes(m)
 }
 
 // listTopLevels answers what there is.
@@ -212,7 +222,7 @@ func (g *Gateway) eventsOf(t topLevel) http.HandlerFunc {
 		value, err := t.value(r)
 		var a *asked
 		if err == nil {
-			a, err = askURL(r, t.finding(value))
+			a, err = g.askURL(r, t.finding(value))
 		}
 		if err != nil {
 			g.fail(w, r, err)

@@ -70,6 +70,13 @@ func decodeSingle(r *http.Request, body []byte) (*schemas.Event, error) {
 
 // resultsDocument is an EPCISQueryDocument in the form that was negotiated.
 func resultsDocument(w http.ResponseWriter, r *http.Request, records []schemas.Record, now time.Time, name string) ([]byte, error) {
+	if asked := r.Header.Get(epcFormat); epcForms[asked] != schemas.AsSubmitted {
+		var err error
+		if records, err = translated(records, epcForms[asked], stateOf(r).read); err != nil {
+			return nil, err
+		}
+		w.Header().Set(epcFormat, asked)
+	}
 	if !givesXML(w) {
 		return queryDocument(records, now, name)
 	}

@@ -58,6 +58,11 @@ func (c *query) source() (iter.Seq2[candidate, error], error) {
 			}
 		}
 	}
+	if c.follows(best) {
+		if list, ok, err := c.recorded(maxFollowed); ok || err != nil {
+			return c.listed(list), err
+		}
+	}
 	switch {
 	case best.ids != nil:
 		return c.byID(best.ids)
@@ -65,7 +70,7 @@ func (c *query) source() (iter.Seq2[candidate, error], error) {
 		return c.byNamed(best.named)
 	}
 	if c.recordedFew(best) {
-		if list, ok, err := c.recorded(); ok || err != nil {
+		if list, ok, err := c.recorded(maxRecorded); ok || err != nil {
 			return c.listed(list), err
 		}
 	}
@@ -85,15 +90,26 @@ func (c *query) recordedFew(best choice) bool {
 	return c.OrderBy == schemas.ByEventTime && c.GERecordTime != nil && (best.size < 0 || best.size >= probed)
 }
 
+// maxFollowed is how many new events are read instead of a range of all.
+const maxFollowed = probed
+
+// follows reports whether a query asks for what is new behind a place of the ledger,
+// as subscriptions do at every height, of a range that holds much that is old.
+func (c *query) follows(best choice) bool {
+	return c.OrderBy == schemas.ByRecordTime && c.Ascending && c.After != nil && best.ids == nil && best.size >= probed
+}
+
 // recorded reads the events of the query's heights, if they are few.
-func (c *query) recorded() (list []candidate, ok bool, err error) {
+func (c *query) recorded(most int) (list []candidate, ok bool, err error) {
 	inOrder := *c
-	inOrder.OrderBy, inOrder.Ascending, inOrder.After = schemas.ByRecordTime, true, nil
+	if !c.Ascending || c.OrderBy != schemas.ByRecordTime { // else they are behind the page before, too
+		inOrder.OrderBy, inOrder.Ascending, inOrder.After = schemas.ByRecordTime, true, nil
+	}
 	for cand, err := range inOrder.ledger() {
 		if err != nil {
 			return nil, false, c.view.answered(err)
 		}
-		if list = append(list, cand); len(list) > maxRecorded {
+		if list = append(list, cand); len(list) > most {
 			return nil, false, nil
 		}
 	}

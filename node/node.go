@@ -253,8 +253,12 @@ func (n *Node) openGateway(registry *prometheus.Registry, version string) error 
 	}
 	n.push("the gateway's store", own.Close)
 	n.own = own
+	allowed, err := n.settings.destinations()
+	if err != nil {
+		return err
+	}
 	n.gateway, err = api.New(api.Config{Ledger: n.ledger, Local: own, Logger: n.log.With("part", "gateway"),
-		Partner: n.settings.Partner, Version: version, Metrics: registry, Limits: api.Limits{Gather: n.settings.GatherEvents}})
+		Partner: n.settings.Partner, Version: version, Metrics: registry, Limits: api.Limits{Gather: n.settings.GatherEvents}, Destinations: allowed})
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -61,6 +62,8 @@ type Settings struct {
 
 	ArchiveStore   string `json:"archive_store,omitempty"` // s3://BUCKET/PREFIX for old bodies; "": they stay
 	ArchiveHeights int64  `json:"archive_local_heights"`   // last heights whose bodies stay all the same
+
+	WebhookAllow []string `json:"webhook_allow,omitempty"` // internal networks that subscribers may be in, as CIDRs
 }
 
 // DefaultSettings are those of a node in one region's network.
@@ -132,8 +135,21 @@ func (s *Settings) Fields() []Setting {
 		{"s3-credentials", "file, of mode 0600, with its access keys (default: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)", absolute(&s.S3Credentials), s.S3Credentials},
 		{"archive-store", "s3://BUCKET/PREFIX where bodies of old events are moved to; empty: they stay", text(&s.ArchiveStore), s.ArchiveStore},
 		{"archive-local-heights", "last heights whose bodies stay in the home all the same", number(&s.ArchiveHeights), fmt.Sprint(s.ArchiveHeights)},
+		{"webhook-allow", "internal networks that subscribers may be in, as 10.1.0.0/16, separated by commas; others are never called", list(&s.WebhookAllow), strings.Join(s.WebhookAllow, ",")},
 		{"gather-events", "single events that may share a signature; 1: none do", number(&s.GatherEvents), fmt.Sprint(s.GatherEvents)},
 	}
+}
+
+// destinations are the internal networks that subscribers may be in.
+func (s *Settings) destinations() (out []netip.Prefix, err error) {
+	for _, text := range s.WebhookAllow {
+		p, err := netip.ParsePrefix(text)
+		if err != nil || p != p.Masked() {
+			return nil, fmt.Errorf("%q is no network: write it as 10.1.0.0/16", text)
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // s3 is how the home's store is reached.
@@ -270,6 +286,9 @@ func (s *Settings) Check() error {
 	}
 	if _, err := s.archiveBucket(); err != nil {
 		errs = append(errs, err)
+	}
+	if _, err := s.destinations(); err != nil {
+		refuse("webhook_allow", "%v", err)
 	}
 	s.checkBounds(refuse)
 	return errors.Join(errs...)

@@ -85,6 +85,7 @@ func TestSettingsCheck(t *testing.T) {
 		"pending_bytes":   func(s *node.Settings) { s.PendingBytes = 1 },
 		"cache_bytes":     func(s *node.Settings) { s.CacheBytes = -1 },
 		"gather_events":   func(s *node.Settings) { s.GatherEvents = 0 },
+		"webhook_allow":   func(s *node.Settings) { s.WebhookAllow = []string{"10.0.0.1"} },
 	} {
 		s := good()
 		spoil(&s)
@@ -159,6 +160,7 @@ func TestKeys(t *testing.T) {
 func TestSettingsShown(t *testing.T) {
 	want := node.DefaultSettings("home")
 	want.Peers = []string{"a", "b"}
+	want.WebhookAllow = []string{"10.0.0.0/8", "fd00::/8"}
 	got := node.Settings{Home: "home"}
 	shown := want.Fields()
 	for i, f := range got.Fields() {

@@ -1,6 +1,7 @@
 package schemas_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -56,5 +57,34 @@ func TestCanonicalEvent(t *testing.T) {
 	c := decode(`{"type":"ObjectEvent","action":"ADD","eventTime":"2026-03-02T14:05:11Z","eventTimeZoneOffset":"+01:00","epcList":["urn:x:y"],"rdfs:comment":{"recordTime":1}}`)
 	if got := string(schemas.CanonicalEvent(c, "recordTime")); got != `{"action":"ADD","epcList":["urn:x:y"],"eventTime":"2026-03-02T14:05:11Z","eventTimeZoneOffset":"+01:00","rdfs:comment":{"recordTime":1},"type":"ObjectEvent"}` {
 		t.Errorf("only top-level members are left out: %s", got)
+	}
+}
+
+// An event that is sent back with the eventID that was derived for it is the
+// event that came without; any other eventID makes another one.
+func TestDuplicateKeyOfDerivedID(t *testing.T) {
+	key := func(members string) string {
+		t.Helper()
+		e, err := schemas.DecodeSingle([]byte(`{"type":"ObjectEvent","action":"ADD","eventTime":"2026-03-02T14:05:11Z","eventTimeZoneOffset":"+01:00","epcList":["urn:x:y"]` + members + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(schemas.DuplicateKeyOf([]byte("the partner's own secret"), e))
+	}
+	derived := schemas.DerivedEventID(schemas.Hash{1})
+	plain, declaration := key(""), `,"errorDeclaration":{"declarationTime":"2026-03-02T14:05:12Z"}`
+	if key(`,"eventID":"`+derived+`"`) != plain {
+		t.Error("a derived eventID counts")
+	}
+	if got := key(`,"eventID":"` + derived + `"` + declaration); got[len(got)-len(plain):] != plain || got[:len(plain)] == plain {
+		t.Error("a declaration does not name the event that came without eventID")
+	}
+	for _, id := range []string{"urn:x:1", "ni:///sha-256;00?ver=waybill1", strings.Replace(derived, "waybill1", "CBV2.0", 1)} {
+		if key(`,"eventID":"`+id+`"`) == plain {
+			t.Errorf("%s is as good as none", id)
+		}
+	}
+	if key(`,"eventID":"`+derived+`","bizStep":"receiving"`) == plain {
+		t.Error("another event has the same key")
 	}
 }

@@ -117,6 +117,7 @@ const (
 	NameTaken                              // a stored query has this name
 	ArchiveAway                            // bodies were moved to a store that does not answer the node
 	BadSheet                               // a spreadsheet, or a message of EDI, that cannot be read
+	BadSubscription                        // how a subscription is to be told cannot be done
 )
 
 type codeRow struct {
@@ -215,6 +216,7 @@ var codes = map[Code]codeRow{
 	NameTaken:            {"name_taken", 409, "choose another name, or delete that query first"},
 	ArchiveAway:          {"archive_away", 503, "the node keeps old bodies in a store that does not answer now: ask later, or another partner's node"},
 	BadSheet:             {"bad_sheet", 400, "send CSV as UTF-8, an .xlsx workbook, or the message that the mapping names: docs/import.md"},
+	BadSubscription:      {"bad_subscription", 400, "give a dest, and stream or a schedule: docs/subscriptions.md"},
 }
 
 // String returns the code's stable name, as JSON shows it.

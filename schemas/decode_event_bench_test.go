@@ -32,6 +32,26 @@ func BenchmarkDecodeEvent(b *testing.B) {
 	}
 }
 
+// BenchmarkDecodeSingle decodes and checks the same as a gateway does: as they are
+// sent, with whitespace.
+func BenchmarkDecodeSingle(b *testing.B) {
+	for _, name := range []string{"shipping", "sensor", "transformation"} {
+		b.Run(name, func(b *testing.B) {
+			text, err := os.ReadFile("testdata/events/" + name + ".json")
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := schemas.DecodeSingle(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkEventHash hashes events of about 800 bytes, one after the other.
 func BenchmarkEventHash(b *testing.B) {
 	for _, name := range []string{"shipping", "sensor", "transformation"} {

@@ -325,7 +325,7 @@ func (r *queryReader) finish() *Fault {
 	case r.limit && !r.ordered:
 		return &Fault{Code: BadParameter, Detail: "eventCountLimit needs orderBy, which tells what is first"}
 	}
-	// Without master data a place has no descendants but itself.
+	// A place's descendants are among the values: who has master data added them.
 	for i, to := range []*[]string{&r.q.ReadPoints, &r.q.BizLocations} {
 		switch {
 		case !r.within[i]:

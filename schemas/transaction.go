@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -79,13 +80,19 @@ func TransactionID(header []byte) Hash { return Sum(tagHeader, header) }
 // sent an event before: secret is the partner's own, so that others learn
 // nothing from equal keys. An error declaration's has 64 bytes: its own key, and
 // behind it the key of the event that it declares void, which is how a rule that
-// never reads bodies finds out whether the two are the same event.
+// never reads bodies finds out whether the two are the same event. Neither says
+// anything of a derived eventID: an event that is sent back as it was answered is
+// the one that came without.
 func DuplicateKeyOf(secret []byte, e *Event) []byte {
-	own := MAC(secret, CanonicalEvent(e, "recordTime"))
+	without := []string{"recordTime"}
+	if isDerived(e.Skeleton.EventID) {
+		without = append(without, "eventID")
+	}
+	own := MAC(secret, CanonicalEvent(e, without...))
 	if e.Skeleton.Declaration == nil {
 		return own[:]
 	}
-	prior := MAC(secret, CanonicalEvent(e, "recordTime", "errorDeclaration"))
+	prior := MAC(secret, CanonicalEvent(e, append(without, "errorDeclaration")...))
 	return append(own[:], prior[:]...)
 }
 
@@ -99,7 +106,19 @@ func ContentHash(s *Skeleton) Hash {
 
 // DerivedEventID is the eventID, in state and answers, of an event that came
 // without one.
-func DerivedEventID(digest Hash) string { return "ni:///sha-256;" + digest.String() + "?ver=waybill1" }
+func DerivedEventID(digest Hash) string { return derivedStem + digest.String() + derivedEnd }
+
+const (
+	derivedStem = "ni:///sha-256;"
+	derivedEnd  = "?ver=waybill1"
+)
+
+// isDerived reports whether an eventID has the form of a derived one.
+func isDerived(eventID string) bool {
+	rest, ok := strings.CutPrefix(eventID, derivedStem)
+	digest, end := strings.CutSuffix(rest, derivedEnd)
+	return ok && end && len(digest) == 2*len(Hash{})
+}
 
 // EventIDOf returns the event's own eventID, or the one derived from its digest.
 func (m *Message) EventIDOf() string {

@@ -109,9 +109,19 @@ func (c *Client) Job(ctx context.Context, job string) (*api.Job, error) {
 	return get[api.Job](ctx, c, job, nil)
 }
 
-// Jobs lists captures, newest first, from a page on; "" is the first.
-func (c *Client) Jobs(ctx context.Context, perPage int, page string) (*api.JobList, error) {
-	return get[api.JobList](ctx, c, "/epcis/v2/capture", paging(perPage, page))
+// Jobs lists captures, newest first, from a page on, "" for the first, and tells
+// the next page, "" behind the last.
+func (c *Client) Jobs(ctx context.Context, perPage int, page string) (jobs []api.Job, next string, err error) {
+	a, err := c.do(ctx, request{method: http.MethodGet, path: "/epcis/v2/capture?" + paging(perPage, page).Encode()})
+	if err != nil {
+		return nil, "", err
+	}
+	list, err := decode[[]api.Job](a)
+	if err != nil {
+		return nil, "", err
+	}
+	next, err = nextPage(a.header.Get("Link"))
+	return *list, next, err
 }
 
 // Wait asks until a job has ended, or the context ends. A job that ended without

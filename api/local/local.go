@@ -1,7 +1,7 @@
 // Package local is what one gateway must remember by itself: events that it
 // accepted and that are not on the ledger yet (the outbox), capture jobs, the
-// answers to requests with an Idempotency-Key, stored queries, API keys, and what
-// is public. None of it is consensus; all of it is part of a backup.
+// answers to requests with an Idempotency-Key, stored queries and their
+// subscriptions, API keys, and what is public. None of it is consensus; all of it is part of a backup.
 //
 // There is one database with one writer. Writers that come while the disk is
 // syncing share the next sync, so that a hundred requests cost one. What must
@@ -22,15 +22,17 @@ import (
 
 // Rows by their first byte.
 const (
-	rowEntry       = 'o' // outbox entry, without its transaction
-	rowRaw         = 'r' // the entry's transaction
-	rowJob         = 'j' // capture job
-	rowIdempotency = 'i' // answer to a request with an Idempotency-Key
-	rowAge         = 't' // time, idempotency record: what pruning walks
-	rowKey         = 'k' // API key
-	rowPublication = 'p' // what is shown to whoever asks
-	rowQuery       = 'q' // stored query
-	rowElement     = 'm' // master data of one thing
+	rowEntry        = 'o' // outbox entry, without its transaction
+	rowRaw          = 'r' // the entry's transaction
+	rowJob          = 'j' // capture job
+	rowIdempotency  = 'i' // answer to a request with an Idempotency-Key
+	rowAge          = 't' // time, idempotency record: what pruning walks
+	rowKey          = 'k' // API key
+	rowPublication  = 'p' // what is shown to whoever asks
+	rowQuery        = 'q' // stored query
+	rowElement      = 'm' // master data of one thing
+	rowSubscription = 's' // subscription of a stored query
+	rowCursor       = 'c' // how far a subscription was delivered
 )
 
 // gathered bounds how many writes share one sync.

@@ -71,7 +71,7 @@ var outside = map[string][]string{
 	"app":     {"github.com/cometbft/cometbft/abci/types", "google.golang.org/protobuf/encoding/protowire"},
 	// The store opens its databases itself: to tune them, and to fail them in tests.
 	"app/store": {"github.com/cosmos/cosmos-db", "github.com/syndtr/goleveldb/", "github.com/cockroachdb/pebble", "github.com/klauspost/compress/snappy"},
-	"api": {"github.com/go-chi/chi/v5", "github.com/go-playground/validator/v10", "github.com/prometheus/client_golang/",
+	"api": {"github.com/go-chi/chi/v5", "github.com/gorilla/websocket", "github.com/go-playground/validator/v10", "github.com/prometheus/client_golang/",
 		"github.com/cosmos/cosmos-db", "github.com/klauspost/compress"},
 	// Signed notes and time stamps are others' formats, and in others' libraries.
 	"api/audit": {"golang.org/x/mod/sumdb/note", "github.com/digitorus/", "github.com/prometheus/client_golang/"},

@@ -1,0 +1,195 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waybill-ledger/waybill/api/local"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// message is what a subscription is told at once.
+type message struct {
+	records []schemas.Record
+	given   int             // of these, how many still have a body
+	end     schemas.Locator // of the message; all up to it is in it or does not match
+	ended   bool            // nothing else is recorded up to the height
+	height  int64           // of the view that it was read from
+}
+
+// How many records are read at once: at first, when their size is not known, and at
+// most.
+const (
+	messageStep  = 8
+	messageSteps = 64
+)
+
+// behind reads what a stored query finds behind a cursor, as much as one message
+// holds, up to a height, 0 for the last. A message that was begun before ends where
+// it did.
+func (g *Gateway) behind(ctx context.Context, q *StoredQuery, c *local.Cursor, upTo int64, limit int) (m *message, err error) {
+	ctx, cancel := context.WithTimeout(ctx, g.limits.ReadTime)
+	defer cancel()
+	err = g.read(func(view View) error {
+		if _, last, err := view.Missing(); err != nil || last > 0 && (c.After == nil || c.After.Height < last) {
+			if err == nil {
+				err = fault(schemas.HistoryMissing, fmt.Sprintf("the records up to height %d are not here yet", last))
+			}
+			return err
+		}
+		m = &message{height: view.Height()}
+		if upTo > 0 {
+			m.height = min(upTo, m.height)
+		}
+		ask := q.Behind(c.After, 0)
+		ask.MaxHeight, ask.Effort = m.height, pageEffort
+		if c.Since != nil && (ask.GERecordTime == nil || ask.GERecordTime.Before(*c.Since)) {
+			ask.GERecordTime = c.Since
+		}
+		return m.fill(ctx, view, ask, c, min(limit, g.limits.MessageEvents), g.limits.MessageBytes)
+	})
+	return m, err
+}
+
+// fill reads page by page until the message is full or nothing else is recorded.
+func (m *message) fill(ctx context.Context, view View, ask schemas.EventQuery, c *local.Cursor, limit, most int) error {
+	size := 0
+	for {
+		ask.Limit = messageStep
+		if n := len(m.records); n > 0 {
+			ask.Limit = min(messageSteps, (most-size)/(size/n+1)+1)
+		}
+		ask.Limit = max(1, min(ask.Limit, limit-len(m.records)))
+		page, err := view.Page(ctx, ask)
+		if err != nil {
+			return err
+		}
+		for i := range page.Records {
+			r := &page.Records[i]
+			if size += len(r.Body); size > most && len(m.records) > 0 || c.Until != nil && r.Compare(*c.Until) > 0 {
+				m.end = m.records[len(m.records)-1].Locator
+				return nil
+			}
+			m.records = append(m.records, *r)
+			if m.end = r.Locator; r.Body != nil {
+				m.given++
+			}
+		}
+		switch {
+		case !page.More:
+			m.ended = true
+			if len(m.records) == 0 { // whatever comes is above
+				m.end = lastOf(m.height)
+			}
+			return nil
+		case len(m.records) == 0:
+			m.end = page.After
+		}
+		if len(m.records) >= limit || page.Left <= 0 {
+			return nil
+		}
+		ask.After, ask.Effort = &page.After, page.Left
+	}
+}
+
+// lastOf is a place behind all that a height records.
+func lastOf(height int64) schemas.Locator {
+	return schemas.Locator{Height: height, Position: math.MaxUint32, Index: math.MaxUint32}
+}
+
+// document is the message as an EPCISQueryDocument: the same whenever it is made
+// again. A message without events is of the time that it was due.
+func (m *message) document(name, subscription, cursor string, due time.Time) ([]byte, error) {
+	at := due
+	if n := len(m.records); n > 0 {
+		at = m.records[n-1].Time
+	}
+	return resultsOf(m.records, at, results{name: name, subscription: subscription, cursor: cursor})
+}
+
+// messageID names a message: the same whenever it is sent again, and another one's
+// never.
+func messageID(subscription string, c *local.Cursor, due time.Time) string {
+	var from, until []byte
+	if c.After != nil {
+		from = c.After.Append(nil)
+	}
+	if c.Until != nil {
+		until = c.Until.Append(nil)
+	} else {
+		until = strconv.AppendInt(nil, due.Unix(), 10)
+	}
+	h := schemas.Sum("waybill/gateway/message", []byte(subscription), strconv.AppendUint(nil, c.Round, 10), from, until)
+	return "msg_" + hex.EncodeToString(h[:16])
+}
+
+// sign writes the headers that tell who sent a message: those of Standard Webhooks,
+// and GS1-Signature (EPCIS 2.0, 12.6), which is the HMAC-SHA256 of the body under the
+// signatureToken, in hexadecimal. Both need a token. One that is written as Standard
+// Webhooks write secrets, whsec_ and base64, is decoded for theirs.
+func sign(h http.Header, token, id string, at time.Time, body []byte) {
+	stamp := strconv.FormatInt(at.Unix(), 10)
+	h.Set("webhook-id", id)
+	h.Set("webhook-timestamp", stamp)
+	if token == "" {
+		return
+	}
+	h.Set("GS1-Signature", hex.EncodeToString(mac([]byte(token), body)))
+	secret := []byte(token)
+	if text, ok := strings.CutPrefix(token, "whsec_"); ok {
+		if b, err := base64.StdEncoding.DecodeString(text); err == nil {
+			secret = b
+		}
+	}
+	h.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(mac(secret, []byte(id+"."+stamp+"."), body)))
+}
+
+func mac(key []byte, parts ...[]byte) []byte {
+	h := hmac.New(sha256.New, key)
+	for _, p := range parts {
+		h.Write(p) // a hash takes everything
+	}
+	return h.Sum(nil)
+}
+
+// post sends a message to the receiver, and answers the status that it answers.
+func (s *subscriber) post(ctx context.Context, id string, body []byte) (int, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Dest, bytes.NewReader(body))
+	if err != nil {
+		return 0, fmt.Errorf("making a message: %w", err)
+	}
+	r.Header.Set("Content-Type", typeJSON)
+	r.Header.Set("User-Agent", s.all.g.vendorVersion())
+	r.Header.Set("GS1-EPCIS-Version", epcisVersion)
+	r.Header.Set("GS1-CBV-Version", cbvVersion)
+	sign(r.Header, s.Token, id, s.all.now(), body)
+	res, err := s.all.client.Do(r)
+	if err != nil {
+		var where *url.Error // whose URL may hold secrets of the receiver's
+		if errors.As(err, &where) {
+			err = where.Err
+		}
+		return 0, fmt.Errorf("%w cannot be called: %w", errReceiver, err)
+	}
+	_, err = io.CopyN(io.Discard, res.Body, maxReply) // so that the connection can be used again
+	if closed := res.Body.Close(); err == nil || err == io.EOF {
+		err = closed
+	}
+	if err != nil && res.StatusCode/100 != 2 { // its word counts, whatever came of the rest
+		return 0, fmt.Errorf("%w gave no whole answer: %w", errReceiver, err)
+	}
+	return res.StatusCode, nil
+}
