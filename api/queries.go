@@ -180,6 +180,8 @@ func queryOf(h http.Header, body []byte) (*local.StoredQuery, error) {
 	switch {
 	case !printable(q.Name) || len(q.Name) > maxQueryName || strings.Contains(q.Name, "/"):
 		return nil, &schemas.Fault{Code: schemas.BadQuery, Pointer: "/name", Detail: fmt.Sprintf("a query needs a name of 1 to %d bytes, without blanks and slashes", maxQueryName)}
+	case q.Name == "." || q.Name == "..": // clients resolve these in a path (RFC 3986, 5.2.4), so nobody could ask or delete it
+		return nil, &schemas.Fault{Code: schemas.BadQuery, Pointer: "/name", Detail: "no query is named " + q.Name + ", which clients take out of a path"}
 	case q.Definition == nil:
 		return nil, &schemas.Fault{Code: schemas.BadQuery, Pointer: "/query", Detail: "a stored query needs its parameters, as query"}
 	}

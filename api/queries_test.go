@@ -84,6 +84,8 @@ func TestStoredQueryMisuse(t *testing.T) {
 		`[]`:                                  {"bad_query", "QueryValidationException", ""},
 		`{"query":{}}`:                        {"bad_query", "QueryValidationException", "/name"},
 		`{"name":"a/b","query":{}}`:           {"bad_query", "QueryValidationException", "/name"},
+		`{"name":".","query":{}}`:             {"bad_query", "QueryValidationException", "/name"},
+		`{"name":"..","query":{}}`:            {"bad_query", "QueryValidationException", "/name"},
 		`{"name":7,"query":{}}`:               {"bad_query", "QueryValidationException", "/name"},
 		`{"name":"a"}`:                        {"bad_query", "QueryValidationException", "/query"},
 		`{"name":"a","query":[]}`:             {"bad_query", "QueryValidationException", "/query"},

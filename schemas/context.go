@@ -10,8 +10,8 @@ import (
 // inline is read, and a prefix that only a remote context could define is
 // refused, because two readers might resolve it differently.
 
-// maxPrefixes bounds the prefixes that one event defines.
-const maxPrefixes = 64
+// MaxPrefixes bounds the prefixes that one event defines.
+const MaxPrefixes = 64
 
 // standardPrefix returns what the context of EPCIS 2.0 says of a prefix.
 func standardPrefix(name string) string {
@@ -180,7 +180,7 @@ func (p *prefixes) readEntry(t *tokenizer, n int) *Fault {
 			return t.fault(BadContext, m, "no prefix can be "+quote(name))
 		}
 		iri, _ = p.expand(iri)
-		if p.define(name, iri); len(p.list) > maxPrefixes {
+		if p.define(name, iri); len(p.list) > MaxPrefixes {
 			return t.fault(TooLarge, m, "an event defines at most 64 prefixes")
 		}
 	}

@@ -52,7 +52,7 @@ func (n *Namespaces) Define(prefix, uri string) error {
 	case !isURI(uri):
 		return &Fault{Code: BadContext, Detail: "a prefix stands for a URI, not for " + quote(uri)}
 	}
-	if n.p.define(prefix, uri); len(n.p.list) > maxPrefixes {
+	if n.p.define(prefix, uri); len(n.p.list) > MaxPrefixes {
 		return &Fault{Code: TooLarge, Detail: "a request defines at most 64 prefixes"}
 	}
 	return nil

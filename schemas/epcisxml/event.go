@@ -38,9 +38,10 @@ var documentAttributes = map[string]part{"schemaVersion": nil, "creationDate": n
 
 // finished puts the prefixes that an event uses before its other members.
 func (c *conversion) finished(out value) value {
+	c.few(out.line)
 	if context := c.prefixes.context(); len(context.list) > 0 {
 		context.line = out.line
-		out.list = append([]member{{"@context", context}}, out.list...)
+		out.list, out.at = append([]member{{"@context", context}}, out.list...), nil
 	}
 	return out
 }

@@ -22,6 +22,7 @@ func masterData(e *element) (*value, *schemas.Fault) {
 		}
 		out.add("", c.vocabulary(v))
 	}
+	c.few(list.line)
 	if c.fault != nil {
 		return nil, c.fault
 	}

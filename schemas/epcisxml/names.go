@@ -10,12 +10,15 @@ import (
 // names finds names in XML for those of an event's JSON, and gathers the
 // namespaces that they need.
 type names struct {
-	context map[string]string // prefixes that the event defines
-	used    []binding
+	context  map[string]string // prefixes that the event defines
+	used     []binding
+	spaces   map[string]string // of used, by prefix
+	prefixes map[string]string // the first of used, by namespace: names in full can be of thousands
+	made     int               // prefixes that were tried
 }
 
 func newNames(v *value) *names {
-	n := &names{context: map[string]string{}}
+	n := &names{context: map[string]string{}, spaces: map[string]string{}, prefixes: map[string]string{}}
 	context, ok := v.find("@context")
 	if !ok {
 		return n
@@ -82,33 +85,33 @@ func (n *names) space(prefix string) string {
 
 // of returns the prefix of a namespace, if possible the wanted one.
 func (n *names) of(wanted, space string) string {
-	free := func(p string) bool {
-		if p == "" || !ncName(p) || strings.HasPrefix(strings.ToLower(p), "xml") {
-			return false
-		}
-		for _, b := range n.used {
-			if b.prefix == p {
-				return b.space == space
-			}
-		}
-		s := n.space(p)
-		return s == "" || s == space
+	have, known := n.prefixes[space]
+	if known && (wanted == "" || !n.free(wanted, space)) {
+		return have
 	}
-	for _, b := range n.used {
-		if b.space == space && (wanted == "" || b.prefix == wanted || !free(wanted)) {
-			return b.prefix
+	for !n.free(wanted, space) {
+		n.made++
+		wanted = "ns" + strconv.Itoa(n.made)
+	}
+	if _, taken := n.spaces[wanted]; !taken {
+		n.used, n.spaces[wanted] = append(n.used, binding{wanted, space}), space
+		if !known {
+			n.prefixes[space] = wanted
 		}
 	}
-	for i := 1; !free(wanted); i++ {
-		wanted = "ns" + strconv.Itoa(i)
-	}
-	for _, b := range n.used {
-		if b.prefix == wanted {
-			return wanted
-		}
-	}
-	n.used = append(n.used, binding{wanted, space})
 	return wanted
+}
+
+// free reports whether a prefix may stand for a namespace.
+func (n *names) free(prefix, space string) bool {
+	if prefix == "" || !ncName(prefix) || strings.HasPrefix(strings.ToLower(prefix), "xml") {
+		return false
+	}
+	if s, taken := n.spaces[prefix]; taken {
+		return s == space
+	}
+	s := n.space(prefix)
+	return s == "" || s == space
 }
 
 // own is the prefix of our own namespace.

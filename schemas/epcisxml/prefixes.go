@@ -21,6 +21,17 @@ type prefixes struct {
 	list   []binding
 }
 
+// tooMany reports that the event is one that is refused: no more are looked for,
+// which would take the cube of their number.
+func (p *prefixes) tooMany() bool { return len(p.list) > schemas.MaxPrefixes }
+
+// few refuses what needs too many prefixes.
+func (c *conversion) few(line int) {
+	if c.prefixes.tooMany() {
+		c.refuse(schemas.TooLarge, line, "an event defines at most "+strconv.Itoa(schemas.MaxPrefixes)+" prefixes")
+	}
+}
+
 // name is the name under which JSON has an expanded name.
 func (p *prefixes) name(n name) string {
 	if n.space == "" {
@@ -41,6 +52,9 @@ func (p *prefixes) prefix(wanted, space string) string {
 		if b.space == space {
 			return b.prefix
 		}
+	}
+	if p.tooMany() {
+		return wanted
 	}
 	for i := 1; !p.free(wanted); i++ {
 		wanted = "ns" + strconv.Itoa(i)
@@ -71,7 +85,7 @@ func (p *prefixes) value(s string) {
 	if !ok || strings.HasPrefix(rest, "//") || schemas.StandardPrefix(prefix) != "" || scheme(prefix) {
 		return
 	}
-	if space := p.curies[prefix]; space != "" && p.free(prefix) {
+	if space := p.curies[prefix]; space != "" && !p.tooMany() && p.free(prefix) {
 		p.list = append(p.list, binding{prefix, space})
 	}
 }

@@ -15,7 +15,11 @@ type value struct {
 	text string   // of a string, or as written
 	list []member // of an object, or without names of an array
 	line int
+	at   map[string]int // the first of each name in list, of an object that add made large
 }
+
+// fewMembers are found sooner by looking at each.
+const fewMembers = 32
 
 type member struct {
 	name string
@@ -26,10 +30,36 @@ func text(s string, line int) value    { return value{kind: '"', text: s, line: 
 func literal(s string, line int) value { return value{kind: '0', text: s, line: line} }
 
 // add appends a member.
-func (v *value) add(name string, m value) { v.list = append(v.list, member{name, m}) }
+func (v *value) add(name string, m value) {
+	v.list = append(v.list, member{name, m})
+	if v.kind != '{' || len(v.list) < fewMembers {
+		return
+	}
+	if v.at == nil {
+		v.at = make(map[string]int, 2*fewMembers)
+		for i := range v.list {
+			v.note(i)
+		}
+		return
+	}
+	v.note(len(v.list) - 1)
+}
+
+// note notes where a name is first.
+func (v *value) note(i int) {
+	if _, seen := v.at[v.list[i].name]; !seen {
+		v.at[v.list[i].name] = i
+	}
+}
 
 // find returns a member of an object.
 func (v *value) find(name string) (*value, bool) {
+	if v.at != nil {
+		if i, ok := v.at[name]; ok {
+			return &v.list[i].value, true
+		}
+		return nil, false
+	}
 	if v.kind == '{' {
 		for i := range v.list {
 			if v.list[i].name == name {
