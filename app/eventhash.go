@@ -29,9 +29,20 @@ func hashEvents(messages []schemas.Message) {
 	var h schemas.EventHasher
 	for i := range messages {
 		if e := messages[i].Event; e.Body != nil && e.Skeleton.Order == nil {
-			e.HashIDs = h.IDs(e)
+			e.HashIDs = hashIDs(&h, e)
 		}
 	}
+}
+
+// hashIDs are an event's hashes; none where the hasher breaks down. Whether a
+// transaction is admissible must never hang on it.
+func hashIDs(h *schemas.EventHasher, e *schemas.Event) (ids []schemas.HashID) {
+	defer func() {
+		if recover() != nil {
+			*h, ids = schemas.EventHasher{}, nil
+		}
+	}()
+	return h.IDs(e)
 }
 
 // indexHashes writes the rows of a transaction's events that are recorded, and

@@ -36,7 +36,7 @@ const hashStem = "ni:///sha-256;"
 // certificationInfo, which the algorithm leaves out: the ledger's own digest
 // covers all. It serves people and queries, and is never asked in consensus. It
 // is "" for an event that is blown up beyond all measure when the namespaces of
-// its names are written out: to more than 64 KiB and eight times its body.
+// its names are written out: to more than 16 KiB and eight times its body.
 func EventHash(e *Event, v HashVersion) string {
 	var h EventHasher
 	sum, ok := h.Sum(e, v)
@@ -152,7 +152,7 @@ func (h *EventHasher) read(e *Event, v HashVersion) bool {
 		*h = EventHasher{out: make([]byte, 0, 2*len(e.Body))}
 		h.t.tape = make([]token, 0, 16+len(e.Body)/8)
 	}
-	h.room = 64<<10 + 8*len(e.Body)
+	h.room = 16<<10 + 8*len(e.Body)
 	h.t = tokenizer{text: string(e.Body), depth: MaxDepth, tape: h.t.tape[:0]}
 	h.p.list, h.p.last = h.p.list[:0], 0
 	h.version, h.differs, h.aside = v, false, 0
