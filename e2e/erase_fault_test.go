@@ -81,6 +81,40 @@ func (x *testNet) erasedAfterAll(t *testing.T, i int, id string, text []byte) {
 	}
 }
 
+// eraseFaulty orders an event's body to be erased at a node that a fault ends. The
+// tracer counts calls by thread: where the node's second call is another thread's
+// first, no fault comes, and the next event is tried.
+func (x *testNet) eraseFaulty(t *testing.T, n int, fault injection) (id string, text []byte, logged int, ended error) {
+	t.Helper()
+	for try := range 50 {
+		id, text = x.lastBody(t, 0, "faulty", 100*n+try)
+		x.end(t, 0)
+		logged = len(nodeLog(t, x.members[0]))
+		cmd := x.startFaulty(t, 0, fault)
+		x.awaitReady(t, 0)
+		end := make(chan error, 1)
+		go func() { end <- cmd.Wait() }()
+		x.order(t, 0, id)
+		erased := false
+		eventually(t, "the node ends, or has erased the body", func() bool {
+			e, err := x.plain(t, 0).Erasure(t.Context(), "", id)
+			erased = err == nil && e.Standing == "erased" && e.Receipt != nil
+			return erased || len(end) > 0
+		})
+		if !erased {
+			return id, text, logged, <-end
+		}
+		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		<-end
+		x.restart(t, 0)
+		x.awaitReady(t, 0)
+	}
+	t.Fatalf("%s: the fault never comes", fault)
+	return
+}
+
 // Whatever fails while a body is erased, the node stops and says so; started
 // again, it has lost nothing, and the body is gone.
 func TestErasureUnderFaults(t *testing.T) {
@@ -96,13 +130,7 @@ func TestErasureUnderFaults(t *testing.T) {
 		{"pwrite64", "error=EIO", 1}, {"fsync", "error=EIO", 1}, {"pwrite64", "error=EIO", 2}, {"pwrite64", "error=ENOSPC", 2}, {"fsync", "error=EIO", 2},
 		{"pwrite64", "signal=SIGKILL", 1}, {"fsync", "signal=SIGKILL", 1}, {"pwrite64", "signal=SIGKILL", 2}, {"fsync", "signal=SIGKILL", 2},
 	} {
-		id, text := x.lastBody(t, 0, "faulty", n)
-		x.end(t, 0)
-		logged := len(nodeLog(t, x.members[0]))
-		cmd := x.startFaulty(t, 0, fault)
-		x.awaitReady(t, 0)
-		x.order(t, 0, id)
-		err := cmd.Wait()
+		id, text, logged, err := x.eraseFaulty(t, n, fault)
 		var exit *exec.ExitError
 		if !errors.As(err, &exit) {
 			t.Fatalf("%s: the node ends with %v", fault, err)
