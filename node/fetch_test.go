@@ -40,19 +40,7 @@ func grown(t *testing.T) (n *node.Node, blocks []app.ArchivedBlock) {
 	for height(t, n) < 12 {
 		<-n.Ledger().Watch(height(t, n))
 	}
-	answer, err := n.Archive(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := schemas.ReadFields(answer)
-	for _, v, ok := f.Next(); ok; _, v, ok = f.Next() {
-		b, err := app.DecodeArchivedBlock(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		blocks = append(blocks, b)
-	}
-	return n, blocks
+	return n, archiveOf(t, n)
 }
 
 func answerOf(blocks []app.ArchivedBlock) (answer []byte) {

@@ -17,9 +17,10 @@ import (
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-// Blocks go once two snapshots exist and no evidence about them counts; headers
-// and records that proofs need are still there, also after a restart.
-func TestRetention(t *testing.T) {
+// forgetful are the settings of a node alone in its network, which has often
+// snapshots and soon evidence that is too old to keep blocks for.
+func forgetful(t *testing.T) node.Settings {
+	t.Helper()
 	s := alone(t)
 	s.IdleInterval, s.SnapshotHeights = node.Duration(10*time.Millisecond), 1
 	doc, err := types.GenesisDocFromFile(node.GenesisPath(s.Home))
@@ -30,6 +31,13 @@ func TestRetention(t *testing.T) {
 	if err := errors.Join(doc.ValidateAndComplete(), doc.SaveAs(node.GenesisPath(s.Home))); err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// Blocks go once two snapshots exist and no evidence about them counts; headers
+// and records that proofs need are still there, also after a restart.
+func TestRetention(t *testing.T) {
+	s := forgetful(t)
 	n, err := node.Start(t.Context(), s, "test", io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -94,16 +102,7 @@ func TestRetention(t *testing.T) {
 // A block with an erased body goes from the disk, not only from the engine's
 // index of it, once the engine drops it.
 func TestErasedBlocksGo(t *testing.T) {
-	s := alone(t)
-	s.IdleInterval, s.SnapshotHeights = node.Duration(10*time.Millisecond), 1
-	doc, err := types.GenesisDocFromFile(node.GenesisPath(s.Home))
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc.ConsensusParams.Evidence.MaxAgeNumBlocks, doc.ConsensusParams.Evidence.MaxAgeDuration = 5, time.Millisecond
-	if err := errors.Join(doc.ValidateAndComplete(), doc.SaveAs(node.GenesisPath(s.Home))); err != nil {
-		t.Fatal(err)
-	}
+	s := forgetful(t)
 	n, err := node.Start(t.Context(), s, "test", io.Discard)
 	if err != nil {
 		t.Fatal(err)
