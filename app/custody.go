@@ -151,8 +151,8 @@ func (m *message) outermost(id string) *item {
 // receiver is the party that the event names as the new possessor, sender the one
 // that it names as the former: a partner's id, or External and the party's GLN or
 // identifier; "" where it names none.
-func (m *message) receiver() string { return possessor(m.byGLN, m.event.Destinations) }
-func (m *message) sender() string   { return possessor(m.byGLN, m.event.Sources) }
+func (m *message) receiver() string { return possessor(m.dir.byGLN, m.event.Destinations) }
+func (m *message) sender() string   { return possessor(m.dir.byGLN, m.event.Sources) }
 
 func possessor(byGLN map[string]string, parties []schemas.Party) string {
 	for _, d := range parties {

@@ -77,7 +77,7 @@ func (a *App) OfferSnapshot(ctx context.Context, req *abci.RequestOfferSnapshot)
 			a.logger.Error("a snapshot cannot be restored", "error", err)
 			return answer(abci.ResponseOfferSnapshot_ABORT)
 		}
-		a.genesis.Store(nil)
+		a.directory.Store(nil)
 	}
 	if a.restoring, err = a.newRestoring(m); err != nil {
 		return nil, err
@@ -357,7 +357,7 @@ func (r *restoring) finish(ctx context.Context) error {
 		return err
 	}
 	r.app.restoring = nil
-	return r.app.loadGenesis()
+	return r.app.readDirectory()
 }
 
 // logs computes the logs of sorted entries, which say in their first bytes what

@@ -57,8 +57,12 @@ func (b *block) undo(m mark) {
 // execute judges the message: first whether it was recorded before, then what
 // the rule of its event type makes of it.
 func (m *message) execute() {
-	if m.event.Order != nil {
+	switch {
+	case m.event.Order != nil:
 		m.obey()
+		return
+	case m.event.Act != nil:
+		m.act()
 		return
 	}
 	if first, ok := m.duplicate(); ok {

@@ -25,6 +25,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //
 //	block [AFTER]     a block AFTER the last (1m); each line is a transaction:
 //	                  PARTNER[!][-]: EVENT; EVENT   ! is atomic, - without keys
+//	                  an EVENT may be an act: act NAME JSON
 //	dry               the same, of one line, recorded nowhere
 //	item NAME...      state            trail NAME        its records
 //	balance LOT       who holds what   exceptions PARTNER

@@ -47,19 +47,33 @@ const (
 	maxReason     = 1000 // bytes of the reason that an order gives
 )
 
-// KindOf is the kind of message that carries an event or an order.
+// KindOf is the kind of message that carries an event, an order or an act.
 func (e *Event) KindOf() Kind {
-	if e.Skeleton.Order != nil {
+	switch {
+	case e.Skeleton.Order != nil:
 		return KindErasure
+	case e.Skeleton.Act != nil:
+		return KindAct
 	}
 	return KindEvent
 }
 
-// DecodeMessage reads the body of a message of a kind: an event's, or an order's.
+// Role is what a key needs to sign the message.
+func (e *Event) Role() uint32 {
+	if e.Skeleton.Act != nil {
+		return e.Skeleton.Act.Role()
+	}
+	return RoleCapture
+}
+
+// DecodeMessage reads the body of a message of a kind: an event's, an order's or an act's.
 // Errors are Faults.
 func DecodeMessage(kind Kind, body []byte) (*Event, error) {
-	if kind == KindErasure {
+	switch kind {
+	case KindErasure:
 		return DecodeOrder(body)
+	case KindAct:
+		return DecodeAct(body)
 	}
 	return DecodeEvent(body)
 }

@@ -1,0 +1,17 @@
+package app
+
+import (
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// act runs the rule of an act. What it did to things goes into their trails.
+func (m *message) act() {
+	m.result.Effect = schemas.Applied
+	switch m.event.Act.(type) {
+	default:
+		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
+	}
+	if m.result.Code == schemas.OK {
+		m.save()
+	}
+}
