@@ -100,6 +100,13 @@ func exchanges() []exchange {
 		{operation: "POST /api/v1/imports", succeeds: ask{body: sheet, headers: form, status: 202}, fails: ask{body: part("mapping", "text/plain", "{}") + "--x--\r\n", headers: form, status: 400}, also: []ask{
 			{path: "/api/v1/imports?dryRun=true", body: sheet, headers: form, status: 200}}},
 		{operation: "GET /api/v1/exceptions", succeeds: ask{path: "/api/v1/exceptions?perPage=1", status: 200}, fails: ask{path: "/api/v1/exceptions?nextPageToken=x", status: 400}},
+		{operation: "GET /api/v1/recalls", succeeds: ask{status: 200}, fails: ask{path: "/api/v1/recalls?nextPageToken=x", status: 400}},
+		{operation: "POST /api/v1/recalls", succeeds: ask{body: `{"recall":"listeria","instruction":"stop","items":["urn:epc:id:sgtin:9521234.054321.1001"]}`, status: 201}, fails: ask{body: `{"recall":"listeria"}`, status: 400}},
+		{operation: "GET /api/v1/recalls/{issuer}/{recall}", succeeds: ask{path: "/api/v1/recalls/acme-farms/listeria", status: 200}, fails: ask{path: "/api/v1/recalls/acme-farms/none", status: 404}},
+		{operation: "POST /api/v1/recalls/{issuer}/{recall}/acknowledgements", succeeds: ask{path: "/api/v1/recalls/acme-farms/listeria/acknowledgements", body: `{"held":[{"id":"urn:epc:class:lgtin:9521234.054321.L1","quantity":1,"uom":"KGM","state":"sold"}],"done":true}`, status: 201},
+			fails: ask{path: "/api/v1/recalls/acme-farms/listeria/acknowledgements", body: `{"done":false}`, status: 400}},
+		{operation: "POST /api/v1/recalls/{issuer}/{recall}/items", succeeds: ask{path: "/api/v1/recalls/acme-farms/listeria/items", body: `{"lots":["urn:epc:class:lgtin:9521234.054321.L1"]}`, status: 201}, fails: ask{path: "/api/v1/recalls/mill/listeria/items", body: `{}`, status: 404}},
+		{operation: "POST /api/v1/recalls/{issuer}/{recall}/close", succeeds: ask{path: "/api/v1/recalls/acme-farms/listeria/close", body: `{}`, status: 201}, fails: ask{path: "/api/v1/recalls/mill/listeria/close", body: `{}`, status: 404}},
 		{operation: "GET /api/v1/erasures", succeeds: ask{path: "/api/v1/erasures?eventID=erased", status: 200}, fails: ask{path: "/api/v1/erasures?eventID=none", status: 404}},
 		{operation: "POST /api/v1/erasures", succeeds: ask{body: `{"order":"hold","eventID":"urn:uuid:1","reason":"a dispute"}`, status: 201}, fails: ask{body: `{"order":"burn","eventID":"urn:uuid:1"}`, status: 400}},
 		{operation: "POST /api/v1/transactions", succeeds: ask{path: "/api/v1/transactions", body: "{signed}", headers: binary(), status: 201}, fails: ask{body: "x", headers: binary(), status: 400}},
