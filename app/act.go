@@ -13,5 +13,7 @@ func (m *message) act() {
 	}
 	if m.result.Code == schemas.OK {
 		m.save()
+		m.heed()
+		m.indexException()
 	}
 }

@@ -164,6 +164,11 @@ func (m *message) indexEvent() {
 	if e.Declaration != nil {
 		m.led.Emit(m.at.Append(rowKey(rowDeclared, m.msg.EventIDOf())), present)
 	}
+	m.indexException()
+}
+
+// indexException lists a flagged message for its author, and for those whom it concerns.
+func (m *message) indexException() {
 	if len(m.result.Flags) == 0 {
 		return
 	}
