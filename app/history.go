@@ -168,8 +168,14 @@ func (h *histories) timed(prefix []byte) ([]schemas.Locator, error) {
 // standingAt reads one record, nil where it is void or a declaration.
 func (h *histories) standingAt(at schemas.Locator) (*schemas.Record, error) {
 	r, err := h.view.bare(at)
-	if err != nil || r.Skeleton.Declaration != nil {
+	if err != nil {
 		return nil, err
+	}
+	if h.bytes += len(r.SkeletonBytes); h.bytes > maxTraced {
+		return nil, errEnough
+	}
+	if r.Skeleton.Declaration != nil {
+		return nil, nil
 	}
 	void, err := h.view.voidedBy(at)
 	if err != nil || void != nil {
@@ -193,13 +199,9 @@ func (h *histories) standing(places []schemas.Locator) ([]*schemas.Record, error
 			}
 			h.stand[at] = r
 		}
-		if r == nil {
-			continue
+		if r != nil {
+			events = append(events, r)
 		}
-		if h.bytes += len(r.SkeletonBytes) / max(1, len(r.Skeleton.EPCs)+len(r.Skeleton.OutputEPCs)); h.bytes > maxTraced {
-			return nil, errEnough
-		}
-		events = append(events, r)
 	}
 	slices.SortFunc(events, happened)
 	return slices.CompactFunc(events, func(a, b *schemas.Record) bool { return a.Locator == b.Locator }), nil

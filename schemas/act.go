@@ -49,6 +49,22 @@ func ActNames() (names []string) {
 	return names
 }
 
+// ActRoles are the roles that acts need, together: whoever signed an act has one.
+func ActRoles() (roles uint32) {
+	for _, empty := range acts {
+		roles |= empty().Role()
+	}
+	return roles
+}
+
+// RoleOfAct is the role that the act of a name needs; 0 where there is no such act.
+func RoleOfAct(name string) uint32 {
+	if a := actOf(name); a != nil {
+		return a.Role()
+	}
+	return 0
+}
+
 // MakeAct is an act ready to be signed; at is when it was done. Errors are Faults.
 func MakeAct(a Act, reason string, at time.Time) (*Event, error) {
 	b := binding{pass: writeJSON, out: []byte{'{'}}

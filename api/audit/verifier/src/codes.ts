@@ -77,4 +77,13 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [514, "internal"],
 ]);
 
+// Acts, and the role (a bit) that a key needs to sign one (docs/format.md, "Acts").
+
+export const ACTS: ReadonlyMap<string, bigint> = new Map([
+  ["Vote", 2n],
+]);
+
+/** ANY_ACT are the roles of all acts together. */
+export const ANY_ACT = [...ACTS.values()].reduce((a, b) => a | b, 0n);
+
 export const codeName = (n: number): string => CODES.get(n) ?? "unknown_code";
