@@ -51,12 +51,20 @@ func (m *message) closeRecall(r *schemas.CloseRecall) {
 	m.countRecalls(-1)
 }
 
-// answerRecall keeps a holder's answer, in the place of an earlier one.
+// answerRecall keeps a holder's answer, in the place of an earlier one. It stands in
+// the trails of what it names.
 func (m *message) answerRecall(r *schemas.AcknowledgeRecall) {
 	ref := schemas.RecallRef{Issuer: r.Issuer, Recall: r.Recall}
 	if s := m.recallOf(ref); s == nil || s.Closed != 0 {
 		m.result.Code = schemas.NoSuchRecall
 		return
+	}
+	for _, h := range r.Held {
+		if _, scheme, err := schemas.Canonical(h.ID); err == nil && scheme.Class() {
+			m.touchClass(h.ID)
+		} else {
+			m.touch(m.item(h.ID), seen)
+		}
 	}
 	a := schemas.Acknowledgement{Time: m.now(), At: m.at, Held: r.Held, Done: r.Done}
 	m.led.Set(schemas.RecallReplyKey(ref.Issuer, ref.Recall, m.partner), a.Append(nil), nil)
