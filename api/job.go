@@ -299,6 +299,9 @@ func (g *Gateway) listJobs(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	limit, err := perPage(q)
+	if err == nil {
+		err = g.openPage(q)
+	}
 	before := q["nextPageToken"]
 	if _, ok := local.IDTime(before); err == nil && before != "" && !ok {
 		err = fault(schemas.BadParameter, "nextPageToken is not one of this list")
@@ -312,7 +315,7 @@ func (g *Gateway) listJobs(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if next != "" {
-		linkNext(w, r, next)
+		g.tellNext(w, r, next)
 	}
 	g.writeJSON(w, r, http.StatusOK, list)
 }

@@ -123,7 +123,13 @@ func (g *Gateway) getQuerySocket(w http.ResponseWriter, r *http.Request) {
 		Error: func(w http.ResponseWriter, r *http.Request, _ int, reason error) {
 			g.fail(w, r, fault(schemas.BadSubscription, reason.Error()))
 		}}
-	conn, err := up.Upgrade(hijacker{w}, r, http.Header{"GS1-EPCIS-Version": {epcisVersion}, "GS1-CBV-Version": {cbvVersion}})
+	told := http.Header{"GS1-EPCIS-Version": {epcisVersion}, "GS1-CBV-Version": {cbvVersion}}
+	if a.cursor.Since != nil {
+		told[minRecordTime] = []string{a.cursor.Since.UTC().Format(timeFormat)}
+	} else if !r.URL.Query().Has("after") { // whose record time only the ledger knows
+		told[minRecordTime] = []string{a.sub.Made.Format(timeFormat)}
+	}
+	conn, err := up.Upgrade(hijacker{w}, r, told)
 	if err != nil {
 		return // it was answered
 	}

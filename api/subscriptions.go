@@ -85,7 +85,7 @@ func given(t time.Time) *time.Time {
 func (g *Gateway) subscriptionRoutes(m chi.Router) {
 	const all, one = "/queries/{queryName}/subscriptions", "/queries/{queryName}/subscriptions/{subscriptionID}"
 	m.Options(all, g.discover("GET, HEAD, POST, OPTIONS"))
-	m.Options(one, g.discover("GET, HEAD, DELETE, OPTIONS"))
+	m.Options(one, g.discoverSubscription)
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Query), g.accepting(typeJSON, typeLD))
 		m.With(g.sending(typeJSON, typeLD)).Post(all, g.postSubscription)
@@ -365,7 +365,7 @@ func (g *Gateway) listSubscriptions(w http.ResponseWriter, r *http.Request) {
 		limit, err = perPage(q)
 	}
 	if err == nil {
-		after, err = parseNameToken(q, "subscriptions")
+		after, err = g.parseNameToken(q, "subscriptions")
 	}
 	if err == nil {
 		name, err = queryName(r)
@@ -387,7 +387,7 @@ func (g *Gateway) listSubscriptions(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		if len(out) == limit {
-			linkNext(w, r, nameToken("subscriptions", out[limit-1].ID))
+			g.tellNext(w, r, nameToken("subscriptions", out[limit-1].ID))
 			break
 		}
 		out = append(out, s.told(view.Height()))
@@ -411,6 +411,21 @@ func (g *Gateway) getSubscription(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.writeJSON(w, r, http.StatusOK, s.told(view.Height()))
+}
+
+// minRecordTime is from when on recorded events are still to be told (EPCIS 2.0, 12.6).
+const minRecordTime = "GS1-Query-Min-Record-Time"
+
+// discoverSubscription answers what a subscription does, and its own API key, which
+// the request need not show, from when on events are still to be told.
+func (g *Gateway) discoverSubscription(w http.ResponseWriter, r *http.Request) {
+	if key, err := g.authenticate(r); err == nil {
+		stateOf(r).key = key
+		if s, err := g.find(r); err == nil {
+			w.Header().Set(minRecordTime, s.told(0).Least.Format(timeFormat))
+		}
+	}
+	g.discover("GET, HEAD, DELETE, OPTIONS")(w, r)
 }
 
 // deleteSubscription ends one.
