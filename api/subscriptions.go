@@ -28,7 +28,18 @@ type Subscription struct {
 	Made          time.Time           `json:"createdAt"`
 	Notified      *time.Time          `json:"lastNotifiedAt,omitempty"`
 	Least         *time.Time          `json:"minRecordTime,omitempty"`
+	Format        string              `json:"epcFormat,omitempty"`
 	Status        *SubscriptionStatus `json:"status,omitempty"`
+}
+
+// SubscriptionRequest asks for a subscription of a stored query.
+type SubscriptionRequest struct {
+	Dest          string            `json:"dest"`
+	Token         string            `json:"signatureToken,omitempty"`
+	Stream        bool              `json:"stream,omitempty"`
+	Schedule      map[string]string `json:"schedule,omitempty"`
+	ReportIfEmpty bool              `json:"reportIfEmpty,omitempty"`
+	Initial       string            `json:"initialRecordTime,omitempty"`
 }
 
 // SubscriptionStatus is how the delivery of a subscription stands.
@@ -52,7 +63,7 @@ func (s *subscriber) told(height int64) Subscription {
 	defer s.mu.Unlock()
 	c := &s.cursor
 	out := Subscription{ID: s.ID, Query: s.Query, Dest: s.Dest, Stream: s.Schedule == nil, Schedule: s.Schedule, ReportIfEmpty: s.ReportIfEmpty, Initial: s.Initial, Made: s.Made,
-		Notified: given(c.Notified), Least: c.Since}
+		Notified: given(c.Notified), Least: c.Since, Format: s.Format}
 	if out.Least == nil {
 		out.Least = &out.Made
 	}
@@ -110,12 +121,21 @@ func (g *Gateway) postSubscription(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		now := g.subs.now().UTC()
-		sub.ID, sub.Query, sub.Owner, sub.Made = local.NewID(now), name, keyOf(r).ID, now
+		sub.ID, sub.Query, sub.Owner, sub.Made, sub.Format = local.NewID(now), name, keyOf(r).ID, now, formatOf(r)
 		if dry {
 			return jsonAnswer(http.StatusOK, "", (&subscriber{Subscription: *sub}).asked())
 		}
 		return g.once(r, body, func(res *reservation) (*answer, error) { return g.subscribe(sub, res) })
 	})
+}
+
+// formatOf is the form of identifiers that a request asks for, "" for that in which they
+// were submitted.
+func formatOf(r *http.Request) string {
+	if asked := r.Header.Get(epcFormat); epcForms[asked] != schemas.AsSubmitted {
+		return asked
+	}
+	return ""
 }
 
 // asked is a subscription without how it stands.
