@@ -20,7 +20,7 @@ import (
 //     filled in, on the ledger that prepared makes; empty where there are none.
 //     headers are name, value, name, value; an empty value removes one. The key has
 //     all scopes, and a body is application/json unless headers say otherwise.
-//     Path and body may name what only prepared knows: {job}, {transaction}, {signed}, {subscription}.
+//     Path and body may name what only prepared knows: {job}, {transaction}, {signed}, {token}, {subscription}.
 //     Of a GET every media type that the document promises is asked for.
 //   - fails: the main way to fail. It may be a request that the document forbids.
 //     Leave it out where nothing can fail. That a key is needed is asked by itself.
@@ -63,6 +63,7 @@ func prepared(t *testing.T) (h *harness, known *strings.Replacer) {
 			Partners: []api.NetworkMember{{Partner: schemas.Partner{ID: "acme-farms", Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}, Connected: true}}}
 	})
 	return h, strings.NewReplacer("{job}", job.CaptureID, "{transaction}", into[schemas.Receipt](t, r).Transaction.String(), "{signed}", string(h.signed(event(9))),
+		"{token}", h.do("GET", "/epcis/v2/events?perPage=1", "").want(t, 200).header.Get("nextPageToken"),
 		"{subscription}", subscription[strings.LastIndex(subscription, "/")+1:])
 }
 
@@ -141,6 +142,8 @@ func exchanges() []exchange {
 		exchange{operation: "GET /epcis/v2/queries/{queryName}", succeeds: ask{path: "/epcis/v2/queries/stored", status: 200}, fails: ask{path: "/epcis/v2/queries/none", status: 404}},
 		exchange{operation: "DELETE /epcis/v2/queries/{queryName}", succeeds: ask{path: "/epcis/v2/queries/stored", status: 204}, fails: ask{path: "/epcis/v2/queries/none", status: 404}},
 		exchange{operation: "GET /epcis/v2/queries/{queryName}/events", succeeds: ask{path: "/epcis/v2/queries/stored/events?perPage=1", status: 200}, fails: ask{path: "/epcis/v2/queries/none/events", status: 404}})
+	list = append(list, exchange{operation: "DELETE /epcis/v2/nextPageToken/{token}", succeeds: ask{path: "/epcis/v2/nextPageToken/{token}", status: 204}, fails: ask{path: "/epcis/v2/nextPageToken/none", status: 404}},
+		exchange{operation: "OPTIONS /epcis/v2/nextPageToken/{token}", succeeds: ask{path: "/epcis/v2/nextPageToken/x", status: 204}})
 	const subscriptions = "/epcis/v2/queries/{queryName}/subscriptions"
 	list = append(list,
 		exchange{operation: "POST " + subscriptions, succeeds: ask{path: "/epcis/v2/queries/stored/subscriptions", body: `{"dest":"https://example.invalid/x","stream":true,"signatureToken":"t"}`, status: 201},

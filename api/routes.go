@@ -65,6 +65,7 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 		m.Get("/events/{eventID}", g.getEvent)
 	})
 	g.queryRoutes(m)
+	g.tokenRoutes(m)
 }
 
 func (g *Gateway) nativeRoutes(m chi.Router) {

@@ -177,7 +177,7 @@ var codes = map[Code]codeRow{
 	BadCompression:      {"bad_compression", 400, "one zstd frame, exact declared size, window up to 1 MiB, no dictionary"},
 	Unsupported:         {"unsupported", 400, "leave out what is reserved for a later version"},
 
-	EventIDConflict: {"event_id_conflict", 409, "give the new event an eventID of its own, or send an error declaration"},
+	EventIDConflict: {"event_id_conflict", 409, "give the new event an eventID of its own; to take the earlier one back, send that one again as it was, with an errorDeclaration"},
 	Undone:          {"undone", 409, "correct the refused event and send all again, or let the others proceed"},
 	UnknownEvent:    {"unknown_event", 404, "name an event that this partner recorded, by its eventID"},
 	OnHold:          {"on_hold", 409, "release it first"},
