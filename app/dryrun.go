@@ -40,7 +40,7 @@ func (a *App) DryRun(actor, partner string, atomic bool, events []*schemas.Event
 		// Events that have no eventID need different digests to have different ids.
 		m.Digest = schemas.Sum("waybill/dryrun", fmt.Appendf(nil, "%d", i), m.Skeleton)
 	}
-	b := &block{led: v.at.Scratch(), chain: a.chainID(), height: v.Height() + 1, time: v.nextTime(), byGLN: a.partnersByGLN(), kept: a.Retention(),
+	b := &block{led: v.at.Scratch(), chain: a.chainID(), height: v.Height() + 1, time: v.nextTime(), dir: a.directory.Load(),
 		most: a.lookups, followed: map[string]bool{}}
 	receipt, err = v.rehearse(b, tx)
 	return receipt, v.answered(err)

@@ -44,7 +44,7 @@ func (m *message) obey() {
 		m.result.Code = schemas.AlreadyErased
 		return
 	}
-	class, _ := schemas.FindClass(m.kept, now.Class)
+	class, _ := schemas.FindClass(m.dir.parameters.Retention, now.Class)
 	now.Event, now.Order = p.at, m.at
 	switch o.What {
 	case schemas.OrderClassify:

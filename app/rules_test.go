@@ -25,10 +25,12 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //
 //	block [AFTER]     a block AFTER the last (1m); each line is a transaction:
 //	                  PARTNER[!][-]: EVENT; EVENT   ! is atomic, - without keys
+//	                  an EVENT may be an act: act NAME JSON
 //	dry               the same, of one line, recorded nowhere
 //	item NAME...      state            trail NAME        its records
 //	balance LOT       who holds what   exceptions PARTNER
 //	events K=V ...    a query          trace NAME DIRECTION
+//	recalls           all of them      reach ISSUER RECALL
 func TestRules(t *testing.T) {
 	files, err := filepath.Glob("testdata/rules/*.txt")
 	if err != nil || len(files) == 0 {
@@ -57,7 +59,7 @@ func TestRules(t *testing.T) {
 // TestRulesAreCovered holds the scripts to every flag and every refusal of the
 // rules; lookups_test.go has that which needs a hundred thousand containers, and
 // erase_test.go that which needs many orders, retention_test.go that of networks with
-// retention classes.
+// retention classes, recall_test.go that of strict ones.
 func TestRulesAreCovered(t *testing.T) {
 	files, _ := filepath.Glob("testdata/rules/*.txt")
 	var all []byte
@@ -68,7 +70,8 @@ func TestRulesAreCovered(t *testing.T) {
 		}
 		all = append(all, text...)
 	}
-	elsewhere := []schemas.Code{schemas.RuleFailed, schemas.TooFarInside, schemas.TooManyErasures, schemas.Retained, schemas.UnknownClass, schemas.ShorterClass}
+	elsewhere := []schemas.Code{schemas.RuleFailed, schemas.TooFarInside, schemas.TooManyErasures, schemas.Retained, schemas.UnknownClass, schemas.ShorterClass,
+		schemas.RecalledItem, schemas.TooManyRecalls}
 	for _, c := range schemas.Codes() {
 		if c >= 300 && c < 500 && !slices.Contains(elsewhere, c) && !bytes.Contains(all, []byte(c.String())) {
 			t.Errorf("no script shows %s", c)
@@ -133,6 +136,10 @@ func (s *script) run(lines []string) {
 		s.records(records, more, err)
 	case "events":
 		s.events(args)
+	case "recalls":
+		s.recalls()
+	case "reach":
+		s.reach(args[0], args[1])
 	case "trace":
 		s.trace(args[0], args[1])
 	default:

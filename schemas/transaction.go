@@ -36,10 +36,11 @@ const (
 // Kind says what a message is.
 type Kind uint32
 
-// Kinds of messages. Later versions add hand-overs and governance.
+// Kinds of messages.
 const (
 	KindEvent   Kind = 1
 	KindErasure Kind = 2 // an order to erase a body, or to hold it: see BodyOrder
+	KindAct     Kind = 3 // see Act
 )
 
 // Transaction is a decoded and internally consistent transaction: its messages
@@ -389,7 +390,7 @@ func checkEnvelope(e *Envelope, h *Header) error {
 		switch {
 		case p.Author != 0 || len(p.AuthorSignature) != 0 || len(p.Skeleton) != 0 || len(p.BodyRoot) != 0:
 			return &Fault{Code: Unsupported, Detail: fmt.Sprintf("message %d has an author signature or a detached body", i)}
-		case Kind(p.Kind) != KindEvent && Kind(p.Kind) != KindErasure:
+		case Kind(p.Kind) < KindEvent || Kind(p.Kind) > KindAct:
 			return &Fault{Code: Unsupported, Detail: fmt.Sprintf("message %d is of kind %d", i, p.Kind)}
 		}
 	}
@@ -403,7 +404,7 @@ func checkDuplicateKey(i int, key []byte, s *Skeleton) error {
 	switch {
 	case s.Declaration != nil:
 		want *= 2
-	case s.Order != nil:
+	case s.Order != nil, s.Act != nil:
 		want = 0 // to give it twice says nothing new
 	}
 	if len(key) != 0 && len(key) != want {
@@ -423,11 +424,8 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope) error {
 	}
 	t.Messages = make([]Message, len(bodies))
 	for i, body := range bodies {
-		kind, decode := Kind(e.Payloads[i].Kind), DecodeEvent
-		if kind == KindErasure {
-			decode = DecodeOrder
-		}
-		event, err := decode(body)
+		kind := Kind(e.Payloads[i].Kind)
+		event, err := DecodeMessage(kind, body)
 		if err != nil {
 			return inMessage(i, err)
 		}
