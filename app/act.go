@@ -7,7 +7,13 @@ import (
 // act runs the rule of an act. What it did to things goes into their trails.
 func (m *message) act() {
 	m.result.Effect = schemas.Applied
-	switch m.event.Act.(type) {
+	switch a := m.event.Act.(type) {
+	case *schemas.AddKey, *schemas.RevokeKey, *schemas.SetThreshold:
+		m.changeKeys(a)
+	case *schemas.ApproveKeyChange:
+		m.approveKeys(a)
+	case *schemas.MoveHost:
+		m.moveHost(a)
 	default:
 		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
 	}

@@ -14,6 +14,12 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // exampleActs is one act of each name, with all members that it can have.
 var exampleActs = map[string]string{
 	"Vote": `{"proposal":"p1","approve":true}`,
+
+	"AddKey":           `{"public":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a","roles":["admin","device"],"held":"hardware","from":7,"until":9}`,
+	"RevokeKey":        `{"key":"0123456789abcdef"}`,
+	"SetThreshold":     `{"threshold":2}`,
+	"ApproveKeyChange": `{"change":"0123456789abcdef"}`,
+	"MoveHost":         `{"host":"borg-foods"}`,
 }
 
 // An act's four passes agree: what is read is written again, as JSON and as fields.

@@ -41,6 +41,16 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [324, "retained"],
   [325, "unknown_class"],
   [326, "shorter_class"],
+  [360, "key_known"],
+  [361, "no_such_key"],
+  [362, "key_ended"],
+  [363, "last_admin_key"],
+  [364, "threshold_too_high"],
+  [365, "too_many_keys"],
+  [366, "no_such_change"],
+  [367, "already_approved"],
+  [368, "not_participant"],
+  [369, "no_such_host"],
   [400, "not_custodian"],
   [401, "claimed_unseen"],
   [402, "unmatched_declaration"],
@@ -60,6 +70,7 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [416, "unknown_quantity"],
   [417, "too_many_open"],
   [418, "too_many_lots"],
+  [460, "awaiting_approval"],
   [500, "unauthorized"],
   [501, "forbidden"],
   [502, "not_found"],
@@ -81,6 +92,11 @@ export const CODES: ReadonlyMap<number, string> = new Map([
 
 export const ACTS: ReadonlyMap<string, bigint> = new Map([
   ["Vote", 2n],
+  ["AddKey", 2n],
+  ["RevokeKey", 2n],
+  ["SetThreshold", 2n],
+  ["ApproveKeyChange", 2n],
+  ["MoveHost", 2n],
 ]);
 
 /** ANY_ACT are the roles of all acts together. */
