@@ -118,6 +118,10 @@ type View interface {
 	Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.TransactionInfo, error)
 	// Partners returns the partners, by id.
 	Partners() ([]schemas.Partner, error)
+	// Keys returns the keys that a partner has and had, by id, and KeyChanges what
+	// waits for the agreement of its other admin keys.
+	Keys(partner string) ([]schemas.Key, error)
+	KeyChanges(partner string) ([]schemas.OpenChange, error)
 }
 
 // Erasure is how the body of an event stands: erased, or held so that it may not
