@@ -72,19 +72,14 @@ func (g *Gateway) getKeys(w http.ResponseWriter, r *http.Request) {
 }
 
 func (out *Keys) read(view View) error {
-	partners, err := view.Partners()
-	if err != nil {
+	p, err := view.Partner(out.Partner)
+	switch {
+	case err != nil:
 		return err
-	}
-	known := false
-	for _, p := range partners {
-		if p.ID == out.Partner {
-			known, out.Threshold = true, max(1, p.Threshold)
-		}
-	}
-	if !known {
+	case p == nil:
 		return fault(schemas.NotFound, "no partner "+clip(out.Partner))
 	}
+	out.Threshold = max(1, p.Threshold)
 	keys, err := view.Keys(out.Partner)
 	if err != nil {
 		return err

@@ -118,6 +118,8 @@ type View interface {
 	Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.TransactionInfo, error)
 	// Partners returns the partners, by id.
 	Partners() ([]schemas.Partner, error)
+	// Partner returns a partner, nil where there is none of this id.
+	Partner(id string) (*schemas.Partner, error)
 	// Keys returns the keys that a partner has and had, by id, and KeyChanges what
 	// waits for the agreement of its other admin keys.
 	Keys(partner string) ([]schemas.Key, error)
