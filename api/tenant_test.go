@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -130,6 +131,7 @@ func TestGuest(t *testing.T) {
 // TestGuestsJob: a job that a guest was referred to is its own.
 func TestGuestsJob(t *testing.T) {
 	limits := defaults()
+	limits.Acknowledge = time.Millisecond
 	h := newHarness(t, limits)
 	keys := guests(t, h)
 	h.ledger.set(func() { h.ledger.quorum = false })
