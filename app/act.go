@@ -14,6 +14,14 @@ func (m *message) act() {
 		m.approveKeys(a)
 	case *schemas.MoveHost:
 		m.moveHost(a)
+	case *schemas.Recall:
+		m.issueRecall(a)
+	case *schemas.ExtendRecall:
+		m.extendRecall(a)
+	case *schemas.AcknowledgeRecall:
+		m.answerRecall(a)
+	case *schemas.CloseRecall:
+		m.closeRecall(a)
 	default:
 		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
 	}

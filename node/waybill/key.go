@@ -15,11 +15,15 @@ import (
 
 func (p *program) keyCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "key", Short: "Make, list or revoke the API keys of a node's gateway", Args: exactly(0, "one of add, list, revoke"),
-		Long: `Make, list or revoke the API keys of a node's gateway. The node must be stopped:
-its gateway alone may have the keys open while it runs.`,
+		Use: "key", Short: "API keys of a node's gateway, and the key files of its home", Args: exactly(0, "one of add, list, revoke, show, encrypt, decrypt, machine"),
+		Long: `add, list and revoke are about the API keys of a node's gateway. The node must be
+stopped: its gateway alone may have them open while it runs.
+
+show, encrypt, decrypt and machine are about the home's key files. They too want the
+node stopped.`,
 	}
-	cmd.AddCommand(p.keyAddCommand(), p.keyListCommand(), p.keyRevokeCommand())
+	cmd.AddCommand(p.keyAddCommand(), p.keyListCommand(), p.keyRevokeCommand(),
+		p.keyShowCommand(), p.keyEncryptCommand(), p.keyDecryptCommand(), p.keyMachineCommand())
 	return cmd
 }
 

@@ -51,6 +51,11 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [367, "already_approved"],
   [368, "not_participant"],
   [369, "no_such_host"],
+  [390, "no_such_recall"],
+  [391, "name_used"],
+  [392, "not_maker"],
+  [393, "recalled_item"],
+  [394, "too_many_recalls"],
   [400, "not_custodian"],
   [401, "claimed_unseen"],
   [402, "unmatched_declaration"],
@@ -71,6 +76,8 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [417, "too_many_open"],
   [418, "too_many_lots"],
   [460, "awaiting_approval"],
+  [450, "called_back"],
+  [451, "shipped_recalled"],
   [500, "unauthorized"],
   [501, "forbidden"],
   [502, "not_found"],
@@ -97,6 +104,10 @@ export const ACTS: ReadonlyMap<string, bigint> = new Map([
   ["SetThreshold", 2n],
   ["ApproveKeyChange", 2n],
   ["MoveHost", 2n],
+  ["Recall", 1n],
+  ["ExtendRecall", 1n],
+  ["AcknowledgeRecall", 1n],
+  ["CloseRecall", 1n],
 ]);
 
 /** ANY_ACT are the roles of all acts together. */
