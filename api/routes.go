@@ -111,6 +111,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.With(g.sending(typeJSON)).Put("/public/{id}", g.putPublication)
 		m.Delete("/public/{id}", g.deletePublication)
 	})
+	g.keyRoutes(m)
 }
 
 // methodNotAllowed answers with the methods that the resource has.
