@@ -17,13 +17,13 @@ type decoded struct {
 	verified ed25519.PublicKey // a key under which the signature holds
 }
 
-func (d *decoded) verify(key ed25519.PublicKey) bool {
+func (d *decoded) verify(v verifier, key ed25519.PublicKey) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if bytes.Equal(d.verified, key) {
 		return true
 	}
-	if !ed25519.Verify(key, d.tx.ID[:], d.tx.Signature) {
+	if !v.verify(key, d.tx.ID[:], d.tx.Signature) {
 		return false
 	}
 	d.verified = key
