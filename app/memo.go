@@ -46,11 +46,10 @@ func sealed(raw []byte) (d *decoded, err error) {
 // whole decodes all of a transaction of which the header was checked.
 func (d *decoded) whole(codec *schemas.Codec, raw []byte) (whole *decoded, err error) {
 	defer refusing(&err)
-	tx, err := codec.Decode(raw)
+	tx, err := codec.DecodeHashed(raw)
 	if err != nil {
 		return nil, err
 	}
-	hashEvents(tx.Messages)
 	for i := range tx.Messages {
 		// Neither rules nor archive read bodies from here, and they are most of it.
 		tx.Messages[i].Event.Body, tx.Messages[i].Event.Members = nil, nil
