@@ -360,6 +360,7 @@ func (a *App) overwrite(refs []store.Ref, places []place) error {
 	}
 	for _, p := range places {
 		a.bodies.drop(p) // behind the disk: who reads from now on reads nothing
+		a.hashes.drop(p)
 	}
 	return nil
 }
