@@ -53,7 +53,7 @@ type histories struct {
 	events map[string][]*schemas.Record
 	nodes  map[string][]*schemas.Record // by transformationID
 	stays  map[string][]*stay
-	stand  map[schemas.Locator]*schemas.Record // nil: it does not stand
+	stand  map[schemas.Locator]*schemas.Record     // nil: it does not stand
 	clash  func(id string, second *schemas.Record) // told of a second open parent
 }
 

@@ -73,7 +73,7 @@ type Event struct {
 	Form        string           `json:"form"`              // whole, partial, skeleton or withheld
 	Time        *time.Time       `json:"time,omitempty"`    // of its block, where the bundle proves it
 	EventID     string           `json:"eventID,omitempty"` // its own, or derived from the digest
-	Type        string           `json:"type,omitempty"` // of an act, which is no event, its name
+	Type        string           `json:"type,omitempty"`    // of an act, which is no event, its name
 	Action      string           `json:"action,omitempty"`
 	BizStep     string           `json:"bizStep,omitempty"`
 	Disposition string           `json:"disposition,omitempty"`
