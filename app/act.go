@@ -7,7 +7,13 @@ import (
 // act runs the rule of an act. What it did to things goes into their trails.
 func (m *message) act() {
 	m.result.Effect = schemas.Applied
-	switch m.event.Act.(type) {
+	switch a := m.event.Act.(type) {
+	case *schemas.Propose:
+		m.result.Code = m.propose(&a.Change)
+	case *schemas.Vote:
+		m.result.Code = m.vote(a)
+	case *schemas.Withdraw:
+		m.result.Code = m.takeBack(a)
 	default:
 		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
 	}

@@ -191,7 +191,7 @@ func (m *message) makeOffers() {
 	}
 	ids := m.handed()
 	if m.touchesAnothers(ids) {
-		m.claim()
+		m.claim(false)
 		return
 	}
 	for _, id := range ids {

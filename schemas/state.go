@@ -11,12 +11,15 @@ const (
 	kindBalance     = 'B' // class, unit, partner
 	kindClass       = 'C' // class or lot
 	kindRelease     = 'E' // container, epoch
+	kindPrefix      = 'F' // company prefix
 	kindParameters  = 'G'
 	kindContents    = 'H' // container, epoch
 	kindItem        = 'I' // item
 	kindKey         = 'K' // partner, key
 	kindLotOffers   = 'L' // class, unit, receiver
+	kindBoard       = 'M' // which proposals are open
 	kindNonces      = 'N' // expiry height
+	kindProposal    = 'O' // place of the act that made it
 	kindPartner     = 'P' // partner
 	kindRegister    = 'R' // partner
 	kindChanged     = 'S' // last height that changed anything
@@ -40,6 +43,7 @@ const (
 	ItemLeaf        StateKind = kindItem
 	NoncesLeaf      StateKind = kindNonces
 	ParametersLeaf  StateKind = kindParameters
+	ProposalLeaf    StateKind = kindProposal
 	RegisterLeaf    StateKind = kindRegister
 	WaitingLeaf     StateKind = kindWaiting
 )
