@@ -92,7 +92,8 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 		p.statusCommand(), p.captureCommand(), p.importCommand(), p.eventsCommand(), p.fsmaCommand(),
 		p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(), p.hashCommand(),
 		p.trustCommand(), p.bundleCommand(), p.renewCommand(), p.verifyCommand(), p.witnessCommand(), p.checkCommand(), p.rescueCommand(),
-		p.backupCommand(), p.restoreCommand(), p.doctorCommand(), p.eraseCommand(), p.publishCommand(), p.unpublishCommand(), p.benchCommand())
+		p.backupCommand(), p.restoreCommand(), p.doctorCommand(), p.eraseCommand(), p.publishCommand(), p.unpublishCommand(), p.benchCommand(),
+		p.proposeCommand(), p.voteCommand(), p.withdrawCommand(), p.proposalsCommand(), p.partnersCommand())
 	return root
 }
 
