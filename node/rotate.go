@@ -142,9 +142,9 @@ func (s *signing) usable(view *app.View, of *signingKey) error {
 	case err != nil || k == nil || k.ValidAt(at):
 		return err
 	case at < k.From:
-		return fmt.Errorf("%w: the gateway's key %s is valid from height %d on", api.ErrUnavailable, k.ID, k.From)
+		return api.Unavailable(fmt.Sprintf("the gateway's key %s is valid from height %d on", k.ID, k.From))
 	}
-	return fmt.Errorf("%w: the gateway's key %s ended at height %d: another admin key of %s must add one (docs/keys.md)", api.ErrUnavailable, k.ID, k.Until, s.partner)
+	return api.Unavailable(fmt.Sprintf("the gateway's key %s ended at height %d: another admin key of %s must add one (docs/keys.md)", k.ID, k.Until, s.partner))
 }
 
 // rotation carries a next key through.
