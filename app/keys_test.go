@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -179,4 +180,50 @@ func TestReplacedKeys(t *testing.T) {
 	if keys, err := v.Keys("farm"); err != nil || len(keys) != 5 {
 		t.Errorf("%d keys, %v", len(keys), err)
 	}
+}
+
+// TestMoveHost: a participant moves to another member's node by an act that it
+// signed itself, and its host has no say.
+func TestMoveHost(t *testing.T) {
+	s := newScript(t)
+	guest := memberOf(5, "guest")
+	s.members["guest"] = guest
+	var g schemas.Genesis
+	if err := json.Unmarshal(s.genesis, &g); err != nil {
+		t.Fatal(err)
+	}
+	g.Partners = append(g.Partners, schemas.Partner{ID: "guest", Name: "guest", GLN: guest.gln, Standing: schemas.StandingParticipant, Host: "farm", Sponsor: "farm"})
+	g.Keys = append(g.Keys, schemas.Key{Partner: "guest", ID: guest.keyID(), Public: guest.key.Public().(ed25519.PublicKey), Roles: schemas.RoleCapture | schemas.RoleAdmin, Held: schemas.HeldByClient, From: 1})
+	var err error
+	if s.genesis, err = json.Marshal(g); err != nil {
+		t.Fatal(err)
+	}
+	s.open()
+	s.init()
+	codes := s.sent(`guest: act MoveHost {"host":"watch"}`, `guest: act MoveHost {"host":"nobody"}`, `guest: act MoveHost {"host":"guest"}`, `farm: act MoveHost {"host":"mill"}`, `guest: act MoveHost {"host":"mill"}`)
+	if want := []schemas.Code{schemas.NoSuchHost, schemas.NoSuchHost, schemas.NoSuchHost, schemas.NotParticipant, schemas.OK}; !slices.Equal(codes, want) {
+		t.Errorf("%v, not %v", codes, want)
+	}
+	if p, err := s.view().Partner("guest"); err != nil || p.Host != "mill" || p.Sponsor != "farm" {
+		t.Errorf("%+v %v", p, err)
+	}
+	// A host cannot sign for its guest: its key is not the guest's.
+	d := s.draft("guest", false, s.event("obj add epc=a"))
+	d.KeyID = s.members["farm"].keyID()
+	raw, _, err := s.codec.Sign(d, s.members["farm"].key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, _ := s.app.CheckTx(context.Background(), &abci.RequestCheckTx{Tx: raw}); schemas.Code(res.Code) != schemas.UnknownKey {
+		t.Errorf("what a host signs for its guest is %s", schemas.Code(res.Code))
+	}
+}
+
+func (s *script) event(text string) *schemas.Event {
+	s.t.Helper()
+	e, err := s.notation().event(text, s.time)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return e
 }
