@@ -126,7 +126,7 @@ func (d *decoder) members() *Fault {
 			return f
 		}
 	}
-	return nil
+	return d.e.checkAuthor()
 }
 
 // extension checks the name of a member that the standard does not define.
@@ -134,7 +134,7 @@ func (d *decoder) extension(m int) *Fault {
 	name := d.t.str(m)
 	switch colon, ok := d.p.owned(name); {
 	case ok:
-		return nil
+		return d.authored(m)
 	case colon:
 		return d.t.fault(BadContext, m, "no inline @context defines the prefix of "+quote(name))
 	}
