@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,9 @@ func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.S
 	if by.err != nil {
 		return api.Signed{}, by.err
 	}
+	if err := l.checkAuthors(events); err != nil {
+		return api.Signed{}, err
+	}
 	draft := schemas.Draft{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: by.id, Actor: actor,
 		Nonce: make([]byte, schemas.NonceSize), Secret: make([]byte, len(schemas.Hash{})), Atomic: atomic, Events: events}
 	rand.Read(draft.Nonce) // never fails: crypto/rand ends the program instead
@@ -62,6 +66,18 @@ func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.S
 		}
 	}
 	return out, nil
+}
+
+// checkAuthors looks at what authors signed before it is signed with other events.
+func (l *ledger) checkAuthors(events []*schemas.Event) error {
+	if !slices.ContainsFunc(events, func(e *schemas.Event) bool { return e.Skeleton.Author != "" }) {
+		return nil
+	}
+	view, err := l.app.View()
+	if err != nil {
+		return err
+	}
+	return view.CheckAuthors(l.settings.Partner, events)
 }
 
 // Broadcast puts a transaction into the engine's pool, from where it reaches the
