@@ -219,11 +219,7 @@ func (g *Gateway) getJob(w http.ResponseWriter, r *http.Request) {
 	if out.Running {
 		w.Header().Set("Retry-After", "1")
 	}
-	if givesXML(w) {
-		writeBody(w, http.StatusOK, typeXML, out.xml())
-		return
-	}
-	g.writeJSON(w, r, http.StatusOK, out)
+	g.writeForm(w, r, out, out.xml)
 }
 
 func jobOf(j *local.Job) Job {
@@ -321,7 +317,13 @@ func (g *Gateway) listJobs(w http.ResponseWriter, r *http.Request) {
 	if next != "" {
 		g.tellNext(w, r, next)
 	}
-	g.writeJSON(w, r, http.StatusOK, list)
+	g.writeForm(w, r, list, func() []byte {
+		root := leaf("Collection", "")
+		for i := range list {
+			root.add(list[i].element())
+		}
+		return root.write()
+	})
 }
 
 // pageErrors is how many errors end a page of jobs early.
