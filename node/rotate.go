@@ -239,7 +239,9 @@ func (r *rotation) signedBefore(from uint64) (bool, error) {
 // submit signs a change of keys, unless it waits for other admin keys already.
 func (r *rotation) submit(ctx context.Context, view *app.View, change schemas.Act) error {
 	open, err := view.KeyChanges(r.ledger.settings.Partner)
-	if err != nil || slices.ContainsFunc(open, func(c schemas.OpenChange) bool { return string(schemas.ActJSON(c.Act)) == string(schemas.ActJSON(change)) }) {
+	if err != nil || slices.ContainsFunc(open, func(c schemas.OpenChange) bool {
+		return string(schemas.ActJSON(c.Act)) == string(schemas.ActJSON(change))
+	}) {
 		return err
 	}
 	act, err := schemas.MakeAct(change, "the gateway's key is rotated", time.Now())

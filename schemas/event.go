@@ -80,12 +80,12 @@ type Event struct {
 	Body        []byte   // compact JSON with its @context
 	Members     []Member // in the order of the body
 	Skeleton    Skeleton
-	BizLocation string   // canonical; read by the index, never by rules
-	ReadPoint   string   // canonical; read by the index, never by rules
+	BizLocation string // canonical; read by the index, never by rules
+	ReadPoint   string // canonical; read by the index, never by rules
 
 	AuthorSignature []byte // of who is named as author; nil where nobody is, or it is withheld
 
-	HashIDs     []HashID // of EventHasher, where somebody computed them; for the index and receipts
+	HashIDs []HashID // of EventHasher, where somebody computed them; for the index and receipts
 }
 
 // DocumentEvent is one event of a document: decoded, or refused with the reason,
