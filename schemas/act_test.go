@@ -108,6 +108,9 @@ func FuzzAct(f *testing.F) {
 			t.Fatalf("%s: its skeleton cannot be read: %v", body, err)
 		}
 		made, err := schemas.MakeAct(again.Act, "", time.Unix(0, again.EventTime))
+		if err == nil {
+			made.Skeleton.Author = again.Author // who signed it is no part of the act
+		}
 		if err != nil || !bytes.Equal(made.Skeleton.Append(nil), skeleton) {
 			t.Fatalf("%s becomes %v, %v", body, made, err)
 		}
