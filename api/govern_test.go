@@ -9,14 +9,6 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// Partner knows the node's own.
-func (v *fakeView) Partner(id string) (*schemas.Partner, error) {
-	if id != "acme-farms" {
-		return nil, v.expired()
-	}
-	return &schemas.Partner{ID: id, Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}, v.expired()
-}
-
 // Proposals of the fake are three, at heights 3, 2 and 1.
 func (v *fakeView) Proposals(before *schemas.Locator, limit int) (out []schemas.ProposalState, more bool, err error) {
 	for height := int64(3); height > 0; height-- {

@@ -14,6 +14,20 @@ func (m *message) act() {
 		m.result.Code = m.vote(a)
 	case *schemas.Withdraw:
 		m.result.Code = m.takeBack(a)
+	case *schemas.AddKey, *schemas.RevokeKey, *schemas.SetThreshold:
+		m.changeKeys(a)
+	case *schemas.ApproveKeyChange:
+		m.approveKeys(a)
+	case *schemas.MoveHost:
+		m.moveHost(a)
+	case *schemas.Recall:
+		m.issueRecall(a)
+	case *schemas.ExtendRecall:
+		m.extendRecall(a)
+	case *schemas.AcknowledgeRecall:
+		m.answerRecall(a)
+	case *schemas.CloseRecall:
+		m.closeRecall(a)
 	default:
 		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
 	}

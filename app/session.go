@@ -47,6 +47,9 @@ type block struct {
 
 	governed bool // an act changed a leaf that the directory is made of
 
+	before leafReader // the leaves of the state before the block
+	added  []addedKey // keys that it added
+
 	erased []target // whose bodies the block's orders erase
 	copied []copied // messages that may repeat an event
 	runs   runs     // what the index gets

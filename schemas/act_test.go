@@ -18,6 +18,16 @@ var exampleActs = map[string]string{
 		`"keys":[{"public":"` + strings.Repeat("0a", 32) + `","roles":["capture","admin"],"held":"client"}],"nodeID":"` + strings.Repeat("0b", 20) + `","validator":"` + strings.Repeat("0c", 32) + `"}`,
 	"Vote":     `{"proposal":"1042-0-3","approve":true}`,
 	"Withdraw": `{"proposal":"1042-0-3"}`,
+
+	"AddKey":            `{"public":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a","roles":["admin","device"],"held":"hardware","from":7,"until":9}`,
+	"RevokeKey":         `{"key":"0123456789abcdef"}`,
+	"SetThreshold":      `{"threshold":2}`,
+	"ApproveKeyChange":  `{"change":"0123456789abcdef"}`,
+	"MoveHost":          `{"host":"borg-foods"}`,
+	"Recall":            `{"recall":"listeria-1","class":"I","instruction":"stop selling","deadline":"2026-03-04T12:00:00Z","items":["urn:epc:id:sgtin:9521234.054321.1001"],"lots":["urn:epc:class:lgtin:9521234.054321.L1"]}`,
+	"ExtendRecall":      `{"recall":"listeria-1","items":["https://id.gs1.org/00/095212340000000013"]}`,
+	"AcknowledgeRecall": `{"issuer":"farm","recall":"listeria-1","held":[{"id":"urn:epc:class:lgtin:9521234.054321.L1","quantity":12.50,"uom":"KGM","state":"quarantined"}],"done":true}`,
+	"CloseRecall":       `{"recall":"listeria-1"}`,
 }
 
 // An act's four passes agree: what is read is written again, as JSON and as fields.
