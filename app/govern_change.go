@@ -60,7 +60,7 @@ func (m *message) judgeAdmission(c *schemas.Change) schemas.Code {
 	case c.Standing == schemas.StandingMember && len(m.dir.members) >= schemas.MaxMembers:
 		return schemas.TooManyMembers
 	case c.Standing == schemas.StandingParticipant && !(m.isMember(c.Host) && m.isMember(c.Sponsor)):
-		return schemas.NoSuchHost
+		return schemas.HostNotMember
 	}
 	return schemas.OK
 }

@@ -123,7 +123,7 @@ func TestMembersAlone(t *testing.T) {
 		[3]string{"m1", "Propose", fmt.Sprintf(admit, "participant", `,"host":"m2","sponsor":"m1"`)},
 		[3]string{"guest", "Vote", `{"proposal":"1-3-0","approve":true}`},
 		[3]string{"guest", "Withdraw", `{"proposal":"1-3-0"}`})
-	for i, want := range []schemas.Code{schemas.NotAMember, schemas.TooManyMembers, schemas.NoSuchHost, schemas.OK, schemas.NotAMember, schemas.NotProposer} {
+	for i, want := range []schemas.Code{schemas.NotAMember, schemas.TooManyMembers, schemas.HostNotMember, schemas.OK, schemas.NotAMember, schemas.NotProposer} {
 		if codes[i] != want {
 			t.Errorf("act %d: %s, not %s", i, codes[i], want)
 		}

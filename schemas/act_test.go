@@ -14,10 +14,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // exampleActs is one act of each name, with all members that it can have.
 var exampleActs = map[string]string{
-	"Propose": `{"kind":"admit","partner":"dock","name":"Dock BV","gln":"9521234000051","standing":"member","lei":"5493001KJTIIGC8Y1R12","registration":"NL 12345678","threshold":1,` +
-		`"keys":[{"public":"` + strings.Repeat("0a", 32) + `","roles":["capture","admin"],"held":"client"}],"nodeID":"` + strings.Repeat("0b", 20) + `","validator":"` + strings.Repeat("0c", 32) + `"}`,
-	"Vote":     `{"proposal":"1042-0-3","approve":true}`,
-	"Withdraw": `{"proposal":"1042-0-3"}`,
+	"Vote": `{"proposal":"1042-0-3","approve":true}`,
 
 	"AddKey":            `{"public":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a","roles":["admin","device"],"held":"hardware","from":7,"until":9}`,
 	"RevokeKey":         `{"key":"0123456789abcdef"}`,
@@ -28,6 +25,9 @@ var exampleActs = map[string]string{
 	"ExtendRecall":      `{"recall":"listeria-1","items":["https://id.gs1.org/00/095212340000000013"]}`,
 	"AcknowledgeRecall": `{"issuer":"farm","recall":"listeria-1","held":[{"id":"urn:epc:class:lgtin:9521234.054321.L1","quantity":12.50,"uom":"KGM","state":"quarantined"}],"done":true}`,
 	"CloseRecall":       `{"recall":"listeria-1"}`,
+	"Propose": `{"kind":"admit","partner":"dock","name":"Dock BV","gln":"9521234000051","standing":"member","lei":"5493001KJTIIGC8Y1R12","registration":"NL 12345678","threshold":1,` +
+		`"keys":[{"public":"` + strings.Repeat("0a", 32) + `","roles":["capture","admin"],"held":"client"}],"nodeID":"` + strings.Repeat("0b", 20) + `","validator":"` + strings.Repeat("0c", 32) + `"}`,
+	"Withdraw": `{"proposal":"1042-0-3"}`,
 }
 
 // An act's four passes agree: what is read is written again, as JSON and as fields.

@@ -47,8 +47,8 @@ const (
 	ItemLeaf        StateKind = kindItem
 	NoncesLeaf      StateKind = kindNonces
 	ParametersLeaf  StateKind = kindParameters
-	ProposalLeaf    StateKind = kindProposal
 	RecalledLeaf    StateKind = kindRecalled
+	ProposalLeaf    StateKind = kindProposal
 	RegisterLeaf    StateKind = kindRegister
 	WaitingLeaf     StateKind = kindWaiting
 )
