@@ -94,6 +94,11 @@ func FuzzAct(f *testing.F) {
 		}
 		f.Add(e.Body)
 	}
+	for _, body := range proposals {
+		if e, err := schemas.ReadAct("Propose", []byte(body), noon); err == nil {
+			f.Add(e.Body)
+		}
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		e, err := schemas.DecodeAct(body)
 		if err != nil {
