@@ -30,6 +30,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //	item NAME...      state            trail NAME        its records
 //	balance LOT       who holds what   exceptions PARTNER
 //	events K=V ...    a query          trace NAME DIRECTION
+//	shipment NAME     state, hand-overs, trail   overdue PARTNER   offers that nobody answered
 //	recalls           all of them      reach ISSUER RECALL
 func TestRules(t *testing.T) {
 	files, err := filepath.Glob("testdata/rules/*.txt")
@@ -132,10 +133,14 @@ func (s *script) run(lines []string) {
 	case "balance":
 		s.balance(args[0])
 	case "exceptions":
-		records, more, err := s.view().Exceptions(args[0], nil, 100)
+		records, more, err := s.view().Exceptions(args[0], nil, len(args) > 1, 100)
 		s.records(records, more, err)
 	case "events":
 		s.events(args)
+	case "shipment":
+		s.shipment(args[0])
+	case "overdue":
+		s.overdue(args[0])
 	case "recalls":
 		s.recalls()
 	case "reach":
