@@ -240,6 +240,7 @@ func (m *message) offerItem(it *item, to string) {
 		m.flag(schemas.MatchedReceipt)
 		m.led.Delete(schemas.WaitingKey(it.id, to))
 		m.led.DeleteRow(waitingRow(it.id, to))
+		m.met = r
 		m.pass(it, to)
 		return
 	}

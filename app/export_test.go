@@ -23,3 +23,11 @@ func (a *App) TestingOnlyForget() { a.memo = newMemo(1 << 10) }
 
 // TestingOnlyLookups sets how much a block looks up beyond what it names.
 func (a *App) TestingOnlyLookups(n int) { a.lookups = n }
+
+// TestingOnlyParameters changes the parameters that rules see, until the application is
+// opened again.
+func (a *App) TestingOnlyParameters(set func(*schemas.Parameters)) {
+	d := *a.directory.Load()
+	set(&d.parameters)
+	a.directory.Store(&d)
+}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -118,9 +119,10 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 	receipts := m.offers(receiptsKey(q, to))
 	if i := m.waitingLot(receipts, q); i >= 0 {
 		m.flag(schemas.MatchedReceipt)
-		m.setOffers(receiptsKey(q, to), without(receipts, i))
+		m.setOffers(receiptsKey(q, to), without(slices.Clone(receipts), i))
 		o := m.open(to)
 		m.enlistLot(o)
+		m.met = &receipts[i]
 		m.passLot(q, m.partner, to, receipts[i].Quantity)
 		m.closeLot(o, q, receipts[i].Quantity, offerTaken)
 		return

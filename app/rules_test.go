@@ -30,6 +30,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //	item NAME...      state            trail NAME        its records
 //	balance LOT       who holds what   exceptions PARTNER
 //	events K=V ...    a query          trace NAME DIRECTION
+//	strict [client]   custody from now on; acceptances need a client's key
 //	shipment NAME     state, hand-overs, trail   overdue PARTNER   offers that nobody answered
 //	recalls           all of them      reach ISSUER RECALL
 func TestRules(t *testing.T) {
@@ -139,6 +140,8 @@ func (s *script) run(lines []string) {
 		s.events(args)
 	case "shipment":
 		s.shipment(args[0])
+	case "strict":
+		s.app.TestingOnlyParameters(func(p *schemas.Parameters) { p.Strict, p.ClientAccepts = true, len(args) > 0 })
 	case "overdue":
 		s.overdue(args[0])
 	case "recalls":

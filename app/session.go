@@ -159,6 +159,7 @@ type message struct {
 	ships     map[string]*shipment // only ever looked up
 	shipOrder []*shipment          // as first touched
 	shipping  *shipment            // of which this act makes the offers
+	met       *schemas.Offer       // receipt that waited for the offer that is made
 
 	concerned bool // the node's own partner held something of this before
 	foreign   bool // the node does not keep the body

@@ -99,6 +99,14 @@ func (m *message) signing() schemas.Signing {
 	return s
 }
 
+// answering is who answers the hand-over: the author, or whoever's receipt waited for it.
+func (m *message) answering() schemas.Signing {
+	if r := m.met; r != nil {
+		return schemas.Signing{Partner: r.Party, Time: r.Time, EventTime: r.EventTime, At: r.Locator}
+	}
+	return m.signing()
+}
+
 // active reports whether goods can be handed to a partner.
 func (m *message) active(partner string) bool {
 	p := m.dir.partner(partner)
@@ -370,7 +378,7 @@ func (m *message) openHandover(s *shipment, to string, until int64) {
 func (m *message) finish(s *shipment, does shipMessage) {
 	s.finish(does)
 	if does != doExpire {
-		s.last.Answered = m.signing()
+		s.last.Answered = m.answering()
 	}
 }
 
