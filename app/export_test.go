@@ -25,3 +25,6 @@ func (a *App) TestingOnlyForget() {
 
 // TestingOnlyLookups sets how much a block looks up beyond what it names.
 func (a *App) TestingOnlyLookups(n int) { a.lookups = n }
+
+// TestingOnlyAhead is how much is remembered that nobody has asked for.
+func (a *App) TestingOnlyAhead() int { return a.memo.aheadSize() }
