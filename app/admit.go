@@ -1,7 +1,6 @@
 package app
 
 import (
-	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
 
@@ -63,6 +62,9 @@ func (ad *admission) admit(raw []byte) (*schemas.Transaction, error) {
 			return nil, err
 		}
 		ad.app.memo.keep(key, d)
+	}
+	if err := ad.checkRoles(d.tx); err != nil {
+		return nil, err
 	}
 	weight := ad.weight.Plus(d.tx.Weight)
 	if err := weight.Check(); err != nil {
@@ -128,15 +130,15 @@ func (ad *admission) checkSigned(d *decoded) error {
 	if err != nil {
 		return err
 	}
-	if !d.verify(ad.app.verifier, key) {
+	if !d.verify(ad.app.verifier, key.Public) {
 		return &schemas.Fault{Code: schemas.BadSignature, Detail: fmt.Sprintf("not signed by key %q of %s", h.KeyId, h.Partner)}
 	}
 	return nil
 }
 
-// signer is the key that a header names, if it may sign events at this height.
+// signer is the key that a header names, if it is valid at this height.
 // Most transactions are of few signers, so that it is remembered.
-func (ad *admission) signer(h *schemas.Header) (ed25519.PublicKey, error) {
+func (ad *admission) signer(h *schemas.Header) (*schemas.Key, error) {
 	name := [2]string{h.Partner, h.KeyId}
 	key, ok := ad.signers.find(name)
 	if !ok {
@@ -149,7 +151,7 @@ func (ad *admission) signer(h *schemas.Header) (ed25519.PublicKey, error) {
 	return key, nil
 }
 
-func (ad *admission) findSigner(h *schemas.Header) (ed25519.PublicKey, error) {
+func (ad *admission) findSigner(h *schemas.Header) (*schemas.Key, error) {
 	value, _, err := ad.state.Get(schemas.PartnerKey(h.Partner))
 	if err != nil {
 		return nil, fmt.Errorf("reading a partner: %w", err)
@@ -172,10 +174,24 @@ func (ad *admission) findSigner(h *schemas.Header) (ed25519.PublicKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a key: %w", err)
 	}
-	if !key.ValidAt(uint64(ad.height)) || key.Roles&schemas.RoleCapture == 0 || partner.Standing == schemas.StandingObserver {
-		return nil, &schemas.Fault{Code: schemas.KeyNotValid, Detail: fmt.Sprintf("key %q of %s may not sign events at height %d", h.KeyId, h.Partner, ad.height)}
+	if !key.ValidAt(uint64(ad.height)) || partner.Standing == schemas.StandingObserver || partner.State != schemas.Active {
+		return nil, &schemas.Fault{Code: schemas.KeyNotValid, Detail: fmt.Sprintf("key %q of %s may sign nothing at height %d", h.KeyId, h.Partner, ad.height)}
 	}
-	return key.Public, nil
+	return &key, nil
+}
+
+// checkRoles judges whether the key of a checked header may sign what was decoded.
+func (ad *admission) checkRoles(tx *schemas.Transaction) error {
+	key, err := ad.signer(tx.Header)
+	if err != nil {
+		return err
+	}
+	for i := range tx.Messages {
+		if role := tx.Messages[i].Event.Role(); key.Roles&role == 0 {
+			return &schemas.Fault{Code: schemas.KeyNotValid, Detail: fmt.Sprintf("key %q of %s lacks the role %s, which message %d needs", key.ID, key.Partner, schemas.RoleNames(role), i)}
+		}
+	}
+	return nil
 }
 
 // admitLeft admits again, from the archive, a transaction that was admitted once
@@ -186,6 +202,9 @@ func (ad *admission) admitLeft(tx *schemas.Transaction) (*schemas.Transaction, e
 		return nil, err
 	}
 	if err := ad.checkSigned(&decoded{tx: tx}); err != nil {
+		return nil, err
+	}
+	if err := ad.checkRoles(tx); err != nil {
 		return nil, err
 	}
 	ad.seen[tx.ID] = true

@@ -28,7 +28,7 @@ func hashPrefix(sum schemas.Hash) []byte {
 func hashEvents(messages []schemas.Message) {
 	var h schemas.EventHasher
 	for i := range messages {
-		if e := messages[i].Event; e.Body != nil && e.Skeleton.Order == nil {
+		if e := messages[i].Event; e.Body != nil && e.KindOf() == schemas.KindEvent {
 			e.HashIDs = hashIDs(&h, e)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519/extra/cache"
 
 	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // verifier verifies signatures as crypto/ed25519 does, with public keys expanded
@@ -35,18 +36,18 @@ func (v verifier) verify(key ed25519.PublicKey, message, signature []byte) bool 
 // more than the ledger has keys.
 type signers struct {
 	state, height int64
-	mu            sync.Mutex                      // guards keys
-	keys          map[[2]string]ed25519.PublicKey // by partner and key id
+	mu            sync.Mutex                 // guards keys
+	keys          map[[2]string]*schemas.Key // by partner and key id
 }
 
-func (s *signers) find(name [2]string) (ed25519.PublicKey, bool) {
+func (s *signers) find(name [2]string) (*schemas.Key, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key, ok := s.keys[name]
 	return key, ok
 }
 
-func (s *signers) keep(name [2]string, key ed25519.PublicKey) {
+func (s *signers) keep(name [2]string, key *schemas.Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keys[name] = key
@@ -62,7 +63,7 @@ func (a *App) signersAt(state reader, height int64) *signers {
 	if s := a.signers.Load(); s != nil && s.state == last && s.height == height {
 		return s
 	}
-	s := &signers{state: last, height: height, keys: map[[2]string]ed25519.PublicKey{}}
+	s := &signers{state: last, height: height, keys: map[[2]string]*schemas.Key{}}
 	a.signers.Store(s)
 	return s
 }

@@ -363,7 +363,7 @@ func (d *decoder) time(n int) (int64, *Fault) {
 	}
 	v, ok := parseTime(d.t.str(n))
 	if !ok {
-		return 0, d.t.fault(BadTime, n, "no time as YYYY-MM-DDThh:mm:ss, at most nine decimals and a zone, of a year from 1678 to 2261: "+quote(d.t.str(n)))
+		return 0, d.t.fault(BadTime, n, "no time as YYYY-MM-DDThh:mm:ss, at most nine decimals that are not zero and a zone, of a year from 1678 to 2261: "+quote(d.t.str(n)))
 	}
 	return v, nil
 }

@@ -35,10 +35,11 @@ const (
 // Kind says what a message is.
 type Kind uint32
 
-// Kinds of messages. Later versions add hand-overs and governance.
+// Kinds of messages.
 const (
 	KindEvent   Kind = 1
 	KindErasure Kind = 2 // an order to erase a body, or to hold it: see BodyOrder
+	KindAct     Kind = 3 // see Act
 )
 
 // Transaction is a decoded and internally consistent transaction: its messages
@@ -308,7 +309,7 @@ func checkEnvelope(e *Envelope, h *Header) error {
 		switch {
 		case p.Author != 0 || len(p.AuthorSignature) != 0 || len(p.Skeleton) != 0 || len(p.BodyRoot) != 0:
 			return &Fault{Code: Unsupported, Detail: fmt.Sprintf("message %d has an author signature or a detached body", i)}
-		case Kind(p.Kind) != KindEvent && Kind(p.Kind) != KindErasure:
+		case Kind(p.Kind) < KindEvent || Kind(p.Kind) > KindAct:
 			return &Fault{Code: Unsupported, Detail: fmt.Sprintf("message %d is of kind %d", i, p.Kind)}
 		}
 	}
@@ -322,7 +323,7 @@ func checkDuplicateKey(i int, key []byte, s *Skeleton) error {
 	switch {
 	case s.Declaration != nil:
 		want *= 2
-	case s.Order != nil:
+	case s.Order != nil, s.Act != nil:
 		want = 0 // to give it twice says nothing new
 	}
 	if len(key) != 0 && len(key) != want {
@@ -368,8 +369,8 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope, hasher *EventHasher,
 }
 
 func decodeMessage(d *decoder, kind Kind, body []byte, hasher *EventHasher) (*Event, error) {
-	if kind == KindErasure {
-		return DecodeOrder(body)
+	if kind != KindEvent {
+		return DecodeMessage(kind, body)
 	}
 	event, err := d.decode(body)
 	if err == nil && hasher != nil {
