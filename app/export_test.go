@@ -26,6 +26,9 @@ func (a *App) TestingOnlyForget() {
 // TestingOnlyLookups sets how much a block looks up beyond what it names.
 func (a *App) TestingOnlyLookups(n int) { a.lookups = n }
 
+// TestingOnlyAhead is how much is remembered that nobody has asked for.
+func (a *App) TestingOnlyAhead() int { return a.memo.aheadSize() }
+
 // TestingOnlyReplaceKeys replaces a partner's keys when the rules are done with the
 // event of an eventID, as a vote that passes there does.
 func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key, threshold uint32) (code *schemas.Code) {
