@@ -203,6 +203,9 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return err
 	}
 	registry := newRegistry()
+	if n.session.link != nil {
+		newSignerMetric(registry, n.session.link)
+	}
 	served := &archivist{app: machine, settings: s, readers: map[int64]*app.ArchiveReader{}}
 	log := n.engineLog("engine")
 	log.alarm = n.alarm
