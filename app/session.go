@@ -159,6 +159,11 @@ type message struct {
 	classes once             // classes and lots touched, in order
 	parties once             // partners whom flags concern, in order
 
+	ships     map[string]*shipment // only ever looked up
+	shipOrder []*shipment          // as first touched
+	shipping  *shipment            // of which this act makes the offers
+	met       *schemas.Offer       // receipt that waited for the offer that is made
+
 	concerned bool // the node's own partner held something of this before
 	foreign   bool // the node does not keep the body
 }
@@ -281,6 +286,9 @@ func (m *message) save() {
 		m.putTrailRow(key, l.Count)
 		l.append(m.entry(key))
 		m.led.Set(schemas.ClassKey(class), schemas.SingleHead(l.head()), l.AppendTo(nil))
+	}
+	for _, s := range m.shipOrder {
+		m.saveShipment(s)
 	}
 }
 
