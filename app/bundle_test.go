@@ -229,11 +229,7 @@ func (s *script) provesAll(t rapid.TB) {
 			switch {
 			case named[key.Subject][e.Locator]:
 				naming++
-<<<<<<< HEAD
-			case e.Type == "Vote": // it passed a proposal that names it
-=======
 			case slices.Contains(schemas.ActNames(), e.Type):
->>>>>>> int
 			case !opening[key.Subject][e.Locator]:
 				t.Fatalf("the bundle of %s has %v, which does not name it", key.Subject, e.Locator)
 			}
