@@ -23,8 +23,6 @@ var (
 	WaitsWait      = (*waits).wait
 	WaitsWatch     = (*waits).watch
 	WaitsWaiting   = (*waits).waiting
-	PoolFault      = poolFault
-	CheckFault     = checkFault
 )
 
 // TestingCloseLedger closes the ledger under a node that runs, as a disk that
