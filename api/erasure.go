@@ -28,14 +28,7 @@ func (g *Gateway) postErasure(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
-		if dry {
-			return g.dryRun(r, false, []*schemas.Event{order})
-		}
-		return g.once(r, body, func(res *reservation) (*answer, error) {
-			s := newSubmission(res, time.Now())
-			g.gather.add(keyOf(r).ID, order, s)
-			return g.await(r, s)
-		})
+		return g.submitAct(r, body, order, dry)
 	})
 }
 

@@ -53,7 +53,9 @@ type fsmaContent struct {
 // tell makes the rows of events.
 func (f *FSMA) tell(records []schemas.Record, lots map[string]bool, look func(string, int64) ([]schemas.Record, error)) error {
 	f.Rows = []FSMARow{}
-	records = slices.DeleteFunc(slices.Clone(records), func(r schemas.Record) bool { return r.Skeleton == nil || r.VoidedBy != nil || r.Skeleton.Order != nil })
+	records = slices.DeleteFunc(slices.Clone(records), func(r schemas.Record) bool {
+		return r.Skeleton == nil || r.VoidedBy != nil || r.Skeleton.Order != nil || r.Skeleton.Act != nil
+	})
 	slices.SortStableFunc(records, func(a, b schemas.Record) int { return int(max(-1, min(1, a.Skeleton.EventTime-b.Skeleton.EventTime))) })
 	s := &fsmaStory{out: f, lots: lots, look: look, known: map[string]map[string]string{}, inside: map[string][]fsmaContent{}, awaiting: map[string][]int{}, made: map[string]string{}}
 	bodies := make([]fsmaBody, len(records))

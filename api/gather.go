@@ -36,7 +36,8 @@ func newGatherer(o *outbox, limits Limits) *gatherer {
 // add submits one event. It returns at once, or after the event was accepted or
 // refused; the submission tells.
 func (g *gatherer) add(actor string, event *schemas.Event, s *submission) {
-	if g.limits.Gather == 1 {
+	// An act may need another role of its key than events do, so it goes by itself.
+	if g.limits.Gather == 1 || event.KindOf() == schemas.KindAct {
 		g.seal(actor, []*schemas.Event{event}, []*submission{s})
 		return
 	}

@@ -135,6 +135,9 @@ func readable(h http.Header, types []string) bool {
 	return false
 }
 
+// maxToldExtensions is how many bytes of prefixes are told back.
+const maxToldExtensions = 4096
+
 // standard announces and checks the versions of EPCIS and CBV (EPCIS 2.0, 12.6).
 func (g *Gateway) standard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -157,9 +160,17 @@ func (g *Gateway) standard(next http.Handler) http.Handler {
 		if stateOf(r).form = form; form.Old {
 			h.Set("GS1-EPCIS-Version", oldVersion)
 		}
+		if told := strings.Join(r.Header.Values(extensionsHeader), ", "); told != "" && len(told) <= maxToldExtensions {
+			if _, _, err := namespaces(r.Header); err == nil { // else whoever needs them tells
+				h.Set(extensionsHeader, told)
+			}
+		}
 		h.Set(cbvFormat, cbvURNs)
-		if form.Web {
+		switch {
+		case form.Web:
 			h.Set(cbvFormat, cbvWeb)
+		case form.Kept:
+			h.Set(cbvFormat, cbvKept)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -177,6 +188,7 @@ const (
 	cbvFormat = "GS1-CBV-XML-Format"
 	cbvURNs   = "Always_URN"
 	cbvWeb    = "Always_Web_URI"
+	cbvKept   = "Never_Translates"
 )
 
 // Forms of identifiers in events. They are of answers with events: what is captured
@@ -231,10 +243,8 @@ func checkVersions(r *http.Request) (form epcisxml.Form, err error) {
 	case "", "No_Preference", cbvURNs:
 	case cbvWeb:
 		form.Web = true
-	case "Never_Translates": // nothing is kept but the word; JSON is always given as bare words
-		if speaksXML(r) && r.Method != http.MethodPost {
-			return refuse(cbvFormat)
-		}
+	case cbvKept:
+		form.Kept = true
 	default:
 		return refuse(cbvFormat)
 	}

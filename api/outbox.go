@@ -32,6 +32,7 @@ type submission struct {
 	answer *schemas.Hash // idempotency record, if any
 	record *local.Answer // what is reserved for it
 	client bool          // a transaction that its client signed
+	owner  string        // id of the API key that it came with, where that was noted
 
 	accepted chan struct{} // closed when the outbox has it on disk, or refused it
 	done     chan struct{} // closed when there is an outcome
@@ -75,26 +76,27 @@ type entry struct {
 
 // outbox accepts signed transactions and carries them to their outcome.
 type outbox struct {
-	ledger Ledger
-	store  *local.Store
-	codec  *schemas.Codec
-	log    *slog.Logger
-	limits Limits
-	line   *line // to the ledger
-	ctx    context.Context
-	work   sync.WaitGroup
-	size   atomic.Int64 // entries
-	bytes  atomic.Int64 // of their transactions
-	resent atomic.Int64
-	signed atomic.Int64 // again, after expiry
+	ledger  Ledger
+	partner string // whose gateway this is
+	store   *local.Store
+	codec   *schemas.Codec
+	log     *slog.Logger
+	limits  Limits
+	line    *line // to the ledger
+	ctx     context.Context
+	work    sync.WaitGroup
+	size    atomic.Int64 // entries
+	bytes   atomic.Int64 // of their transactions
+	resent  atomic.Int64
+	signed  atomic.Int64 // again, after expiry
 
 	mu      sync.Mutex // guards what follows, and the flags of submissions
 	ready   bool
 	running map[string]*submission // by job
 }
 
-func newOutbox(l Ledger, s *local.Store, c *schemas.Codec, log *slog.Logger, limits Limits) *outbox {
-	return &outbox{ledger: l, store: s, codec: c, log: log, limits: limits, running: map[string]*submission{},
+func newOutbox(l Ledger, partner string, s *local.Store, c *schemas.Codec, log *slog.Logger, limits Limits) *outbox {
+	return &outbox{ledger: l, partner: partner, store: s, codec: c, log: log, limits: limits, running: map[string]*submission{},
 		line: newLine(l, limits.Retry, limits.MaxRetry)}
 }
 
@@ -149,6 +151,11 @@ func (o *outbox) resume(entries []*entry) error {
 			if s == nil {
 				s = &submission{job: p.Job, answer: p.Answer, client: e.Client, accepted: make(chan struct{}), done: make(chan struct{}), shown: true}
 				close(s.accepted)
+			}
+			if j, err := o.store.Job(p.Job); err != nil {
+				return err
+			} else if j != nil {
+				s.owner = j.Owner
 			}
 			if p.Answer != nil && s.record == nil {
 				record, err := o.store.Answer(*p.Answer)
@@ -291,7 +298,7 @@ func (o *outbox) show(s *submission, told *answer) (bool, error) {
 	var changes []local.Change
 	if !s.shown {
 		s.shown = true
-		put, err := local.PutJob(&local.Job{ID: s.job, Behaviour: proceed})
+		put, err := local.PutJob(&local.Job{ID: s.job, Behaviour: proceed, Owner: s.owner})
 		if err != nil {
 			o.mu.Unlock()
 			return false, err

@@ -145,7 +145,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		if method == "POST" && route != "/api/v1/bundles" && !strings.HasPrefix(route, "/epcis/v2/queries") && !strings.Contains(route, "/subscriptions/") || strings.Contains(route, "capture") { // a renewed bundle is read
 			scope = "capture"
 		}
-		if method == "POST" && route == "/api/v1/erasures" || strings.HasPrefix(route, "/api/v1/public") {
+		if method == "POST" && (route == "/api/v1/erasures" || strings.HasPrefix(route, "/api/v1/keys")) || strings.HasPrefix(route, "/api/v1/public") {
 			scope = "admin"
 		}
 		for s, key := range keys {
@@ -207,6 +207,11 @@ func TestStandardHeaders(t *testing.T) {
 	} {
 		if r := h.do("GET", "/epcis/v2/events", "", c.name, c.value); r.status != c.status {
 			t.Errorf("%s %s: %d", c.name, c.value, r.status)
+		}
+	}
+	for sent, want := range map[string]string{"": "", "ex=https://ex.example.com/, b=urn:b:": "ex=https://ex.example.com/, b=urn:b:", "ex": "", "ex=x": ""} {
+		if got := h.do("GET", "/epcis/v2/", "", "GS1-Extensions", sent).want(t, 200).header.Get("GS1-Extensions"); got != want {
+			t.Errorf("GS1-Extensions of %q: %q", sent, got)
 		}
 	}
 	h.do("POST", "/epcis/v2/capture", document(event(1)), "GS1-Capture-Error-Behaviour", "explode").problem(t, 400, "bad_parameter")

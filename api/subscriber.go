@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -30,7 +31,11 @@ const (
 	cursorHeights    = 1000 // without an event, after which the cursor is written all the same
 	maxReply         = 64 << 10
 	longestSleep     = time.Hour // so that a clock that was set is noticed
+	maxRetryAfter    = time.Hour // that a receiver can ask for
 	slowShare        = 4         // a part of the deliveries that receivers may have that are slow or fail
+	readShare        = 2         // a part of the processors that read for subscriptions
+	readEffort       = 1 << 16   // of one read, so that one that looks at much lets others in between
+	longestRest      = time.Second
 )
 
 // subscriptions are those of a gateway.
@@ -43,6 +48,10 @@ type subscriptions struct {
 	// Each holds one for every message that is being delivered. Receivers that are
 	// slow or fail have a lane of their own, so that they hold up nobody else.
 	fast, slow chan struct{}
+	// reading holds one for every message that is being read, and for as long behind
+	// it, so that however many subscriptions there are, reading for them takes but a
+	// quarter of the machine from whoever makes blocks.
+	reading chan struct{}
 
 	mu      sync.Mutex      // guards what follows
 	ctx     context.Context // of all work; nil before the start
@@ -55,7 +64,7 @@ type subscriptions struct {
 func newSubscriptions(g *Gateway) *subscriptions {
 	allowed := guard{g.cfg.Destinations}
 	return &subscriptions{g: g, guard: allowed, client: allowed.client(g.limits.Receiver), now: time.Now, after: time.After,
-		fast: make(chan struct{}, g.limits.Deliveries), slow: make(chan struct{}, max(1, g.limits.Deliveries/slowShare)),
+		fast: make(chan struct{}, g.limits.Deliveries), slow: make(chan struct{}, max(1, g.limits.Deliveries/slowShare)), reading: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/readShare)),
 		byID: map[string]*subscriber{}, sockets: map[*socket]bool{}}
 }
 
@@ -192,6 +201,10 @@ func (s *subscriber) failed(err error) rest {
 		delay = limits.MaxBackoff
 	}
 	delay = delay/2 + rand.N(delay/2+1) // so that receivers that come back are not met by all at once
+	var b *busy
+	if errors.As(err, &b) {
+		delay = max(delay, b.wait)
+	}
 	s.failures++
 	s.failure, s.next = clip(shownFailure(err)), s.all.now().Add(delay)
 	s.all.g.log.Info("a message to a subscriber waits", slog.String("subscription", s.ID), slog.Int("failures", s.failures), slog.Any("error", err))
@@ -200,6 +213,18 @@ func (s *subscriber) failed(err error) rest {
 
 // errReceiver is why a message was not taken, where the receiver is the reason.
 var errReceiver = errors.New("the receiver")
+
+// busy is a receiver that says when it wants to be asked again.
+type busy struct {
+	status int
+	wait   time.Duration
+}
+
+func (b *busy) Error() string {
+	return fmt.Sprintf("the receiver answered %d, and wants to be asked again in %v", b.status, b.wait)
+}
+
+func (b *busy) Unwrap() error { return errReceiver }
 
 // shownFailure is what the owner of a subscription may read: of the node itself no
 // more than other answers tell.
@@ -233,7 +258,7 @@ func (s *subscriber) step(ctx context.Context) (rest, error) {
 			return rest{}, err
 		}
 	}
-	m, err := s.all.g.behind(ctx, s.query, &c, s.upTo, s.limit)
+	m, err := s.all.behind(ctx, s.query, &c, s.upTo, s.limit)
 	if err != nil {
 		return rest{}, err
 	}
@@ -279,6 +304,19 @@ func (s *subscriber) turn(ctx context.Context) (leave func(), err error) {
 	}
 }
 
+// behind reads what is behind a cursor when it is its turn.
+func (a *subscriptions) behind(ctx context.Context, q *StoredQuery, c *local.Cursor, upTo int64, limit int) (*message, error) {
+	select {
+	case a.reading <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	began := time.Now()
+	m, err := a.g.behind(ctx, q, c, upTo, limit)
+	time.AfterFunc(min(longestRest, time.Since(began)), func() { <-a.reading })
+	return m, err
+}
+
 // move sets the cursor behind what was delivered, or looked at in vain: c is the
 // cursor that was read, and moves too. What was delivered is on the disk when move
 // returns; what was only looked at is looked at again after a kill.
@@ -310,18 +348,21 @@ func (s *subscriber) deliver(ctx context.Context, c *local.Cursor, m *message, d
 			return err
 		}
 	}
-	body, err := m.document(s.Query, s.ID, "", due)
+	body, err := m.document(results{name: s.Query, subscription: s.ID}, s.Format, due)
 	if err != nil {
 		return err
 	}
 	began := s.all.now()
-	status, err := s.post(ctx, messageID(s.ID, c, due), body)
+	status, wait, err := s.post(ctx, messageID(s.ID, c, due), body)
 	if err != nil {
 		return err
 	}
 	if status == http.StatusRequestEntityTooLarge && len(m.records) > 1 {
 		s.limit = len(m.records) / 2 // as the standard wants it
 		return fmt.Errorf("%w answered 413: it gets fewer events at a time", errReceiver)
+	}
+	if wait > 0 {
+		return &busy{status, wait}
 	}
 	if status < 200 || status > 299 {
 		return fmt.Errorf("%w answered %d", errReceiver, status)

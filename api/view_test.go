@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -231,6 +232,49 @@ func (v *fakeView) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.Tran
 	r, h := c.receipt, c.tx.Header
 	return &r, &schemas.TransactionInfo{Partner: h.Partner, KeyID: h.KeyId, Actor: h.Actor, Expiry: int64(h.Expiry), Atomic: h.Atomic}, v.expired()
 }
+
+// Partner knows the node's own, and a participant that it hosts.
+func (v *fakeView) Partner(id string) (*schemas.Partner, error) {
+	switch id {
+	case "acme-farms":
+		return &schemas.Partner{ID: id, Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}, v.expired()
+	case "guest":
+		return &schemas.Partner{ID: id, Name: "Guest", GLN: "9521234000013", Standing: schemas.StandingParticipant, Host: "acme-farms"}, v.expired()
+	case "moved":
+		return &schemas.Partner{ID: id, Name: "Moved", GLN: "9521234000020", Standing: schemas.StandingParticipant, Host: "borg-foods"}, v.expired()
+	}
+	return nil, v.expired()
+}
+
+// Keys and KeyChanges of the fake are always these.
+func (v *fakeView) Keys(partner string) ([]schemas.Key, error) {
+	return []schemas.Key{{Partner: partner, ID: "gateway", Public: bytes.Repeat([]byte{1}, 32), Roles: schemas.RoleCapture | schemas.RoleAdmin, Held: schemas.HeldByGateway, From: 1, Until: 1000}}, v.expired()
+}
+
+func (v *fakeView) KeyChanges(string) ([]schemas.OpenChange, error) {
+	return []schemas.OpenChange{{ID: "0123456789abcdef", Act: &schemas.SetThreshold{Threshold: 2}, By: []string{"gateway"}, Expires: time.Date(2026, 5, 8, 12, 0, 0, 0, time.UTC).UnixNano()}}, v.expired()
+}
+
+var fakeRecall = schemas.RecallInfo{RecallRef: schemas.RecallRef{Issuer: "acme-farms", Recall: "listeria"},
+	RecallState: schemas.RecallState{Class: "I", Instruction: "stop selling", Deadline: 2e18, Issued: 1e18, Closed: 3e18, Named: 2},
+	Replies:     []schemas.RecallReply{{Partner: "mill", Acknowledgement: schemas.Acknowledgement{Time: 2e18, Held: []schemas.RecallHolding{{ID: "urn:x:1", Quantity: "1", UOM: "KGM", State: "sold"}}, Done: true}}}}
+
+func (v *fakeView) Recalls(after schemas.RecallRef, _ bool, _ int) ([]schemas.RecallInfo, bool, error) {
+	if after.Issuer != "" {
+		return nil, false, v.expired()
+	}
+	return []schemas.RecallInfo{fakeRecall}, true, v.expired()
+}
+
+func (v *fakeView) RecallReach(_ context.Context, ref schemas.RecallRef) (*schemas.RecallReach, error) {
+	if ref != fakeRecall.RecallRef {
+		return nil, v.expired()
+	}
+	return &schemas.RecallReach{RecallInfo: fakeRecall, Height: v.height, Time: v.now, Items: 2, Holders: []schemas.RecallHolder{{Partner: "mill", Items: 1, Lots: 1, IDs: []string{"urn:x:1"},
+		Balances: []schemas.RecallBalance{{ID: "urn:x:2", Balance: schemas.Balance{Partner: "mill", UOM: "KGM", Quantity: "1", Known: true}}}, Acknowledged: true, Done: true}}}, v.expired()
+}
+
+func (v *fakeView) Recalled(string) ([]schemas.RecallRef, error) { return nil, v.expired() }
 
 func (v *fakeView) Partners() ([]schemas.Partner, error) {
 	return []schemas.Partner{{ID: "acme-farms", Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}}, v.expired()

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
 
@@ -26,11 +25,11 @@ type admission struct {
 	messages int
 	weight   schemas.Weight
 	seen     map[schemas.Hash]bool
-	signers  map[[2]string]ed25519.PublicKey // by partner and key id
+	signers  *signers
 }
 
 func (a *App) admission(state reader, height int64) *admission {
-	return &admission{app: a, state: state, height: height, seen: map[schemas.Hash]bool{}, signers: map[[2]string]ed25519.PublicKey{}}
+	return &admission{app: a, state: state, height: height, seen: map[schemas.Hash]bool{}, signers: a.signersAt(state, height)}
 }
 
 // admit decodes and checks one transaction. What cannot be admitted by its header
@@ -67,6 +66,9 @@ func (ad *admission) admitKeyed(key [sha256.Size]byte, raw []byte) (*schemas.Tra
 			return nil, err
 		}
 		ad.app.memo.keep(key, d)
+	}
+	if err := ad.checkRoles(d.tx); err != nil {
+		return nil, err
 	}
 	weight := ad.weight.Plus(d.tx.Weight)
 	if err := weight.Check(); err != nil {
@@ -128,28 +130,28 @@ func (ad *admission) checkSigned(d *decoded) error {
 	if err != nil {
 		return err
 	}
-	if !d.verify(key) {
+	if !d.verify(ad.app.verifier, key.Public) {
 		return &schemas.Fault{Code: schemas.BadSignature, Detail: fmt.Sprintf("not signed by key %q of %s", h.KeyId, h.Partner)}
 	}
 	return nil
 }
 
-// signer is the key that a header names, if it may sign events at this height.
-// Most transactions of a block are of few signers, so that it is remembered.
-func (ad *admission) signer(h *schemas.Header) (ed25519.PublicKey, error) {
+// signer is the key that a header names, if it is valid at this height.
+// Most transactions are of few signers, so that it is remembered.
+func (ad *admission) signer(h *schemas.Header) (*schemas.Key, error) {
 	name := [2]string{h.Partner, h.KeyId}
-	key, ok := ad.signers[name]
+	key, ok := ad.signers.find(name)
 	if !ok {
 		var err error
 		if key, err = ad.findSigner(h); err != nil {
 			return nil, err
 		}
-		ad.signers[name] = key
+		ad.signers.keep(name, key)
 	}
 	return key, nil
 }
 
-func (ad *admission) findSigner(h *schemas.Header) (ed25519.PublicKey, error) {
+func (ad *admission) findSigner(h *schemas.Header) (*schemas.Key, error) {
 	value, _, err := ad.state.Get(schemas.PartnerKey(h.Partner))
 	if err != nil {
 		return nil, fmt.Errorf("reading a partner: %w", err)
@@ -172,10 +174,24 @@ func (ad *admission) findSigner(h *schemas.Header) (ed25519.PublicKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a key: %w", err)
 	}
-	if !key.ValidAt(uint64(ad.height)) || key.Roles&schemas.RoleCapture == 0 || partner.Standing == schemas.StandingObserver {
-		return nil, &schemas.Fault{Code: schemas.KeyNotValid, Detail: fmt.Sprintf("key %q of %s may not sign events at height %d", h.KeyId, h.Partner, ad.height)}
+	if !key.ValidAt(uint64(ad.height)) || partner.Standing == schemas.StandingObserver || partner.State != schemas.Active {
+		return nil, &schemas.Fault{Code: schemas.KeyNotValid, Detail: fmt.Sprintf("key %q of %s may sign nothing at height %d", h.KeyId, h.Partner, ad.height)}
 	}
-	return key.Public, nil
+	return &key, nil
+}
+
+// checkRoles judges whether the key of a checked header may sign what was decoded.
+func (ad *admission) checkRoles(tx *schemas.Transaction) error {
+	key, err := ad.signer(tx.Header)
+	if err != nil {
+		return err
+	}
+	for i := range tx.Messages {
+		if role := tx.Messages[i].Event.Role(); key.Roles&role == 0 {
+			return &schemas.Fault{Code: schemas.KeyNotValid, Detail: fmt.Sprintf("key %q of %s lacks the role %s, which message %d needs", key.ID, key.Partner, schemas.RoleNames(role), i)}
+		}
+	}
+	return nil
 }
 
 // admitLeft admits again, from the archive, a transaction that was admitted once
@@ -186,6 +202,9 @@ func (ad *admission) admitLeft(tx *schemas.Transaction) (*schemas.Transaction, e
 		return nil, err
 	}
 	if err := ad.checkSigned(&decoded{tx: tx}); err != nil {
+		return nil, err
+	}
+	if err := ad.checkRoles(tx); err != nil {
 		return nil, err
 	}
 	ad.seen[tx.ID] = true

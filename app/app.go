@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -66,8 +65,10 @@ type App struct {
 	codec    *schemas.Codec
 	memo     *memo
 	pool     *pool
+	verifier verifier
 	shelf    *shelf[*archived]
-	bodies   *shelf[*bodies]
+	bodies   *shelf[*remains]
+	hashes   *shelf[hashes]
 	blocks   Blocks
 	logger   *slog.Logger
 	onCommit func(Committed)
@@ -84,22 +85,14 @@ type App struct {
 	expected  string     // chain id of the network that this node belongs to, "" if it does not matter
 	restoring *restoring // belongs to the snapshot methods alone
 
-	genesis atomic.Pointer[genesis]
-	founded atomic.Pointer[founding]
+	directory atomic.Pointer[directory]
+	founded   atomic.Pointer[founding]
+	signers   atomic.Pointer[signers]
 
 	// What follows belongs to the consensus methods alone.
 	initial  func(height int64) *store.Block // begins the first block, with the genesis state
 	block    *store.Block                    // begun, and not yet committed
 	executed *executed
-}
-
-// genesis is what never changes after InitChain.
-type genesis struct {
-	chainID  string
-	partners []schemas.Partner
-	byGLN    map[string]string
-
-	retention []schemas.RetentionClass // none in most networks
 }
 
 var _ abci.Application = (*App)(nil)
@@ -122,13 +115,13 @@ func New(cfg Config) (*App, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
-		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
+	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), verifier: newVerifier(), shelf: newShelf[*archived](cfg.CacheBytes / 2),
+		bodies: newShelf[*remains](cfg.CacheBytes / 2), hashes: newShelf[hashes](cfg.CacheBytes / 16),
 		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, onOffer: func() {},
 		pool: newPool(cfg.PendingBytes, cfg.PendingCount), lookups: maxLookups,
 		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain, own: cfg.Own}
 	if height, _ := cfg.Store.Last(); height > 0 {
-		if err := a.loadGenesis(); err != nil {
+		if err := a.readDirectory(); err != nil {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)
 		}
 		if err := a.overwriteAll(); err != nil {
@@ -155,28 +148,6 @@ func (a *App) OnCommit(f func(Committed)) { a.onCommit = f }
 // held, before the engine starts.
 func (a *App) OnOffer(f func()) { a.onOffer = f }
 
-func (a *App) chainID() string {
-	if g := a.genesis.Load(); g != nil {
-		return g.chainID
-	}
-	return ""
-}
-
-func (a *App) partnersByGLN() map[string]string {
-	if g := a.genesis.Load(); g != nil {
-		return g.byGLN
-	}
-	return nil
-}
-
-// Retention are the network's retention classes.
-func (a *App) Retention() []schemas.RetentionClass {
-	if g := a.genesis.Load(); g != nil {
-		return g.retention
-	}
-	return nil
-}
-
 // Info tells the engine where the ledger stands.
 func (a *App) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
 	height, root := a.store.Last()
@@ -199,7 +170,7 @@ func (a *App) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.Re
 	if err != nil {
 		return nil, fmt.Errorf("hashing the genesis state: %w", err)
 	}
-	a.setGenesis(req.ChainId, g.Partners, g.Retention)
+	a.directory.Store(newDirectory(schemas.Parameters{ChainID: req.ChainId, Rules: g.Rules, Retention: g.Retention}, g.Partners))
 	a.founded.Store(newFounding(g))
 	return &abci.ResponseInitChain{AppHash: root[:]}, nil
 }
@@ -248,50 +219,6 @@ func (a *App) before() (state reader, height int64) {
 	return view, view.Height()
 }
 
-func (a *App) setGenesis(chainID string, partners []schemas.Partner, classes []schemas.RetentionClass) {
-	g := &genesis{chainID: chainID, partners: partners, retention: classes, byGLN: map[string]string{}}
-	for _, p := range partners {
-		g.byGLN[p.GLN] = p.ID
-	}
-	a.genesis.Store(g)
-}
-
-// partnersOf are the partners by id, read from their leaves: rules go by them, so
-// that it must be the state root that says who they are.
-func partnersOf(view *store.View) (out []schemas.Partner, err error) {
-	prefix := schemas.PartnerKey("")
-	for leaf, err := range view.Leaves(prefix) {
-		if err != nil {
-			return nil, err
-		}
-		id := string(leaf.Key[len(prefix):])
-		p, err := schemas.DecodePartner(id, leaf.Value)
-		if err != nil {
-			return nil, fmt.Errorf("reading partner %q: %w", id, err)
-		}
-		out = append(out, p)
-	}
-	return out, nil
-}
-
-func (a *App) loadGenesis() error {
-	view := a.store.Latest()
-	value, _, err := view.Get(schemas.ParametersKey())
-	if err != nil {
-		return err
-	}
-	parameters, err := schemas.DecodeParameters(value)
-	if err != nil {
-		return fmt.Errorf("the ledger's parameters are damaged: restore the node from a backup or from its peers: %w", err)
-	}
-	partners, err := partnersOf(view)
-	if err != nil {
-		return err
-	}
-	a.setGenesis(parameters.ChainID, partners, parameters.Retention)
-	return nil
-}
-
 // FinalizeBlock runs a decided block. Nothing is written before Commit. It
 // returns an error only when the disk fails, which ends the node.
 func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (res *abci.ResponseFinalizeBlock, err error) {
@@ -330,7 +257,17 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	done := a.executed
 	a.block, a.executed = nil, nil
 	a.memo.forget(done.txs)
+	if done.governed {
+		if err := a.readDirectory(); err != nil {
+			return nil, fmt.Errorf("block %d: %w", done.height, err)
+		}
+	}
 	a.settle(done)
+	for i, h := range done.hashes {
+		if r := &done.receipts[i]; h != nil {
+			a.hashes.keep(placeOf(schemas.Locator{Height: r.Height, Position: r.Position}), h)
+		}
+	}
 	if err := a.overwrite(done.erase, append(done.erasedAt, done.putOff...)); err != nil {
 		return nil, fmt.Errorf("block %d: %w", done.height, err)
 	}
@@ -355,19 +292,4 @@ func (a *App) Query(_ context.Context, req *abci.RequestQuery) (*abci.ResponseQu
 		return &abci.ResponseQuery{Code: uint32(schemas.Forbidden), Log: "no partner's node"}, nil
 	}
 	return &abci.ResponseQuery{Code: uint32(schemas.NotFound), Log: "ask the gateway"}, nil
-}
-
-// admitsPeer reports whether a node id is a partner's. Before there is a ledger,
-// while a node joins, those count that its operator named.
-func (a *App) admitsPeer(id string) bool {
-	g := a.genesis.Load()
-	if g == nil {
-		return a.invited == nil || slices.Contains(a.invited, id)
-	}
-	for _, p := range g.partners {
-		if p.NodeID == id && id != "" {
-			return true
-		}
-	}
-	return false
 }

@@ -18,6 +18,7 @@ type executed struct {
 	height   int64
 	time     time.Time
 	changed  bool // some transaction was admitted
+	governed bool // what the directory tells has changed
 	receipts []schemas.Receipt
 	txs      [][]byte       // all of the block's
 	admitted []schemas.Hash // ids of those of them that were
@@ -26,6 +27,7 @@ type executed struct {
 	erasedAt []place     // of the transactions whose they were
 	late     []place     // those of erasedAt that earlier blocks put off
 	putOff   []place     // of transactions whose bodies are erased later: they were moved
+	hashes   []hashes    // of each receipt's events
 }
 
 // proposed is a decided block whose transactions are judged here.
@@ -57,8 +59,8 @@ func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
 // execute runs a decided block of count transactions over led. Its answer is the
 // same on every node.
 func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided, count int) (*executed, []*abci.ExecTxResult, error) {
-	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), byGLN: a.partnersByGLN(), kept: a.Retention(), probe: a.probe,
-		most: a.lookups, followed: map[string]bool{}, own: a.own, heeded: map[schemas.Locator]bool{}}
+	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), dir: a.directory.Load(), probe: a.probe,
+		before: a.leavesBefore(), most: a.lookups, followed: map[string]bool{}, own: a.own, heeded: map[schemas.Locator]bool{}}
 	out := &executed{height: req.Height, time: b.time}
 	b.led.PutRow([]byte{rowNow}, be64(b.now()))
 	last := b.lastChanged()
@@ -101,6 +103,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 	if err := a.record(b, req, source, recorded, results, out); err != nil {
 		return nil, nil, err
 	}
+	out.governed = b.governed
 	b.emitRuns() // without what the block's own erasures took out again
 	return out, results, nil
 }

@@ -66,7 +66,7 @@ func (b *block) noteCopies(tx *schemas.Transaction, position uint32, results []s
 	for i := range tx.Messages {
 		m, r := &tx.Messages[i], &results[i]
 		s := &m.Event.Skeleton
-		if s.Order != nil || s.Declaration == nil && r.Code == schemas.OK && r.Effect != schemas.Duplicate {
+		if s.Order != nil || s.Act != nil || s.Declaration == nil && r.Code == schemas.OK && r.Effect != schemas.Duplicate {
 			continue
 		}
 		l := linkTo(s.EventID, m.DuplicateKey)

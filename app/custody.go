@@ -46,7 +46,9 @@ func (m *message) hold(id string, commissioning bool) *item {
 	m.settle(it)
 	if it.Custodian == "" && it.Parent == "" {
 		it.Custodian = m.partner
-		if !commissioning {
+		if commissioning {
+			it.Maker = m.partner
+		} else {
 			m.flag(schemas.ClaimedUnseen)
 		}
 	}
@@ -151,8 +153,8 @@ func (m *message) outermost(id string) *item {
 // receiver is the party that the event names as the new possessor, sender the one
 // that it names as the former: a partner's id, or External and the party's GLN or
 // identifier; "" where it names none.
-func (m *message) receiver() string { return possessor(m.byGLN, m.event.Destinations) }
-func (m *message) sender() string   { return possessor(m.byGLN, m.event.Sources) }
+func (m *message) receiver() string { return possessor(m.dir.byGLN, m.event.Destinations) }
+func (m *message) sender() string   { return possessor(m.dir.byGLN, m.event.Sources) }
 
 func possessor(byGLN map[string]string, parties []schemas.Party) string {
 	for _, d := range parties {
@@ -192,6 +194,9 @@ func (m *message) makeOffers() {
 	ids := m.handed()
 	if m.touchesAnothers(ids) {
 		m.claim()
+		return
+	}
+	if m.shipsRecalled(ids, m.handedLots()) {
 		return
 	}
 	for _, id := range ids {

@@ -20,7 +20,9 @@ func (a *App) TestingOnlyProbe(f func(eventID string)) {
 }
 
 // TestingOnlyForget drops what the application remembers of transactions.
-func (a *App) TestingOnlyForget() { a.memo = newMemo(1 << 10) }
+func (a *App) TestingOnlyForget() {
+	a.memo, a.hashes = newMemo(1<<10), newShelf[hashes](1<<10)
+}
 
 // TestingOnlyLookups sets how much a block looks up beyond what it names.
 func (a *App) TestingOnlyLookups(n int) { a.lookups = n }
@@ -56,4 +58,17 @@ func (a *App) TestingOnlyCheckPool() error {
 		return fmt.Errorf("%d transactions wait, of cost %d and %d bytes; counted are %d, %d, %d and %d of %d", count, cost, bytes, len(p.byID), len(p.byKey), p.cost, p.bytes, p.most)
 	}
 	return nil
+}
+
+// TestingOnlyReplaceKeys replaces a partner's keys when the rules are done with the
+// event of an eventID, as a vote that passes there does.
+func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key, threshold uint32) (code *schemas.Code) {
+	code = new(schemas.Code)
+	*code = schemas.Unsupported
+	a.probe = func(m *message) {
+		if m.event.EventID == eventID {
+			*code = m.replaceKeys(partner, keys, threshold)
+		}
+	}
+	return code
 }

@@ -102,6 +102,10 @@ func (n notation) event(text string, now time.Time) (*schemas.Event, error) {
 			}
 		}
 	}
+	if rest, ok := strings.CutPrefix(strings.TrimSpace(text), "act "); ok {
+		name, body, _ := strings.Cut(rest, " ")
+		return schemas.ReadAct(name, []byte(body), now)
+	}
 	e := map[string]any{"@context": []any{map[string]string{"ex": "https://example.org/"}}, "type": typeNames[words[0]],
 		"eventTime": now.Format(time.RFC3339Nano), "eventTimeZoneOffset": "+00:00"}
 	transformation := words[0] == "xform"

@@ -50,7 +50,7 @@ func (m *message) names(parties []schemas.Party) bool {
 			return false
 		}
 		gln, ok := id.GLN()
-		return ok && m.byGLN[gln] == m.own
+		return ok && m.dir.byGLN[gln] == m.own
 	})
 }
 
@@ -60,14 +60,14 @@ func (m *message) holds() bool {
 }
 
 // unkept are the messages of a transaction whose bodies this node does not keep:
-// orders stay, since they bind it.
+// orders and acts stay, since they bind it.
 func (b *block) unkept(tx *schemas.Transaction, position uint32) (list []uint32) {
 	if b.own == "" || tx.Header.Partner == b.own {
 		return nil
 	}
 	for i := range tx.Messages {
 		at := schemas.Locator{Height: b.height, Position: position, Index: uint32(i)}
-		if tx.Messages[i].Event.Skeleton.Order == nil && !b.heeded[at] {
+		if tx.Messages[i].Event.KindOf() == schemas.KindEvent && !b.heeded[at] {
 			list = append(list, uint32(i))
 		}
 	}
@@ -78,7 +78,7 @@ func (b *block) unkept(tx *schemas.Transaction, position uint32) (list []uint32)
 func (r *remains) drop(unkept []uint32) {
 	for _, i := range unkept {
 		if int(i) < len(r.bodies) {
-			r.bodies[i], r.salts[i] = nil, schemas.Hash{}
+			r.bodies[i] = nil
 		}
 	}
 }
@@ -128,7 +128,7 @@ func (tx *replayedTx) dress(left *remains) (err error) {
 	}
 	for i, body := range left.bodies {
 		if m := &tx.left.Messages[i]; body != nil {
-			if m.Event, err = heldBody(m.Kind, m.Skeleton, m.BodyRoot, body, left.salts[i]); err != nil {
+			if m.Event, err = heldBody(m.Kind, m.Skeleton, m.BodyRoot, body, left.salt(i)); err != nil {
 				return fmt.Errorf("%w: body %d: %w", errRemains, i, err)
 			}
 		}

@@ -180,7 +180,7 @@ func (m *message) register() {
 		w := withdrawal{content: content, key: m.msg.DuplicateKey, voids: m.voids, eventID: m.event.EventID}
 		m.led.Emit(withdrawalRow(m.partner, m.at), w.encode())
 	} else {
-		if len(m.kept) > 0 {
+		if len(m.dir.parameters.Retention) > 0 {
 			recorded = m.now()
 			m.due(id, "", recorded)
 		}

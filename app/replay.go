@@ -166,6 +166,11 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 	if err := led.Commit(); err != nil {
 		return nil, fmt.Errorf("keeping block %d: %w", b.Height, err)
 	}
+	if done.governed {
+		if err := r.app.readDirectory(); err != nil {
+			return nil, fmt.Errorf("block %d: %w", b.Height, err)
+		}
+	}
 	r.account(done)
 	for i := range done.receipts {
 		b.Messages += len(done.receipts[i].Events)

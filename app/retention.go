@@ -19,7 +19,7 @@ func dueRow(partner, eventID string, at int64) []byte {
 
 // due notes when the body of an event that is in a class is due.
 func (m *message) due(eventID, class string, recorded int64) {
-	if c, _ := schemas.FindClass(m.kept, class); c.Max > 0 {
+	if c, _ := schemas.FindClass(m.dir.parameters.Retention, class); c.Max > 0 {
 		m.led.PutRow(dueRow(m.partner, eventID, c.Due(recorded)), present)
 	}
 }
@@ -34,7 +34,7 @@ func (m *message) notDue(eventID string, class schemas.RetentionClass, recorded 
 // as the one that it is in: otherwise an order would get round the shortest time.
 func (m *message) classify(from schemas.RetentionClass, p prior, now *schemas.Erasure) {
 	o := m.event.Order
-	to, ok := schemas.FindClass(m.kept, o.Class)
+	to, ok := schemas.FindClass(m.dir.parameters.Retention, o.Class)
 	switch {
 	case !ok:
 		m.result.Code = schemas.UnknownClass

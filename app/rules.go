@@ -57,8 +57,12 @@ func (b *block) undo(m mark) {
 // execute judges the message: first whether it was recorded before, then what
 // the rule of its event type makes of it.
 func (m *message) execute() {
-	if m.event.Order != nil {
+	switch {
+	case m.event.Order != nil:
 		m.obey()
+		return
+	case m.event.Act != nil:
+		m.act()
 		return
 	}
 	if first, ok := m.duplicate(); ok {
@@ -77,6 +81,9 @@ func (m *message) execute() {
 		return
 	default:
 		m.apply()
+	}
+	if m.result.Code != schemas.OK {
+		return
 	}
 	m.save()
 	m.register()
@@ -183,6 +190,7 @@ func (m *message) transform() {
 	}
 	m.move(m.event.Quantities, false)
 	m.move(m.event.OutputQuantities, true)
+	m.inherit()
 }
 
 // changeAll takes hold of everything that the event names and changes nothing else.

@@ -25,10 +25,14 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //
 //	block [AFTER]     a block AFTER the last (1m); each line is a transaction:
 //	                  PARTNER[!][-]: EVENT; EVENT   ! is atomic, - without keys
+//	                  an EVENT may be an act: act NAME JSON
 //	dry               the same, of one line, recorded nowhere
 //	item NAME...      state            trail NAME        its records
 //	balance LOT       who holds what   exceptions PARTNER
 //	events K=V ...    a query          trace NAME DIRECTION
+//	keys PARTNER      its keys and open changes
+//	check             of each line, whether it would be admitted to a block
+//	recalls           all of them      reach ISSUER RECALL
 func TestRules(t *testing.T) {
 	files, err := filepath.Glob("testdata/rules/*.txt")
 	if err != nil || len(files) == 0 {
@@ -57,7 +61,7 @@ func TestRules(t *testing.T) {
 // TestRulesAreCovered holds the scripts to every flag and every refusal of the
 // rules; lookups_test.go has that which needs a hundred thousand containers, and
 // erase_test.go that which needs many orders, retention_test.go that of networks with
-// retention classes.
+// retention classes, recall_test.go that of strict ones.
 func TestRulesAreCovered(t *testing.T) {
 	files, _ := filepath.Glob("testdata/rules/*.txt")
 	var all []byte
@@ -68,7 +72,8 @@ func TestRulesAreCovered(t *testing.T) {
 		}
 		all = append(all, text...)
 	}
-	elsewhere := []schemas.Code{schemas.RuleFailed, schemas.TooFarInside, schemas.TooManyErasures, schemas.Retained, schemas.UnknownClass, schemas.ShorterClass}
+	elsewhere := []schemas.Code{schemas.RuleFailed, schemas.TooFarInside, schemas.TooManyErasures, schemas.Retained, schemas.UnknownClass, schemas.ShorterClass,
+		schemas.TooManyKeys, schemas.NoSuchHost, schemas.RecalledItem, schemas.TooManyRecalls}
 	for _, c := range schemas.Codes() {
 		if c >= 300 && c < 500 && !slices.Contains(elsewhere, c) && !bytes.Contains(all, []byte(c.String())) {
 			t.Errorf("no script shows %s", c)
@@ -133,8 +138,18 @@ func (s *script) run(lines []string) {
 		s.records(records, more, err)
 	case "events":
 		s.events(args)
+	case "recalls":
+		s.recalls()
+	case "reach":
+		s.reach(args[0], args[1])
 	case "trace":
 		s.trace(args[0], args[1])
+	case "keys":
+		s.keyList(args[0])
+	case "check":
+		for _, line := range lines[1:] {
+			s.check(line)
+		}
 	default:
 		s.t.Fatalf("no such command: %q", lines[0])
 	}
@@ -146,6 +161,8 @@ func (s *script) transaction(line string, now time.Time) schemas.Draft {
 	who, what, _ := strings.Cut(line, ":")
 	atomic, plain := strings.Contains(who, "!"), strings.Contains(who, "-")
 	var events []*schemas.Event
+	name := strings.TrimRight(who, "!-")
+	partner, what := s.expand(name, what)
 	for _, text := range strings.Split(what, ";") {
 		e, err := s.notation().event(text, now)
 		if err != nil {
@@ -154,7 +171,10 @@ func (s *script) transaction(line string, now time.Time) schemas.Draft {
 		events = append(events, e)
 		s.note(e)
 	}
-	d := s.draft(strings.TrimRight(who, "!-"), atomic, events...)
+	d := s.draft(partner, atomic, events...)
+	if name != partner {
+		d.KeyID = s.as(name)
+	}
 	if plain {
 		d.DuplicateKeys = nil
 	}

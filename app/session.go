@@ -34,8 +34,7 @@ type block struct {
 	chain  string
 	height int64
 	time   time.Time
-	byGLN  map[string]string // GLN to partner id, only ever looked up
-	kept   []schemas.RetentionClass
+	dir    *directory     // of the state before the block
 	probe  func(*message) // tests look in here; nil in a node
 
 	most     int // lookups beyond what is named, and what is spent of them
@@ -45,6 +44,11 @@ type block struct {
 	// registered are the entries for the register of the partner whose
 	// transaction runs; they are appended at its end, all at once.
 	registered []schemas.Hash
+
+	governed bool // an act changed a leaf that the directory is made of
+
+	before leafReader // the leaves of the state before the block
+	added  []addedKey // keys that it added
 
 	erased []target // whose bodies the block's orders erase
 	copied []copied // messages that may repeat an event

@@ -34,7 +34,6 @@ const (
 	transferRate  = 512 << 20   // bytes a second to and from one peer
 	engineBackend = "goleveldb" // the others need build tags; the setting is the ledger's
 	packetPayload = 64 << 10    // both sides must agree, so no setting
-	maxDialPeriod = 10 * time.Second
 	maxInbound    = 128
 
 	discoveryTime = 5 * time.Second  // in which peers tell of their snapshots; the engine allows no less
@@ -48,22 +47,19 @@ func engineConfig(s *Settings) *config.Config {
 	c.SetRoot(s.Home)
 	c.Moniker = s.Partner
 	c.DBBackend, c.DBPath = engineBackend, dataDir
-	c.PrivValidatorKey, c.PrivValidatorState = validatorKeyPath(""), signStatePath("")
-	c.NodeKey, c.Genesis = nodeKeyPath(""), genesisFile
-	c.FilterPeers = true // the ledger says which node ids may connect
+	c.Genesis = genesisFile // keys are handed over in memory
+	c.FilterPeers = true    // the ledger says which node ids may connect
 
 	c.RPC.ListenAddress = "" // rpc.go serves a few calls itself
 	c.RPC.MaxBodyBytes = 2 * schemas.MaxTransaction
 	c.TxIndex.Indexer = "null" // the index is the ledger's, in one batch with the state
 
-	c.P2P.ListenAddress = "tcp://" + s.P2P
+	c.P2P.ListenAddress = "tcp://" + s.listen()
 	c.P2P.ExternalAddress = s.Advertise
-	c.P2P.PersistentPeers = join(s.Peers)
 	c.P2P.AddrBook, c.P2P.AddrBookStrict = dataDir+"/addresses.json", false
 	c.P2P.PexReactor = false // partners are known by name; nobody is discovered
 	c.P2P.AllowDuplicateIP = true
 	c.P2P.MaxNumInboundPeers = maxInbound
-	c.P2P.PersistentPeersMaxDialPeriod = maxDialPeriod
 	c.P2P.FlushThrottleTimeout = flushThrottle
 	c.P2P.SendRate, c.P2P.RecvRate = transferRate, transferRate
 	c.P2P.MaxPacketMsgPayloadSize = packetPayload
@@ -81,17 +77,6 @@ func engineConfig(s *Settings) *config.Config {
 	c.Consensus.CreateEmptyBlocks, c.Consensus.CreateEmptyBlocksInterval = true, time.Duration(s.IdleInterval)
 	c.Consensus.PeerGossipSleepDuration = gossipSleep
 	return c
-}
-
-func join(peers []string) string {
-	out := ""
-	for i, p := range peers {
-		if i > 0 {
-			out += ","
-		}
-		out += p
-	}
-	return out
 }
 
 // engine is CometBFT in this process.
@@ -117,7 +102,7 @@ type startable interface {
 // height (CometBFT's handshake), before any peer is met.
 //
 // With a root of trust, and no blocks so far, it begins with a peer's snapshot.
-func newEngine(ctx context.Context, s *Settings, k *Keys, app startable, blocks *headers, root *proof.Trust, history answerer, metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
+func newEngine(ctx context.Context, s *Settings, validator types.PrivValidator, id *p2p.NodeKey, app startable, blocks *headers, root *proof.Trust, history answerer, metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
 	dbs := &databases{blocks: blocks}
 	defer func() {
 		// The handshake panics where store and application contradict each other.
@@ -142,7 +127,7 @@ func newEngine(ctx context.Context, s *Settings, k *Keys, app startable, blocks 
 		c.StateSync.Enable, c.StateSync.DiscoveryTime, c.StateSync.ChunkRequestTimeout = true, discoveryTime, chunkTimeout
 		options = append(options, cmtnode.StateProvider(&trusted{exchange: x, root: root, genesis: doc, peers: len(s.Peers), log: log.With("module", "light")}))
 	}
-	e.Node, err = cmtnode.NewNodeWithContext(ctx, c, k.Validator, k.Node,
+	e.Node, err = cmtnode.NewNodeWithContext(ctx, c, validator, id,
 		proxy.NewConnSyncLocalClientCreator(app), genesis, dbs.open, metrics, log, options...)
 	if err != nil {
 		return nil, fmt.Errorf("making the consensus engine: %w", err)

@@ -69,6 +69,29 @@ const (
 	ShorterClass                      // the event's class keeps longer than the one that is ordered
 )
 
+// Why a change of keys, or a move to another host, was refused (class B, too).
+const (
+	KeyKnown         Code = 360 + iota // the partner has or had this key
+	NoSuchKey                          // the partner has no such key
+	KeyEnded                           // the key ended, or would end before it begins
+	LastAdminKey                       // fewer admin keys would be left than must agree
+	ThresholdTooHigh                   // more than there are lasting admin keys
+	TooManyKeys                        // the partner has as many keys as one may
+	NoSuchChange                       // no such change of keys is open
+	AlreadyApproved                    // the key agreed to it before
+	NotParticipant                     // only participants have a host
+	NoSuchHost                         // not an active member
+)
+
+// Why an act about a recall was refused (class B).
+const (
+	NoSuchRecall   Code = 390 + iota // no recall of this issuer and name is open
+	NameUsed                         // the issuer has a recall of this name
+	NotMaker                         // somebody else made it
+	RecalledItem                     // it is recalled, and may not be shipped on
+	TooManyRecalls                   // sixteen recalls name it
+)
+
 // Flags: recorded, with this said about it.
 const (
 	NotCustodian         Code = 400 + iota // a claim: somebody else holds what the event would change
@@ -90,6 +113,16 @@ const (
 	UnknownQuantity                        // a balance cannot be told after this event
 	TooManyOpen                            // no further offer or receipt can wait for this item
 	TooManyLots                            // not packed: a container holds at most sixty-four lots
+)
+
+// AwaitingApproval is the flag of a change of keys to which other admin keys must
+// agree.
+const AwaitingApproval Code = 460
+
+// Flags of what concerns a recall.
+const (
+	CalledBack      Code = 450 + iota // a recall names what the partner holds
+	ShippedRecalled                   // it is recalled, and was shipped on all the same
 )
 
 // What the gateway says of a request.
@@ -162,7 +195,7 @@ var codes = map[Code]codeRow{
 	BadCompression:      {"bad_compression", 400, "one zstd frame, exact declared size, window up to 1 MiB, no dictionary"},
 	Unsupported:         {"unsupported", 400, "leave out what is reserved for a later version"},
 
-	EventIDConflict: {"event_id_conflict", 409, "give the new event an eventID of its own, or send an error declaration"},
+	EventIDConflict: {"event_id_conflict", 409, "give the new event an eventID of its own; to take the earlier one back, send that one again as it was, with an errorDeclaration"},
 	Undone:          {"undone", 409, "correct the refused event and send all again, or let the others proceed"},
 	UnknownEvent:    {"unknown_event", 404, "name an event that this partner recorded, by its eventID"},
 	OnHold:          {"on_hold", 409, "release it first"},
@@ -173,6 +206,23 @@ var codes = map[Code]codeRow{
 	ShorterClass:    {"shorter_class", 409, "an event can only get a class that keeps it as long, at least, as the one it has"},
 	RuleFailed:      {"rule_failed", 500, "nothing was changed; tell the maintainers the transaction"},
 	TooFarInside:    {"too_far_inside", 413, "send it again, with fewer things at a time, or name their container"},
+
+	KeyKnown:         {"key_known", 409, "make a new key: one that was revoked never comes back"},
+	NoSuchKey:        {"no_such_key", 404, "GET /api/v1/partners/{id}/keys lists the partner's keys"},
+	KeyEnded:         {"key_ended", 409, "nothing is left to revoke; let a new key end later than the next block"},
+	LastAdminKey:     {"last_admin_key", 409, "add another lasting admin key first, or lower the threshold"},
+	ThresholdTooHigh: {"threshold_too_high", 409, "add admin keys without an end first"},
+	TooManyKeys:      {"too_many_keys", 409, "a partner can have 32 lasting admin keys at a time, and 10,000 keys in all"},
+	NoSuchChange:     {"no_such_change", 404, "GET /api/v1/partners/{id}/keys lists those that are open; one lapses after seven days"},
+	AlreadyApproved:  {"already_approved", 409, "another admin key must agree"},
+	NotParticipant:   {"not_participant", 409, "a member has a node of its own, and no host"},
+	NoSuchHost:       {"no_such_host", 409, "name an active member"},
+	AwaitingApproval: {"awaiting_approval", 0, "it is made when as many admin keys agreed as the partner's threshold says"},
+	NoSuchRecall:     {"no_such_recall", 404, "name an open recall, and who issued it"},
+	NameUsed:         {"name_used", 409, "give the recall another name"},
+	NotMaker:         {"not_maker", 403, "recall what you commissioned, or what came of what you recall"},
+	RecalledItem:     {"recalled_item", 409, "do as the recall says; its issuer closes it"},
+	TooManyRecalls:   {"too_many_recalls", 409, "close a recall that names it"},
 
 	NotCustodian:         {"not_custodian", 409, "recorded as a claim: ask the custodian for a hand-over"},
 	ClaimedUnseen:        {"claimed_unseen", 0, "the ledger knew nothing of the item before"},
@@ -193,6 +243,9 @@ var codes = map[Code]codeRow{
 	UnknownQuantity:      {"unknown_quantity", 0, "report exact quantities to keep a balance"},
 	TooManyOpen:          {"too_many_open", 0, "close offers or receipts that are open"},
 	TooManyLots:          {"too_many_lots", 0, "pack it into a container inside this one"},
+
+	CalledBack:      {"called_back", 0, "answer the recall: what you hold, and what became of it"},
+	ShippedRecalled: {"shipped_recalled", 0, "tell the receiver, and do as the recall says"},
 
 	Unauthorized:         {"unauthorized", 401, "send Authorization: Bearer KEY"},
 	Forbidden:            {"forbidden", 403, "use a key with the scope that the detail names"},

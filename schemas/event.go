@@ -42,6 +42,7 @@ type Skeleton struct {
 	EventID          string // "" where the event has none
 	Declaration      *Declaration
 	Order            *BodyOrder // of an order, which is no event and has nothing else but its time
+	Act              Act        // of an act, which is none either
 }
 
 // Quantity is an amount of a class or lot.

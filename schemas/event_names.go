@@ -15,6 +15,8 @@ func (t EventType) String() string {
 		return "AssociationEvent"
 	case ErasureOrder:
 		return orderTypeName
+	case ActMessage:
+		return "Act"
 	}
 	return ""
 }

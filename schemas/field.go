@@ -39,6 +39,14 @@ func AppendUint(dst []byte, n, v uint64) []byte {
 	return appendAlways(dst, n, b[:binary.PutUvarint(b[:], v)])
 }
 
+// appendFlag appends field n as 1; false is left out.
+func appendFlag(dst []byte, n uint64, v bool) []byte {
+	if v {
+		return AppendUint(dst, n, 1)
+	}
+	return dst
+}
+
 // appendAlways appends field n even when v is empty: for members of a list.
 func appendAlways(dst []byte, n uint64, v []byte) []byte {
 	dst = binary.AppendUvarint(dst, n)

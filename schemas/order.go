@@ -47,19 +47,39 @@ const (
 	maxReason     = 1000 // bytes of the reason that an order gives
 )
 
-// KindOf is the kind of message that carries an event or an order.
-func (e *Event) KindOf() Kind {
-	if e.Skeleton.Order != nil {
+// KindOf is the kind of message that carries an event, an order or an act.
+func (e *Event) KindOf() Kind { return e.Skeleton.KindOf() }
+
+// KindOf is the kind of message that has this skeleton.
+func (s *Skeleton) KindOf() Kind {
+	switch {
+	case s.Order != nil:
 		return KindErasure
+	case s.Act != nil:
+		return KindAct
 	}
 	return KindEvent
 }
 
-// DecodeMessage reads the body of a message of a kind: an event's, or an order's.
+// Role is what a key needs to sign the message.
+func (e *Event) Role() uint32 { return e.Skeleton.Role() }
+
+// Role is what a key needs to sign the message of this skeleton.
+func (s *Skeleton) Role() uint32 {
+	if s.Act != nil {
+		return s.Act.Role()
+	}
+	return RoleCapture
+}
+
+// DecodeMessage reads the body of a message of a kind: an event's, an order's or an act's.
 // Errors are Faults.
 func DecodeMessage(kind Kind, body []byte) (*Event, error) {
-	if kind == KindErasure {
+	switch kind {
+	case KindErasure:
 		return DecodeOrder(body)
+	case KindAct:
+		return DecodeAct(body)
 	}
 	return DecodeEvent(body)
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
+	"strings"
 )
 
 // Standing says what a partner may do.
@@ -37,6 +39,39 @@ func (s *Standing) UnmarshalText(b []byte) error {
 		}
 	}
 	return fmt.Errorf("no such standing: %q", b)
+}
+
+// State says whether a partner acts on the ledger. What it holds it holds in any state.
+type State uint32
+
+// States of partners.
+const (
+	Active    State = iota // as its standing allows
+	Suspended              // it signs nothing, and counts in no vote, until it is active again
+	Removed                // for good
+)
+
+var stateNames = [...]string{"active", "suspended", "removed"}
+
+// String returns the state's name.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return "unknown"
+}
+
+// MarshalText writes the state's name.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a state's name.
+func (s *State) UnmarshalText(b []byte) error {
+	i := slices.Index(stateNames[:], string(b))
+	if i < 0 {
+		return fmt.Errorf("no such state: %q", b)
+	}
+	*s = State(i)
+	return nil
 }
 
 // Holding says how a key is held; proofs tell it.
@@ -70,9 +105,37 @@ func (h *Holding) UnmarshalText(b []byte) error {
 
 // Roles of keys, as bits.
 const (
-	RoleCapture uint32 = 1 << iota // signs events
-	RoleAdmin                      // signs changes of the partner itself
+	RoleCapture  uint32 = 1 << iota // signs events
+	RoleAdmin                       // signs changes of the partner itself, and its votes
+	RoleOperator                    // signs what its node does: that it is ready
+	RoleDevice                      // signs single messages, as their author
+	RoleAuditor                     // signs nothing; whoever has it reads what its partner may
 )
+
+var roleNames = [...]string{"capture", "admin", "operator", "device", "auditor"}
+
+// RoleNames are the names of roles, joined with commas.
+func RoleNames(roles uint32) string {
+	var out []string
+	for i, name := range roleNames {
+		if roles&(1<<i) != 0 {
+			out = append(out, name)
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+// ParseRoles reads what RoleNames wrote.
+func ParseRoles(s string) (roles uint32, err error) {
+	for name := range strings.SplitSeq(s, ",") {
+		i := slices.Index(roleNames[:], name)
+		if i < 0 {
+			return 0, fmt.Errorf("no such role: %q, there are %s", name, strings.Join(roleNames[:], ", "))
+		}
+		roles |= 1 << i
+	}
+	return roles, nil
+}
 
 // Partner is an organisation on the ledger.
 type Partner struct {
@@ -82,16 +145,29 @@ type Partner struct {
 	Standing Standing `json:"standing"`
 	NodeID   string   `json:"node_id,omitempty"`   // of its validator node, as peers know it
 	Validate []byte   `json:"validator,omitempty"` // Ed25519 consensus key of its validator
+
+	State        State  `json:"state,omitzero"`
+	Host         string `json:"host,omitempty"`         // of a participant: the member whose node it works through
+	Sponsor      string `json:"sponsor,omitempty"`      // of a participant: the member that answers for it
+	LEI          string `json:"lei,omitempty"`          // ISO 17442
+	Registration string `json:"registration,omitempty"` // in a register of companies, as "DE HRB 123456"
+	Threshold    uint32 `json:"threshold,omitempty"`    // admin keys that must agree to a change of keys; 0 is 1
 }
 
 // Append appends the partner's leaf value: 1 name, 2 GLN, 3 standing, 4 node id,
-// 5 consensus key.
+// 5 consensus key, 6 state, 7 host, 8 sponsor, 9 LEI, 10 registration, 11 threshold.
 func (p *Partner) Append(dst []byte) []byte {
 	dst = AppendString(dst, 1, p.Name)
 	dst = AppendString(dst, 2, p.GLN)
 	dst = AppendUint(dst, 3, uint64(p.Standing))
 	dst = AppendString(dst, 4, p.NodeID)
-	return AppendField(dst, 5, p.Validate)
+	dst = AppendField(dst, 5, p.Validate)
+	dst = AppendUint(dst, 6, uint64(p.State))
+	dst = AppendString(dst, 7, p.Host)
+	dst = AppendString(dst, 8, p.Sponsor)
+	dst = AppendString(dst, 9, p.LEI)
+	dst = AppendString(dst, 10, p.Registration)
+	return AppendUint(dst, 11, uint64(p.Threshold))
 }
 
 // DecodePartner reads the leaf value of the partner id.
@@ -110,6 +186,18 @@ func DecodePartner(id string, b []byte) (Partner, error) {
 			p.NodeID = string(v)
 		case 5:
 			p.Validate = bytes.Clone(v)
+		case 6:
+			p.State = State(bounded(f, n, v, uint64(Removed)))
+		case 7:
+			p.Host = string(v)
+		case 8:
+			p.Sponsor = string(v)
+		case 9:
+			p.LEI = string(v)
+		case 10:
+			p.Registration = string(v)
+		case 11:
+			p.Threshold = uint32(bounded(f, n, v, 1<<32-1))
 		default:
 			f.Fail(n, "unknown")
 		}

@@ -65,22 +65,40 @@ func (c RetentionClass) Due(recorded int64) int64 {
 	return recorded + c.Max*nanoseconds
 }
 
-// Parameters is the leaf value of what a network agreed on in its genesis.
+// Parameters is the leaf value of what a network agreed on: in its genesis, and later
+// by vote.
 type Parameters struct {
 	ChainID   string
 	Rules     uint32
 	Retention []RetentionClass
+
+	Strict        bool   // events of who is not the custodian are refused, instead of recorded as claims
+	VotingSeconds uint64 // for how long a proposal can be voted on, in block time; 0 is DefaultVoting
+	SilentSeconds uint64 // after which a member that signed nothing counts as silent; 0 is DefaultSilent
+	ClientAccepts bool   // a hand-over is accepted with a key that a client or hardware holds
+	UpgradeHeight uint64 // from which on the rules are those of UpgradeRules; 0: none is scheduled
+	UpgradeRules  uint32
 }
 
+// What parameters that are left out mean, in seconds.
+const (
+	DefaultVoting = 7 * 24 * 3600
+	DefaultSilent = 30 * 24 * 3600
+)
+
 // Append appends the leaf value: 1 chain id, 2 rules version, 3 retention class
-// (repeated: 1 name, 2 shortest, 3 longest time in seconds).
+// (repeated: 1 name, 2 shortest, 3 longest time in seconds), 4 strict, 5 voting
+// seconds, 6 silent seconds, 7 client accepts, 8 upgrade height, 9 its rules version.
 func (p *Parameters) Append(dst []byte) []byte {
 	dst = AppendUint(AppendString(dst, 1, p.ChainID), 2, uint64(p.Rules))
 	for _, c := range p.Retention {
 		b := AppendUint(AppendString(nil, 1, c.Name), 2, uint64(c.Min))
 		dst = AppendField(dst, 3, AppendUint(b, 3, uint64(c.Max)))
 	}
-	return dst
+	dst = appendFlag(dst, 4, p.Strict)
+	dst = AppendUint(AppendUint(dst, 5, p.VotingSeconds), 6, p.SilentSeconds)
+	dst = appendFlag(dst, 7, p.ClientAccepts)
+	return AppendUint(AppendUint(dst, 8, p.UpgradeHeight), 9, uint64(p.UpgradeRules))
 }
 
 // DecodeParameters reads such a leaf value.
@@ -94,6 +112,18 @@ func DecodeParameters(b []byte) (p Parameters, err error) {
 			p.Rules = uint32(bounded(f, n, v, 1<<32-1))
 		case 3:
 			p.Retention = append(p.Retention, decodeClass(f, n, v))
+		case 4:
+			p.Strict = f.Uint(n, v) == 1
+		case 5:
+			p.VotingSeconds = f.Uint(n, v)
+		case 6:
+			p.SilentSeconds = f.Uint(n, v)
+		case 7:
+			p.ClientAccepts = f.Uint(n, v) == 1
+		case 8:
+			p.UpgradeHeight = f.Uint(n, v)
+		case 9:
+			p.UpgradeRules = uint32(bounded(f, n, v, 1<<32-1))
 		default:
 			f.Fail(n, "unknown")
 		}

@@ -26,13 +26,15 @@ import (
 //	14 eventID          text
 //	15 error declaration
 //	16 order            of a message that is no event
+//	17 act              of one that is none either
 //
 //	quantity:    1 epcClass, 2 uom, 3 amount as canonical decimal, absent when it was left out
 //	party:       1 type, 2 identifier
 //	declaration: 1 declarationTime as field 3 above, 2 reason, 3 correctiveEventID, repeated
 //	order:       1 what it asks for, 2 eventID
+//	act:         1 its name, 2 its members, as its bind method numbers them
 //
-// Numbers 17 to 31 are reserved for what later rules may read (persistent
+// Numbers 18 to 31 are reserved for what later rules may read (persistent
 // dispositions, places, a shipment's terms); readers of this version refuse them.
 
 // Append appends the skeleton's one encoding.
@@ -58,6 +60,9 @@ func (s *Skeleton) Append(dst []byte) []byte {
 	}
 	if s.Order != nil {
 		dst = s.Order.append(dst, 16)
+	}
+	if s.Act != nil {
+		dst = appendAct(dst, 17, s.Act)
 	}
 	return dst
 }
@@ -120,6 +125,10 @@ func DecodeSkeleton(b []byte) (*Skeleton, error) {
 		err = fmt.Errorf("an order of another type, or none of this")
 	case s.Order != nil && !bytes.Equal((&Skeleton{Type: ErasureOrder, EventTime: s.EventTime, Order: s.Order}).Append(nil), b):
 		err = fmt.Errorf("an order that says more than one does")
+	case (s.Type == ActMessage) != (s.Act != nil):
+		err = fmt.Errorf("an act of another type, or none of this")
+	case s.Act != nil && !bytes.Equal((&Skeleton{Type: ActMessage, EventTime: s.EventTime, Act: s.Act}).Append(nil), b):
+		err = fmt.Errorf("an act that says more than one does")
 	case !bytes.Equal(s.Append(nil), b):
 		err = fmt.Errorf("not the one encoding of what it says")
 	}
@@ -132,7 +141,7 @@ func DecodeSkeleton(b []byte) (*Skeleton, error) {
 func (s *Skeleton) decodeField(f *Fields, n uint64, v []byte) {
 	switch n {
 	case 1:
-		s.Type = EventType(bounded(f, n, v, uint64(ErasureOrder)))
+		s.Type = EventType(bounded(f, n, v, uint64(ActMessage)))
 	case 2:
 		s.Action = Action(bounded(f, n, v, uint64(ActionDelete)))
 	case 3:
@@ -163,6 +172,11 @@ func (s *Skeleton) decodeField(f *Fields, n uint64, v []byte) {
 		s.Declaration = decodeDeclaration(f, n, v)
 	case 16:
 		s.Order = decodeOrder(f, n, v)
+	case 17:
+		var err error
+		if s.Act, err = decodeAct(v); err != nil {
+			f.Fail(n, err.Error())
+		}
 	default:
 		f.Fail(n, "unknown or reserved")
 	}

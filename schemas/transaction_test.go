@@ -211,7 +211,7 @@ func TestTransactionRefusals(t *testing.T) {
 		"body root":              {"unsupported", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[1].BodyRoot = make([]byte, 32) }},
 		"kind 0":                 {"unsupported", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[2].Kind = 0 }},
 		"an event as an order":   {"unknown_field", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[2].Kind = 2 }},
-		"kind 3":                 {"unsupported", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[2].Kind = 3 }},
+		"kind 4":                 {"unsupported", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[2].Kind = 4 }},
 		"key of 16 bytes":        {"bad_encoding", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[0].DuplicateKey = make([]byte, 16) }},
 		"key of 64, no error":    {"bad_encoding", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[0].DuplicateKey = make([]byte, 64) }},
 		"key of 32, an error":    {"bad_encoding", func(e *schemas.Envelope, h *schemas.Header) { e.Payloads[2].DuplicateKey = make([]byte, 32) }},

@@ -43,6 +43,9 @@ func (w Weight) Check() error {
 // Weight is that of an event whose skeleton has so many bytes.
 func (e *Event) Weight(skeleton int) Weight {
 	s := &e.Skeleton
+	if s.Act != nil {
+		return Weight{s.Act.names(), len(e.Members), skeleton}
+	}
 	return Weight{len(s.EPCs) + len(s.OutputEPCs) + len(s.Quantities) + len(s.OutputQuantities), len(e.Members), skeleton}
 }
 

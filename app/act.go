@@ -1,0 +1,33 @@
+package app
+
+import (
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// act runs the rule of an act. What it did to things goes into their trails.
+func (m *message) act() {
+	m.result.Effect = schemas.Applied
+	switch a := m.event.Act.(type) {
+	case *schemas.AddKey, *schemas.RevokeKey, *schemas.SetThreshold:
+		m.changeKeys(a)
+	case *schemas.ApproveKeyChange:
+		m.approveKeys(a)
+	case *schemas.MoveHost:
+		m.moveHost(a)
+	case *schemas.Recall:
+		m.issueRecall(a)
+	case *schemas.ExtendRecall:
+		m.extendRecall(a)
+	case *schemas.AcknowledgeRecall:
+		m.answerRecall(a)
+	case *schemas.CloseRecall:
+		m.closeRecall(a)
+	default:
+		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
+	}
+	if m.result.Code == schemas.OK {
+		m.save()
+		m.heed()
+		m.indexException()
+	}
+}

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// directory is what the leaves of the last block say of the network's parameters and
+// its partners, read once for the many who ask. It is made anew behind a block that
+// changed one of those leaves and is never changed itself: what a block runs with is
+// the directory of the state before it, so that such changes hold from the next
+// block on.
+type directory struct {
+	parameters schemas.Parameters
+	partners   []schemas.Partner // by id
+	byGLN      map[string]string // GLN to id of those that are not removed; only ever looked up
+	byID       map[string]int    // place in partners; only ever looked up
+}
+
+func newDirectory(parameters schemas.Parameters, partners []schemas.Partner) *directory {
+	d := &directory{parameters: parameters, partners: partners, byGLN: map[string]string{}, byID: map[string]int{}}
+	for i, p := range partners {
+		d.byID[p.ID] = i
+		if p.State != schemas.Removed {
+			d.byGLN[p.GLN] = p.ID
+		}
+	}
+	return d
+}
+
+// partner is the partner of an id, nil where there is none.
+func (d *directory) partner(id string) *schemas.Partner {
+	if i, ok := d.byID[id]; ok {
+		return &d.partners[i]
+	}
+	return nil
+}
+
+// readDirectory reads the directory from the last committed state.
+func (a *App) readDirectory() error {
+	view := a.store.Latest()
+	value, _, err := view.Get(schemas.ParametersKey())
+	if err != nil {
+		return err
+	}
+	parameters, err := schemas.DecodeParameters(value)
+	if err != nil {
+		return fmt.Errorf("the ledger's parameters are damaged: restore the node from a backup or from its peers: %w", err)
+	}
+	partners, err := partnersOf(view)
+	if err != nil {
+		return err
+	}
+	a.directory.Store(newDirectory(parameters, partners))
+	return nil
+}
+
+// partnersOf are the partners by id, read from their leaves: rules go by them, so
+// that it must be the state root that says who they are.
+func partnersOf(view *store.View) (out []schemas.Partner, err error) {
+	prefix := schemas.PartnerKey("")
+	for leaf, err := range view.Leaves(prefix) {
+		if err != nil {
+			return nil, err
+		}
+		id := string(leaf.Key[len(prefix):])
+		p, err := schemas.DecodePartner(id, leaf.Value)
+		if err != nil {
+			return nil, fmt.Errorf("reading partner %q: %w", id, err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (a *App) chainID() string {
+	if d := a.directory.Load(); d != nil {
+		return d.parameters.ChainID
+	}
+	return ""
+}
+
+func (a *App) partnersByGLN() map[string]string {
+	if d := a.directory.Load(); d != nil {
+		return d.byGLN
+	}
+	return nil
+}
+
+// Retention are the network's retention classes.
+func (a *App) Retention() []schemas.RetentionClass {
+	if d := a.directory.Load(); d != nil {
+		return d.parameters.Retention
+	}
+	return nil
+}
+
+// admitsPeer reports whether a node id is a partner's. Before there is a ledger,
+// while a node joins, those count that its operator named.
+func (a *App) admitsPeer(id string) bool {
+	d := a.directory.Load()
+	if d == nil {
+		return a.invited == nil || slices.Contains(a.invited, id)
+	}
+	return id != "" && slices.ContainsFunc(d.partners, func(p schemas.Partner) bool {
+		return p.NodeID == id && p.State != schemas.Removed
+	})
+}

@@ -1,0 +1,111 @@
+package schemas_test
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// noon is when acts of these tests are done.
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// exampleActs is one act of each name, with all members that it can have.
+var exampleActs = map[string]string{
+	"Vote": `{"proposal":"p1","approve":true}`,
+
+	"AddKey":            `{"public":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a","roles":["admin","device"],"held":"hardware","from":7,"until":9}`,
+	"RevokeKey":         `{"key":"0123456789abcdef"}`,
+	"SetThreshold":      `{"threshold":2}`,
+	"ApproveKeyChange":  `{"change":"0123456789abcdef"}`,
+	"MoveHost":          `{"host":"borg-foods"}`,
+	"Recall":            `{"recall":"listeria-1","class":"I","instruction":"stop selling","deadline":"2026-03-04T12:00:00Z","items":["urn:epc:id:sgtin:9521234.054321.1001"],"lots":["urn:epc:class:lgtin:9521234.054321.L1"]}`,
+	"ExtendRecall":      `{"recall":"listeria-1","items":["https://id.gs1.org/00/095212340000000013"]}`,
+	"AcknowledgeRecall": `{"issuer":"farm","recall":"listeria-1","held":[{"id":"urn:epc:class:lgtin:9521234.054321.L1","quantity":12.50,"uom":"KGM","state":"quarantined"}],"done":true}`,
+	"CloseRecall":       `{"recall":"listeria-1"}`,
+}
+
+// An act's four passes agree: what is read is written again, as JSON and as fields.
+func TestActs(t *testing.T) {
+	for _, name := range schemas.ActNames() {
+		t.Run(name, func(t *testing.T) {
+			example, ok := exampleActs[name]
+			if !ok {
+				t.Fatal("there is no example of it")
+			}
+			e, err := schemas.ReadAct(name, []byte(example), noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			made, err := schemas.MakeAct(e.Skeleton.Act, "", noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := e.Skeleton.Append(nil); !bytes.Equal(made.Skeleton.Append(nil), want) {
+				t.Errorf("%s is written as %s, which says something else", e.Body, made.Body)
+			}
+			again, err := schemas.DecodeSkeleton(e.Skeleton.Append(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if made, err = schemas.MakeAct(again.Act, "", noon); err != nil || !bytes.Equal(made.Skeleton.Append(nil), e.Skeleton.Append(nil)) {
+				t.Errorf("decoded it is %s, %v", made.Body, err)
+			}
+			if e.KindOf() != schemas.KindAct {
+				t.Errorf("it is a message of kind %d", e.KindOf())
+			}
+		})
+	}
+}
+
+func TestBadActs(t *testing.T) {
+	for name, tc := range map[string]struct{ body, code, pointer string }{
+		"no object":         {`[]`, "bad_json", ""},
+		"unknown member":    {`{"proposal":"p1","veto":true}`, "unknown_field", "/veto"},
+		"missing":           {`{"approve":true}`, "missing_field", "/proposal"},
+		"of another type":   {`{"proposal":7}`, "bad_value", "/proposal"},
+		"false is left out": {`{"proposal":"p1","approve":false}`, "bad_value", "/approve"},
+		"empty":             {`{"proposal":""}`, "bad_value", "/proposal"},
+		"control character": {`{"proposal":"a\u0000b"}`, "bad_value", "/proposal"},
+		"another act":       {`{"type":"Coup","proposal":"p1"}`, "bad_value", "/type"},
+		"no time":           {`{"eventTime":"noon","proposal":"p1"}`, "bad_time", "/eventTime"},
+		"long reason":       {`{"proposal":"p1","reason":"` + string(bytes.Repeat([]byte{'a'}, 1001)) + `"}`, "too_large", "/reason"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := schemas.ReadAct("Vote", []byte(tc.body), noon)
+			f, ok := err.(*schemas.Fault)
+			if !ok || f.Code.String() != tc.code || f.Pointer != tc.pointer {
+				t.Errorf("%v, not %s at %s", err, tc.code, tc.pointer)
+			}
+		})
+	}
+}
+
+func FuzzAct(f *testing.F) {
+	for name, example := range exampleActs {
+		e, err := schemas.ReadAct(name, []byte(example), noon)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(e.Body)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		e, err := schemas.DecodeAct(body)
+		if err != nil {
+			if _, ok := err.(*schemas.Fault); !ok {
+				t.Fatalf("%T: %v", err, err)
+			}
+			return
+		}
+		skeleton := e.Skeleton.Append(nil)
+		again, err := schemas.DecodeSkeleton(skeleton)
+		if err != nil {
+			t.Fatalf("%s: its skeleton cannot be read: %v", body, err)
+		}
+		made, err := schemas.MakeAct(again.Act, "", time.Unix(0, again.EventTime))
+		if err != nil || !bytes.Equal(made.Skeleton.Append(nil), skeleton) {
+			t.Fatalf("%s becomes %v, %v", body, made, err)
+		}
+	})
+}
