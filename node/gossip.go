@@ -286,12 +286,12 @@ func (g *gossip) judgeMessage(peer string, m []byte) bool {
 		}
 		// It was committed, or expired, while it was on its way.
 		if !slices.Contains([]schemas.Code{schemas.Replayed, schemas.Expired}, fault.Code) {
-			g.Logger.Info("a peer sends what is refused", "peer", peer, "error", err)
+			g.Logger.Debug("a peer sends what is refused", "peer", peer, "error", err)
 			return false
 		}
 	}
 	if err := f.Err(); err != nil {
-		g.Logger.Info("a peer sends what cannot be read", "peer", peer, "error", fmt.Sprint(err))
+		g.Logger.Debug("a peer sends what cannot be read", "peer", peer, "error", fmt.Sprint(err))
 		return false
 	}
 	return true
