@@ -170,19 +170,22 @@ func (a *App) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.Re
 	if err != nil {
 		return nil, fmt.Errorf("hashing the genesis state: %w", err)
 	}
-	a.directory.Store(newDirectory(schemas.Parameters{ChainID: req.ChainId, Rules: g.Rules, Retention: g.Retention}, g.Partners))
+	a.directory.Store(newDirectory(g.Parameters(req.ChainId), g.Partners, g.Prefixes))
 	a.founded.Store(newFounding(g))
 	return &abci.ResponseInitChain{AppHash: root[:]}, nil
 }
 
 func writeGenesis(b *store.Block, chainID string, g *schemas.Genesis) *store.Block {
-	parameters := schemas.Parameters{ChainID: chainID, Rules: g.Rules, Retention: g.Retention}
+	parameters := g.Parameters(chainID)
 	b.Set(schemas.ParametersKey(), parameters.Append(nil), nil)
 	for _, p := range g.Partners {
 		b.Set(schemas.PartnerKey(p.ID), p.Append(nil), nil)
 	}
 	for _, k := range g.Keys {
 		b.Set(schemas.KeyKey(k.Partner, k.ID), k.Append(nil), nil)
+	}
+	for _, p := range g.Prefixes {
+		b.Set(schemas.PrefixKey(p.Digits), p.Append(nil), nil)
 	}
 	return b
 }
