@@ -16,8 +16,8 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// proposal is what the chain's application would propose now, as it waits in the pool.
-func (c *chain) proposal() [][]byte {
+// prepared is what the chain's application would propose now, as it waits in the pool.
+func (c *chain) prepared() [][]byte {
 	c.t.Helper()
 	res, err := c.app.PrepareProposal(context.Background(), &abci.RequestPrepareProposal{Height: c.height + 1, Time: c.time, MaxTxBytes: schemas.MaxBlock})
 	if err != nil {
@@ -88,12 +88,12 @@ func TestPoolForgets(t *testing.T) {
 		t.Fatalf("%d offers are taken, and the bell rang %d times", n, rang)
 	}
 	c.pending(4)
-	if got := c.proposal(); len(got) != 4 {
+	if got := c.prepared(); len(got) != 4 {
 		t.Errorf("%d transactions are proposed", len(got))
 	}
 	c.block(txs[1])
 	c.pending(2)
-	if got := c.proposal(); !slices.EqualFunc(got, [][]byte{txs[0], txs[2]}, slices.Equal) {
+	if got := c.prepared(); !slices.EqualFunc(got, [][]byte{txs[0], txs[2]}, slices.Equal) {
 		t.Errorf("%d transactions are proposed, or in another order", len(got))
 	}
 	if err := c.app.Offer("", txs[1]); err == nil {
@@ -101,7 +101,7 @@ func TestPoolForgets(t *testing.T) {
 	}
 	c.block(txs[0], txs[2])
 	c.pending(0)
-	if got := c.proposal(); len(got) != 0 {
+	if got := c.prepared(); len(got) != 0 {
 		t.Errorf("%d transactions are proposed, nothing waits", len(got))
 	}
 }
@@ -137,7 +137,7 @@ func TestPoolIsFair(t *testing.T) {
 	c.hand("noisy", flood...)
 	c.hand("quiet", few...)
 	c.hand("", own...)
-	got := c.proposal()
+	got := c.prepared()
 	if len(got) != 66 {
 		t.Fatalf("%d of 66 transactions are proposed", len(got))
 	}
@@ -160,7 +160,7 @@ func TestPoolIsFair(t *testing.T) {
 	c.block(got[:30]...)
 	late := c.signed("shop", 1)
 	c.hand("new", late...)
-	if got = c.proposal(); at(late[0]) > 4 {
+	if got = c.prepared(); at(late[0]) > 4 {
 		t.Errorf("a new source's first is at %d", at(late[0]))
 	}
 }
@@ -185,7 +185,7 @@ func TestPoolBounds(t *testing.T) {
 	if n := c.hand("third", c.signed("shop", 9)...); n != 3 {
 		t.Errorf("a third peer gets %d in, 3 leave it no more than another has", n)
 	}
-	got := c.proposal()
+	got := c.prepared()
 	for _, raw := range slices.Concat(own[:10], few[:2]) {
 		if !slices.ContainsFunc(got, func(other []byte) bool { return slices.Equal(raw, other) }) {
 			t.Error("a flood pushed out what was there before it")
@@ -215,7 +215,7 @@ func TestPoolKeepsPromises(t *testing.T) {
 				}
 			},
 			"block": func(r *rapid.T) {
-				txs := c.proposal()
+				txs := c.prepared()
 				c.block(txs[:rapid.IntRange(0, len(txs)).Draw(r, "of it")]...)
 			},
 			"": func(r *rapid.T) {
@@ -224,8 +224,8 @@ func TestPoolKeepsPromises(t *testing.T) {
 				}
 			},
 		})
-		for len(c.proposal()) > 0 {
-			c.block(c.proposal()...)
+		for len(c.prepared()) > 0 {
+			c.block(c.prepared()...)
 		}
 		c.pending(0)
 		for _, raw := range held[""] { // the node's own are never lost
@@ -283,7 +283,7 @@ func TestPoolBesideBlocks(t *testing.T) {
 	go func() { offers.Wait(); close(done) }()
 	committed := 0
 	for ended := false; ; {
-		txs := c.proposal()
+		txs := c.prepared()
 		c.block(txs...)
 		committed += len(txs)
 		if ended && len(txs) == 0 {
