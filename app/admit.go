@@ -37,14 +37,18 @@ func (a *App) admission(state reader, height int64) *admission {
 // or signature is refused before anything is decompressed. The error is a
 // *schemas.Fault, or a fault of the disk.
 func (ad *admission) admit(raw []byte) (*schemas.Transaction, error) {
+	return ad.admitKeyed(sha256.Sum256(raw), raw)
+}
+
+// admitKeyed is admit of bytes whose hash is known.
+func (ad *admission) admitKeyed(key [sha256.Size]byte, raw []byte) (*schemas.Transaction, error) {
 	size, err := measure(raw)
 	if err != nil {
 		return nil, err
 	}
 	if ad.bytes+len(raw) > schemas.MaxBlock || ad.declared+size.Declared > schemas.MaxBlockDeclared || ad.messages+size.Messages > schemas.MaxBlockMessages {
-		return nil, &schemas.Fault{Code: schemas.TransactionTooLarge, Detail: "the block is full"}
+		return nil, blockFull{&schemas.Fault{Code: schemas.TransactionTooLarge, Detail: "the block is full"}}
 	}
-	key := sha256.Sum256(raw)
 	d := ad.app.memo.find(key)
 	known := d != nil
 	if !known {
@@ -72,7 +76,7 @@ func (ad *admission) admit(raw []byte) (*schemas.Transaction, error) {
 	}
 	weight := ad.weight.Plus(d.tx.Weight)
 	if err := weight.Check(); err != nil {
-		return nil, err
+		return nil, blockFull{err}
 	}
 	ad.weight = weight
 	ad.bytes, ad.declared, ad.messages = ad.bytes+len(raw), ad.declared+size.Declared, ad.messages+size.Messages
@@ -80,15 +84,11 @@ func (ad *admission) admit(raw []byte) (*schemas.Transaction, error) {
 	return d.tx, nil
 }
 
-// again checks a transaction that was admitted to the mempool before: what may
-// have changed since, and nothing that costs more than a look.
-func (ad *admission) again(raw []byte) error {
-	d, err := sealed(raw)
-	if err != nil {
-		return err
-	}
-	return ad.check(d.tx)
-}
+// blockFull refuses a transaction for those that the block holds already. In a
+// block of its own it is too large by itself.
+type blockFull struct{ error }
+
+func (f blockFull) Unwrap() error { return f.error }
 
 func measure(raw []byte) (size schemas.Size, err error) {
 	defer refusing(&err)

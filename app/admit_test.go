@@ -255,28 +255,3 @@ func TestSignatureFirst(t *testing.T) {
 		}
 	}
 }
-
-// TestRecheck: after a block, what it holds and what expired leaves the mempool,
-// and what waits on stays.
-func TestRecheck(t *testing.T) {
-	c := newChain(t, store.Options{})
-	held, waiting := c.sign(c.draft("farm", false, c.event("obj add epc=a"))), c.sign(c.draft("farm", false, c.event("obj add epc=b")))
-	d := c.draft("farm", false, c.event("obj add epc=c"))
-	d.Expiry = 1
-	late := c.sign(d)
-	check := func(raw []byte, want schemas.Code) {
-		t.Helper()
-		res, err := c.app.CheckTx(context.Background(), &abci.RequestCheckTx{Tx: raw, Type: abci.CheckTxType_Recheck})
-		if err != nil || schemas.Code(res.Code) != want {
-			t.Errorf("answered %s, not %s: %v", schemas.Code(res.Code), want, err)
-		}
-	}
-	for _, raw := range [][]byte{held, waiting, late} {
-		check(raw, schemas.OK)
-	}
-	c.block(held)
-	c.app.TestingOnlyForget()
-	check(held, schemas.Replayed)
-	check(waiting, schemas.OK)
-	check(late, schemas.Expired)
-}

@@ -25,6 +25,9 @@ type Config struct {
 	// CacheBytes bounds what is remembered of archived transactions, and half of what
 	// is of those that are decoded and not in a block yet; 0 is 32 MiB.
 	CacheBytes int
+	// PendingBytes and PendingCount bound the transactions that wait for a block; 0 is
+	// 256 MiB and 20,000.
+	PendingBytes, PendingCount int
 	// Snapshots keeps what other nodes restore from; nil takes and offers none.
 	Snapshots *store.Snapshots
 	// ChainID is the chain that a snapshot must be of; "" takes any.
@@ -55,12 +58,13 @@ type Committed struct {
 }
 
 // App is the state machine as CometBFT's application. The engine calls its
-// consensus methods one at a time; CheckTx, queries and views run beside them.
+// consensus methods one at a time; CheckTx, offers, queries and views run beside them.
 type App struct {
 	abci.BaseApplication
 	store    *store.Store
 	codec    *schemas.Codec
 	memo     *memo
+	pool     *pool
 	verifier verifier
 	shelf    *shelf[*archived]
 	bodies   *shelf[*remains]
@@ -68,6 +72,7 @@ type App struct {
 	blocks   Blocks
 	logger   *slog.Logger
 	onCommit func(Committed)
+	onOffer  func()
 	probe    func(*message) // set by tests
 	lookups  int            // maxLookups; tests set less
 	lookedAt []byte         // row of the erasure put off at which the next block looks first; nil, the first; consensus'
@@ -101,12 +106,19 @@ func New(cfg Config) (*App, error) {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 32 << 20
 	}
+	if cfg.PendingBytes == 0 {
+		cfg.PendingBytes = 256 << 20
+	}
+	if cfg.PendingCount == 0 {
+		cfg.PendingCount = 20000
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), verifier: newVerifier(), shelf: newShelf[*archived](cfg.CacheBytes / 2),
 		bodies: newShelf[*remains](cfg.CacheBytes / 2), hashes: newShelf[hashes](cfg.CacheBytes / 16),
-		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, lookups: maxLookups,
+		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, onOffer: func() {},
+		pool: newPool(cfg.PendingBytes, cfg.PendingCount), lookups: maxLookups,
 		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain, own: cfg.Own}
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.readDirectory(); err != nil {
@@ -131,6 +143,10 @@ func (a *App) SetBlocks(b Blocks) { a.blocks = b }
 // OnCommit sets what is called after each durable block, in order, before the
 // engine starts.
 func (a *App) OnCommit(f func(Committed)) { a.onCommit = f }
+
+// OnOffer sets what is called when a transaction has come into the pool, while no lock is
+// held, before the engine starts.
+func (a *App) OnOffer(f func()) { a.onOffer = f }
 
 // Info tells the engine where the ledger stands.
 func (a *App) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
@@ -249,6 +265,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 			return nil, fmt.Errorf("block %d: %w", done.height, err)
 		}
 	}
+	a.settle(done)
 	for i, h := range done.hashes {
 		if r := &done.receipts[i]; h != nil {
 			a.hashes.keep(placeOf(schemas.Locator{Height: r.Height, Position: r.Position}), h)

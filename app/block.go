@@ -20,7 +20,8 @@ type executed struct {
 	changed  bool // some transaction was admitted
 	governed bool // what the directory tells has changed
 	receipts []schemas.Receipt
-	txs      [][]byte // all of the block's
+	txs      [][]byte       // all of the block's
+	admitted []schemas.Hash // ids of those of them that were
 
 	erase    []store.Ref // of bodies that the block's orders erase, to be overwritten
 	erasedAt []place     // of the transactions whose they were
@@ -84,6 +85,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 			results[i] = &abci.ExecTxResult{Code: uint32(code)}
 			continue
 		}
+		out.admitted = append(out.admitted, tx.ID)
 		answers, ok := b.safely(tx, uint32(i))
 		if !ok {
 			results[i] = &abci.ExecTxResult{Code: uint32(schemas.RuleFailed)}

@@ -6,6 +6,7 @@
 // The way of a block:
 //
 //	admit.go        class A: may this transaction be in a block at all
+//	pool.go         what waits for a block, and what goes first
 //	proposal.go     CheckTx, PrepareProposal and ProcessProposal, which ask admit
 //	block.go        FinalizeBlock: admits again, then runs every message
 //	session.go      what one message reads and writes, undone as one

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -28,6 +29,39 @@ func (a *App) TestingOnlyLookups(n int) { a.lookups = n }
 
 // TestingOnlyAhead is how much is remembered that nobody has asked for.
 func (a *App) TestingOnlyAhead() int { return a.memo.aheadSize() }
+
+// TestingOnlyPool bounds what waits for a block.
+func (a *App) TestingOnlyPool(bytes, count int) { a.pool = newPool(bytes, count) }
+
+// TestingOnlyCheckPool derives the pool's sums from what waits, and tells what does
+// not hold.
+func (a *App) TestingOnlyCheckPool() error {
+	p := a.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	count, cost, bytes := 0, 0, 0
+	for _, s := range p.sources {
+		own, tag, number := 0, -1, uint64(0)
+		for _, w := range s.queue {
+			if w.gone || w.from != s || p.byKey[w.key] != w || p.byID[w.id] != w {
+				return fmt.Errorf("transaction %d of %q is not kept as it waits", w.number, s.name)
+			}
+			if w.tag <= tag || w.number <= number {
+				return fmt.Errorf("transaction %d of %q is out of order", w.number, s.name)
+			}
+			tag, number = w.tag, w.number
+			count, own, bytes = count+1, own+p.costOf(len(w.Raw)), bytes+len(w.Raw)
+		}
+		if own != s.cost || own == 0 || s.name == "" && own > p.most/2 {
+			return fmt.Errorf("source %q holds %d, and counts %d of %d", s.name, own, s.cost, p.most)
+		}
+		cost += own
+	}
+	if count != len(p.byID) || count != len(p.byKey) || cost != p.cost || bytes != p.bytes || cost > p.most {
+		return fmt.Errorf("%d transactions wait, of cost %d and %d bytes; counted are %d, %d, %d and %d of %d", count, cost, bytes, len(p.byID), len(p.byKey), p.cost, p.bytes, p.most)
+	}
+	return nil
+}
 
 // TestingOnlyReplaceKeys replaces a partner's keys when the rules are done with the
 // event of an eventID, as a vote that passes there does.

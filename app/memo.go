@@ -107,7 +107,7 @@ func refusing(err *error) {
 
 // memo remembers decoded transactions by the hash of all their bytes, so that a
 // node decodes a body and verifies a signature once, though it meets them in
-// CheckTx, in a proposal and in the block; those of a committed block are dropped.
+// the pool, in a proposal and in the block; those of a committed block are dropped.
 // It holds two generations, and drops the older one when the younger is full, so
 // that what never gets into a block does not stay for ever.
 type memo struct {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -10,18 +11,11 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// CheckTx says whether a transaction may enter the mempool, and, after each block,
-// whether it may stay. It is a courtesy: the block is judged again.
+// CheckTx says whether a transaction could be in the next block. Nothing waits for
+// a block by it: Offer is what puts it into the pool.
 func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
 	state, height := a.before()
-	ad := a.admission(state, height+1)
-	var err error
-	if req.Type == abci.CheckTxType_Recheck {
-		err = ad.again(req.Tx)
-	} else {
-		_, err = ad.admit(req.Tx)
-	}
-	if err != nil {
+	if _, err := a.admission(state, height+1).admit(req.Tx); err != nil {
 		code, known := faultCode(err)
 		if !known {
 			a.logger.Error("checking a transaction", "error", err)
@@ -41,8 +35,9 @@ func faultCode(err error) (schemas.Code, bool) {
 	return schemas.Internal, false
 }
 
-// PrepareProposal offers what the mempool has, without what may not be in a
-// block, and up to what one block can look up. It never offers more bytes than it was asked for.
+// PrepareProposal offers what waits, without what may not be in a block, which
+// waits no more, and up to what one block can look up. It never offers more bytes
+// than it was asked for. The engine's own pool has nothing in a node.
 func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
 	state, _ := a.before()
 	ad := a.admission(state, req.Height)
@@ -52,13 +47,17 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 	if first := a.rescueDue(req.Height); first != nil {
 		out, size = append(out, first), sizeInBlock(first)
 	}
-	for _, raw := range req.Txs {
+	for _, raw := range slices.Concat(req.Txs, a.pool.next(req.MaxTxBytes)) {
 		cost := sizeInBlock(raw)
 		if size+cost > req.MaxTxBytes {
 			continue
 		}
 		tx, err := ad.admit(raw)
 		if err != nil {
+			var full blockFull
+			if _, fault := faultCode(err); fault && !errors.As(err, &full) {
+				a.pool.drop(raw)
+			}
 			continue
 		}
 		fits, err := lookups.fits(tx)

@@ -98,7 +98,7 @@ func (b *bench) alone(ctx context.Context) (rate float64, err error) {
 	}
 	defer func() { err = errors.Join(err, b.net.Stop()) }()
 	fmt.Fprintln(b.log, "one event a signature ...")
-	rate, taken, err := b.drive(ctx, func(ctx context.Context, g *generator, c *client.Client) (int, error) {
+	d, err := b.drive(ctx, func(ctx context.Context, g *generator, c *client.Client) (int, error) {
 		w, err := c.Event(ctx, g.event(), client.Write{Plain: true})
 		if err == nil && w.Receipt == nil {
 			_, err = c.Wait(ctx, w.Job)
@@ -108,17 +108,17 @@ func (b *bench) alone(ctx context.Context) (rate float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	b.row("one event a signature", fmt.Sprintf("%.0f events/s, p50 %s, p99 %s", rate, round(taken.percentile(50)), round(taken.percentile(99))))
-	return rate, nil
+	b.row("one event a signature", d.String())
+	return d.rate, nil
 }
 
 func (b *bench) batched(ctx context.Context) error {
 	fmt.Fprintf(b.log, "%d events a signature ...\n", b.spec.Batch)
-	rate, taken, err := b.drive(ctx, b.captureBatch)
+	d, err := b.drive(ctx, b.captureBatch)
 	if err != nil {
 		return err
 	}
-	b.row(fmt.Sprintf("%d events a signature", b.spec.Batch), fmt.Sprintf("%.0f events/s, documents p50 %s, p99 %s", rate, round(taken.percentile(50)), round(taken.percentile(99))))
+	b.row(fmt.Sprintf("%d events a signature", b.spec.Batch), d.String())
 	return nil
 }
 
@@ -144,15 +144,29 @@ func captureAll(ctx context.Context, c *client.Client, doc []byte) error {
 	return nil
 }
 
-// drive has every writer do one thing after the other for the phase's time, and
-// answers events a second, counted when all nodes have committed all of them.
-func (b *bench) drive(ctx context.Context, do func(context.Context, *generator, *client.Client) (int, error)) (rate float64, taken latencies, err error) {
+// driven is what came of driving the nodes.
+type driven struct {
+	rate  float64   // events a second, counted when all nodes have committed all of them
+	taken latencies // of what each writer did
+	spent string
+}
+
+func (d driven) String() string {
+	return fmt.Sprintf("%.0f events/s, p50 %s, p99 %s, %s", d.rate, round(d.taken.percentile(50)), round(d.taken.percentile(99)), d.spent)
+}
+
+// drive has every writer do one thing after the other for the phase's time.
+func (b *bench) drive(ctx context.Context, do func(context.Context, *generator, *client.Client) (int, error)) (d driven, err error) {
 	var (
-		mu      sync.Mutex // guards taken, events and errs
+		mu      sync.Mutex // guards d.taken, events and errs
 		events  int64
 		errs    []error
 		writers sync.WaitGroup
 	)
+	before, err := used(ctx, b.net.Members)
+	if err != nil {
+		return d, err
+	}
 	begin := time.Now()
 	end := begin.Add(time.Duration(b.spec.Seconds) * time.Second)
 	for i, c := range b.clients {
@@ -166,7 +180,7 @@ func (b *bench) drive(ctx context.Context, do func(context.Context, *generator, 
 					if err != nil {
 						errs = append(errs, err)
 					} else {
-						events, taken = events+int64(n), append(taken, time.Since(from))
+						events, d.taken = events+int64(n), append(d.taken, time.Since(from))
 					}
 					stop := len(errs) > 0
 					mu.Unlock()
@@ -179,13 +193,16 @@ func (b *bench) drive(ctx context.Context, do func(context.Context, *generator, 
 	}
 	writers.Wait()
 	if len(errs) > 0 {
-		return 0, nil, errs[0]
+		return d, errs[0]
 	}
 	b.events += events
 	if err := b.countEverywhere(ctx); err != nil {
-		return 0, nil, err
+		return d, err
 	}
-	return float64(events) / time.Since(begin).Seconds(), taken, nil
+	d.rate = float64(events) / time.Since(begin).Seconds()
+	after, err := used(ctx, b.net.Members)
+	d.spent = after.since(before, len(b.net.Members), events)
+	return d, err
 }
 
 func (b *bench) countEverywhere(ctx context.Context) error {
@@ -260,7 +277,7 @@ func sleepUntil(ctx context.Context, due time.Time) error {
 func (b *bench) traces(ctx context.Context) error {
 	for b.events < int64(b.spec.MinTotal) {
 		fmt.Fprintf(b.log, "filling the ledger: %d of %d events ...\n", b.events, b.spec.MinTotal)
-		if _, _, err := b.drive(ctx, b.captureBatch); err != nil {
+		if _, err := b.drive(ctx, b.captureBatch); err != nil {
 			return err
 		}
 	}

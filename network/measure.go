@@ -18,6 +18,12 @@ import (
 // committed is how many events a node has committed since it started, of any
 // outcome, as its metrics count them.
 func committed(ctx context.Context, m Member) (int64, error) {
+	total, err := metric(ctx, m, "waybill_ledger_events_total")
+	return int64(total), err
+}
+
+// metric is the sum of a node's series of a name.
+func metric(ctx context.Context, m Member, name string) (total float64, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.REST+"/metrics", nil)
 	if err != nil {
 		return 0, fmt.Errorf("asking %s for metrics: %w", m.Partner, err)
@@ -27,20 +33,48 @@ func committed(ctx context.Context, m Member) (int64, error) {
 		return 0, fmt.Errorf("asking %s for metrics: %w", m.Partner, err)
 	}
 	defer res.Body.Close()
-	total := int64(0)
 	lines := bufio.NewScanner(res.Body)
 	for lines.Scan() {
-		if !strings.HasPrefix(lines.Text(), "waybill_ledger_events_total{") {
+		rest, ok := strings.CutPrefix(lines.Text(), name)
+		if !ok || rest == "" || rest[0] != '{' && rest[0] != ' ' {
 			continue
 		}
-		_, value, _ := strings.Cut(lines.Text(), "} ")
-		n, err := strconv.ParseFloat(value, 64)
+		n, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
 		if err != nil {
 			return 0, fmt.Errorf("reading metrics of %s: %w", m.Partner, err)
 		}
-		total += int64(n)
+		total += n
 	}
 	return total, lines.Err()
+}
+
+// usage is what all nodes together have used and made since they started.
+type usage struct {
+	processor time.Duration // user and system
+	blocks    float64       // each node's
+}
+
+func used(ctx context.Context, members []Member) (u usage, err error) {
+	for _, m := range members {
+		seconds, err := metric(ctx, m, "process_cpu_seconds_total")
+		if err != nil {
+			return u, err
+		}
+		height, err := metric(ctx, m, "waybill_ledger_height")
+		if err != nil {
+			return u, err
+		}
+		u.processor += time.Duration(seconds * float64(time.Second))
+		u.blocks += height
+	}
+	return u, nil
+}
+
+// since says what was used a node for so many events since then.
+func (u usage) since(before usage, nodes int, events int64) string {
+	n := float64(nodes) * float64(max(events, 1))
+	return fmt.Sprintf("%s of processor time an event and node, %.1f events a block", (time.Duration(float64(u.processor-before.processor) / n)).Round(time.Microsecond),
+		n/max(u.blocks-before.blocks, 1))
 }
 
 // everywhere waits until every node has committed as many events.

@@ -7,9 +7,6 @@ import (
 	"testing"
 	"time"
 
-	abci "github.com/cometbft/cometbft/abci/types"
-	"github.com/cometbft/cometbft/mempool"
-
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/app"
 	"github.com/waybill-ledger/waybill/node"
@@ -136,37 +133,5 @@ func TestWatch(t *testing.T) {
 	node.WaitsCommitted(w, block(8), time.Now())
 	if !closed(later) {
 		t.Error("height 8 is above 7, and not told")
-	}
-}
-
-// What the pool and the ledger say becomes a final refusal only when it is one.
-func TestBroadcastFaults(t *testing.T) {
-	fault := func(err error) schemas.Code {
-		var f *schemas.Fault
-		if errors.As(err, &f) {
-			return f.Code
-		}
-		return schemas.OK
-	}
-	if err := node.PoolFault(mempool.ErrTxInCache); err != nil {
-		t.Errorf("a transaction that waits already: %v", err)
-	}
-	for _, err := range []error{mempool.ErrMempoolIsFull{}, mempool.ErrRecheckFull, mempool.ErrAppConnMempool{Err: errors.New("x")}} {
-		if got := node.PoolFault(err); !errors.Is(got, api.ErrUnavailable) || fault(got) != schemas.OK {
-			t.Errorf("%v became %v", err, got)
-		}
-	}
-	if got := node.PoolFault(mempool.ErrTxTooLarge{Max: 1, Actual: 2}); fault(got) != schemas.TransactionTooLarge {
-		t.Errorf("too large became %v", got)
-	}
-	if err := node.CheckFault(&abci.ResponseCheckTx{}); err != nil {
-		t.Errorf("what was taken became %v", err)
-	}
-	got := node.CheckFault(&abci.ResponseCheckTx{Code: uint32(schemas.Expired), Log: "expired: at height 3"})
-	if fault(got) != schemas.Expired || got.Error() != "expired: at height 3" {
-		t.Errorf("an expired transaction became %v", got)
-	}
-	if got := node.CheckFault(&abci.ResponseCheckTx{Code: uint32(schemas.Internal)}); !errors.Is(got, api.ErrUnavailable) {
-		t.Errorf("a fault of the node became %v", got)
 	}
 }

@@ -64,16 +64,16 @@ func engineConfig(s *Settings) *config.Config {
 	c.P2P.SendRate, c.P2P.RecvRate = transferRate, transferRate
 	c.P2P.MaxPacketMsgPayloadSize = packetPayload
 
-	c.Mempool.Size, c.Mempool.MaxTxsBytes = s.PendingCount, s.PendingBytes
-	c.Mempool.CacheSize = 4 * s.PendingCount
-	c.Mempool.MaxTxBytes = schemas.MaxTransaction
+	// The pool is the ledger's, and its reactor ours: of the engine's nothing is used.
+	// Without a pool (type nop) it could not join by a snapshot.
+	c.Mempool.Type, c.Mempool.Broadcast, c.Mempool.SeenCacheSize = config.MempoolTypeApp, false, 1
 
 	c.Consensus.WalPath = dataDir + "/consensus/wal"
 	c.Consensus.TimeoutPropose, c.Consensus.TimeoutProposeDelta = time.Duration(s.ProposeTimeout), time.Duration(s.ProposeTimeout)
 	c.Consensus.TimeoutPrevote, c.Consensus.TimeoutPrevoteDelta = time.Duration(s.VoteTimeout), time.Duration(s.VoteTimeout)
 	c.Consensus.TimeoutPrecommit, c.Consensus.TimeoutPrecommitDelta = time.Duration(s.VoteTimeout), time.Duration(s.VoteTimeout)
 	c.Consensus.TimeoutCommit = 0
-	// With the flood mempool the first transaction ends the wait for the interval.
+	// The doorbell ends the wait for the interval.
 	c.Consensus.CreateEmptyBlocks, c.Consensus.CreateEmptyBlocksInterval = true, time.Duration(s.IdleInterval)
 	c.Consensus.PeerGossipSleepDuration = gossipSleep
 	return c
@@ -83,6 +83,7 @@ func engineConfig(s *Settings) *config.Config {
 type engine struct {
 	*cmtnode.Node
 	exchange *exchange
+	gossip   *gossip
 	env      *rpccore.Environment
 	state    *consensus.State
 	blocks   *headers
@@ -92,6 +93,9 @@ type engine struct {
 // startable is what the engine needs of the ledger.
 type startable interface {
 	abci.Application
+	pool
+	OnOffer(func())
+	Pending() (count, bytes int)
 }
 
 // newEngine makes the engine over the application and brings the two to one
@@ -115,28 +119,35 @@ func newEngine(ctx context.Context, s *Settings, validator types.PrivValidator, 
 	}
 	genesis := func() (*types.GenesisDoc, error) { return doc, nil }
 	x := newExchange(blocks.answerHeader, history)
-	options := []cmtnode.Option{cmtnode.CustomReactors(map[string]p2p.Reactor{exchangeName: x})}
+	e = &engine{exchange: x, blocks: blocks, closed: dbs}
+	e.gossip = newGossip(app, e.catchingUp)
+	options := []cmtnode.Option{cmtnode.CustomReactors(map[string]p2p.Reactor{exchangeName: x, gossipName: e.gossip})}
 	c := engineConfig(s)
 	if root != nil {
 		c.StateSync.Enable, c.StateSync.DiscoveryTime, c.StateSync.ChunkRequestTimeout = true, discoveryTime, chunkTimeout
 		options = append(options, cmtnode.StateProvider(&trusted{exchange: x, root: root, genesis: doc, peers: len(s.Peers), log: log.With("module", "light")}))
 	}
-	n, err := cmtnode.NewNodeWithContext(ctx, c, validator, id,
+	e.Node, err = cmtnode.NewNodeWithContext(ctx, c, validator, id,
 		proxy.NewConnSyncLocalClientCreator(app), genesis, dbs.open, metrics, log, options...)
 	if err != nil {
 		return nil, fmt.Errorf("making the consensus engine: %w", err)
 	}
 	x.SetLogger(log.With("module", "exchange"))
-	blocks.attach(n.BlockStore()) // the one that knows of further blocks
-	env, err := n.ConfigureRPC()
-	if err != nil {
+	e.gossip.SetLogger(log.With("module", "gossip"))
+	blocks.attach(e.BlockStore()) // the one that knows of further blocks
+	if e.env, err = e.ConfigureRPC(); err != nil {
 		return nil, fmt.Errorf("reaching into the consensus engine: %w", err)
 	}
-	state, ok := env.ConsensusState.(*consensus.State)
-	if !ok {
-		return nil, fmt.Errorf("the consensus engine hides its state: %T", env.ConsensusState)
+	var ok bool
+	if e.state, ok = e.env.ConsensusState.(*consensus.State); !ok {
+		return nil, fmt.Errorf("the consensus engine hides its state: %T", e.env.ConsensusState)
 	}
-	return &engine{Node: n, exchange: x, env: env, state: state, blocks: blocks, closed: dbs}, nil
+	timer := consensus.NewTimeoutTicker()
+	timer.SetLogger(log.With("module", "timer"))
+	door := newBell(timer, func() bool { count, _ := app.Pending(); return count > 0 })
+	e.state.SetTimeoutTicker(door)
+	app.OnOffer(door.ring)
+	return e, nil
 }
 
 // catchingUp reports whether the node still fetches blocks that others made.

@@ -2,9 +2,13 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"slices"
+	"time"
 
+	"github.com/cometbft/cometbft/consensus"
+	cstypes "github.com/cometbft/cometbft/consensus/types"
 	"github.com/cometbft/cometbft/crypto/ed25519"
 	cmtjson "github.com/cometbft/cometbft/libs/json"
 	"github.com/cometbft/cometbft/p2p"
@@ -27,8 +31,6 @@ var (
 	WaitsWait      = (*waits).wait
 	WaitsWatch     = (*waits).watch
 	WaitsWaiting   = (*waits).waiting
-	PoolFault      = poolFault
-	CheckFault     = checkFault
 )
 
 // TestingCloseLedger closes the ledger under a node that runs, as a disk that
@@ -163,6 +165,56 @@ func (n *Node) TestingMove() error { return n.mover.step(context.Background()) }
 
 // Overdue lists the segments that erasures wait for.
 func (n *Node) Overdue() ([]string, error) { return n.ledger.app.Overdue() }
+
+// NewBell puts a doorbell before the engine's timer, and returns what rings it and
+// what schedules a timeout as the engine does.
+func NewBell(t consensus.TimeoutTicker, waiting func() bool) (b consensus.TimeoutTicker, ring func(), wait func(cstypes.RoundStepType, int64, time.Duration)) {
+	return bellBefore(t, waiting)
+}
+
+func bellBefore[T any](t ticker[T], waiting func() bool) (*bell[T], func(), func(cstypes.RoundStepType, int64, time.Duration)) {
+	b := newBell(t, waiting)
+	return b, b.ring, func(step cstypes.RoundStepType, height int64, d time.Duration) {
+		var timeout T
+		text, err := json.Marshal(map[string]any{"duration": d, "height": height, "step": step})
+		if err == nil {
+			err = json.Unmarshal(text, &timeout)
+		}
+		if err != nil {
+			panic(err)
+		}
+		b.ScheduleTimeout(timeout)
+	}
+}
+
+// Gossip is the reactor of transactions.
+type Gossip = gossip
+
+// The seams of Gossip.
+var (
+	NewGossip     = newGossip
+	GossipSubmit  = (*gossip).submit
+	GossipPack    = pack
+	GossipAgain   = (*gossip).sendAgain
+	GossipJudges  = (*gossip).judgeMessage
+	GossipChannel = gossipChannel
+)
+
+// InboxBytes is how much of one peer's waits to be judged at most.
+const InboxBytes = inboxBytes
+
+// GossipHeld is how much of a peer's waits to be judged.
+func GossipHeld(g *Gossip, peer p2p.ID) int {
+	g.mu.Lock()
+	in := g.inboxes[peer]
+	g.mu.Unlock()
+	if in == nil {
+		return 0
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.bytes
+}
 
 // Fence is what a signer signs through.
 type Fence interface {

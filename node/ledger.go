@@ -8,11 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
-
-	abci "github.com/cometbft/cometbft/abci/types"
-	"github.com/cometbft/cometbft/mempool"
 
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/app"
@@ -81,48 +77,24 @@ func (l *ledger) checkAuthors(events []*schemas.Event) error {
 	return view.CheckAuthors(l.settings.Partner, events)
 }
 
-// Broadcast puts a transaction into the engine's pool, from where it reaches the
-// other nodes and a block.
-func (l *ledger) Broadcast(ctx context.Context, raw []byte) error {
+// Broadcast puts a transaction into the pool, from where it reaches the other
+// nodes and a block.
+func (l *ledger) Broadcast(_ context.Context, raw []byte) error {
 	if l.failed() || l.engine.catchingUp() {
 		return fmt.Errorf("%w: the node is catching up or halted", api.ErrUnavailable)
 	}
-	answer := make(chan *abci.ResponseCheckTx, 1)
-	err := l.engine.Mempool().CheckTx(raw, func(res *abci.ResponseCheckTx) { answer <- res }, mempool.TxInfo{})
-	if err != nil {
-		return poolFault(err)
-	}
-	select {
-	case res := <-answer:
-		return checkFault(res)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// poolFault tells why the pool did not even ask the ledger.
-func poolFault(err error) error {
-	var tooLarge mempool.ErrTxTooLarge
+	err := l.engine.gossip.submit(raw)
+	var refused *schemas.Fault
 	switch {
-	case errors.Is(err, mempool.ErrTxInCache):
-		return nil // it waits already, or is committed: both are what was asked for
-	case errors.As(err, &tooLarge), mempool.IsPreCheckError(err):
-		return &schemas.Fault{Code: schemas.TransactionTooLarge, Detail: err.Error()}
-	default:
+	case err == nil:
+		return nil
+	case errors.As(err, &refused):
+		return refused
+	case errors.Is(err, app.ErrPoolFull):
 		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 	}
-}
-
-// checkFault tells what the ledger said to the transaction.
-func checkFault(res *abci.ResponseCheckTx) error {
-	code := schemas.Code(res.Code)
-	switch code {
-	case schemas.OK:
-		return nil
-	case schemas.Internal:
-		return fmt.Errorf("%w: the ledger could not check it", api.ErrUnavailable)
-	}
-	return &schemas.Fault{Code: code, Detail: strings.TrimPrefix(res.Log, code.String()+": ")}
+	l.log.Error("checking a transaction", "error", err)
+	return fmt.Errorf("%w: the ledger could not check it", api.ErrUnavailable)
 }
 
 // Await blocks until the transaction is committed or never can be.

@@ -53,6 +53,8 @@ func newLedgerMetrics(into *prometheus.Registry, l *ledger) func(app.Committed) 
 			return time.Since(arrived).Seconds()
 		}),
 		gauge("waiting", "Callers that wait for a transaction's outcome.", func() float64 { return float64(l.waits.waiting()) }),
+		gauge("pending", "Transactions that wait for a block.", func() float64 { count, _ := l.app.Pending(); return float64(count) }),
+		gauge("pending_bytes", "Bytes of the transactions that wait for a block.", func() float64 { _, bytes := l.app.Pending(); return float64(bytes) }),
 		gauge("catching_up", "1 while the node fetches blocks that others made.", func() float64 { return bit(l.engine.catchingUp()) }),
 		gauge("halted", "1 when consensus has failed.", func() float64 { return bit(l.failed()) }),
 	)

@@ -193,7 +193,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return err
 	}
 	machine, err := app.New(app.Config{Rescue: restarts, Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes,
-		Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height, Own: s.own()})
+		PendingBytes: int(s.PendingBytes), PendingCount: s.PendingCount, Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height, Own: s.own()})
 	if err != nil {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
@@ -320,7 +320,7 @@ func (n *Node) serve(rest net.Listener) error {
 		n.mover.begin()
 	}
 	if n.settings.RPC != "" {
-		l, err := serveRPC(n.settings.RPC, n.engine.env, n.engineLog("rpc"))
+		l, err := serveRPC(n.settings.RPC, n.ledger, n.engineLog("rpc"))
 		if err != nil {
 			return err
 		}

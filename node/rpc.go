@@ -1,13 +1,18 @@
 package node
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 
 	cmtlog "github.com/cometbft/cometbft/libs/log"
 	rpccore "github.com/cometbft/cometbft/rpc/core"
+	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	rpcserver "github.com/cometbft/cometbft/rpc/jsonrpc/server"
+	rpctypes "github.com/cometbft/cometbft/rpc/jsonrpc/types"
+	"github.com/cometbft/cometbft/types"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -23,8 +28,11 @@ var engineCalls = [...]string{
 
 // serveRPC serves the engine's calls on a loopback address. Answers come from
 // the running node, so it begins when the engine has started.
-func serveRPC(address string, env *rpccore.Environment, log cmtlog.Logger) (net.Listener, error) {
-	all := env.GetRoutes()
+func serveRPC(address string, l *ledger, log cmtlog.Logger) (net.Listener, error) {
+	all := l.engine.env.GetRoutes()
+	for name, route := range l.poolCalls() {
+		all[name] = route
+	}
 	routes := make(rpccore.RoutesMap, len(engineCalls))
 	for _, name := range engineCalls {
 		route, ok := all[name]
@@ -39,15 +47,37 @@ func serveRPC(address string, env *rpccore.Environment, log cmtlog.Logger) (net.
 	c.MaxOpenConnections = 64
 	mux := http.NewServeMux()
 	rpcserver.RegisterRPCFuncs(mux, routes, log)
-	l, err := rpcserver.Listen("tcp://"+address, c.MaxOpenConnections)
+	listener, err := rpcserver.Listen("tcp://"+address, c.MaxOpenConnections)
 	if err != nil {
 		return nil, fmt.Errorf("listening for engine calls on %s: %w", address, err)
 	}
 	go func() {
 		// Serve returns when the listener is closed.
-		if err := rpcserver.Serve(l, mux, log, c); err != nil {
+		if err := rpcserver.Serve(listener, mux, log, c); err != nil {
 			log.Debug("serving engine calls ended", "error", err)
 		}
 	}()
-	return l, nil
+	return listener, nil
+}
+
+// poolCalls are those of the engine's calls that ask the pool, which is not the
+// engine's.
+func (l *ledger) poolCalls() rpccore.RoutesMap {
+	submit := func(_ *rpctypes.Context, tx types.Tx) (*ctypes.ResultBroadcastTx, error) {
+		err := l.Broadcast(context.Background(), tx)
+		var refused *schemas.Fault
+		switch {
+		case errors.As(err, &refused):
+			return &ctypes.ResultBroadcastTx{Code: uint32(refused.Code), Log: refused.Error(), Hash: tx.Hash()}, nil
+		case err != nil:
+			return nil, err
+		}
+		return &ctypes.ResultBroadcastTx{Hash: tx.Hash()}, nil
+	}
+	pending := func(*rpctypes.Context) (*ctypes.ResultUnconfirmedTxs, error) {
+		count, bytes := l.app.Pending()
+		return &ctypes.ResultUnconfirmedTxs{Count: count, Total: count, TotalBytes: int64(bytes)}, nil
+	}
+	return rpccore.RoutesMap{"broadcast_tx_sync": rpcserver.NewRPCFunc(submit, "tx"), "broadcast_tx_async": rpcserver.NewRPCFunc(submit, "tx"),
+		"num_unconfirmed_txs": rpcserver.NewRPCFunc(pending, "")}
 }
