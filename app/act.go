@@ -7,7 +7,9 @@ import (
 // act runs the rule of an act. What it did to things goes into their trails.
 func (m *message) act() {
 	m.result.Effect = schemas.Applied
-	switch m.event.Act.(type) {
+	switch act := m.event.Act.(type) {
+	case *schemas.Ready:
+		m.ready(act)
 	default:
 		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
 	}

@@ -29,8 +29,8 @@ type Config struct {
 	Snapshots *store.Snapshots
 	// ChainID is the chain that a snapshot must be of; "" takes any.
 	ChainID string
-	// Invited are the node ids that may connect before there is a ledger, which
-	// knows them; nil lets everybody.
+	// Invited are the node ids that may connect until the node has caught up, beside
+	// those that the ledger knows; nil lets everybody before there is a ledger.
 	Invited []string
 	// Retain tells, after a block of a height, the first height whose blocks the
 	// engine must keep; nil, or 0, it keeps all.
@@ -48,6 +48,8 @@ type Committed struct {
 	Time    time.Time
 	Changed bool
 	Erased  bool // bodies were erased
+	// Governed says that partners, their validators or parameters changed.
+	Governed bool
 	// Receipts of admitted transactions, in order. Of a duplicate they have the place
 	// of the first, not its receipt, which View.Transaction reads: a block of
 	// duplicates would otherwise wait for as many reads of the archive.
@@ -78,6 +80,7 @@ type App struct {
 	expected  string     // chain id of the network that this node belongs to, "" if it does not matter
 	restoring *restoring // belongs to the snapshot methods alone
 
+	caughtUp  atomic.Bool
 	directory atomic.Pointer[directory]
 	founded   atomic.Pointer[founding]
 
@@ -144,6 +147,11 @@ func (a *App) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.Re
 	g, err := schemas.DecodeGenesis(req.AppStateBytes)
 	if err != nil {
 		return nil, err
+	}
+	if len(req.Validators) > 0 {
+		if err := checkFounders(g, req.Validators); err != nil {
+			return nil, err
+		}
 	}
 	a.initial = func(height int64) *store.Block { return writeGenesis(a.store.Begin(height), req.ChainId, g) }
 	a.block = a.initial(req.InitialHeight)
@@ -223,7 +231,7 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 		return nil, fmt.Errorf("hashing the state of block %d: %w", req.Height, err)
 	}
 	a.executed, done.txs = done, req.Txs
-	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:]}, nil
+	return &abci.ResponseFinalizeBlock{TxResults: results, ValidatorUpdates: done.validators, AppHash: root[:]}, nil
 }
 
 // Commit makes the block durable: archive first, then everything else in one
@@ -246,7 +254,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	if err := a.overwrite(done.erase, append(done.erasedAt, done.putOff...)); err != nil {
 		return nil, fmt.Errorf("block %d: %w", done.height, err)
 	}
-	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Erased: len(done.erase) > 0, Receipts: done.receipts})
+	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Erased: len(done.erase) > 0, Governed: done.governed, Receipts: done.receipts})
 	res := &abci.ResponseCommit{}
 	if a.retain != nil {
 		res.RetainHeight = a.retain(done.height)
@@ -261,7 +269,7 @@ func (a *App) Query(_ context.Context, req *abci.RequestQuery) (*abci.ResponseQu
 		return &abci.ResponseQuery{}, nil // addresses change; identities do not
 	}
 	if id, ok := strings.CutPrefix(req.Path, "/p2p/filter/id/"); ok {
-		if a.admitsPeer(id) {
+		if a.AdmitsPeer(id) {
 			return &abci.ResponseQuery{}, nil
 		}
 		return &abci.ResponseQuery{Code: uint32(schemas.Forbidden), Log: "no partner's node"}, nil

@@ -15,12 +15,13 @@ import (
 
 // executed is a block between FinalizeBlock and Commit.
 type executed struct {
-	height   int64
-	time     time.Time
-	changed  bool // some transaction was admitted
-	governed bool // what the directory tells has changed
-	receipts []schemas.Receipt
-	txs      [][]byte // all of the block's
+	height     int64
+	time       time.Time
+	changed    bool // some transaction was admitted
+	governed   bool // what the directory tells has changed
+	validators []abci.ValidatorUpdate
+	receipts   []schemas.Receipt
+	txs        [][]byte // all of the block's
 
 	erase    []store.Ref // of bodies that the block's orders erase, to be overwritten
 	erasedAt []place     // of the transactions whose they were
@@ -66,11 +67,15 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 		// This block's header is the first that carries the app hash of the last change.
 		b.led.PutRow(anchorRow(), append(be64(req.Height), req.Hash...))
 	}
+	if count > 0 {
+		b.readSigning(req.DecidedLastCommit.Votes)
+	}
 	results := make([]*abci.ExecTxResult, count)
 	recorded := make([]txRecord, count)
 	for i := range results {
 		if r := source.rescue(); r != nil && i == 0 {
 			b.led.Set(schemas.RescueKey(r.Epoch), r.Encode(), nil)
+			b.rescued(r)
 			results[i], out.changed = &abci.ExecTxResult{}, true
 			continue
 		}
@@ -93,6 +98,8 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 		out.changed = true
 	}
 	if out.changed {
+		b.writeSigning()
+		b.activate()
 		b.anchor()
 		b.forgetNonces(last)
 		b.led.Set(schemas.ChangedKey(), schemas.AppendUint(nil, 1, uint64(req.Height)), nil)
@@ -100,7 +107,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 	if err := a.record(b, req, source, recorded, results, out); err != nil {
 		return nil, nil, err
 	}
-	out.governed = b.governed
+	out.governed, out.validators = b.governed, b.validatorUpdates()
 	b.emitRuns() // without what the block's own erasures took out again
 	return out, results, nil
 }

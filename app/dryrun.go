@@ -50,6 +50,7 @@ func (a *App) DryRun(actor, partner string, atomic bool, events []*schemas.Event
 func (v *View) rehearse(b *block, tx *schemas.Transaction) (receipt *schemas.Receipt, err error) {
 	defer recovered(&err)
 	at := schemas.Locator{Height: b.height}
+	b.readSigning(nil)
 	results, ok := b.safely(tx, at.Position)
 	if !ok {
 		return nil, &schemas.Fault{Code: schemas.RuleFailed}

@@ -23,3 +23,12 @@ func (a *App) TestingOnlyForget() { a.memo = newMemo(1 << 10) }
 
 // TestingOnlyLookups sets how much a block looks up beyond what it names.
 func (a *App) TestingOnlyLookups(n int) { a.lookups = n }
+
+// TestingOnlyOrder orders validators in a block, with the next event that is recorded
+// there, and answers what became of it.
+func (a *App) TestingOnlyOrder(answer func(schemas.Code), partner, nodeID string, key []byte) {
+	a.probe = func(m *message) {
+		a.probe = nil
+		answer(m.orderValidator(partner, nodeID, key))
+	}
+}

@@ -66,9 +66,10 @@ type ReplayedBlock struct {
 	Raw        [][]byte   // the transactions, nil where bodies are erased
 	Hashes     [][32]byte // SHA-256 of each transaction, in order: what the header commits to
 	Codes      []schemas.Code
-	Results    []*abci.ExecTxResult // what the rules answer, computed again
-	Root       schemas.Hash         // app hash after the block
-	Records    store.Ref            // where the archive has the block's record
+	Results    []*abci.ExecTxResult   // what the rules answer, computed again
+	Updates    []abci.ValidatorUpdate // of the validators, computed again; they hold from the second block behind on
+	Root       schemas.Hash           // app hash after the block
+	Records    store.Ref              // where the archive has the block's record
 	Messages   int
 	Erased     int           // transactions whose bodies are erased, in part or all
 	Unkept     int           // transactions of which the node did not keep every body
@@ -132,7 +133,7 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 		return nil, err
 	}
 	b := &r.block
-	req := &abci.RequestFinalizeBlock{Height: b.Height, Time: b.Time, Hash: b.Hash}
+	req := &abci.RequestFinalizeBlock{Height: b.Height, Time: b.Time, Hash: b.Hash, DecidedLastCommit: abci.CommitInfo{Votes: votesOf(b.LastCommit)}}
 	state, last := r.app.before()
 	if last > 0 && b.Height != last+1 {
 		return nil, r.damaged(fmt.Errorf("block %d follows block %d", b.Height, last))
@@ -162,7 +163,7 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("hashing the state of block %d: %w", b.Height, err)
 	}
-	b.Root, b.Results = schemas.Hash(root), results
+	b.Root, b.Results, b.Updates = schemas.Hash(root), results, done.validators
 	if err := led.Commit(); err != nil {
 		return nil, fmt.Errorf("keeping block %d: %w", b.Height, err)
 	}

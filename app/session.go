@@ -47,6 +47,10 @@ type block struct {
 
 	governed bool // an act changed a leaf that the directory is made of
 
+	signing []schemas.Signing // who was seen signing, ascending by address
+	newly   []string          // partners for whose validators the block orders something, or who are ready
+	aside   [][]byte          // consensus keys that a rescue, which the block begins with, left aside
+
 	erased []target // whose bodies the block's orders erase
 	copied []copied // messages that may repeat an event
 	runs   runs     // what the index gets

@@ -46,6 +46,7 @@ type Node struct {
 	ledger   *ledger
 	gateway  *api.Gateway
 	own      *local.Store
+	standing *standing
 	server   *http.Server
 	served   chan error    // the gateway's listener ended
 	failure  chan struct{} // closed when the engine cannot go on
@@ -238,8 +239,11 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	n.push("the snapshots", taken.close)
 	gone := &sweeper{app: machine, blocks: n.engine.blocks, log: n.log.With("part", "erasure"), swept: map[int64]bool{}}
 	n.push("what removes erased blocks", gone.close)
+	n.standing = newStanding(n.ledger, n.log.With("part", "standing"))
+	n.push("what follows the ledger's word on nodes", n.standing.close)
 	machine.OnCommit(func(c app.Committed) {
 		blockTime(c)
+		n.standing.committed(c)
 		gone.committed(c)
 		taken.committed(c)
 		n.ledger.waits.committed(c, time.Now())
@@ -270,6 +274,7 @@ func (n *Node) serve(rest net.Listener) error {
 	}
 	go n.watch()
 	n.history.begin()
+	n.standing.begin()
 	if n.mover != nil {
 		n.mover.begin()
 	}

@@ -13,7 +13,8 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // exampleActs is one act of each name, with all members that it can have.
 var exampleActs = map[string]string{
-	"Vote": `{"proposal":"p1","approve":true}`,
+	"Vote":  `{"proposal":"p1","approve":true}`,
+	"Ready": `{"key":"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"}`,
 }
 
 // An act's four passes agree: what is read is written again, as JSON and as fields.

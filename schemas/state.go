@@ -20,8 +20,10 @@ const (
 	kindPartner     = 'P' // partner
 	kindRegister    = 'R' // partner
 	kindChanged     = 'S' // last height that changed anything
+	kindValidator   = 'V' // partner: what is ordered for its validator
 	kindWaiting     = 'W' // item, partner
 	kindErasure     = 'X' // partner, eventID: a body that is erased, or held
+	kindSigning     = 'Y' // who was seen signing
 	kindRescue      = 'Z' // epoch: the document by which the network was restarted
 )
 
