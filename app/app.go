@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,9 @@ type Config struct {
 	// Rescue is the document by which the survivors of a network restart it, nil but
 	// on their nodes. The block behind its height must begin with it.
 	Rescue *proof.Rescue
+	// Rules are the newest rules that the program knows, 0 for schemas.RulesVersion.
+	// A block of newer ones is not executed.
+	Rules uint32
 	// Own is the partner whose bodies alone are kept; "", all are.
 	Own string
 }
@@ -72,6 +76,7 @@ type App struct {
 	lookups  int            // maxLookups; tests set less
 	lookedAt []byte         // row of the erasure put off at which the next block looks first; nil, the first; consensus'
 	own      string         // whose bodies alone are kept; "": all are
+	rules    uint32         // the newest that are known
 	restarts *proof.Rescue  // with the block behind its height; nil: nothing does
 
 	retain    func(height int64) int64
@@ -107,7 +112,7 @@ func New(cfg Config) (*App, error) {
 	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
 		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
 		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, lookups: maxLookups,
-		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain, own: cfg.Own}
+		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain, own: cfg.Own, rules: cmp.Or(cfg.Rules, schemas.RulesVersion)}
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.readDirectory(); err != nil {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)
@@ -135,7 +140,7 @@ func (a *App) OnCommit(f func(Committed)) { a.onCommit = f }
 // Info tells the engine where the ledger stands.
 func (a *App) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
 	height, root := a.store.Last()
-	res := &abci.ResponseInfo{Data: "waybill", AppVersion: schemas.RulesVersion, LastBlockHeight: height}
+	res := &abci.ResponseInfo{Data: "waybill", AppVersion: schemas.EngineVersion, LastBlockHeight: height}
 	if height > 0 {
 		res.LastBlockAppHash = root[:]
 	}
@@ -212,6 +217,12 @@ func (a *App) before() (state reader, height int64) {
 // returns an error only when the disk fails, which ends the node.
 func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (res *abci.ResponseFinalizeBlock, err error) {
 	defer recovered(&err)
+	if u := a.unknown(req.Height); u != nil {
+		// Others decided it, and there is no way back to the engine from here that does
+		// not end in its panic: the node, which stops in front of this height, ends this.
+		a.logger.Error("a block is not executed", "error", u)
+		select {}
+	}
 	// A block may come again, after a crash: what was executed before is dropped.
 	a.executed = nil
 	switch last, _ := a.store.Last(); {

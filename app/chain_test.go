@@ -67,6 +67,7 @@ type chain struct {
 	drawn   uint64 // nonces and secrets drawn
 	hash    []byte // app hash after the last block
 	last    app.Committed
+	rules   uint32                                               // that the program knows, if set
 	lookups int                                                  // that a block affords, if set
 	rescue  *proof.Rescue                                        // by which the network is restarted, if set
 	voters  []ed25519.PublicKey                                  // who voted for the last block; told in the next
@@ -123,7 +124,7 @@ func (c *chain) open() {
 func (c *chain) attach() {
 	c.t.Helper()
 	var err error
-	if c.app, err = app.New(app.Config{Store: c.store, Rescue: c.rescue, Own: c.own, Blocks: c}); err != nil {
+	if c.app, err = app.New(app.Config{Store: c.store, Rescue: c.rescue, Own: c.own, Blocks: c, Rules: c.rules}); err != nil {
 		c.t.Fatal(err)
 	}
 	if c.lookups > 0 {
@@ -168,7 +169,7 @@ func (c *chain) draw(what string) [32]byte {
 func (c *chain) draft(partner string, atomic bool, events ...*schemas.Event) schemas.Draft {
 	m := c.members[partner]
 	nonce, secret := c.draw("nonce"), c.draw("secret")
-	d := schemas.Draft{ChainID: chainID, Partner: partner, KeyID: m.keyID(), Actor: "test", Expiry: uint64(c.height + 100),
+	d := schemas.Draft{ChainID: chainID, Rules: c.app.RulesAt(c.height + 1), Partner: partner, KeyID: m.keyID(), Actor: "test", Expiry: uint64(c.height + 100),
 		Nonce: nonce[:schemas.NonceSize], Secret: secret[:], Atomic: atomic, Events: events}
 	for _, e := range events {
 		var key []byte // an order has none

@@ -32,3 +32,15 @@ func (a *App) TestingOnlyOrder(answer func(schemas.Code), partner, nodeID string
 		answer(m.orderValidator(partner, nodeID, key))
 	}
 }
+
+// TestingOnlySchedule schedules an upgrade, with the next event that is recorded.
+func (a *App) TestingOnlySchedule(height int64, rules uint32) {
+	a.probe = func(m *message) {
+		a.probe = nil
+		value, _ := m.get(schemas.ParametersKey())
+		p := must(schemas.DecodeParameters(value))
+		p.UpgradeHeight, p.UpgradeRules = uint64(height), rules
+		m.led.Set(schemas.ParametersKey(), p.Append(nil), nil)
+		m.governed = true
+	}
+}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -114,6 +115,10 @@ func NewReplay(s *store.Store, chainID string, initialHeight int64, genesis []by
 	return r, schemas.Hash(res.AppHash), nil
 }
 
+// Knows says what the newest rules are that the program knows, 0 for
+// schemas.RulesVersion. Behind the last block of those, Next answers an *UpgradeError.
+func (r *Replay) Knows(rules uint32) { r.app.rules = cmp.Or(rules, schemas.RulesVersion) }
+
 // Header gives back what the archive has of the engine's.
 func (r *Replay) Header(int64) (header, lastCommit, validators []byte, err error) {
 	return r.block.ReplayedBlock.Header, r.block.LastCommit, r.block.Validators, nil
@@ -140,6 +145,9 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 	}
 	if last == 0 && b.Height != r.first {
 		return nil, ErrPartial
+	}
+	if u := r.app.unknown(b.Height); u != nil {
+		return nil, u
 	}
 	b.admission = r.app.admission(state, b.Height)
 	begin := r.app.store.Begin

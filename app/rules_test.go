@@ -58,7 +58,7 @@ func TestRules(t *testing.T) {
 // TestRulesAreCovered holds the scripts to every flag and every refusal of the
 // rules; lookups_test.go has that which needs a hundred thousand containers, and
 // erase_test.go that which needs many orders, retention_test.go that of networks with
-// retention classes.
+// retention classes, validators_test.go that of validators.
 func TestRulesAreCovered(t *testing.T) {
 	files, _ := filepath.Glob("testdata/rules/*.txt")
 	var all []byte
@@ -69,7 +69,8 @@ func TestRulesAreCovered(t *testing.T) {
 		}
 		all = append(all, text...)
 	}
-	elsewhere := []schemas.Code{schemas.RuleFailed, schemas.TooFarInside, schemas.TooManyErasures, schemas.Retained, schemas.UnknownClass, schemas.ShorterClass}
+	elsewhere := []schemas.Code{schemas.RuleFailed, schemas.TooFarInside, schemas.TooManyErasures, schemas.Retained, schemas.UnknownClass, schemas.ShorterClass,
+		schemas.NotOrdered, schemas.ValidatorTaken, schemas.UnsafeChange, schemas.LastValidator, schemas.NoValidator, schemas.NoMember}
 	for _, c := range schemas.Codes() {
 		if c >= 300 && c < 500 && !slices.Contains(elsewhere, c) && !bytes.Contains(all, []byte(c.String())) {
 			t.Errorf("no script shows %s", c)

@@ -34,6 +34,7 @@ type block struct {
 	chain  string
 	height int64
 	time   time.Time
+	rules  uint32         // version that it is executed by: what a later one does otherwise asks for it
 	dir    *directory     // of the state before the block
 	probe  func(*message) // tests look in here; nil in a node
 

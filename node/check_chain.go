@@ -59,6 +59,7 @@ func (c *checker) replay(ctx context.Context, scratch string) {
 		c.fault(Fault{File: genesisFile, Detail: err.Error()})
 		return
 	}
+	r.Knows(c.settings.Rules)
 	c.chain.chainID, c.chain.appHash = c.genesis.ChainID, root[:]
 	for c.have == nil || c.Replayed < c.Height {
 		b, err := r.Next()

@@ -237,6 +237,7 @@ func (h *history) resume(dir string) error {
 	if h.replay, root, err = app.NewReplay(h.store, h.genesis.ChainID, h.genesis.InitialHeight, h.genesis.AppState); err != nil {
 		return err
 	}
+	h.replay.Knows(h.settings.Rules)
 	h.chain = chainCheck{chainID: h.genesis.ChainID, appHash: root[:]}
 	if err := h.compute(); err != nil {
 		return err

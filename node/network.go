@@ -11,7 +11,6 @@ import (
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/waybill-ledger/waybill/api"
-	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // quietFactor is after how many idle intervals without a block a node believes
@@ -28,7 +27,7 @@ func (l *ledger) Network(context.Context) (*api.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &api.Network{ChainID: l.chainID, Rules: schemas.RulesVersion, Partner: l.settings.Partner,
+	n := &api.Network{ChainID: l.chainID, Rules: l.app.RulesAt(view.Height() + 1), Partner: l.settings.Partner,
 		Height: view.Height(), Time: view.Time(), CatchingUp: l.engine.catchingUp(), Halted: l.failed(),
 		Peers: l.engine.Switch().Peers().Size(), Version: l.version}
 	n.Snapshots = append([]int64{}, l.app.Snapshots()...)

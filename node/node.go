@@ -160,9 +160,12 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return err
 	}
 	machine, err := app.New(app.Config{Rescue: restarts, Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes,
-		Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height, Own: s.own()})
+		Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height, Own: s.own(), Rules: s.Rules})
 	if err != nil {
 		return fmt.Errorf("opening the ledger: %w", err)
+	}
+	if err := machine.UpgradeDue(); err != nil {
+		return err
 	}
 	kept.app = machine
 	warnOwn(s, n.log)
@@ -244,6 +247,9 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	machine.OnCommit(func(c app.Committed) {
 		blockTime(c)
 		n.standing.committed(c)
+		if err := machine.UpgradeDue(); err != nil {
+			n.fail(err)
+		}
 		gone.committed(c)
 		taken.committed(c)
 		n.ledger.waits.committed(c, time.Now())
@@ -363,7 +369,28 @@ func (n *Node) engineLog(part string) engineLogger {
 	return engineLogger{to: n.log.With("part", part), stopping: &n.stopping}
 }
 
-func (n *Node) stopEngine() error { return n.engine.stop() }
+// stopEngine stops the engine. In front of an upgrade it may be held by a block that
+// this program does not know how to execute: then it is left, with nothing to lose.
+func (n *Node) stopEngine() error {
+	done := make(chan error, 1)
+	go func() { done <- n.engine.stop() }()
+	select {
+	case <-n.failure: // and the reason is there
+	default:
+		return <-done
+	}
+	var upgrade *app.UpgradeError
+	if !errors.As(n.reason, &upgrade) {
+		return <-done
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(drain):
+		n.log.Warn("the engine is left where it waits for another program", "height", upgrade.Height)
+		return nil
+	}
+}
 
 func ignoreClosed(f func() error) func() error {
 	return func() error {

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
@@ -17,7 +18,8 @@ import (
 // Bounds of one transaction and of one block, checked before anything is
 // decompressed or verified.
 const (
-	RulesVersion = 1
+	RulesVersion  = 1 // of the newest rules that are known here
+	EngineVersion = 1 // what headers carry: it stays, whatever becomes of the rules
 
 	MaxTransaction = 1 << 20 // bytes of an encoded transaction
 	MaxDeclared    = 8 << 20 // bytes of a transaction's bodies, decompressed
@@ -132,6 +134,7 @@ func (m *Message) EventIDOf() string {
 // Draft is what a signer fills in for a new transaction.
 type Draft struct {
 	ChainID string
+	Rules   uint32 // 0: RulesVersion
 	Partner string
 	KeyID   string
 	Actor   string
@@ -187,7 +190,7 @@ func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Has
 	envelope.Bodies = &Bodies{Secret: d.Secret, Size: uint32(len(joined)), Frame: c.Compress(joined)}
 	root := MerkleRoot(digests)
 	header := &Header{
-		ChainId: d.ChainID, Rules: RulesVersion, Partner: d.Partner, KeyId: d.KeyID, Actor: d.Actor,
+		ChainId: d.ChainID, Rules: cmp.Or(d.Rules, RulesVersion), Partner: d.Partner, KeyId: d.KeyID, Actor: d.Actor,
 		Expiry: d.Expiry, Nonce: d.Nonce, Atomic: d.Atomic, Count: uint32(len(d.Events)), Root: root[:],
 	}
 	if err := checkHeader(header); err != nil {
