@@ -46,7 +46,7 @@ func (c *checker) checkGenesis() {
 		c.fault(Fault{File: genesisFile, Detail: err.Error()})
 		return
 	}
-	doc, err := decodeGenesis(b)
+	doc, err := DecodeGenesis(b)
 	if err != nil {
 		c.fault(Fault{File: genesisFile, Detail: err.Error()})
 		return
