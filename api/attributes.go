@@ -14,14 +14,20 @@ import (
 // demand on identifiers, which the ledger answers (EPCIS 2.0, 8.2.7.1: WD_, HASATTR_
 // and EQ_ATTR_).
 
+const vocabularyType = "urn:epcglobal:epcis:vtype:"
+
 // vocabulariesOf are those that a field's value is of (EPCIS 2.0, 7.2); documents have
-// places also as mere locations.
+// places also as mere locations, and parties as parties (CBV 2.0, 10).
 var vocabulariesOf = map[string][]string{ // only read
-	"readPoint":   {"urn:epcglobal:epcis:vtype:ReadPoint", "urn:epcglobal:epcis:vtype:Location"},
-	"bizLocation": {"urn:epcglobal:epcis:vtype:BusinessLocation", "urn:epcglobal:epcis:vtype:Location"},
-	"bizStep":     {"urn:epcglobal:epcis:vtype:BusinessStep"},
-	"disposition": {"urn:epcglobal:epcis:vtype:Disposition"},
-	"epcClass":    {"urn:epcglobal:epcis:vtype:EPCClass"},
+	"readPoint":             {vocabularyType + "ReadPoint", vocabularyType + "Location"},
+	"bizLocation":           {vocabularyType + "BusinessLocation", vocabularyType + "Location"},
+	"bizStep":               {vocabularyType + "BusinessStep"},
+	"disposition":           {vocabularyType + "Disposition"},
+	"persistentDisposition": {vocabularyType + "Disposition"},
+	"epcClass":              {vocabularyType + "EPCClass"},
+	"bizTransaction":        {vocabularyType + "BusinessTransaction"},
+	"source":                {vocabularyType + "SourceDest", vocabularyType + "Party", vocabularyType + "Location"},
+	"destination":           {vocabularyType + "SourceDest", vocabularyType + "Party", vocabularyType + "Location"},
 }
 
 // Bounds of what one query reads of master data.
@@ -93,15 +99,12 @@ func detailsOf(e *local.Element) (out details) {
 	return out
 }
 
-// resolveAttributes turns demands on attributes into identifiers. Those of fields that
-// have no vocabulary here stay, and no event meets them.
+// resolveAttributes turns demands on attributes into identifiers.
 func (g *Gateway) resolveAttributes(q *schemas.EventQuery) error {
-	var left []schemas.Attribute
 	for _, a := range q.Attributes {
 		vocabularies := vocabulariesOf[a.Field]
 		if vocabularies == nil {
-			left = append(left, a)
-			continue
+			vocabularies = []string{""} // any: the standard has no vocabulary of things, and says none of extensions
 		}
 		var ids []string
 		for _, vocabulary := range vocabularies {
@@ -111,42 +114,11 @@ func (g *Gateway) resolveAttributes(q *schemas.EventQuery) error {
 			}
 			ids = append(ids, some...)
 		}
-		switch a.Field {
-		case "readPoint":
-			restrict(q, &q.ReadPoints, ids)
-		case "bizLocation":
-			restrict(q, &q.BizLocations, ids)
-		case "bizStep":
-			restrict(q, &q.BizSteps, terms(ids, schemas.BizStepTerm))
-		case "disposition":
-			restrict(q, &q.Dispositions, terms(ids, schemas.DispositionTerm))
-		case "epcClass":
-			q.Things = append(q.Things, schemas.Things{In: schemas.RoleAnyClass, IDs: ids})
-			q.Nothing = q.Nothing || len(ids) == 0
-		}
+		slices.Sort(ids)
+		q.Resolve(a, slices.Compact(ids))
 	}
-	q.Attributes = left
+	q.Attributes = nil
 	return nil
-}
-
-// restrict leaves of the alternatives those that are among others; none restrict not.
-func restrict(q *schemas.EventQuery, to *[]string, ids []string) {
-	if *to == nil {
-		*to = ids
-	} else {
-		*to = slices.DeleteFunc(slices.Clone(*to), func(id string) bool { return !slices.Contains(ids, id) })
-	}
-	q.Nothing = q.Nothing || len(*to) == 0
-}
-
-// terms are vocabulary in the form that events have; what is none names none.
-func terms(ids []string, term func(string) (string, error)) (out []string) {
-	for _, id := range ids {
-		if t, err := term(id); err == nil {
-			out = append(out, t)
-		}
-	}
-	return out
 }
 
 // having are the things of a vocabulary that have an attribute.

@@ -130,7 +130,7 @@ func (g *Gateway) await(r *http.Request, s *submission) (*answer, error) {
 	}
 	select {
 	case <-s.done:
-		return finalAnswer(s)
+		return g.outbox.finalAnswer(s)
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	case <-g.outbox.ctx.Done():
@@ -147,7 +147,7 @@ func (g *Gateway) await(r *http.Request, s *submission) (*answer, error) {
 	if !shown { // its outcome is being written at this moment
 		select {
 		case <-s.done:
-			return finalAnswer(s)
+			return g.outbox.finalAnswer(s)
 		case <-g.outbox.ctx.Done():
 		}
 	}
@@ -165,7 +165,7 @@ func acceptedAnswer(job, behaviour string) (*answer, error) {
 
 // finalAnswer is what a single event, or a client's own transaction, is answered
 // when its outcome is known.
-func finalAnswer(s *submission) (*answer, error) {
+func (o *outbox) finalAnswer(s *submission) (*answer, error) {
 	out := s.outcome
 	if out.fault != nil {
 		return problemAnswer(&Problem{Code: out.fault.Code, Detail: out.fault.Detail, Pointer: out.fault.Pointer}, !s.client)
@@ -184,7 +184,7 @@ func finalAnswer(s *submission) (*answer, error) {
 	event := receipt.Events[0]
 	switch {
 	case event.Code != schemas.OK:
-		return problemAnswer(&Problem{Code: event.Code, Detail: "the event was refused", Receipt: receipt}, true)
+		return problemAnswer(&Problem{Code: event.Code, Detail: o.refusal(&event), Receipt: receipt}, true)
 	case event.Effect == schemas.Duplicate:
 		return jsonAnswer(http.StatusOK, eventPath(event.EventID), receipt)
 	default:

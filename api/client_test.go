@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/api/client"
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -199,5 +201,55 @@ func TestClientGivesUp(t *testing.T) {
 	defer cancel()
 	if _, err := c.Network(ctx); err == nil {
 		t.Fatal("an answer of nobody")
+	}
+}
+
+func TestClientSubscribes(t *testing.T) {
+	h, r := newSubscribed(t, defaults(), nil), newReceiver(t)
+	c, ctx := h.client(), t.Context()
+	if err := c.StoreQuery(ctx, "packed", json.RawMessage(`{"EQ_bizStep":["packing","shipping"]}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.StoreQuery(ctx, "packed", json.RawMessage(`{"EQ_bizStep":"picking"}`)); client.Code(err) != schemas.NameTaken {
+		t.Fatalf("%v", err)
+	}
+	first, next, err := c.Queries(ctx, 1, "")
+	if err != nil || len(first) != 1 || first[0].Name != "all" || next == "" {
+		t.Fatalf("%v %q %v", first, next, err)
+	}
+	if rest, next, err := c.Queries(ctx, 1, next); err != nil || len(rest) != 1 || rest[0].Name != "packed" || next != "" {
+		t.Fatalf("%v %q %v", rest, next, err)
+	}
+	made, err := c.Subscribe(ctx, "packed", api.SubscriptionRequest{Dest: r.URL, Token: "secret-token", Stream: true}, "Always_GS1_Digital_Link")
+	if err != nil || made.Query != "packed" || made.Format != "Always_GS1_Digital_Link" || made.ID == "" {
+		t.Fatalf("%+v %v", made, err)
+	}
+	h.capture(1)
+	eventually(t, "a message", func() bool { return len(r.got()) == 1 })
+	if m := r.got()[0]; m.header.Get("GS1-Signature") == "" || !strings.Contains(string(m.body), "https://id.gs1.org/01/09521234543213/21/1") {
+		t.Errorf("%v %s", m.header, m.body)
+	}
+	eventually(t, "delivered", func() bool {
+		s, err := c.Subscription(ctx, "packed", made.ID)
+		return err == nil && s.Status.State == "current"
+	})
+	if list, next, err := c.Subscriptions(ctx, "packed", 10, ""); err != nil || len(list) != 1 || next != "" || list[0].ID != made.ID {
+		t.Errorf("%v %q %v", list, next, err)
+	}
+	if _, err := c.Replay(ctx, made.ID, time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is told again", func() bool { return len(r.got()) == 2 })
+	if err := c.Unsubscribe(ctx, "packed", made.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Subscription(ctx, "packed", made.ID); client.Code(err) != schemas.NotFound {
+		t.Errorf("%v", err)
+	}
+	if err := c.DropQuery(ctx, "packed"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Subscriptions(ctx, "packed", 10, ""); client.Code(err) != schemas.NoSuchName {
+		t.Errorf("%v", err)
 	}
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"time"
@@ -30,7 +31,11 @@ func (g *Gateway) TestingOnlyQuery(raw string) (schemas.EventQuery, error) {
 }
 
 // TestingOnlyNameToken is where the next page of a list of names begins.
-func TestingOnlyNameToken(list, name string) string { return nameToken(list, name) }
+func (g *Gateway) TestingOnlyNameToken(list, name string) string {
+	w := httptest.NewRecorder()
+	g.tellNext(w, newQuery(""), nameToken(list, name))
+	return w.Header().Get("nextPageToken")
+}
 
 // TestingOnlyQueryDocument renders records.
 var TestingOnlyQueryDocument = queryDocument
@@ -44,9 +49,9 @@ func (g *Gateway) TestingOnlyFlights() int {
 	return len(g.flights.open)
 }
 
-// TestingOnlyClock makes subscriptions follow another clock, before the start.
+// TestingOnlyClock makes subscriptions and page tokens follow another clock, before the start.
 func (g *Gateway) TestingOnlyClock(now func() time.Time, after func(time.Duration) <-chan time.Time) {
-	g.subs.now, g.subs.after = now, after
+	g.subs.now, g.subs.after, g.tokens.now = now, after, now
 }
 
 // TestingOnlyNext is the first time on a schedule after one.

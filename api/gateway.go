@@ -133,6 +133,7 @@ type Gateway struct {
 	handler http.Handler
 	naming  sync.Mutex // held while a stored query or a subscription is made or deleted
 	subs    *subscriptions
+	tokens  *pageTokens
 
 	stop context.CancelFunc
 	work sync.WaitGroup
@@ -162,8 +163,8 @@ func New(cfg Config) (*Gateway, error) {
 		flights: newFlights(), rates: newRates(cfg.Limits.Rate, cfg.Limits.Burst),
 		bodies: newRoom(maxConnections, cfg.Limits.InFlightBytes), writes: newRoom(cfg.Limits.InFlight, cfg.Limits.InFlightBytes),
 		reads: newRoom(cfg.Limits.Reads, cfg.Limits.ReadBytes), bundles: make(chan struct{}, cfg.Limits.Bundles), traces: make(chan struct{}, cfg.Limits.Traces),
-		proofs: make(chan struct{}, cfg.Limits.Proofs), public: make(chan struct{}, cfg.Limits.Public)}
-	g.outbox = newOutbox(cfg.Ledger, cfg.Local, codec, cfg.Logger, cfg.Limits)
+		proofs: make(chan struct{}, cfg.Limits.Proofs), public: make(chan struct{}, cfg.Limits.Public), tokens: newPageTokens()}
+	g.outbox = newOutbox(cfg.Ledger, cfg.Partner, cfg.Local, codec, cfg.Logger, cfg.Limits)
 	g.gather = newGatherer(g.outbox, cfg.Limits)
 	g.subs = newSubscriptions(g)
 	if g.metrics, err = newMetrics(cfg.Metrics, g); err != nil {

@@ -9,21 +9,22 @@ import (
 
 // Item is an instance as the ledger has it.
 type Item struct {
-	ID           string      `json:"id"`  // canonical
-	URN          string      `json:"urn"` // "" where neither the form asked for nor its first events tell it
-	Custodian    string      `json:"custodian"`
-	Parent       string      `json:"parent"`
-	Disposition  string      `json:"disposition"`
-	Ended        bool        `json:"ended"`
-	Offer        *ItemOffer  `json:"offer,omitempty"`
-	Waiting      []ItemOffer `json:"waiting,omitempty"` // receipts that wait for their offer
-	Lots         []ItemLot   `json:"lots,omitempty"`    // classes and lots that it holds
-	Events       uint64      `json:"events"`            // that changed its state
-	Observations uint64      `json:"observations"`      // seen or claimed by others
-	Head         string      `json:"head"`              // of the trail of events
-	ObservedHead string      `json:"observations_head"` // of the trail of observations
-	Height       int64       `json:"height"`
-	Time         time.Time   `json:"time"`
+	ID           string              `json:"id"`  // canonical
+	URN          string              `json:"urn"` // "" where neither the form asked for nor its first events tell it
+	Custodian    string              `json:"custodian"`
+	Parent       string              `json:"parent"`
+	Disposition  string              `json:"disposition"`
+	Ended        bool                `json:"ended"`
+	Offer        *ItemOffer          `json:"offer,omitempty"`
+	Waiting      []ItemOffer         `json:"waiting,omitempty"` // receipts that wait for their offer
+	Lots         []ItemLot           `json:"lots,omitempty"`    // classes and lots that it holds
+	Recalls      []schemas.RecallRef `json:"recalls,omitempty"` // open ones that name it
+	Events       uint64              `json:"events"`            // that changed its state
+	Observations uint64              `json:"observations"`      // seen or claimed by others
+	Head         string              `json:"head"`              // of the trail of events
+	ObservedHead string              `json:"observations_head"` // of the trail of observations
+	Height       int64               `json:"height"`
+	Time         time.Time           `json:"time"`
 }
 
 // ItemOffer is an open offer to hand over, or a receipt that waits for one.
@@ -44,15 +45,16 @@ type ItemLot struct {
 
 // Class is a class or lot as the ledger has it.
 type Class struct {
-	ID       string            `json:"id"`
-	Class    bool              `json:"class"`                 // true
-	Balances []schemas.Balance `json:"balances"`              // loose, by partner and unit
-	Packed   []schemas.Packed  `json:"packed,omitempty"`      // inside containers, at most a hundred
-	More     bool              `json:"packed_more,omitempty"` // there are others
-	Events   uint64            `json:"events"`
-	Head     string            `json:"head"`
-	Height   int64             `json:"height"`
-	Time     time.Time         `json:"time"`
+	ID       string              `json:"id"`
+	Class    bool                `json:"class"`                 // true
+	Balances []schemas.Balance   `json:"balances"`              // loose, by partner and unit
+	Packed   []schemas.Packed    `json:"packed,omitempty"`      // inside containers, at most a hundred
+	Recalls  []schemas.RecallRef `json:"recalls,omitempty"`     // open ones that name it
+	More     bool                `json:"packed_more,omitempty"` // there are others
+	Events   uint64              `json:"events"`
+	Head     string              `json:"head"`
+	Height   int64               `json:"height"`
+	Time     time.Time           `json:"time"`
 }
 
 // subject reads the identifier in a path, in any of its forms.
@@ -121,7 +123,8 @@ func itemOf(view View, id schemas.Identifier, read pager) (*Item, error) {
 	for _, l := range s.Inside {
 		out.Lots = append(out.Lots, ItemLot{Class: l.Class, UOM: l.UOM, Quantity: l.Amount, Known: !l.Unknown})
 	}
-	return out, nil
+	out.Recalls, err = view.Recalled(out.ID)
+	return out, err
 }
 
 func offerOf(o *schemas.Offer) ItemOffer {
@@ -147,5 +150,9 @@ func classOf(view View, id string) (*Class, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Class{ID: id, Class: true, Balances: balances, Packed: packed, More: more, Events: head.Count, Head: head.Root.String(), Height: view.Height(), Time: view.Time()}, nil
+	recalls, err := view.Recalled(id)
+	if err != nil {
+		return nil, err
+	}
+	return &Class{Recalls: recalls, ID: id, Class: true, Balances: balances, Packed: packed, More: more, Events: head.Count, Head: head.Root.String(), Height: view.Height(), Time: view.Time()}, nil
 }

@@ -106,14 +106,14 @@ func (o *outbox) outcomes(e *entry, out *outcome, last bool) (changes []local.Ch
 		shown, answered := s.shown, s.answered
 		o.mu.Unlock()
 		if shown {
-			put, err := local.PutJob(finishedJob(s))
+			put, err := local.PutJob(o.finishedJob(s))
 			if err != nil {
 				return nil, false, err
 			}
 			changes, must = append(changes, put), true
 		}
 		if s.answer != nil && !answered {
-			a, err := finalAnswer(s)
+			a, err := o.finalAnswer(s)
 			if err != nil {
 				return nil, false, err
 			}
@@ -125,7 +125,7 @@ func (o *outbox) outcomes(e *entry, out *outcome, last bool) (changes []local.Ch
 }
 
 // finishedJob is the record of a single event, or of a client's transaction.
-func finishedJob(s *submission) *local.Job {
+func (o *outbox) finishedJob(s *submission) *local.Job {
 	now := time.Now().UTC()
 	j := &local.Job{ID: s.job, Behaviour: proceed, Finished: &now}
 	switch out := s.outcome; {
@@ -133,7 +133,7 @@ func finishedJob(s *submission) *local.Job {
 		j.Errors = []local.JobError{{Pointer: out.fault.Pointer, Code: out.fault.Code, Detail: out.fault.Detail}}
 	default:
 		j.Chunks = []local.Chunk{{Transaction: out.receipt.Transaction, Committed: true, Message: out.first, Count: out.count}}
-		j.Errors = refusals(j, &j.Chunks[0], out.receipt)
+		j.Errors = o.refusals(j, &j.Chunks[0], out.receipt)
 	}
 	return j
 }
@@ -151,7 +151,7 @@ func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (changes []local
 	c := &j.Chunks[e.chunk]
 	if out.receipt != nil {
 		c.Transaction, c.Committed = out.receipt.Transaction, true
-		j.Errors = append(j.Errors, refusals(j, c, out.receipt)...)
+		j.Errors = append(j.Errors, o.refusals(j, c, out.receipt)...)
 	} else if j.Behaviour == rollback {
 		j.Errors = append(j.Errors, local.JobError{Pointer: out.fault.Pointer, Code: out.fault.Code, Detail: out.fault.Detail})
 	} else {
@@ -172,7 +172,7 @@ func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (changes []local
 
 // refusals are the errors that a receipt tells of a job's messages. Events that
 // were undone because of another are told by the receipt; the error is the other.
-func refusals(j *local.Job, c *local.Chunk, r *schemas.Receipt) (out []local.JobError) {
+func (o *outbox) refusals(j *local.Job, c *local.Chunk, r *schemas.Receipt) (out []local.JobError) {
 	if r.Code != schemas.OK {
 		out = append(out, local.JobError{Code: r.Code, Detail: "the transaction was refused"})
 	}
@@ -180,11 +180,15 @@ func refusals(j *local.Job, c *local.Chunk, r *schemas.Receipt) (out []local.Job
 		if c.Message+i >= len(r.Events) {
 			break
 		}
-		code := r.Events[c.Message+i].Code
-		if code == schemas.OK || code == schemas.Undone {
+		e := &r.Events[c.Message+i]
+		if e.Code == schemas.OK || e.Code == schemas.Undone {
 			continue
 		}
-		out = append(out, local.JobError{Pointer: pointerOf(j.Base, c.Event(i)), Code: code, Detail: "event " + clip(r.Events[c.Message+i].EventID) + " was refused"})
+		detail := "event " + clip(e.EventID) + " was refused"
+		if len(out) < refusalLooks {
+			detail = o.refusal(e)
+		}
+		out = append(out, local.JobError{Pointer: pointerOf(j.Base, c.Event(i)), Code: e.Code, Detail: detail})
 	}
 	return out
 }
@@ -299,6 +303,9 @@ func (g *Gateway) listJobs(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	limit, err := perPage(q)
+	if err == nil {
+		err = g.openPage(q)
+	}
 	before := q["nextPageToken"]
 	if _, ok := local.IDTime(before); err == nil && before != "" && !ok {
 		err = fault(schemas.BadParameter, "nextPageToken is not one of this list")
@@ -312,7 +319,7 @@ func (g *Gateway) listJobs(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if next != "" {
-		linkNext(w, r, next)
+		g.tellNext(w, r, next)
 	}
 	g.writeJSON(w, r, http.StatusOK, list)
 }

@@ -116,6 +116,12 @@ type View interface {
 	Exceptions(partner string, before *schemas.Locator, limit int) (records []schemas.Record, more bool, err error)
 	// Transaction returns a committed transaction's receipt, nil where there is none.
 	Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.TransactionInfo, error)
+	// Recalls returns recalls by issuer and name, behind one, at most limit.
+	Recalls(after schemas.RecallRef, open bool, limit int) (recalls []schemas.RecallInfo, more bool, err error)
+	// RecallReach returns a recall with where it reaches, nil where there is none.
+	RecallReach(ctx context.Context, ref schemas.RecallRef) (*schemas.RecallReach, error)
+	// Recalled returns the open recalls that name a thing or lot.
+	Recalled(id string) ([]schemas.RecallRef, error)
 	// Partners returns the partners, by id.
 	Partners() ([]schemas.Partner, error)
 }

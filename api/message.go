@@ -112,12 +112,19 @@ func lastOf(height int64) schemas.Locator {
 
 // document is the message as an EPCISQueryDocument: the same whenever it is made
 // again. A message without events is of the time that it was due.
-func (m *message) document(name, subscription, cursor string, due time.Time) ([]byte, error) {
+func (m *message) document(of results, format string, due time.Time) ([]byte, error) {
 	at := due
 	if n := len(m.records); n > 0 {
 		at = m.records[n-1].Time
 	}
-	return resultsOf(m.records, at, results{name: name, subscription: subscription, cursor: cursor})
+	records := m.records
+	if to := epcForms[format]; to != schemas.AsSubmitted {
+		var err error
+		if records, err = translated(records, to, nil); err != nil {
+			return nil, err
+		}
+	}
+	return resultsOf(records, at, of)
 }
 
 // messageID names a message: the same whenever it is sent again, and another one's
@@ -165,16 +172,20 @@ func mac(key []byte, parts ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// post sends a message to the receiver, and answers the status that it answers.
-func (s *subscriber) post(ctx context.Context, id string, body []byte) (int, error) {
+// post sends a message to the receiver, and answers the status that it answers, and
+// how long it wants to be left alone.
+func (s *subscriber) post(ctx context.Context, id string, body []byte) (status int, wait time.Duration, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Dest, bytes.NewReader(body))
 	if err != nil {
-		return 0, fmt.Errorf("making a message: %w", err)
+		return 0, 0, fmt.Errorf("making a message: %w", err)
 	}
 	r.Header.Set("Content-Type", typeJSON)
 	r.Header.Set("User-Agent", s.all.g.vendorVersion())
 	r.Header.Set("GS1-EPCIS-Version", epcisVersion)
 	r.Header.Set("GS1-CBV-Version", cbvVersion)
+	if s.Format != "" {
+		r.Header.Set(epcFormat, s.Format)
+	}
 	sign(r.Header, s.Token, id, s.all.now(), body)
 	res, err := s.all.client.Do(r)
 	if err != nil {
@@ -182,14 +193,30 @@ func (s *subscriber) post(ctx context.Context, id string, body []byte) (int, err
 		if errors.As(err, &where) {
 			err = where.Err
 		}
-		return 0, fmt.Errorf("%w cannot be called: %w", errReceiver, err)
+		return 0, 0, fmt.Errorf("%w cannot be called: %w", errReceiver, err)
 	}
 	_, err = io.CopyN(io.Discard, res.Body, maxReply) // so that the connection can be used again
 	if closed := res.Body.Close(); err == nil || err == io.EOF {
 		err = closed
 	}
 	if err != nil && res.StatusCode/100 != 2 { // its word counts, whatever came of the rest
-		return 0, fmt.Errorf("%w gave no whole answer: %w", errReceiver, err)
+		return 0, 0, fmt.Errorf("%w gave no whole answer: %w", errReceiver, err)
 	}
-	return res.StatusCode, nil
+	return res.StatusCode, retryAfter(res, s.all.now()), nil
+}
+
+// retryAfter is how long a receiver that is busy wants to be left alone (RFC 9110,
+// 10.2.3: seconds, or a time), 0 where it does not say.
+func retryAfter(res *http.Response, now time.Time) time.Duration {
+	text := res.Header.Get("Retry-After")
+	if text == "" || res.StatusCode != http.StatusTooManyRequests && res.StatusCode != http.StatusServiceUnavailable {
+		return 0
+	}
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return min(maxRetryAfter, time.Duration(seconds)*time.Second)
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, min(maxRetryAfter, at.Sub(now)))
+	}
+	return 0
 }

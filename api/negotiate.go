@@ -157,9 +157,17 @@ func (g *Gateway) standard(next http.Handler) http.Handler {
 		if stateOf(r).form = form; form.Old {
 			h.Set("GS1-EPCIS-Version", oldVersion)
 		}
+		if told := r.Header.Values(extensionsHeader); len(told) > 0 {
+			if _, _, err := namespaces(r.Header); err == nil { // else whoever needs them tells
+				h.Set(extensionsHeader, strings.Join(told, ", "))
+			}
+		}
 		h.Set(cbvFormat, cbvURNs)
-		if form.Web {
+		switch {
+		case form.Web:
 			h.Set(cbvFormat, cbvWeb)
+		case form.Kept:
+			h.Set(cbvFormat, cbvKept)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -177,6 +185,7 @@ const (
 	cbvFormat = "GS1-CBV-XML-Format"
 	cbvURNs   = "Always_URN"
 	cbvWeb    = "Always_Web_URI"
+	cbvKept   = "Never_Translates"
 )
 
 // Forms of identifiers in events. They are of answers with events: what is captured
@@ -231,10 +240,8 @@ func checkVersions(r *http.Request) (form epcisxml.Form, err error) {
 	case "", "No_Preference", cbvURNs:
 	case cbvWeb:
 		form.Web = true
-	case "Never_Translates": // nothing is kept but the word; JSON is always given as bare words
-		if speaksXML(r) && r.Method != http.MethodPost {
-			return refuse(cbvFormat)
-		}
+	case cbvKept:
+		form.Kept = true
 	default:
 		return refuse(cbvFormat)
 	}

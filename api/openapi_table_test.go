@@ -20,7 +20,7 @@ import (
 //     filled in, on the ledger that prepared makes; empty where there are none.
 //     headers are name, value, name, value; an empty value removes one. The key has
 //     all scopes, and a body is application/json unless headers say otherwise.
-//     Path and body may name what only prepared knows: {job}, {transaction}, {signed}, {subscription}.
+//     Path and body may name what only prepared knows: {job}, {transaction}, {signed}, {token}, {subscription}.
 //     Of a GET every media type that the document promises is asked for.
 //   - fails: the main way to fail. It may be a request that the document forbids.
 //     Leave it out where nothing can fail. That a key is needed is asked by itself.
@@ -63,6 +63,7 @@ func prepared(t *testing.T) (h *harness, known *strings.Replacer) {
 			Partners: []api.NetworkMember{{Partner: schemas.Partner{ID: "acme-farms", Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}, Connected: true}}}
 	})
 	return h, strings.NewReplacer("{job}", job.CaptureID, "{transaction}", into[schemas.Receipt](t, r).Transaction.String(), "{signed}", string(h.signed(event(9))),
+		"{token}", h.do("GET", "/epcis/v2/events?perPage=1", "").want(t, 200).header.Get("nextPageToken"),
 		"{subscription}", subscription[strings.LastIndex(subscription, "/")+1:])
 }
 
@@ -100,6 +101,13 @@ func exchanges() []exchange {
 		{operation: "POST /api/v1/imports", succeeds: ask{body: sheet, headers: form, status: 202}, fails: ask{body: part("mapping", "text/plain", "{}") + "--x--\r\n", headers: form, status: 400}, also: []ask{
 			{path: "/api/v1/imports?dryRun=true", body: sheet, headers: form, status: 200}}},
 		{operation: "GET /api/v1/exceptions", succeeds: ask{path: "/api/v1/exceptions?perPage=1", status: 200}, fails: ask{path: "/api/v1/exceptions?nextPageToken=x", status: 400}},
+		{operation: "GET /api/v1/recalls", succeeds: ask{status: 200}, fails: ask{path: "/api/v1/recalls?nextPageToken=x", status: 400}},
+		{operation: "POST /api/v1/recalls", succeeds: ask{body: `{"recall":"listeria","instruction":"stop","items":["urn:epc:id:sgtin:9521234.054321.1001"]}`, status: 201}, fails: ask{body: `{"recall":"listeria"}`, status: 400}},
+		{operation: "GET /api/v1/recalls/{issuer}/{recall}", succeeds: ask{path: "/api/v1/recalls/acme-farms/listeria", status: 200}, fails: ask{path: "/api/v1/recalls/acme-farms/none", status: 404}},
+		{operation: "POST /api/v1/recalls/{issuer}/{recall}/acknowledgements", succeeds: ask{path: "/api/v1/recalls/acme-farms/listeria/acknowledgements", body: `{"held":[{"id":"urn:epc:class:lgtin:9521234.054321.L1","quantity":1,"uom":"KGM","state":"sold"}],"done":true}`, status: 201},
+			fails: ask{path: "/api/v1/recalls/acme-farms/listeria/acknowledgements", body: `{"done":false}`, status: 400}},
+		{operation: "POST /api/v1/recalls/{issuer}/{recall}/items", succeeds: ask{path: "/api/v1/recalls/acme-farms/listeria/items", body: `{"lots":["urn:epc:class:lgtin:9521234.054321.L1"]}`, status: 201}, fails: ask{path: "/api/v1/recalls/mill/listeria/items", body: `{}`, status: 404}},
+		{operation: "POST /api/v1/recalls/{issuer}/{recall}/close", succeeds: ask{path: "/api/v1/recalls/acme-farms/listeria/close", body: `{}`, status: 201}, fails: ask{path: "/api/v1/recalls/mill/listeria/close", body: `{}`, status: 404}},
 		{operation: "GET /api/v1/erasures", succeeds: ask{path: "/api/v1/erasures?eventID=erased", status: 200}, fails: ask{path: "/api/v1/erasures?eventID=none", status: 404}},
 		{operation: "POST /api/v1/erasures", succeeds: ask{body: `{"order":"hold","eventID":"urn:uuid:1","reason":"a dispute"}`, status: 201}, fails: ask{body: `{"order":"burn","eventID":"urn:uuid:1"}`, status: 400}},
 		{operation: "POST /api/v1/transactions", succeeds: ask{path: "/api/v1/transactions", body: "{signed}", headers: binary(), status: 201}, fails: ask{body: "x", headers: binary(), status: 400}},
@@ -134,6 +142,8 @@ func exchanges() []exchange {
 		exchange{operation: "GET /epcis/v2/queries/{queryName}", succeeds: ask{path: "/epcis/v2/queries/stored", status: 200}, fails: ask{path: "/epcis/v2/queries/none", status: 404}},
 		exchange{operation: "DELETE /epcis/v2/queries/{queryName}", succeeds: ask{path: "/epcis/v2/queries/stored", status: 204}, fails: ask{path: "/epcis/v2/queries/none", status: 404}},
 		exchange{operation: "GET /epcis/v2/queries/{queryName}/events", succeeds: ask{path: "/epcis/v2/queries/stored/events?perPage=1", status: 200}, fails: ask{path: "/epcis/v2/queries/none/events", status: 404}})
+	list = append(list, exchange{operation: "DELETE /epcis/v2/nextPageToken/{token}", succeeds: ask{path: "/epcis/v2/nextPageToken/{token}", status: 204}, fails: ask{path: "/epcis/v2/nextPageToken/none", status: 404}},
+		exchange{operation: "OPTIONS /epcis/v2/nextPageToken/{token}", succeeds: ask{path: "/epcis/v2/nextPageToken/x", status: 204}})
 	const subscriptions = "/epcis/v2/queries/{queryName}/subscriptions"
 	list = append(list,
 		exchange{operation: "POST " + subscriptions, succeeds: ask{path: "/epcis/v2/queries/stored/subscriptions", body: `{"dest":"https://example.invalid/x","stream":true,"signatureToken":"t"}`, status: 201},

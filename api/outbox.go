@@ -75,26 +75,27 @@ type entry struct {
 
 // outbox accepts signed transactions and carries them to their outcome.
 type outbox struct {
-	ledger Ledger
-	store  *local.Store
-	codec  *schemas.Codec
-	log    *slog.Logger
-	limits Limits
-	line   *line // to the ledger
-	ctx    context.Context
-	work   sync.WaitGroup
-	size   atomic.Int64 // entries
-	bytes  atomic.Int64 // of their transactions
-	resent atomic.Int64
-	signed atomic.Int64 // again, after expiry
+	ledger  Ledger
+	partner string // whose gateway this is
+	store   *local.Store
+	codec   *schemas.Codec
+	log     *slog.Logger
+	limits  Limits
+	line    *line // to the ledger
+	ctx     context.Context
+	work    sync.WaitGroup
+	size    atomic.Int64 // entries
+	bytes   atomic.Int64 // of their transactions
+	resent  atomic.Int64
+	signed  atomic.Int64 // again, after expiry
 
 	mu      sync.Mutex // guards what follows, and the flags of submissions
 	ready   bool
 	running map[string]*submission // by job
 }
 
-func newOutbox(l Ledger, s *local.Store, c *schemas.Codec, log *slog.Logger, limits Limits) *outbox {
-	return &outbox{ledger: l, store: s, codec: c, log: log, limits: limits, running: map[string]*submission{},
+func newOutbox(l Ledger, partner string, s *local.Store, c *schemas.Codec, log *slog.Logger, limits Limits) *outbox {
+	return &outbox{ledger: l, partner: partner, store: s, codec: c, log: log, limits: limits, running: map[string]*submission{},
 		line: newLine(l, limits.Retry, limits.MaxRetry)}
 }
 

@@ -255,7 +255,7 @@ func (g *Gateway) listQueries(w http.ResponseWriter, r *http.Request) {
 		limit, err = perPage(q)
 	}
 	if err == nil {
-		after, err = parseNameToken(q, "queries")
+		after, err = g.parseNameToken(q, "queries")
 	}
 	var all []*local.StoredQuery
 	if err == nil {
@@ -268,7 +268,7 @@ func (g *Gateway) listQueries(w http.ResponseWriter, r *http.Request) {
 	out := []QueryDefinition{}
 	for i, kept := range all {
 		if i == limit {
-			linkNext(w, r, nameToken("queries", all[i-1].Name))
+			g.tellNext(w, r, nameToken("queries", all[i-1].Name))
 			break
 		}
 		out = append(out, QueryDefinition{kept.Name, kept.Definition})
@@ -346,5 +346,5 @@ func (g *Gateway) askStored(r *http.Request) (*asked, error) {
 	if err != nil {
 		return nil, err
 	}
-	return paged(&q.Query, name, q.mark, page)
+	return g.paged(&q.Query, name, q.mark, page)
 }

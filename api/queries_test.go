@@ -209,7 +209,7 @@ func TestTopLevelResources(t *testing.T) {
 			t.Errorf("%s: %v", path, p["type"])
 		}
 	}
-	for _, path := range []string{"/bizSteps/shipping/events?EQ_bizStep=receiving", "/epcs?nextPageToken=x", "/epcs?perPage=0", "/bizSteps?nextPageToken=" + api.TestingOnlyNameToken("/epcs", "x")} {
+	for _, path := range []string{"/bizSteps/shipping/events?EQ_bizStep=receiving", "/epcs?nextPageToken=x", "/epcs?perPage=0", "/bizSteps?nextPageToken=" + h.g.TestingOnlyNameToken("/epcs", "x")} {
 		h.do("GET", "/epcis/v2"+path, "").problem(t, 400, "bad_parameter")
 	}
 	h.do("HEAD", "/epcis/v2/", "").want(t, 200)

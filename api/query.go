@@ -77,8 +77,11 @@ func namespaces(h http.Header) (ns schemas.Namespaces, prefixes map[string]strin
 }
 
 // paged adds the page that is asked for to a query; mark tells the query from others.
-func paged(query *schemas.EventQuery, name string, mark [8]byte, page map[string]string) (*asked, error) {
-	var err error
+func (g *Gateway) paged(query *schemas.EventQuery, name string, mark [8]byte, page map[string]string) (*asked, error) {
+	err := g.openPage(page)
+	if err != nil {
+		return nil, err
+	}
 	a := &asked{query: *query, name: name, mark: mark}
 	if a.query.Limit, err = perPage(page); err != nil {
 		return nil, err
@@ -123,7 +126,7 @@ func (g *Gateway) askURL(r *http.Request, fixed ...schemas.Parameter) (*asked, e
 		f.Pointer = "" // a query string has none
 		return nil, &f
 	}
-	return paged(query, simpleEventQuery, markOf(simpleEventQuery, strings.Join(r.Header.Values(extensionsHeader), ","), list), page)
+	return g.paged(query, simpleEventQuery, markOf(simpleEventQuery, strings.Join(r.Header.Values(extensionsHeader), ","), list), page)
 }
 
 // getEvents answers an event query (EPCIS 2.0, 8.2.7.1) page by page.
@@ -162,8 +165,7 @@ func (g *Gateway) answerQuery(w http.ResponseWriter, r *http.Request, a *asked) 
 		return
 	}
 	if token != "" {
-		linkNext(w, r, token)
-		w.Header().Set("nextPageToken", token)
+		g.tellNext(w, r, token)
 	}
 	writeBody(w, http.StatusOK, typeJSON, body)
 }

@@ -78,7 +78,8 @@ func resultsOf(records []schemas.Record, now time.Time, of results) ([]byte, err
 	return append(out, `]}}}}`...), nil
 }
 
-// translated gives records with the identifiers of their events in a form.
+// translated gives records with the identifiers of their events in a form; what they
+// take, they take of a place, if there is one.
 func translated(records []schemas.Record, to schemas.IdentifierForm, in *place) ([]schemas.Record, error) {
 	out := slices.Clone(records)
 	for i := range out {
@@ -89,8 +90,10 @@ func translated(records []schemas.Record, to schemas.IdentifierForm, in *place) 
 		if err != nil {
 			return nil, fmt.Errorf("translating a recorded event: %w", err)
 		}
-		if err := in.grow(int64(len(body))); err != nil {
-			return nil, err
+		if in != nil {
+			if err := in.grow(int64(len(body))); err != nil {
+				return nil, err
+			}
 		}
 		out[i].Body = body
 	}

@@ -65,6 +65,7 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 		m.Get("/events/{eventID}", g.getEvent)
 	})
 	g.queryRoutes(m)
+	g.tokenRoutes(m)
 }
 
 func (g *Gateway) nativeRoutes(m chi.Router) {
@@ -102,6 +103,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)
 	m.With(g.allow(local.Admin), g.accepting(typeJSON), g.sending(typeJSON)).Post("/erasures", g.postErasure)
 	m.With(g.allow(local.Query), g.accepting(typeJSON), g.sending(typeJSON)).Post("/subscriptions/{subscriptionID}/replay", g.postReplay)
+	g.recallRoutes(m)
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Admin), g.accepting(typeJSON))
 		m.With(g.reading).Get("/public", g.listPublications)

@@ -209,6 +209,11 @@ func TestStandardHeaders(t *testing.T) {
 			t.Errorf("%s %s: %d", c.name, c.value, r.status)
 		}
 	}
+	for sent, want := range map[string]string{"": "", "ex=https://ex.example.com/, b=urn:b:": "ex=https://ex.example.com/, b=urn:b:", "ex": "", "ex=x": ""} {
+		if got := h.do("GET", "/epcis/v2/", "", "GS1-Extensions", sent).want(t, 200).header.Get("GS1-Extensions"); got != want {
+			t.Errorf("GS1-Extensions of %q: %q", sent, got)
+		}
+	}
 	h.do("POST", "/epcis/v2/capture", document(event(1)), "GS1-Capture-Error-Behaviour", "explode").problem(t, 400, "bad_parameter")
 }
 

@@ -57,7 +57,7 @@ func (g *Gateway) askSocket(r *http.Request) (*socketAsk, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &socketAsk{sub: local.Subscription{Query: name, Owner: keyOf(r).ID, Made: g.subs.now().UTC()}}
+	a := &socketAsk{sub: local.Subscription{Query: name, Owner: keyOf(r).ID, Made: g.subs.now().UTC(), Format: formatOf(r)}}
 	if a.query, err = g.storedQuery(name); err != nil {
 		return nil, err
 	}
@@ -123,7 +123,16 @@ func (g *Gateway) getQuerySocket(w http.ResponseWriter, r *http.Request) {
 		Error: func(w http.ResponseWriter, r *http.Request, _ int, reason error) {
 			g.fail(w, r, fault(schemas.BadSubscription, reason.Error()))
 		}}
-	conn, err := up.Upgrade(hijacker{w}, r, http.Header{"GS1-EPCIS-Version": {epcisVersion}, "GS1-CBV-Version": {cbvVersion}})
+	told := http.Header{"GS1-EPCIS-Version": {epcisVersion}, "GS1-CBV-Version": {cbvVersion}}
+	if a.sub.Format != "" {
+		told[http.CanonicalHeaderKey(epcFormat)] = []string{a.sub.Format}
+	}
+	if a.cursor.Since != nil {
+		told[minRecordTime] = []string{a.cursor.Since.UTC().Format(timeFormat)}
+	} else if !r.URL.Query().Has("after") { // whose record time only the ledger knows
+		told[minRecordTime] = []string{a.sub.Made.Format(timeFormat)}
+	}
+	conn, err := up.Upgrade(hijacker{w}, r, told)
 	if err != nil {
 		return // it was answered
 	}
@@ -263,7 +272,7 @@ func (g *Gateway) nextMessage(ctx context.Context, a *socketAsk, upTo int64, due
 	if a.tell {
 		cursor = locatorToken(m.end)
 	}
-	body, err := m.document(a.sub.Query, "", cursor, due)
+	body, err := m.document(results{name: a.sub.Query, cursor: cursor}, a.sub.Format, due)
 	return m, body, err
 }
 

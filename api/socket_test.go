@@ -68,7 +68,12 @@ func TestWebSocket(t *testing.T) {
 	if got, _ := heard(t, h.socket("stream=true&after="+cursor), 3); strings.Join(got, " ") != "6 7 8" {
 		t.Errorf("resumed: %v", got)
 	}
-	if got, _ := heard(t, h.socket("stream=true&initialRecordTime=2026-05-01T12:00:02Z"), 7); strings.Join(got, " ") != "2 3 4 5 6 7 8" {
+	since, res, err := h.dial("stream=true&initialRecordTime=2026-05-01T14:00:02%2B02:00", h.key)
+	if err != nil || res.Header.Get("GS1-Query-Min-Record-Time") != "2026-05-01T12:00:02.000Z" {
+		t.Fatal(res, err)
+	}
+	defer since.Close()
+	if got, _ := heard(t, since, 7); strings.Join(got, " ") != "2 3 4 5 6 7 8" {
 		t.Errorf("from a record time: %v", got)
 	}
 	if _, res, err := h.dial("stream=true", h.key); err == nil || res.StatusCode != 413 {

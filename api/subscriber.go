@@ -30,6 +30,7 @@ const (
 	cursorHeights    = 1000 // without an event, after which the cursor is written all the same
 	maxReply         = 64 << 10
 	longestSleep     = time.Hour // so that a clock that was set is noticed
+	maxRetryAfter    = time.Hour // that a receiver can ask for
 	slowShare        = 4         // a part of the deliveries that receivers may have that are slow or fail
 )
 
@@ -192,6 +193,10 @@ func (s *subscriber) failed(err error) rest {
 		delay = limits.MaxBackoff
 	}
 	delay = delay/2 + rand.N(delay/2+1) // so that receivers that come back are not met by all at once
+	var b *busy
+	if errors.As(err, &b) {
+		delay = max(delay, b.wait)
+	}
 	s.failures++
 	s.failure, s.next = clip(shownFailure(err)), s.all.now().Add(delay)
 	s.all.g.log.Info("a message to a subscriber waits", slog.String("subscription", s.ID), slog.Int("failures", s.failures), slog.Any("error", err))
@@ -200,6 +205,18 @@ func (s *subscriber) failed(err error) rest {
 
 // errReceiver is why a message was not taken, where the receiver is the reason.
 var errReceiver = errors.New("the receiver")
+
+// busy is a receiver that says when it wants to be asked again.
+type busy struct {
+	status int
+	wait   time.Duration
+}
+
+func (b *busy) Error() string {
+	return fmt.Sprintf("the receiver answered %d, and wants to be asked again in %v", b.status, b.wait)
+}
+
+func (b *busy) Unwrap() error { return errReceiver }
 
 // shownFailure is what the owner of a subscription may read: of the node itself no
 // more than other answers tell.
@@ -310,18 +327,21 @@ func (s *subscriber) deliver(ctx context.Context, c *local.Cursor, m *message, d
 			return err
 		}
 	}
-	body, err := m.document(s.Query, s.ID, "", due)
+	body, err := m.document(results{name: s.Query, subscription: s.ID}, s.Format, due)
 	if err != nil {
 		return err
 	}
 	began := s.all.now()
-	status, err := s.post(ctx, messageID(s.ID, c, due), body)
+	status, wait, err := s.post(ctx, messageID(s.ID, c, due), body)
 	if err != nil {
 		return err
 	}
 	if status == http.StatusRequestEntityTooLarge && len(m.records) > 1 {
 		s.limit = len(m.records) / 2 // as the standard wants it
 		return fmt.Errorf("%w answered 413: it gets fewer events at a time", errReceiver)
+	}
+	if wait > 0 {
+		return &busy{status, wait}
 	}
 	if status < 200 || status > 299 {
 		return fmt.Errorf("%w answered %d", errReceiver, status)

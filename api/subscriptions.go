@@ -28,7 +28,18 @@ type Subscription struct {
 	Made          time.Time           `json:"createdAt"`
 	Notified      *time.Time          `json:"lastNotifiedAt,omitempty"`
 	Least         *time.Time          `json:"minRecordTime,omitempty"`
+	Format        string              `json:"epcFormat,omitempty"`
 	Status        *SubscriptionStatus `json:"status,omitempty"`
+}
+
+// SubscriptionRequest asks for a subscription of a stored query.
+type SubscriptionRequest struct {
+	Dest          string            `json:"dest"`
+	Token         string            `json:"signatureToken,omitempty"`
+	Stream        bool              `json:"stream,omitempty"`
+	Schedule      map[string]string `json:"schedule,omitempty"`
+	ReportIfEmpty bool              `json:"reportIfEmpty,omitempty"`
+	Initial       string            `json:"initialRecordTime,omitempty"`
 }
 
 // SubscriptionStatus is how the delivery of a subscription stands.
@@ -52,7 +63,7 @@ func (s *subscriber) told(height int64) Subscription {
 	defer s.mu.Unlock()
 	c := &s.cursor
 	out := Subscription{ID: s.ID, Query: s.Query, Dest: s.Dest, Stream: s.Schedule == nil, Schedule: s.Schedule, ReportIfEmpty: s.ReportIfEmpty, Initial: s.Initial, Made: s.Made,
-		Notified: given(c.Notified), Least: c.Since}
+		Notified: given(c.Notified), Least: c.Since, Format: s.Format}
 	if out.Least == nil {
 		out.Least = &out.Made
 	}
@@ -85,7 +96,7 @@ func given(t time.Time) *time.Time {
 func (g *Gateway) subscriptionRoutes(m chi.Router) {
 	const all, one = "/queries/{queryName}/subscriptions", "/queries/{queryName}/subscriptions/{subscriptionID}"
 	m.Options(all, g.discover("GET, HEAD, POST, OPTIONS"))
-	m.Options(one, g.discover("GET, HEAD, DELETE, OPTIONS"))
+	m.Options(one, g.discoverSubscription)
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Query), g.accepting(typeJSON, typeLD))
 		m.With(g.sending(typeJSON, typeLD)).Post(all, g.postSubscription)
@@ -110,12 +121,21 @@ func (g *Gateway) postSubscription(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		now := g.subs.now().UTC()
-		sub.ID, sub.Query, sub.Owner, sub.Made = local.NewID(now), name, keyOf(r).ID, now
+		sub.ID, sub.Query, sub.Owner, sub.Made, sub.Format = local.NewID(now), name, keyOf(r).ID, now, formatOf(r)
 		if dry {
 			return jsonAnswer(http.StatusOK, "", (&subscriber{Subscription: *sub}).asked())
 		}
 		return g.once(r, body, func(res *reservation) (*answer, error) { return g.subscribe(sub, res) })
 	})
+}
+
+// formatOf is the form of identifiers that a request asks for, "" for that in which they
+// were submitted.
+func formatOf(r *http.Request) string {
+	if asked := r.Header.Get(epcFormat); epcForms[asked] != schemas.AsSubmitted {
+		return asked
+	}
+	return ""
 }
 
 // asked is a subscription without how it stands.
@@ -365,7 +385,7 @@ func (g *Gateway) listSubscriptions(w http.ResponseWriter, r *http.Request) {
 		limit, err = perPage(q)
 	}
 	if err == nil {
-		after, err = parseNameToken(q, "subscriptions")
+		after, err = g.parseNameToken(q, "subscriptions")
 	}
 	if err == nil {
 		name, err = queryName(r)
@@ -387,7 +407,7 @@ func (g *Gateway) listSubscriptions(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		if len(out) == limit {
-			linkNext(w, r, nameToken("subscriptions", out[limit-1].ID))
+			g.tellNext(w, r, nameToken("subscriptions", out[limit-1].ID))
 			break
 		}
 		out = append(out, s.told(view.Height()))
@@ -411,6 +431,21 @@ func (g *Gateway) getSubscription(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.writeJSON(w, r, http.StatusOK, s.told(view.Height()))
+}
+
+// minRecordTime is from when on recorded events are still to be told (EPCIS 2.0, 12.6).
+const minRecordTime = "GS1-Query-Min-Record-Time"
+
+// discoverSubscription answers what a subscription does, and its own API key, which
+// the request need not show, from when on events are still to be told.
+func (g *Gateway) discoverSubscription(w http.ResponseWriter, r *http.Request) {
+	if key, err := g.authenticate(r); err == nil {
+		stateOf(r).key = key
+		if s, err := g.find(r); err == nil {
+			w.Header().Set(minRecordTime, s.told(0).Least.Format(timeFormat))
+		}
+	}
+	g.discover("GET, HEAD, DELETE, OPTIONS")(w, r)
 }
 
 // deleteSubscription ends one.

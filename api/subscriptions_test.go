@@ -195,6 +195,13 @@ func TestStreamedSubscription(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, m.header.Get(name), again.Get(name))
 		}
 	}
+	told := h.do("OPTIONS", path, "").want(t, 204).header.Get("GS1-Query-Min-Record-Time")
+	if at, err := time.Parse(time.RFC3339, told); err != nil || !at.Equal(h.status(path).Least.Truncate(time.Millisecond)) {
+		t.Errorf("least record time %q, want %v", told, h.status(path).Least)
+	}
+	if other := h.do("OPTIONS", path, "", "Authorization", "").want(t, 204).header.Get("GS1-Query-Min-Record-Time"); other != "" {
+		t.Errorf("a stranger is told %q", other)
+	}
 	if m.header.Get("Content-Type") != "application/json" || m.header.Get("GS1-EPCIS-Version") != "2.0.0" {
 		t.Errorf("headers: %v", m.header)
 	}

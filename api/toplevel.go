@@ -114,7 +114,7 @@ func (g *Gateway) list(t topLevel) http.HandlerFunc {
 			limit, err = perPage(q)
 		}
 		if err == nil {
-			after, err = parseNameToken(q, t.path)
+			after, err = g.parseNameToken(q, t.path)
 		}
 		var values []string
 		var more bool
@@ -129,7 +129,7 @@ func (g *Gateway) list(t topLevel) http.HandlerFunc {
 			return
 		}
 		if more {
-			linkNext(w, r, nameToken(t.path, values[len(values)-1]))
+			g.tellNext(w, r, nameToken(t.path, values[len(values)-1]))
 		}
 		g.writeJSON(w, r, http.StatusOK, collection(values))
 	}
@@ -238,7 +238,10 @@ func nameToken(list, name string) string {
 }
 
 // parseNameToken reads the name that the page before ended with, "" for the first.
-func parseNameToken(q map[string]string, list string) (string, error) {
+func (g *Gateway) parseNameToken(q map[string]string, list string) (string, error) {
+	if err := g.openPage(q); err != nil {
+		return "", err
+	}
 	text, ok := q["nextPageToken"]
 	if !ok {
 		return "", nil

@@ -232,6 +232,27 @@ func (v *fakeView) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.Tran
 	return &r, &schemas.TransactionInfo{Partner: h.Partner, KeyID: h.KeyId, Actor: h.Actor, Expiry: int64(h.Expiry), Atomic: h.Atomic}, v.expired()
 }
 
+var fakeRecall = schemas.RecallInfo{RecallRef: schemas.RecallRef{Issuer: "acme-farms", Recall: "listeria"},
+	RecallState: schemas.RecallState{Class: "I", Instruction: "stop selling", Deadline: 2e18, Issued: 1e18, Closed: 3e18, Named: 2},
+	Replies:     []schemas.RecallReply{{Partner: "mill", Acknowledgement: schemas.Acknowledgement{Time: 2e18, Held: []schemas.RecallHolding{{ID: "urn:x:1", Quantity: "1", UOM: "KGM", State: "sold"}}, Done: true}}}}
+
+func (v *fakeView) Recalls(after schemas.RecallRef, _ bool, _ int) ([]schemas.RecallInfo, bool, error) {
+	if after.Issuer != "" {
+		return nil, false, v.expired()
+	}
+	return []schemas.RecallInfo{fakeRecall}, true, v.expired()
+}
+
+func (v *fakeView) RecallReach(_ context.Context, ref schemas.RecallRef) (*schemas.RecallReach, error) {
+	if ref != fakeRecall.RecallRef {
+		return nil, v.expired()
+	}
+	return &schemas.RecallReach{RecallInfo: fakeRecall, Height: v.height, Time: v.now, Items: 2, Holders: []schemas.RecallHolder{{Partner: "mill", Items: 1, Lots: 1, IDs: []string{"urn:x:1"},
+		Balances: []schemas.RecallBalance{{ID: "urn:x:2", Balance: schemas.Balance{Partner: "mill", UOM: "KGM", Quantity: "1", Known: true}}}, Acknowledged: true, Done: true}}}, v.expired()
+}
+
+func (v *fakeView) Recalled(string) ([]schemas.RecallRef, error) { return nil, v.expired() }
+
 func (v *fakeView) Partners() ([]schemas.Partner, error) {
 	return []schemas.Partner{{ID: "acme-farms", Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}}, v.expired()
 }

@@ -187,8 +187,18 @@ func TestXMLAnswers(t *testing.T) {
 	}
 	h.do("GET", "/epcis/v2/events", "", "GS1-CBV-XML-Format", "Sometimes").problem(t, 406, "not_acceptable")
 	h.do("GET", "/epcis/v2/events", "", "GS1-CBV-XML-Format", "Never_Translates").want(t, 200)
-	if r := h.do("GET", "/epcis/v2/events", "", "Accept", "text/xml", "GS1-CBV-XML-Format", "Never_Translates"); r.status != 406 {
-		t.Errorf("%d %s", r.status, r.body)
+	h.do("POST", "/epcis/v2/events", strings.Replace(event(2, `"disposition":"urn:epcglobal:cbv:disp:active"`), `"shipping"`, `"https://ref.gs1.org/cbv/BizStep-packing"`, 1)).want(t, 201)
+	for format, want := range map[string][]string{
+		"Never_Translates": {"urn:epcglobal:cbv:bizstep:shipping", "https://ref.gs1.org/cbv/BizStep-packing", "urn:epcglobal:cbv:disp:active"},
+		"Always_URN":       {"urn:epcglobal:cbv:bizstep:shipping", "urn:epcglobal:cbv:bizstep:packing", "urn:epcglobal:cbv:disp:active"},
+		"Always_Web_URI":   {"https://ref.gs1.org/cbv/BizStep-shipping", "https://ref.gs1.org/cbv/BizStep-packing", "https://ref.gs1.org/cbv/Disp-active"},
+	} {
+		r := h.do("GET", "/epcis/v2/events", "", "Accept", "text/xml", "GS1-CBV-XML-Format", format).want(t, 200)
+		for _, term := range want {
+			if !bytes.Contains(r.body, []byte(">"+term+"<")) || r.header.Get("GS1-CBV-XML-Format") != format {
+				t.Errorf("%s: %s is not in %v %s", format, term, r.header, r.body)
+			}
+		}
 	}
 }
 

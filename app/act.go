@@ -7,9 +7,17 @@ import (
 // act runs the rule of an act. What it did to things goes into their trails.
 func (m *message) act() {
 	m.result.Effect = schemas.Applied
-	switch act := m.event.Act.(type) {
+	switch a := m.event.Act.(type) {
+	case *schemas.Recall:
+		m.issueRecall(a)
+	case *schemas.ExtendRecall:
+		m.extendRecall(a)
+	case *schemas.AcknowledgeRecall:
+		m.answerRecall(a)
+	case *schemas.CloseRecall:
+		m.closeRecall(a)
 	case *schemas.Ready:
-		m.ready(act)
+		m.ready(a)
 	default:
 		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -150,6 +151,8 @@ func (p places) add(subject string, at schemas.Locator) {
 	p[subject][at] = true
 }
 
+var quotedURI = regexp.MustCompile(`"((?:https?|urn):[^"]+)"`)
+
 // naming are the places of all recorded events that name each thing or class, as
 // the partners' trails have them: each is in exactly one trail of what it names.
 // opening are those that may have let go some of a lot, without naming it, out of a
@@ -171,6 +174,11 @@ func (c *chain) naming(t rapid.TB) (named, opening places) {
 			subjects := append(append([]string{k.ParentID}, k.EPCs...), k.OutputEPCs...)
 			for _, q := range append(append([]schemas.Quantity{}, k.Quantities...), k.OutputQuantities...) {
 				subjects = append(subjects, q.Class)
+			}
+			if k.Act != nil { // scripts write identifiers as the ledger does
+				for _, quoted := range quotedURI.FindAllStringSubmatch(string(r.Body), -1) {
+					subjects = append(subjects, quoted[1])
+				}
 			}
 			for _, subject := range subjects {
 				named.add(subject, r.Locator)

@@ -46,7 +46,9 @@ func (m *message) hold(id string, commissioning bool) *item {
 	m.settle(it)
 	if it.Custodian == "" && it.Parent == "" {
 		it.Custodian = m.partner
-		if !commissioning {
+		if commissioning {
+			it.Maker = m.partner
+		} else {
 			m.flag(schemas.ClaimedUnseen)
 		}
 	}
@@ -192,6 +194,9 @@ func (m *message) makeOffers() {
 	ids := m.handed()
 	if m.touchesAnothers(ids) {
 		m.claim()
+		return
+	}
+	if m.shipsRecalled(ids, m.handedLots()) {
 		return
 	}
 	for _, id := range ids {

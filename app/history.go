@@ -53,6 +53,7 @@ type histories struct {
 	events map[string][]*schemas.Record
 	nodes  map[string][]*schemas.Record // by transformationID
 	stays  map[string][]*stay
+	stand  map[schemas.Locator]*schemas.Record     // nil: it does not stand
 	clash  func(id string, second *schemas.Record) // told of a second open parent
 }
 
@@ -62,31 +63,91 @@ func (h *histories) of(id string) ([]*schemas.Record, error) {
 	if events, ok := h.events[id]; ok {
 		return events, nil
 	}
-	var places []schemas.Locator
-	for _, kind := range [...]schemas.TrailKind{schemas.CustodyTrail, schemas.ObservationTrail, schemas.ClassTrail} {
-		for row, err := range h.view.at.Rows(trailPrefix(schemas.TrailKey{Kind: kind, Subject: id}), nil, false) {
-			if err != nil {
-				return nil, h.view.answered(fmt.Errorf("reading a trail: %w", err))
-			}
-			at, _, err := decodeTrailValue(row.Value)
-			if err != nil {
-				return nil, err
-			}
-			places = append(places, at)
-			if h.looked+len(places) > h.limit {
-				return nil, errEnough
-			}
-		}
-	}
-	timed, err := h.timed(fieldPrefix(fieldParent, id))
+	places, err := h.trails(id)
 	if err != nil {
 		return nil, err
 	}
-	events, err := h.standing(append(places, timed...))
+	if !isThing(id) { // a place or a class can be a parent, and has no custody trail
+		timed, err := h.timed(fieldPrefix(fieldParent, id))
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, timed...)
+	}
+	events, err := h.standing(places)
 	if err == nil {
 		h.events[id] = events
 	}
 	return events, err
+}
+
+// isThing reports whether an identifier is of an instance that can be held, and can be
+// nothing else.
+func isThing(id string) bool {
+	_, scheme, err := schemas.Canonical(id)
+	return err == nil && !scheme.Class() && scheme != schemas.SGLN && scheme != schemas.PGLN && scheme != schemas.PrivateURI && scheme != schemas.OtherGS1
+}
+
+// trails are the places of all records in an item's or class's trails. Their leaves
+// say how long they are: most are short, and read without a range.
+func (h *histories) trails(id string) (places []schemas.Locator, err error) {
+	it, err := h.view.leaf(id)
+	if err != nil {
+		return nil, err
+	}
+	if it != nil {
+		for _, t := range [...]struct {
+			kind schemas.TrailKind
+			head schemas.Head
+		}{{schemas.CustodyTrail, it.Custody}, {schemas.ObservationTrail, it.Observations}} {
+			if places, err = h.trail(places, schemas.TrailKey{Kind: t.kind, Subject: id}, t.head.Count); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if isThing(id) {
+		return places, nil
+	}
+	head, err := h.view.TrailHead(schemas.TrailKey{Kind: schemas.ClassTrail, Subject: id})
+	if err != nil {
+		return nil, err
+	}
+	return h.trail(places, schemas.TrailKey{Kind: schemas.ClassTrail, Subject: id}, head.Count)
+}
+
+// shortTrail is how many records are read one by one: a range costs as much as some.
+const shortTrail = 4
+
+// trail adds the places of a trail's records, as far as the node has their rows.
+func (h *histories) trail(places []schemas.Locator, key schemas.TrailKey, count uint64) ([]schemas.Locator, error) {
+	add := func(value []byte) error {
+		at, _, err := decodeTrailValue(value)
+		if places = append(places, at); err == nil && h.looked+len(places) > h.limit {
+			err = errEnough
+		}
+		return err
+	}
+	if count <= shortTrail {
+		for n := range count {
+			value, err := h.view.row(trailRow(key, n))
+			if err == nil && value != nil {
+				err = add(value)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		return places, nil
+	}
+	for row, err := range h.view.at.Rows(trailPrefix(key), nil, false) {
+		if err != nil {
+			return nil, h.view.answered(fmt.Errorf("reading a trail: %w", err))
+		}
+		if err := add(row.Value); err != nil {
+			return nil, err
+		}
+	}
+	return places, nil
 }
 
 // timed are the places behind a prefix of the index.
@@ -104,6 +165,25 @@ func (h *histories) timed(prefix []byte) ([]schemas.Locator, error) {
 	return places, nil
 }
 
+// standingAt reads one record, nil where it is void or a declaration.
+func (h *histories) standingAt(at schemas.Locator) (*schemas.Record, error) {
+	r, err := h.view.bare(at)
+	if err != nil {
+		return nil, err
+	}
+	if h.bytes += len(r.SkeletonBytes); h.bytes > maxTraced {
+		return nil, errEnough
+	}
+	if r.Skeleton.Declaration != nil {
+		return nil, nil
+	}
+	void, err := h.view.voidedBy(at)
+	if err != nil || void != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
 // standing reads the records at places, those that stand.
 func (h *histories) standing(places []schemas.Locator) ([]*schemas.Record, error) {
 	events := make([]*schemas.Record, 0, len(places))
@@ -111,21 +191,15 @@ func (h *histories) standing(places []schemas.Locator) ([]*schemas.Record, error
 		if h.looked++; h.looked%64 == 0 && h.ctx.Err() != nil {
 			return nil, h.ctx.Err()
 		}
-		r, err := h.view.bare(at)
-		if err != nil {
-			return nil, err
+		r, known := h.stand[at] // an event that names many is looked at for each
+		if !known {
+			var err error
+			if r, err = h.standingAt(at); err != nil {
+				return nil, err
+			}
+			h.stand[at] = r
 		}
-		if h.bytes += len(r.SkeletonBytes); h.bytes > maxTraced {
-			return nil, errEnough
-		}
-		if r.Skeleton.Declaration != nil {
-			continue
-		}
-		void, err := h.view.voidedBy(at)
-		if err != nil {
-			return nil, err
-		}
-		if void == nil {
+		if r != nil {
 			events = append(events, r)
 		}
 	}

@@ -30,6 +30,7 @@ const (
 	rowBalance     = 'q' // class, unit, partner
 	rowPacked      = 'Q' // class, unit, container that holds some
 	rowWaiting     = 'w' // item, partner whose receipt waits for its offer
+	rowRecalled    = 'i' // issuer, recall, item or lot that it names
 	rowNow         = 'n' // time of the last block
 	rowTime        = 'T' // slice of event time, height: run
 	rowTrail       = 'r' // trail key, n: locator and event time; of a partner's, one of the last of a transaction
@@ -50,7 +51,7 @@ var _ = map[byte]bool{
 	rowDuplicate: true, rowEvent: true, rowTransaction: true, rowAnchor: true, rowWithdrawal: true, rowRestored: true,
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
-	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true, rowHash: true, rowUnkept: true,
+	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true, rowHash: true, rowUnkept: true, rowRecalled: true,
 }
 
 // Fields with an index of their own.

@@ -14,6 +14,9 @@ import (
 // move credits or debits the author's balances.
 func (m *message) move(quantities []schemas.Quantity, credit bool) {
 	for _, q := range quantities {
+		if credit {
+			m.make(q.Class)
+		}
 		m.touchClass(q.Class)
 		m.balance(m.partner, q, credit)
 	}

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -125,5 +126,42 @@ func TestValues(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("%v: %v, want %s", of, got, want)
 		}
+	}
+}
+
+// An extension is the order of as many events as are sorted at most, whatever else is
+// recorded; of one more it is refused as too large.
+func TestOrderOfTooMany(t *testing.T) {
+	c := newChain(t, store.Options{})
+	c.block()
+	crowd := func(from, to int) {
+		var events []*schemas.Event
+		for i := from; i < to; i++ {
+			e, err := schemas.DecodeEvent(fmt.Appendf(nil, `{"@context":[{"ex":"https://ns.example.com/"}],"type":"ObjectEvent","action":"OBSERVE","eventTime":"2026-01-01T00:00:00Z","eventTimeZoneOffset":"+00:00",`+
+				`"epcList":["urn:example:thing:%d"],"bizStep":"%s","ex:n":%d}`, i, []string{"shipping", "packing"}[i%2], i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			events = append(events, e)
+		}
+		c.block(c.sign(c.draft("farm", false, events...)))
+	}
+	for from := 0; from < 10000; from += 2500 {
+		crowd(from, from+2500)
+	}
+	q, err := schemas.ReadQuery([]schemas.Parameter{{Name: "orderBy", Values: []schemas.ParameterValue{{Text: "https://ns.example.com/n"}}},
+		{Name: "EQ_bizStep", Values: []schemas.ParameterValue{{Text: "packing"}}}}, &schemas.Namespaces{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Limit = 1
+	p, err := c.view().Page(context.Background(), *q)
+	if err != nil || len(p.Records) != 1 || !bytes.Contains(p.Records[0].Body, []byte(`"ex:n":9999`)) {
+		t.Fatalf("five thousand of ten: %v %v", p.Records, err)
+	}
+	crowd(10001, 10002)
+	var f *schemas.Fault
+	if _, err := c.view().Page(context.Background(), *q); !errors.As(err, &f) || f.Code != schemas.QueryTooLarge || !strings.Contains(f.Detail, "5000") {
+		t.Fatalf("one more: %v", err)
 	}
 }

@@ -64,9 +64,6 @@ func (c *query) byField() (out schemas.EventPage, err error) {
 
 // allKeyed are all records that match.
 func (c *query) allKeyed() (list []keyed, err error) {
-	complex := func() error {
-		return &schemas.Fault{Code: schemas.QueryTooComplex, Detail: fmt.Sprintf("more than %d events would have to be ordered by an extension, or too many be looked at", maxByField)}
-	}
 	whole := *c
 	whole.left = maxEffort // for the first event, all have to be looked at
 	whole.OrderBy, whole.After, whole.Ascending = schemas.ByEventTime, nil, false
@@ -82,8 +79,11 @@ func (c *query) allKeyed() (list []keyed, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if whole.left <= 0 || len(list) >= maxByField {
-			return nil, complex()
+		switch {
+		case whole.left <= 0:
+			return nil, &schemas.Fault{Code: schemas.QueryTooComplex, Detail: "so many events are to be looked at that they cannot be ordered by an extension: name things, a place or a time"}
+		case r != nil && len(list) >= maxByField:
+			return nil, &schemas.Fault{Code: schemas.QueryTooLarge, Detail: fmt.Sprintf("more than %d events match, and no more are ordered by an extension: ask for fewer, or order by eventTime or recordTime", maxByField)}
 		}
 		if c.ctx.Err() != nil {
 			return nil, c.ctx.Err()

@@ -272,8 +272,24 @@ func (r *restoring) note(rec *schemas.SnapshotRecord) error {
 		return r.into.PutRow(rowKey(rowBalance, string(name)), present)
 	case schemas.WaitingLeaf:
 		return r.into.PutRow(rowKey(rowWaiting, string(name)), present)
+	case schemas.RecalledLeaf:
+		return r.recalled(string(name), rec.Value)
 	case schemas.ContentsLeaf:
 		return r.packed(name, rec.Value)
+	}
+	return nil
+}
+
+// recalled writes the rows of the recalls that name a thing or lot.
+func (r *restoring) recalled(id string, value []byte) error {
+	marks, err := schemas.DecodeRecalled(value)
+	if err != nil {
+		return lying("which recalls name something is malformed")
+	}
+	for _, ref := range marks.Recalls {
+		if err := r.into.PutRow(recalledRow(ref, id), present); err != nil {
+			return err
+		}
 	}
 	return nil
 }

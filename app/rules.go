@@ -82,6 +82,9 @@ func (m *message) execute() {
 	default:
 		m.apply()
 	}
+	if m.result.Code != schemas.OK {
+		return
+	}
 	m.save()
 	m.register()
 	m.indexEvent()
@@ -187,6 +190,7 @@ func (m *message) transform() {
 	}
 	m.move(m.event.Quantities, false)
 	m.move(m.event.OutputQuantities, true)
+	m.inherit()
 }
 
 // changeAll takes hold of everything that the event names and changes nothing else.

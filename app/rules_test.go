@@ -30,6 +30,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //	item NAME...      state            trail NAME        its records
 //	balance LOT       who holds what   exceptions PARTNER
 //	events K=V ...    a query          trace NAME DIRECTION
+//	recalls           all of them      reach ISSUER RECALL
 func TestRules(t *testing.T) {
 	files, err := filepath.Glob("testdata/rules/*.txt")
 	if err != nil || len(files) == 0 {
@@ -58,7 +59,8 @@ func TestRules(t *testing.T) {
 // TestRulesAreCovered holds the scripts to every flag and every refusal of the
 // rules; lookups_test.go has that which needs a hundred thousand containers, and
 // erase_test.go that which needs many orders, retention_test.go that of networks with
-// retention classes, validators_test.go that of validators.
+// retention classes, recall_test.go that of strict ones, validators_test.go that of
+// validators.
 func TestRulesAreCovered(t *testing.T) {
 	files, _ := filepath.Glob("testdata/rules/*.txt")
 	var all []byte
@@ -70,6 +72,7 @@ func TestRulesAreCovered(t *testing.T) {
 		all = append(all, text...)
 	}
 	elsewhere := []schemas.Code{schemas.RuleFailed, schemas.TooFarInside, schemas.TooManyErasures, schemas.Retained, schemas.UnknownClass, schemas.ShorterClass,
+		schemas.RecalledItem, schemas.TooManyRecalls,
 		schemas.NotOrdered, schemas.ValidatorTaken, schemas.UnsafeChange, schemas.LastValidator, schemas.NoValidator, schemas.NoMember}
 	for _, c := range schemas.Codes() {
 		if c >= 300 && c < 500 && !slices.Contains(elsewhere, c) && !bytes.Contains(all, []byte(c.String())) {
@@ -135,6 +138,10 @@ func (s *script) run(lines []string) {
 		s.records(records, more, err)
 	case "events":
 		s.events(args)
+	case "recalls":
+		s.recalls()
+	case "reach":
+		s.reach(args[0], args[1])
 	case "trace":
 		s.trace(args[0], args[1])
 	default:

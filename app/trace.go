@@ -52,8 +52,18 @@ const (
 // Trace follows an item's history.
 func (v *View) Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace, error) {
 	q.MaxDepth, q.MaxEvents = max(q.MaxDepth, 1), max(q.MaxEvents, 1)
+	t := v.tracer(ctx, q)
+	t.queue = []step{{id: q.ID, span: always, up: q.Direction&schemas.Upstream != 0, down: q.Direction&schemas.Downstream != 0, contents: always, branch: "self"}}
+	if err := t.run(); err != nil {
+		return nil, err
+	}
+	return t.out, t.finish()
+}
+
+// tracer begins a trace that has no step yet.
+func (v *View) tracer(ctx context.Context, q schemas.TraceQuery) *tracer {
 	t := &tracer{
-		histories: histories{view: v, ctx: ctx, limit: slack + looks*q.MaxEvents, events: map[string][]*schemas.Record{}, nodes: map[string][]*schemas.Record{}, stays: map[string][]*stay{}},
+		histories: histories{view: v, ctx: ctx, limit: slack + looks*q.MaxEvents, events: map[string][]*schemas.Record{}, nodes: map[string][]*schemas.Record{}, stays: map[string][]*stay{}, stand: map[schemas.Locator]*schemas.Record{}},
 		query:     q, out: &schemas.Trace{ID: q.ID, Height: v.Height(), Items: []schemas.TraceItem{}, Edges: []schemas.TraceEdge{}, Gaps: []schemas.TraceGap{}},
 		done: map[string][]step{}, items: map[string]bool{}, kept: map[schemas.Locator]bool{},
 		edges: map[schemas.TraceEdge]bool{}, gaps: map[schemas.TraceGap]bool{},
@@ -61,20 +71,24 @@ func (v *View) Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace,
 	t.clash = func(id string, second *schemas.Record) {
 		t.gap("containment_conflict", id, second, "put into "+second.Skeleton.ParentID+" while it was inside another")
 	}
-	t.queue = []step{{id: q.ID, span: always, up: q.Direction&schemas.Upstream != 0, down: q.Direction&schemas.Downstream != 0, contents: always, branch: "self"}}
+	return t
+}
+
+// run takes steps until none is left, or a limit ends the trace.
+func (t *tracer) run() error {
 	for len(t.queue) > 0 {
 		s := t.queue[0]
 		t.queue = t.queue[1:]
 		err := t.walk(s)
 		if errors.Is(err, errEnough) {
 			t.out.Truncated = true
-			break
+			return nil
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return t.out, t.finish()
+	return nil
 }
 
 // finish puts the events in order, with their bodies.

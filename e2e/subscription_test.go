@@ -99,25 +99,6 @@ func eventIDs(t *testing.T, document []byte) (out []string) {
 	return out
 }
 
-// post makes a request that has to answer 201.
-func (x *testNet) post(t *testing.T, i int, path, body string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, x.members[i].REST+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+x.members[i].Key)
-	r.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if text, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusCreated {
-		t.Fatalf("%s: %d %s %v", path, res.StatusCode, text, err)
-	}
-}
-
 // A subscriber of a node that is killed twice in the middle of a message, while the
 // others capture, gets all events that were acknowledged, in the ledger's order, and
 // those of the interrupted messages again.
@@ -126,8 +107,11 @@ func TestSubscriptionSurvivesKills(t *testing.T) {
 	x.close(t)
 	const each, kills = 30, 2
 	l := newListener(t, each/2)
-	x.post(t, 0, "/epcis/v2/queries", `{"name":"all","query":{"EQ_bizStep":["commissioning"]}}`)
-	x.post(t, 0, "/epcis/v2/queries/all/subscriptions", `{"dest":"`+l.URL+`","stream":true,"signatureToken":"t"}`)
+	at := []string{"--node", x.members[0].REST, "--key", x.members[0].Key}
+	told := strings.Split(waybill(t, append([]string{"subscribe", "all", l.URL, "--parameter", "EQ_bizStep=commissioning"}, at...)...), "\t")
+	if len(told) < 4 || told[0] != "all" || told[2] != l.URL || told[3] != "stream\n" {
+		t.Fatalf("subscribed: %q", told)
+	}
 	var writers sync.WaitGroup
 	for i := 1; i < 4; i++ {
 		c := x.plain(t, i)
@@ -178,5 +162,16 @@ func TestSubscriptionSurvivesKills(t *testing.T) {
 	}
 	if n := l.repeated(); n < kills {
 		t.Errorf("%d messages were sent again under their id, after %d kills", n, kills)
+	}
+	eventually(t, "its command tells that everything is delivered", func() bool {
+		return strings.Contains(waybill(t, append([]string{"subscriptions"}, at...)...), told[1]+"\t"+l.URL+"\tstream\tcurrent, 0 heights behind")
+	})
+	waybill(t, append([]string{"unsubscribe", "all", told[1]}, at...)...)
+	if out := waybill(t, append([]string{"subscriptions", "all"}, at...)...); out != "" {
+		t.Errorf("after its end: %s", out)
+	}
+	waybill(t, append([]string{"unsubscribe", "all", "--all"}, at...)...)
+	if out, err := tryWaybill(append([]string{"subscriptions", "all"}, at...)...); err == nil || !strings.Contains(out, "no_such_name") {
+		t.Errorf("of a query that is gone: %s", out)
 	}
 }

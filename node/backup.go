@@ -3,7 +3,6 @@ package node
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -112,7 +111,7 @@ func Backup(ctx context.Context, o BackupOptions) (report *BackupReport, err err
 	if o.ValidatorKey && len(recipients) == 0 {
 		return nil, errors.New("the validator's key goes into an encrypted backup only: give --recipient")
 	}
-	name, err := vaultName(o.Home, o.Recipients)
+	own, err := settings.secrets().partner()
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +119,7 @@ func Backup(ctx context.Context, o BackupOptions) (report *BackupReport, err err
 	if err != nil {
 		return nil, err
 	}
-	v, err := openVault(ctx, to, o.Home, name, recipients)
+	v, err := openVault(ctx, to, o.Home, own, recipients, o.Recipients)
 	if err != nil {
 		return nil, err
 	}
@@ -156,22 +155,14 @@ func Backup(ctx context.Context, o BackupOptions) (report *BackupReport, err err
 
 // vaultName keys the names of chunks with a secret of the home's, and with the
 // recipients: what only others can read is no part of a backup.
-func vaultName(home string, recipients []string) (name schemas.Hash, err error) {
-	var own partnerKeyFile
-	if err := readSecret(partnerKeyPath(home), func(b []byte) error { return json.Unmarshal(b, &own) }); err != nil {
-		return name, err
-	}
+func vaultName(own *partnerKeyFile, recipients []string) schemas.Hash {
 	sorted := slices.Sorted(slices.Values(recipients))
-	return schemas.Sum("waybill/backup", own.Duplicates, []byte(strings.Join(sorted, " "))), nil
+	return schemas.Sum("waybill/backup", own.Duplicates, []byte(strings.Join(sorted, " ")))
 }
 
 // homeName tells a home from others, and nothing of it.
-func homeName(home string) (string, error) {
-	var own partnerKeyFile
-	if err := readSecret(partnerKeyPath(home), func(b []byte) error { return json.Unmarshal(b, &own) }); err != nil {
-		return "", err
-	}
-	return schemas.Sum("waybill/backup-home", own.Duplicates).String(), nil
+func homeName(own *partnerKeyFile) string {
+	return schemas.Sum("waybill/backup-home", own.Duplicates).String()
 }
 
 // openSource takes a cut: of the node that runs, or else of the home itself.
@@ -334,8 +325,12 @@ func (b *backup) addKeys(ctx context.Context) error {
 	}{
 		{partnerKeyPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
 		{nodeKeyPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
+		{identityPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
 		{validatorKeyPath(""), b.ValidatorKey, "not asked for (--validator-key): a restored node can take a new one"},
 	} {
+		if _, err := os.Stat(filepath.Join(b.Home, k.path)); k.path != partnerKeyPath("") && errors.Is(err, fs.ErrNotExist) {
+			continue // keys in clear, or a validator's key that a signer has
+		}
 		if !k.in {
 			exclude(k.path + ": " + k.why)
 			continue

@@ -24,6 +24,7 @@ type S3 struct {
 	Region      string // "" is us-east-1, which stores of one's own mostly accept
 	Credentials string // file with the access keys, "" for the environment's
 	Getenv      func(string) string
+	secrets     *secrets // what decrypts the file, if the home's settings named it
 }
 
 // over takes what is not said from fallback.
@@ -32,6 +33,9 @@ func (s S3) over(fallback S3) S3 {
 		if *f.to == "" {
 			*f.to = *f.from
 		}
+	}
+	if s.secrets == nil {
+		s.secrets = fallback.secrets
 	}
 	return s
 }
@@ -66,7 +70,11 @@ type credentialsFile struct {
 // variables that every program for such stores knows.
 func (s S3) keys() (k credentialsFile, err error) {
 	if s.Credentials != "" {
-		err = readSecret(s.Credentials, func(b []byte) error {
+		from := s.secrets
+		if from == nil {
+			from = &secrets{}
+		}
+		err = from.read(s.Credentials, func(b []byte) error {
 			d := json.NewDecoder(bytes.NewReader(b))
 			d.DisallowUnknownFields()
 			if err := d.Decode(&k); err != nil {
@@ -133,7 +141,7 @@ func (b *bucket) String() string {
 
 // claim keeps other backups of the home out: it is locked, and nobody else's
 // backups go under the prefix, which a file there says.
-func (b *bucket) claim(ctx context.Context, home string) (release func() error, err error) {
+func (b *bucket) claim(ctx context.Context, home, owner string) (release func() error, err error) {
 	lock, err := lockPath(filepath.Join(home, SettingsFile))
 	if err != nil {
 		return nil, fmt.Errorf("another backup of %s is under way, or it cannot be locked: %w", home, err)
@@ -143,10 +151,6 @@ func (b *bucket) claim(ctx context.Context, home string) (release func() error, 
 			err = errors.Join(err, lock.Close())
 		}
 	}()
-	owner, err := homeName(home)
-	if err != nil {
-		return nil, err
-	}
 	have, err := b.read(ctx, lockFile, 1<<10)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -83,6 +83,7 @@ type checker struct {
 	options CheckOptions
 	CheckReport
 	settings  Settings
+	secrets   *secrets
 	elsewhere store.Elsewhere
 	genesis   *types.GenesisDoc
 	have      *store.Store // the home's, nil if it cannot be opened

@@ -33,7 +33,7 @@ func (c *checker) checkSettings() {
 		c.fault(Fault{File: SettingsFile, Detail: err.Error()})
 		s = DefaultSettings(c.Home)
 	}
-	c.settings = s
+	c.settings, c.secrets = s, s.secrets()
 	c.Files++
 }
 
@@ -73,23 +73,25 @@ func (c *checker) checkKeys() {
 		}
 		return canonical(b, key, true)
 	})
-	c.checkJSON(nodeKeyPath(c.Home), true, func(b []byte) error {
-		var key p2p.NodeKey
-		if err := cmtjson.Unmarshal(b, &key); err != nil {
-			return err
-		}
-		if key.PrivKey == nil {
-			return errors.New("no key in it")
-		}
-		private := key.PrivKey.Bytes()
-		if len(private) != ed25519.PrivateKeySize || !bytes.Equal(ed25519.NewKeyFromSeed(private[:32]), private) {
-			return errors.New("its public half does not belong to the private one")
-		}
-		if err := canonical(b, key, false); err != nil {
-			return err
-		}
-		return c.checkNodeID(string(key.ID()))
-	})
+	for _, path := range []string{nodeKeyPath(c.Home), machineKeyPath(c.Home)} {
+		c.checkJSON(path, true, func(b []byte) error {
+			var key p2p.NodeKey
+			if err := cmtjson.Unmarshal(b, &key); err != nil {
+				return err
+			}
+			if key.PrivKey == nil {
+				return errors.New("no key in it")
+			}
+			private := key.PrivKey.Bytes()
+			if len(private) != ed25519.PrivateKeySize || !bytes.Equal(ed25519.NewKeyFromSeed(private[:32]), private) {
+				return errors.New("its public half does not belong to the private one")
+			}
+			if err := canonical(b, key, false); err != nil || path != nodeKeyPath(c.Home) {
+				return err
+			}
+			return c.checkNodeID(string(key.ID()))
+		})
+	}
 	c.checkJSON(partnerKeyPath(c.Home), true, func(b []byte) error {
 		var own partnerKeyFile
 		if err := json.Unmarshal(b, &own); err != nil {
@@ -151,7 +153,9 @@ func (c *checker) checkJSON(path string, optional bool, decode func([]byte) erro
 		return
 	}
 	c.Files++
-	if err == nil {
+	if err == nil && encryptedFile(b) {
+		err = c.secrets.read(path, decode)
+	} else if err == nil {
 		err = decode(b)
 	}
 	if err != nil {
@@ -247,7 +251,8 @@ func (c *checker) checkSignState() {
 			return fmt.Errorf("it says height %d, round %d, step %d, and has signed height %d, round %d, step %d", s.Height, s.Round, s.Step, height, round, step)
 		}
 		var key privval.FilePVKey
-		if text, err := os.ReadFile(validatorKeyPath(c.Home)); err == nil && cmtjson.Unmarshal(text, &key) == nil && key.PubKey != nil {
+		read := c.secrets.read(validatorKeyPath(c.Home), func(text []byte) error { return cmtjson.Unmarshal(text, &key) })
+		if read == nil && key.PubKey != nil { // what is wrong with the key is told elsewhere
 			if !key.PubKey.VerifySignature(s.SignBytes, s.Signature) {
 				return errors.New("its signature is not of this validator's key")
 			}

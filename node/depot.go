@@ -18,7 +18,7 @@ import (
 type depot interface {
 	// claim keeps other backups out until release is called; home is whose backups
 	// go there.
-	claim(ctx context.Context, home string) (release func() error, err error)
+	claim(ctx context.Context, home, owner string) (release func() error, err error)
 	// list names the files whose names begin so.
 	list(ctx context.Context, prefix string) ([]string, error)
 	// read reads a file that may not be longer than limit; fs.ErrNotExist says that
@@ -54,7 +54,7 @@ func (d directory) path(name string) string {
 }
 
 // claim locks the directory, and removes what an earlier backup left unfinished.
-func (d directory) claim(ctx context.Context, _ string) (release func() error, err error) {
+func (d directory) claim(ctx context.Context, _, _ string) (release func() error, err error) {
 	if err := d.make("."); err != nil {
 		return nil, err
 	}

@@ -48,15 +48,14 @@ func engineConfig(s *Settings) *config.Config {
 	c.SetRoot(s.Home)
 	c.Moniker = s.Partner
 	c.DBBackend, c.DBPath = engineBackend, dataDir
-	c.PrivValidatorKey, c.PrivValidatorState = validatorKeyPath(""), signStatePath("")
-	c.NodeKey, c.Genesis = nodeKeyPath(""), genesisFile
-	c.FilterPeers = true // the ledger says which node ids may connect
+	c.Genesis = genesisFile // keys are handed over in memory
+	c.FilterPeers = true    // the ledger says which node ids may connect
 
 	c.RPC.ListenAddress = "" // rpc.go serves a few calls itself
 	c.RPC.MaxBodyBytes = 2 * schemas.MaxTransaction
 	c.TxIndex.Indexer = "null" // the index is the ledger's, in one batch with the state
 
-	c.P2P.ListenAddress = "tcp://" + s.P2P
+	c.P2P.ListenAddress = "tcp://" + s.listen()
 	c.P2P.ExternalAddress = s.Advertise
 	c.P2P.PersistentPeers = join(s.Peers)
 	c.P2P.AddrBook, c.P2P.AddrBookStrict = dataDir+"/addresses.json", false
@@ -113,7 +112,7 @@ type startable interface {
 // height (CometBFT's handshake), before any peer is met.
 //
 // With a root of trust, and no blocks so far, it begins with a peer's snapshot.
-func newEngine(ctx context.Context, s *Settings, k *Keys, app startable, blocks *headers, root *proof.Trust, history answerer, metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
+func newEngine(ctx context.Context, s *Settings, validator types.PrivValidator, id *p2p.NodeKey, app startable, blocks *headers, root *proof.Trust, history answerer, metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
 	dbs := &databases{blocks: blocks}
 	defer func() {
 		// The handshake panics where store and application contradict each other.
@@ -136,7 +135,7 @@ func newEngine(ctx context.Context, s *Settings, k *Keys, app startable, blocks 
 		c.StateSync.Enable, c.StateSync.DiscoveryTime, c.StateSync.ChunkRequestTimeout = true, discoveryTime, chunkTimeout
 		options = append(options, cmtnode.StateProvider(&trusted{exchange: x, root: root, genesis: doc, peers: len(s.Peers), log: log.With("module", "light")}))
 	}
-	n, err := cmtnode.NewNodeWithContext(ctx, c, k.Validator, k.Node,
+	n, err := cmtnode.NewNodeWithContext(ctx, c, validator, id,
 		proxy.NewConnSyncLocalClientCreator(app), genesis, dbs.open, metrics, log, options...)
 	if err != nil {
 		return nil, fmt.Errorf("making the consensus engine: %w", err)

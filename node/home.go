@@ -23,6 +23,7 @@ func GenesisPath(home string) string { return filepath.Join(home, genesisFile) }
 func validatorKeyPath(home string) string { return filepath.Join(home, keysDir, "validator.json") }
 func nodeKeyPath(home string) string      { return filepath.Join(home, keysDir, "node.json") }
 func partnerKeyPath(home string) string   { return filepath.Join(home, keysDir, "partner.json") }
+func machineKeyPath(home string) string   { return filepath.Join(home, keysDir, "machine.json") }
 func signStatePath(home string) string    { return filepath.Join(home, dataDir, "sign_state.json") }
 
 // LedgerPath is the state machine's store in a home.

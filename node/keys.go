@@ -21,9 +21,13 @@ import (
 // Keys are a partner's secrets: with the validator's key its node votes, with
 // the node's key peers know it, with the partner's key its gateway signs events.
 type Keys struct {
-	Validator *privval.FilePV
+	Validator *privval.FilePV // nil where a remote signer has it
+	Next      *privval.FilePV // that is to take its place, nil where none is
 	Node      *p2p.NodeKey
-	Partner   ed25519.PrivateKey
+	// Machine tells this home from others with the same node's key: to a remote
+	// signer, and to the other node of a pair. Nil in homes that never needed it.
+	Machine *p2p.NodeKey
+	Partner ed25519.PrivateKey
 	// Duplicates is the secret under which the gateway derives duplicate keys, so
 	// that outsiders learn nothing from equal ones. It must not change while the
 	// partner wants repeated submissions to be recognised.
@@ -92,12 +96,16 @@ func MakeKeys(home string) (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the validator's state: %w", err)
 	}
-	nodeKey, err := cmtjson.Marshal(&p2p.NodeKey{PrivKey: cmted25519.GenPrivKey()})
+	nodeKey, err := newNodeKey()
 	if err != nil {
-		return nil, fmt.Errorf("encoding the node's key: %w", err)
+		return nil, err
+	}
+	machineKey, err := newNodeKey()
+	if err != nil {
+		return nil, err
 	}
 	for path, content := range map[string][]byte{
-		partnerKeyPath(home): encoded, validatorKeyPath(home): validatorKey, signStatePath(home): signState, nodeKeyPath(home): nodeKey,
+		partnerKeyPath(home): encoded, validatorKeyPath(home): validatorKey, signStatePath(home): signState, nodeKeyPath(home): nodeKey, machineKeyPath(home): machineKey,
 	} {
 		if err := writeSecret(path, content); err != nil {
 			return nil, err
@@ -121,47 +129,124 @@ func writeSecret(path string, content []byte) error {
 	return nil
 }
 
-// LoadKeys reads a home's keys. Keys that others than their owner may read are
-// refused: they may have been read.
+func newNodeKey() ([]byte, error) {
+	b, err := cmtjson.Marshal(&p2p.NodeKey{PrivKey: cmted25519.GenPrivKey()})
+	if err != nil {
+		return nil, fmt.Errorf("encoding a node's key: %w", err)
+	}
+	return b, nil
+}
+
+// LoadKeys reads the keys of a home whose settings say nothing about them.
 func LoadKeys(home string) (*Keys, error) {
-	k := &Keys{}
-	var own partnerKeyFile
-	if err := readSecret(partnerKeyPath(home), func(b []byte) error { return json.Unmarshal(b, &own) }); err != nil {
+	s := DefaultSettings(home)
+	return s.Keys()
+}
+
+// Keys reads the home's keys, all that a node needs or none. Keys that others than
+// their owner may read are refused: they may have been read.
+func (s *Settings) Keys() (*Keys, error) { return s.keysBy(s.secrets()) }
+
+func (s *Settings) keysBy(from *secrets) (k *Keys, err error) {
+	if k, err = from.own(); err != nil {
+		return nil, err
+	}
+	if s.Signer == "" {
+		if k.Validator, err = from.validator(); err != nil {
+			return nil, err
+		}
+		if k.Next, err = from.next(); err != nil {
+			return nil, err
+		}
+		return k, nil
+	}
+	if k.Machine == nil {
+		return nil, fmt.Errorf("%s is missing, by which the signer knows this node: waybill key machine makes it", machineKeyPath(s.Home))
+	}
+	if _, err := os.Stat(validatorKeyPath(s.Home)); err == nil {
+		return nil, fmt.Errorf("setting signer: another process has the validator's key, and %s is here, too: both could sign. Move it to the signer (waybill move), or unset the setting", validatorKeyPath(s.Home))
+	}
+	return k, nil
+}
+
+// own reads all keys but the validator's.
+func (s *secrets) own() (k *Keys, err error) {
+	k = &Keys{}
+	own, err := s.partner()
+	if err != nil {
+		return nil, err
+	}
+	k.Partner, k.Duplicates = ed25519.NewKeyFromSeed(own.Seed), own.Duplicates
+	if k.Node, err = s.nodeKey(nodeKeyPath(s.home)); err != nil {
+		return nil, err
+	}
+	if k.Machine, err = s.nodeKey(machineKeyPath(s.home)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return k, nil
+}
+
+// partner reads keys/partner.json.
+func (s *secrets) partner() (own *partnerKeyFile, err error) {
+	path := partnerKeyPath(s.home)
+	own = &partnerKeyFile{}
+	if err := s.read(path, func(b []byte) error { return json.Unmarshal(b, own) }); err != nil {
 		return nil, err
 	}
 	if len(own.Seed) != ed25519.SeedSize || len(own.Duplicates) != 32 {
-		return nil, fmt.Errorf("%s: seed or duplicate secret has the wrong length", partnerKeyPath(home))
+		return nil, fmt.Errorf("%s: seed or duplicate secret has the wrong length", path)
 	}
 	if err := own.checkSecret(); err != nil {
-		return nil, fmt.Errorf("%s: %w", partnerKeyPath(home), err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	k.Partner, k.Duplicates = ed25519.NewKeyFromSeed(own.Seed), own.Duplicates
-	if k.KeyID() != own.KeyID {
-		return nil, fmt.Errorf("%s: the seed is not that of key %s", partnerKeyPath(home), own.KeyID)
+	if public := ed25519.NewKeyFromSeed(own.Seed).Public().(ed25519.PublicKey); schemas.KeyID(public) != own.KeyID {
+		return nil, fmt.Errorf("%s: the seed is not that of key %s", path, own.KeyID)
 	}
-	k.Node = &p2p.NodeKey{}
-	if err := readSecret(nodeKeyPath(home), func(b []byte) error { return cmtjson.Unmarshal(b, k.Node) }); err != nil {
+	return own, nil
+}
+
+func (s *secrets) nodeKey(path string) (*p2p.NodeKey, error) {
+	k := &p2p.NodeKey{}
+	if err := s.read(path, func(b []byte) error { return cmtjson.Unmarshal(b, k) }); err != nil {
 		return nil, err
 	}
-	if k.Node.PrivKey == nil {
-		return nil, fmt.Errorf("%s: no key in it", nodeKeyPath(home))
+	if k.PrivKey == nil {
+		return nil, fmt.Errorf("%s: no key in it", path)
 	}
-	// CometBFT's loader ends the process where a file is missing or damaged, so
-	// both are read here first, with an error that tells what to do.
+	return k, nil
+}
+
+// validator reads the validator's key and what it signed last. CometBFT's own loader
+// takes the key from a file in clear, and ends the process where one is missing or
+// damaged. The key stays in memory: it has no path to be written to.
+func (s *secrets) validator() (*privval.FilePV, error) {
+	return s.validatorAt(validatorKeyPath(s.home), signStatePath(s.home))
+}
+
+func (s *secrets) validatorAt(path, statePath string) (*privval.FilePV, error) {
 	var key privval.FilePVKey
-	if err := readSecret(validatorKeyPath(home), func(b []byte) error { return cmtjson.Unmarshal(b, &key) }); err != nil {
-		return nil, err
+	if err := s.read(path, func(b []byte) error { return cmtjson.Unmarshal(b, &key) }); err != nil {
+		return nil, errors.Join(err, explainMoved(s.home))
 	}
-	if _, ok := key.PrivKey.(cmted25519.PrivKey); !ok {
-		return nil, fmt.Errorf("%s: no Ed25519 key in it", validatorKeyPath(home))
+	private, ok := key.PrivKey.(cmted25519.PrivKey)
+	if !ok || len(private) != ed25519.PrivateKeySize {
+		return nil, fmt.Errorf("%s: no Ed25519 key in it", path)
 	}
 	var state privval.FilePVLastSignState
-	err := readSecret(signStatePath(home), func(b []byte) error { return cmtjson.Unmarshal(b, &state) })
+	err := readSecret(statePath, func(b []byte) error { return cmtjson.Unmarshal(b, &state) })
 	if err != nil {
 		return nil, fmt.Errorf("%w (without it the validator might vote twice at one height: restore the file, never start from an empty one)", err)
 	}
-	k.Validator = privval.LoadFilePV(validatorKeyPath(home), signStatePath(home))
-	return k, nil
+	return validatorOf(private, state, statePath), nil
+}
+
+// validatorOf is a validator whose key is in memory alone, and whose state of what
+// it signed is written to a file, synced, before any signature leaves.
+func validatorOf(private cmted25519.PrivKey, last privval.FilePVLastSignState, path string) *privval.FilePV {
+	v := privval.NewFilePV(private, "", path)
+	to := &v.LastSignState
+	to.Height, to.Round, to.Step, to.Signature, to.SignBytes = last.Height, last.Round, last.Step, last.Signature, last.SignBytes
+	return v
 }
 
 func readSecret(path string, decode func([]byte) error) error {

@@ -47,7 +47,7 @@ type Node struct {
 	ledger   *ledger
 	gateway  *api.Gateway
 	own      *local.Store
-	standing *standing
+	follower *follower
 	server   *http.Server
 	served   chan error    // the gateway's listener ended
 	failure  chan struct{} // closed when the engine cannot go on
@@ -57,6 +57,25 @@ type Node struct {
 	failed   atomic.Bool
 	diverged atomic.Pointer[Divergence]
 	closers  []closer // what to close, last opened first
+
+	session *session
+	voter   types.PrivValidator // who votes for the engine
+	standby bool                // the node runs under its machine's id, behind the other of its pair
+	changed <-chan struct{}     // closed when the signer serves this node otherwise; nil without one
+}
+
+// session is what outlives a node that begins anew within its process: keys, so that
+// nobody is asked for a passphrase again, and the connection to the signer.
+type session struct {
+	keys *Keys
+	link *link
+}
+
+func (c *session) close() error {
+	if c.link == nil {
+		return nil
+	}
+	return c.link.close()
 }
 
 type closer struct {
@@ -67,7 +86,17 @@ type closer struct {
 // Start opens everything of a home, brings engine and ledger to one height and
 // begins to serve. version is the program's.
 func Start(ctx context.Context, s Settings, version string, logTo io.Writer) (*Node, error) {
-	n := &Node{settings: s, served: make(chan error, 1), failure: make(chan struct{})}
+	own := &session{}
+	n, err := startIn(ctx, own, s, version, logTo)
+	if err != nil {
+		return nil, errors.Join(err, own.close())
+	}
+	n.closers = append([]closer{{"the connection to the signer", own.close}}, n.closers...)
+	return n, nil
+}
+
+func startIn(ctx context.Context, c *session, s Settings, version string, logTo io.Writer) (*Node, error) {
+	n := &Node{settings: s, session: c, served: make(chan error, 1), failure: make(chan struct{})}
 	if err := n.start(ctx, version, logTo); err != nil {
 		return nil, errors.Join(err, n.Stop())
 	}
@@ -82,12 +111,20 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 	if n.log, err = newLogger(s, logTo); err != nil {
 		return err
 	}
-	keys, err := LoadKeys(s.Home)
-	if err != nil {
+	if err := promote(s); err != nil {
 		return err
 	}
-	genesis, err := checkGenesis(s, keys)
+	if n.session.keys == nil {
+		if n.session.keys, err = s.Keys(); err != nil {
+			return err
+		}
+	}
+	genesis, err := checkGenesis(s, n.session.keys)
 	if err := errors.Join(err, refuseDiverged(s.Home), refuseRescuing(s.Home)); err != nil {
+		return err
+	}
+	keys, err := n.stand(ctx, genesis.ChainID)
+	if err != nil {
 		return err
 	}
 	// The port is taken first: a conflict should be told before anything starts.
@@ -180,7 +217,15 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	served := &archivist{app: machine, settings: s, readers: map[int64]*app.ArchiveReader{}}
 	log := n.engineLog("engine")
 	log.alarm = n.alarm
-	n.engine, err = newEngine(ctx, s, keys, machine, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
+	twin, err := s.twin()
+	if err != nil {
+		return err
+	}
+	var engineApp startable = machine
+	if twin != nil {
+		engineApp = admitting{machine, twin.ID}
+	}
+	n.engine, err = newEngine(ctx, s, rotate(n.voter, keys.Next, blocks), keys.Node, engineApp, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
 	if err != nil {
 		return err
 	}
@@ -246,11 +291,11 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	n.push("the snapshots", taken.close)
 	gone := &sweeper{app: machine, blocks: n.engine.blocks, log: n.log.With("part", "erasure"), swept: map[int64]bool{}}
 	n.push("what removes erased blocks", gone.close)
-	n.standing = newStanding(n.ledger, n.log.With("part", "standing"))
-	n.push("what follows the ledger's word on nodes", n.standing.close)
+	n.follower = newFollower(n.ledger, n.voter, n.log.With("part", "standing"))
+	n.push("what follows the ledger's word on nodes", n.follower.close)
 	machine.OnCommit(func(c app.Committed) {
 		blockTime(c)
-		n.standing.committed(c)
+		n.follower.committed(c)
 		if err := machine.UpgradeDue(); err != nil {
 			n.fail(err)
 		}
@@ -283,8 +328,9 @@ func (n *Node) serve(rest net.Listener) error {
 		return fmt.Errorf("starting the consensus engine: %w", err)
 	}
 	go n.watch()
+	n.push("what dials peers", redial(n.engine.Switch(), n.settings.Peers))
 	n.history.begin()
-	n.standing.begin()
+	n.follower.begin()
 	if n.mover != nil {
 		n.mover.begin()
 	}
@@ -318,7 +364,7 @@ func (n *Node) watch() {
 func (n *Node) fail(reason error) {
 	n.once.Do(func() {
 		n.reason = reason
-		n.failed.Store(!errors.Is(reason, errWholeHistory))
+		n.failed.Store(!anew(reason))
 		close(n.failure)
 	})
 }
@@ -337,6 +383,8 @@ func (n *Node) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
+	case <-n.changed:
+		return errStanding
 	case <-n.failure:
 		if d := n.diverged.Load(); d != nil {
 			return errors.Join(d.explain(), n.keepDivergence(d))
@@ -405,15 +453,23 @@ func ignoreClosed(f func() error) func() error {
 	}
 }
 
-// Run is a node from start to end: until the context ends, or it cannot go on.
-// When it has fetched its history it starts again, within the same process.
-func Run(ctx context.Context, s Settings, version string, logTo io.Writer) error {
+// anew reports whether a node that ended for that reason begins again.
+func anew(reason error) bool {
+	return errors.Is(reason, errWholeHistory) || errors.Is(reason, errStanding)
+}
+
+// Run is a node from start to end: until the context ends, or it cannot go on. When it
+// has fetched its history, or its signer serves it otherwise than before, it starts
+// again, within the same process.
+func Run(ctx context.Context, s Settings, version string, logTo io.Writer) (err error) {
+	c := &session{}
+	defer func() { err = errors.Join(err, c.close()) }()
 	for {
-		n, err := Start(ctx, s, version, logTo)
+		n, err := startIn(ctx, c, s, version, logTo)
 		if err != nil {
 			return err
 		}
-		if err = n.Wait(ctx); !errors.Is(err, errWholeHistory) {
+		if err = n.Wait(ctx); !anew(err) {
 			return errors.Join(err, n.Stop())
 		}
 		if err := n.Stop(); err != nil {

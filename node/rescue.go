@@ -169,8 +169,11 @@ func stand(home string, getenv func(string) string, write bool) (at *standpoint,
 	if at.settings, err = LoadSettings(home, getenv); err != nil {
 		return nil, err
 	}
-	if at.keys, err = LoadKeys(home); err != nil {
+	if at.keys, err = at.settings.Keys(); err != nil {
 		return nil, err
+	}
+	if at.keys.Validator == nil {
+		return nil, errors.New("the validator's key is with a remote signer: for a rescue it must be here, move it (waybill move) and unset signer")
 	}
 	open := store.OpenReadOnly
 	if write {

@@ -37,6 +37,9 @@ type RestoreOptions struct {
 	// NewValidatorKey makes a validator's key that has never signed, and is not yet
 	// in the network's set of validators.
 	NewValidatorKey bool
+	// NoValidatorKey makes a home without one: for a node with a remote signer, or one
+	// that the key is moved to.
+	NoValidatorKey bool
 	// SignAfter lets the validator's old key sign above this height only: beyond
 	// whatever it may have signed before.
 	SignAfter int64
@@ -57,6 +60,8 @@ type RestoreReport struct {
 	Blocks       int64    `json:"blocks"`               // that the engine begins with
 	SignAfter    int64    `json:"sign_after,omitempty"` // the validator signs above this height
 	NewKey       bool     `json:"new_validator_key,omitempty"`
+	NoKey        bool     `json:"no_validator_key,omitempty"`
+	Machine      string   `json:"machine,omitempty"` // the new home's id for a signer
 	Excluded     []string `json:"excluded"`
 }
 
@@ -168,13 +173,14 @@ func (r *restore) checkKeys() error {
 		}
 	}
 	switch {
-	case r.NewValidatorKey && r.SignAfter != 0:
-		return errors.New("--new-validator-key and --sign-after exclude each other: a new key has signed nothing")
-	case r.NewValidatorKey:
+	case r.NewValidatorKey && (r.SignAfter != 0 || r.NoValidatorKey), r.NoValidatorKey && r.SignAfter != 0:
+		return errors.New("--new-validator-key, --no-validator-key and --sign-after exclude each other: a new key has signed nothing, and without one nothing is signed")
+	case r.NewValidatorKey || r.NoValidatorKey:
 		return nil
 	case r.SignAfter == 0:
 		return errors.New(`what the validator signed since the backup is not known, and to sign again would be double signing:
   either --new-validator-key: the node follows the network and does not vote, until the partners admit the new key;
+  or --no-validator-key: for a node with a remote signer, or one that the key is moved to;
   or --sign-after HEIGHT: the old key votes above HEIGHT. The old node must be off for ever, and HEIGHT be what another partner's node shows now, or more`)
 	case r.SignAfter < r.manifest.Height:
 		return fmt.Errorf("--sign-after %d lies below the backup's own height %d", r.SignAfter, r.manifest.Height)
@@ -332,11 +338,16 @@ func (r *restore) checkTip(engine *revival) error {
 
 // placeKeys brings keys that the backup lacks, and makes the sign state.
 func (r *restore) placeKeys() error {
+	s, err := LoadSettings(r.work, r.getenv)
+	if err != nil {
+		return err
+	}
+	from := s.secrets()
 	for _, path := range []string{partnerKeyPath(""), nodeKeyPath(""), validatorKeyPath("")} {
 		_, inside := r.manifest.file(path)
-		if path == validatorKeyPath("") && r.NewValidatorKey {
-			if err := errors.Join(os.RemoveAll(filepath.Join(r.work, path)), newValidatorKey(r.work)); err != nil {
-				return err
+		if path == validatorKeyPath("") && (r.NewValidatorKey || r.NoValidatorKey) {
+			if err := os.RemoveAll(filepath.Join(r.work, path)); err != nil {
+				return fmt.Errorf("leaving the validator's key out: %w", err)
 			}
 			continue
 		}
@@ -351,7 +362,19 @@ func (r *restore) placeKeys() error {
 			return err
 		}
 	}
-	r.report.NewKey, r.report.SignAfter = r.NewValidatorKey, r.SignAfter
+	if r.report.Machine, err = MakeMachineKey(&s); err != nil {
+		return err
+	}
+	r.report.NewKey, r.report.NoKey, r.report.SignAfter = r.NewValidatorKey, r.NoValidatorKey, r.SignAfter
+	if r.NoValidatorKey {
+		_, err := from.own()
+		return err
+	}
+	if r.NewValidatorKey {
+		if err := from.newValidatorKey(); err != nil {
+			return err
+		}
+	}
 	// No round of that height is above this one, so that the engine signs nothing
 	// at it or below.
 	last := privval.FilePVLastSignState{Height: r.SignAfter, Round: math.MaxInt32, Step: lastStep}
@@ -365,20 +388,32 @@ func (r *restore) placeKeys() error {
 	if err := writeSecret(signStatePath(r.work), b); err != nil {
 		return err
 	}
-	_, err = LoadKeys(r.work)
+	if _, err = from.own(); err == nil {
+		_, err = from.validator()
+	}
 	return err
+}
+
+func (r *restore) getenv(name string) string {
+	if r.S3.Getenv == nil {
+		return ""
+	}
+	return r.S3.Getenv(name)
 }
 
 // lastStep is the engine's number of the last thing that a validator signs in a round.
 const lastStep = 3
 
-func newValidatorKey(home string) error {
-	validator := privval.NewFilePV(cmted25519.GenPrivKey(), validatorKeyPath(home), signStatePath(home))
+func (s *secrets) newValidatorKey() error {
+	validator := privval.NewFilePV(cmted25519.GenPrivKey(), "", "")
 	b, err := cmtjson.MarshalIndent(validator.Key, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the validator's key: %w", err)
 	}
-	return writeSecret(validatorKeyPath(home), b)
+	if b, err = s.seal(b); err != nil {
+		return err
+	}
+	return writeSecret(validatorKeyPath(s.home), b)
 }
 
 // finish makes everything durable and gives the home its name.

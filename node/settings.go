@@ -37,9 +37,13 @@ type Settings struct {
 	Partner   string   `json:"partner"`             // whose node this is, by its name on the ledger
 	REST      string   `json:"rest"`                // address that the gateway listens on
 	RPC       string   `json:"rpc"`                 // loopback address of the engine's calls, "" for none
-	P2P       string   `json:"p2p"`                 // address that other partners' nodes connect to
+	P2P       string   `json:"p2p"`                 // address that other partners' nodes connect to, "" for none
 	Advertise string   `json:"advertise,omitempty"` // address told to peers where it differs from p2p
 	Peers     []string `json:"peers"`               // other nodes, as ID@HOST:PORT
+
+	Unlock  string `json:"unlock,omitempty"`  // where encrypted keys are unlocked from: prompt, file:PATH, env:NAME, identity:PATH
+	Signer  string `json:"signer,omitempty"`  // ID@HOST:PORT: the remote signer that may connect, and where it does
+	Standby string `json:"standby,omitempty"` // ID@HOST:PORT: the other node of a pair, by its machine's id
 
 	Backend  string `json:"backend"`   // database of the ledger: goleveldb or pebbledb
 	LogLevel string `json:"log_level"` // debug, info, warn or error
@@ -117,9 +121,12 @@ func (s *Settings) Fields() []Setting {
 		{"partner", "whose node this is, by its name on the ledger", text(&s.Partner), s.Partner},
 		{"rest", "address that the gateway listens on", text(&s.REST), s.REST},
 		{"rpc", "loopback address of the engine's calls, none if empty", text(&s.RPC), s.RPC},
-		{"p2p", "address that other partners' nodes connect to", text(&s.P2P), s.P2P},
+		{"p2p", "address that other partners' nodes connect to; empty: none can, and this node connects to all of --peers", text(&s.P2P), s.P2P},
 		{"advertise", "address told to peers where it differs from --p2p", text(&s.Advertise), s.Advertise},
 		{"peers", "other nodes, ID@HOST:PORT, separated by commas", list(&s.Peers), strings.Join(s.Peers, ",")},
+		{"unlock", "where encrypted keys are unlocked from: prompt, file:PATH, env:NAME or identity:PATH", text(&s.Unlock), s.Unlock},
+		{"signer", "remote signer of the validator: ID@HOST:PORT, who may connect, and the address here that it connects to", text(&s.Signer), s.Signer},
+		{"standby", "other node of a pair that shares a signer: ID@HOST:PORT, its machine's id and where it listens for peers", text(&s.Standby), s.Standby},
 		{"backend", "database of the ledger: goleveldb or pebbledb", text(&s.Backend), s.Backend},
 		{"log-level", "debug, info, warn or error", text(&s.LogLevel), s.LogLevel},
 		{"log-json", "log lines as JSON: true or false", flag(&s.LogJSON), strconv.FormatBool(s.LogJSON)},
@@ -158,7 +165,7 @@ func (s *Settings) destinations() (out []netip.Prefix, err error) {
 
 // s3 is how the home's store is reached.
 func (s *Settings) s3() S3 {
-	return S3{Endpoint: s.S3Endpoint, Region: s.S3Region, Credentials: s.S3Credentials, Getenv: s.Getenv}
+	return S3{Endpoint: s.S3Endpoint, Region: s.S3Region, Credentials: s.S3Credentials, Getenv: s.Getenv, secrets: s.secrets()}
 }
 
 func text(p *string) func(string) error {
@@ -265,7 +272,7 @@ func (s *Settings) Check() error {
 	if s.Partner == "" {
 		refuse("partner", "name the partner whose node this is")
 	}
-	for name, address := range map[string]string{"rest": s.REST, "p2p": s.P2P} {
+	for name, address := range map[string]string{"rest": s.REST, "p2p": s.listen()} {
 		if _, _, err := splitAddress(address); err != nil {
 			refuse(name, "%v", err)
 		}
@@ -281,6 +288,15 @@ func (s *Settings) Check() error {
 		if _, err := p2p.NewNetAddressString(peer); err != nil {
 			refuse("peers", "%q is not ID@HOST:PORT: %v", peer, err)
 		}
+	}
+	if err := checkUnlock(s.Unlock); err != nil {
+		refuse("unlock", "%v", err)
+	}
+	if _, err := s.signer(); err != nil {
+		refuse("signer", "%v", err)
+	}
+	if _, err := s.twin(); err != nil {
+		refuse("standby", "%v", err)
 	}
 	if s.Backend != "goleveldb" && s.Backend != "pebbledb" {
 		refuse("backend", "%q is neither goleveldb nor pebbledb", s.Backend)

@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/types"
+
 	"github.com/waybill-ledger/waybill/app"
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -17,79 +20,85 @@ import (
 // committed is said again at the next look, and so is what the network could not put
 // into force yet.
 
-const standingEvery = 3 * time.Second // between two looks
+const followEvery = 3 * time.Second // between two looks
 
-// standing is what does that.
-type standing struct {
+// follower is what does that.
+type follower struct {
 	ledger   *ledger
+	voter    types.PrivValidator
+	twin     p2p.ID // of the other node of its pair, which the ledger does not know; "": there is none
 	log      *slog.Logger
 	governed chan struct{} // a block changed what the ledger says of partners
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
 }
 
-func newStanding(l *ledger, log *slog.Logger) *standing {
-	return &standing{ledger: l, log: log, governed: make(chan struct{}, 1)}
+func newFollower(l *ledger, voter types.PrivValidator, log *slog.Logger) *follower {
+	f := &follower{ledger: l, voter: voter, log: log, governed: make(chan struct{}, 1)}
+	if twin, err := l.settings.twin(); err == nil && twin != nil { // it was checked before
+		f.twin = twin.ID
+	}
+	return f
 }
 
 // committed notes a block. It does not wait: the engine holds its lock.
-func (s *standing) committed(c app.Committed) {
+func (f *follower) committed(c app.Committed) {
 	if c.Governed {
 		select {
-		case s.governed <- struct{}{}:
+		case f.governed <- struct{}{}:
 		default:
 		}
 	}
 }
 
 // begin looks from time to time, and behind every block that changes something.
-func (s *standing) begin() {
+func (f *follower) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
-	s.work.Go(func() {
-		tick := time.NewTicker(standingEvery)
+	f.cancel = cancel
+	f.work.Go(func() {
+		tick := time.NewTicker(followEvery)
 		defer tick.Stop()
 		for {
-			s.look(ctx)
+			f.look(ctx)
 			select {
 			case <-ctx.Done():
 				return
-			case <-s.governed:
+			case <-f.governed:
 			case <-tick.C:
 			}
 		}
 	})
 }
 
-func (s *standing) close() error {
-	if s.cancel != nil {
-		s.cancel()
+func (f *follower) close() error {
+	if f.cancel != nil {
+		f.cancel()
 	}
-	s.work.Wait()
+	f.work.Wait()
 	return nil
 }
 
-func (s *standing) look(ctx context.Context) {
-	l := s.ledger
+func (f *follower) look(ctx context.Context) {
+	l := f.ledger
 	if l.engine.catchingUp() {
 		return
 	}
 	l.app.CaughtUp()
 	peers := l.engine.Switch()
 	for _, peer := range peers.Peers().Copy() {
-		if !l.app.AdmitsPeer(string(peer.ID())) {
-			s.log.Info("a peer is dropped, since the ledger names no partner whose node it is", "peer", string(peer.ID()))
+		if peer.ID() != f.twin && !l.app.AdmitsPeer(string(peer.ID())) {
+			f.log.Info("a peer is dropped, since the ledger names no partner whose node it is", "peer", string(peer.ID()))
 			peers.StopPeerGracefully(peer)
 		}
 	}
-	if err := s.tellReady(ctx); err != nil && ctx.Err() == nil {
-		s.log.Warn("telling the ledger that this node is ready to validate, this is tried again", "error", err)
+	if err := f.tellReady(ctx); err != nil && ctx.Err() == nil {
+		f.log.Warn("telling the ledger that this node is ready to validate, this is tried again", "error", err)
 	}
 }
 
 // tellReady tells the ledger, if a validator is ordered that this node can be.
-func (s *standing) tellReady(ctx context.Context) error {
-	l := s.ledger
+func (f *follower) tellReady(ctx context.Context) error {
+	l := f.ledger
 	view, err := l.app.View()
 	if err != nil {
 		return err
@@ -98,7 +107,7 @@ func (s *standing) tellReady(ctx context.Context) error {
 	if order == nil || err != nil {
 		return err
 	}
-	if order.NodeID != string(l.keys.Node.ID()) || !l.keys.validates(order.Key) {
+	if order.NodeID != string(l.keys.Node.ID()) || !f.validates(order.Key) {
 		return nil // it is another node's turn
 	}
 	e, err := schemas.MakeAct(&schemas.Ready{Key: order.Key}, "", time.Now())
@@ -116,11 +125,15 @@ func (s *standing) tellReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.log.Info("this node told that it is ready to validate", "height", receipt.Height, "answer", receipt.Events[0].Code.String())
+	f.log.Info("this node told that it is ready to validate", "height", receipt.Height, "answer", receipt.Events[0].Code.String())
 	return nil
 }
 
-// validates reports whether the home has this consensus key.
-func (k *Keys) validates(key []byte) bool {
-	return bytes.Equal(k.Validator.Key.PubKey.Bytes(), key)
+// validates reports whether the node can sign with a consensus key.
+func (f *follower) validates(key []byte) bool {
+	if next := f.ledger.keys.Next; next != nil && bytes.Equal(next.Key.PubKey.Bytes(), key) {
+		return true
+	}
+	public, err := f.voter.GetPubKey()
+	return err == nil && bytes.Equal(public.Bytes(), key)
 }

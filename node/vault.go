@@ -59,12 +59,12 @@ var (
 
 // openVault opens a home's backups to add one, and makes the vault where there is
 // none. Only one process at a time adds.
-func openVault(ctx context.Context, d depot, home string, name schemas.Hash, recipients []age.Recipient) (v *vault, err error) {
-	v = &vault{depot: d, name: name, recipients: recipients, have: map[string]string{}}
+func openVault(ctx context.Context, d depot, home string, own *partnerKeyFile, recipients []age.Recipient, list []string) (v *vault, err error) {
+	v = &vault{depot: d, name: vaultName(own, list), recipients: recipients, have: map[string]string{}}
 	if err := v.found(ctx); err != nil {
 		return nil, err
 	}
-	if v.close, err = d.claim(ctx, home); err != nil {
+	if v.close, err = d.claim(ctx, home, homeName(own)); err != nil {
 		return nil, err
 	}
 	names, err := d.list(ctx, "chunks/")

@@ -29,7 +29,7 @@ type Act interface {
 const ActMessage EventType = 7
 
 // acts makes an empty act of each name. The lists are in the files of their acts.
-var acts = slices.Concat(governActs, validatorActs)
+var acts = slices.Concat(governActs, validatorActs, recallActs)
 
 // actOf is an empty act of a name, nil where there is none.
 func actOf(name string) Act {
@@ -47,6 +47,22 @@ func ActNames() (names []string) {
 		names = append(names, empty().Name())
 	}
 	return names
+}
+
+// ActRoles are the roles that acts need, together: whoever signed an act has one.
+func ActRoles() (roles uint32) {
+	for _, empty := range acts {
+		roles |= empty().Role()
+	}
+	return roles
+}
+
+// RoleOfAct is the role that the act of a name needs; 0 where there is no such act.
+func RoleOfAct(name string) uint32 {
+	if a := actOf(name); a != nil {
+		return a.Role()
+	}
+	return 0
 }
 
 // MakeAct is an act ready to be signed; at is when it was done. Errors are Faults.

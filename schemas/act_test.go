@@ -13,8 +13,12 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // exampleActs is one act of each name, with all members that it can have.
 var exampleActs = map[string]string{
-	"Vote":  `{"proposal":"p1","approve":true}`,
-	"Ready": `{"key":"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"}`,
+	"Vote":              `{"proposal":"p1","approve":true}`,
+	"Recall":            `{"recall":"listeria-1","class":"I","instruction":"stop selling","deadline":"2026-03-04T12:00:00Z","items":["urn:epc:id:sgtin:9521234.054321.1001"],"lots":["urn:epc:class:lgtin:9521234.054321.L1"]}`,
+	"ExtendRecall":      `{"recall":"listeria-1","items":["https://id.gs1.org/00/095212340000000013"]}`,
+	"AcknowledgeRecall": `{"issuer":"farm","recall":"listeria-1","held":[{"id":"urn:epc:class:lgtin:9521234.054321.L1","quantity":12.50,"uom":"KGM","state":"quarantined"}],"done":true}`,
+	"CloseRecall":       `{"recall":"listeria-1"}`,
+	"Ready":             `{"key":"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"}`,
 }
 
 // An act's four passes agree: what is read is written again, as JSON and as fields.

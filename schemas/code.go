@@ -79,6 +79,15 @@ const (
 	NoMember                         // only members validate
 )
 
+// Why an act about a recall was refused (class B).
+const (
+	NoSuchRecall   Code = 390 + iota // no recall of this issuer and name is open
+	NameUsed                         // the issuer has a recall of this name
+	NotMaker                         // somebody else made it
+	RecalledItem                     // it is recalled, and may not be shipped on
+	TooManyRecalls                   // sixteen recalls name it
+)
+
 // Flags: recorded, with this said about it.
 const (
 	NotCustodian         Code = 400 + iota // a claim: somebody else holds what the event would change
@@ -100,6 +109,12 @@ const (
 	UnknownQuantity                        // a balance cannot be told after this event
 	TooManyOpen                            // no further offer or receipt can wait for this item
 	TooManyLots                            // not packed: a container holds at most sixty-four lots
+)
+
+// Flags of what concerns a recall.
+const (
+	CalledBack      Code = 450 + iota // a recall names what the partner holds
+	ShippedRecalled                   // it is recalled, and was shipped on all the same
 )
 
 // What the gateway says of a request.
@@ -172,7 +187,7 @@ var codes = map[Code]codeRow{
 	BadCompression:      {"bad_compression", 400, "one zstd frame, exact declared size, window up to 1 MiB, no dictionary"},
 	Unsupported:         {"unsupported", 400, "leave out what is reserved for a later version"},
 
-	EventIDConflict: {"event_id_conflict", 409, "give the new event an eventID of its own, or send an error declaration"},
+	EventIDConflict: {"event_id_conflict", 409, "give the new event an eventID of its own; to take the earlier one back, send that one again as it was, with an errorDeclaration"},
 	Undone:          {"undone", 409, "correct the refused event and send all again, or let the others proceed"},
 	UnknownEvent:    {"unknown_event", 404, "name an event that this partner recorded, by its eventID"},
 	OnHold:          {"on_hold", 409, "release it first"},
@@ -190,6 +205,12 @@ var codes = map[Code]codeRow{
 	LastValidator:  {"last_validator", 409, "add another validator first, and wait until it signs"},
 	NoValidator:    {"no_validator", 409, "the network's list tells whose node validates"},
 	NoMember:       {"no_member", 409, "change the partner's standing to member first"},
+
+	NoSuchRecall:   {"no_such_recall", 404, "name an open recall, and who issued it"},
+	NameUsed:       {"name_used", 409, "give the recall another name"},
+	NotMaker:       {"not_maker", 403, "recall what you commissioned, or what came of what you recall"},
+	RecalledItem:   {"recalled_item", 409, "do as the recall says; its issuer closes it"},
+	TooManyRecalls: {"too_many_recalls", 409, "close a recall that names it"},
 
 	NotCustodian:         {"not_custodian", 409, "recorded as a claim: ask the custodian for a hand-over"},
 	ClaimedUnseen:        {"claimed_unseen", 0, "the ledger knew nothing of the item before"},
@@ -210,6 +231,9 @@ var codes = map[Code]codeRow{
 	UnknownQuantity:      {"unknown_quantity", 0, "report exact quantities to keep a balance"},
 	TooManyOpen:          {"too_many_open", 0, "close offers or receipts that are open"},
 	TooManyLots:          {"too_many_lots", 0, "pack it into a container inside this one"},
+
+	CalledBack:      {"called_back", 0, "answer the recall: what you hold, and what became of it"},
+	ShippedRecalled: {"shipped_recalled", 0, "tell the receiver, and do as the recall says"},
 
 	Unauthorized:         {"unauthorized", 401, "send Authorization: Bearer KEY"},
 	Forbidden:            {"forbidden", 403, "use a key with the scope that the detail names"},

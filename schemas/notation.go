@@ -235,3 +235,10 @@ var exact = notation[string]{
 		return d.String(), nil
 	},
 }
+
+// located is the form of a place in the ledger, in leaves alone; its JSON is none
+// that acts have.
+var located = notation[Locator]{
+	field:  func(v Locator) []byte { return v.Append(nil) },
+	decode: DecodeLocator,
+}

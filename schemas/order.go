@@ -48,20 +48,26 @@ const (
 )
 
 // KindOf is the kind of message that carries an event, an order or an act.
-func (e *Event) KindOf() Kind {
+func (e *Event) KindOf() Kind { return e.Skeleton.KindOf() }
+
+// KindOf is the kind of message that has this skeleton.
+func (s *Skeleton) KindOf() Kind {
 	switch {
-	case e.Skeleton.Order != nil:
+	case s.Order != nil:
 		return KindErasure
-	case e.Skeleton.Act != nil:
+	case s.Act != nil:
 		return KindAct
 	}
 	return KindEvent
 }
 
 // Role is what a key needs to sign the message.
-func (e *Event) Role() uint32 {
-	if e.Skeleton.Act != nil {
-		return e.Skeleton.Act.Role()
+func (e *Event) Role() uint32 { return e.Skeleton.Role() }
+
+// Role is what a key needs to sign the message of this skeleton.
+func (s *Skeleton) Role() uint32 {
+	if s.Act != nil {
+		return s.Act.Role()
 	}
 	return RoleCapture
 }

@@ -41,11 +41,11 @@ const (
 type Condition struct {
 	In     Place
 	Inner  bool     // inside an extension, at any depth
-	Names  []string // the member of the standard, or forms of the extension's expanded name
+	Names  []string // members of the standard, one of which does, or forms of the extension's expanded name
 	Op     Op
 	Values []Operand
 	UOM    string // operands are amounts in this unit, and reports are converted
-	Type   string // of entries, InTransactions
+	Type   string // of entries, InTransactions; "" for any
 	form   valueForm
 	own    bool // the name is the standard's
 	spread bool // amounts are differences
@@ -162,6 +162,9 @@ func (b *bodyReader) holds(c *Condition) bool {
 }
 
 func (b *bodyReader) isOfType(n int, want string) bool {
+	if want == "" {
+		return true
+	}
 	v := b.t.lookup(n, "type")
 	if v <= 0 || b.t.tape[v].kind != jsonString {
 		return false
@@ -173,8 +176,10 @@ func (b *bodyReader) isOfType(n int, want string) bool {
 // holdsIn reports whether a member of the object meets the condition.
 func (b *bodyReader) holdsIn(c *Condition, n int) bool {
 	if c.own {
-		v := b.t.lookup(n, c.Names[0])
-		return v > 0 && b.meets(c, n, v)
+		return slices.ContainsFunc(c.Names, func(name string) bool {
+			v := b.t.lookup(n, name)
+			return v > 0 && b.meets(c, n, v)
+		})
 	}
 	for m := n + 1; m < int(b.t.tape[n].next); m = b.t.after(m) {
 		name, extension := b.name(m)

@@ -33,7 +33,7 @@ type Things struct {
 // Parties demands a source or destination of a type.
 type Parties struct {
 	Destination bool
-	Type        string
+	Type        string   // "" for any
 	IDs         []string // canonical
 }
 
@@ -43,15 +43,6 @@ type Amount struct {
 	Op     Op
 	Values []*big.Rat
 	UOM    string
-}
-
-// Attribute demands that the master data of what a field names has an attribute, and
-// where it is named, with one of the values. Whoever has master data turns it into
-// identifiers before the ledger is asked; nothing else has any, and nothing matches.
-type Attribute struct {
-	Field  string // a field of the standard, or the expanded name of an extension
-	Name   string // "" where any of the values names the attribute
-	Values []string
 }
 
 // Op says how a value compares.
@@ -207,7 +198,7 @@ func (w *Parties) named(s *Skeleton) bool {
 	if w.Destination {
 		list = s.Destinations
 	}
-	return slices.ContainsFunc(list, func(p Party) bool { return p.Type == w.Type && slices.Contains(w.IDs, p.ID) })
+	return slices.ContainsFunc(list, func(p Party) bool { return (w.Type == "" || p.Type == w.Type) && slices.Contains(w.IDs, p.ID) })
 }
 
 // in reports whether a quantity of the event compares as wanted.

@@ -22,6 +22,9 @@ const (
 	kindChanged     = 'S' // last height that changed anything
 	kindValidator   = 'V' // partner: what is ordered for its validator
 	kindWaiting     = 'W' // item, partner
+	kindRecall      = 'Q' // issuer, name of a recall
+	kindRecallReply = 'a' // issuer, name of a recall, partner that answered it
+	kindRecalled    = 'q' // item, class or lot that recalls name
 	kindErasure     = 'X' // partner, eventID: a body that is erased, or held
 	kindSigning     = 'Y' // who was seen signing
 	kindRescue      = 'Z' // epoch: the document by which the network was restarted
@@ -42,6 +45,7 @@ const (
 	ItemLeaf        StateKind = kindItem
 	NoncesLeaf      StateKind = kindNonces
 	ParametersLeaf  StateKind = kindParameters
+	RecalledLeaf    StateKind = kindRecalled
 	RegisterLeaf    StateKind = kindRegister
 	WaitingLeaf     StateKind = kindWaiting
 )
@@ -80,6 +84,14 @@ func BalanceKey(class, uom, partner string) []byte { return stateKey(kindBalance
 func LotOffersKey(class, uom, holder string) []byte {
 	return stateKey(kindLotOffers, class, uom, holder)
 }
+
+// RecallKey is the key of a recall, RecallReplyKey that of a holder's answer to it, and
+// RecalledKey that of a thing, class or lot that recalls name.
+func RecallKey(issuer, recall string) []byte { return stateKey(kindRecall, issuer, recall) }
+func RecallReplyKey(issuer, recall, partner string) []byte {
+	return stateKey(kindRecallReply, issuer, recall, partner)
+}
+func RecalledKey(id string) []byte { return stateKey(kindRecalled, id) }
 
 // NoncesKey is the key of the transactions that expire at a height.
 func NoncesKey(expiry uint64) []byte {
@@ -122,6 +134,7 @@ type Item struct {
 	Waiting      uint64 // receipts that began to wait for an offer in this turn
 	Turn         uint64 // raised when receipts lapse: one waits only in its own turn
 	Lots         uint64 // classes and lots inside it: entries of the leaf at ContentsKey
+	Maker        string // partner who commissioned it, or whose transformation made it; "" where nobody here did
 	Custody      Head   // trail of what changed the state
 	Observations Head   // trail of what was seen or claimed
 }
@@ -231,7 +244,7 @@ func (f *Fields) Head(n uint64, v []byte) (h Head) {
 
 // Append appends the leaf value of an item: 1 custodian, 2 parent, 3 parent
 // epoch, 4 epoch, 5 disposition, 6 ended, 7 offer, 8 waiting, 9 custody head,
-// 10 observation head, 11 levels, 12 turn, 13 lots.
+// 10 observation head, 11 levels, 12 turn, 13 lots, 14 maker.
 func (it *Item) Append(dst []byte) []byte {
 	dst = AppendString(dst, 1, it.Custodian)
 	dst = AppendString(dst, 2, it.Parent)
@@ -249,7 +262,8 @@ func (it *Item) Append(dst []byte) []byte {
 	dst = AppendHead(dst, 10, it.Observations)
 	dst = AppendUint(dst, 11, it.Levels)
 	dst = AppendUint(dst, 12, it.Turn)
-	return AppendUint(dst, 13, it.Lots)
+	dst = AppendUint(dst, 13, it.Lots)
+	return AppendString(dst, 14, it.Maker)
 }
 
 // DecodeItem reads an item's leaf value.
@@ -288,6 +302,8 @@ func DecodeItem(b []byte) (it Item, err error) {
 			it.Turn = f.Uint(n, v)
 		case 13:
 			it.Lots = f.Uint(n, v)
+		case 14:
+			it.Maker = string(v)
 		default:
 			f.Fail(n, "unknown")
 		}

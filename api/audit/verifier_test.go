@@ -342,6 +342,23 @@ func damage(r *rand.Rand, good, other []byte) []byte {
 	return bad
 }
 
+// TestActsAreListed: which acts there are, and the role that each needs, is listed
+// where another verifier looks.
+func TestActsAreListed(t *testing.T) {
+	for name, pattern := range map[string]string{"verifier/src/codes.ts": `\["%[1]s", %[2]dn\]`, "../../docs/format.md": "\\| `%[1]s` \\| %[3]s \\|"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, act := range schemas.ActNames() {
+			role := schemas.RoleOfAct(act)
+			if !regexp.MustCompile(fmt.Sprintf(pattern, act, role, schemas.RoleNames(role))).Match(b) {
+				t.Errorf("%s does not list the act %s, which needs the role %s (%d)", name, act, schemas.RoleNames(role), role)
+			}
+		}
+	}
+}
+
 // TestCodesAreListed: what receipts can say is listed where another verifier looks.
 func TestCodesAreListed(t *testing.T) {
 	for name, pattern := range map[string]string{"verifier/src/codes.ts": `\[(%d), "%s"\]`, "../../docs/format.md": "(`)%[2]s`"} {

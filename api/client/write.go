@@ -112,16 +112,7 @@ func (c *Client) Job(ctx context.Context, job string) (*api.Job, error) {
 // Jobs lists captures, newest first, from a page on, "" for the first, and tells
 // the next page, "" behind the last.
 func (c *Client) Jobs(ctx context.Context, perPage int, page string) (jobs []api.Job, next string, err error) {
-	a, err := c.do(ctx, request{method: http.MethodGet, path: "/epcis/v2/capture?" + paging(perPage, page).Encode()})
-	if err != nil {
-		return nil, "", err
-	}
-	list, err := decode[[]api.Job](a)
-	if err != nil {
-		return nil, "", err
-	}
-	next, err = nextPage(a.header.Get("Link"))
-	return *list, next, err
+	return listOf[api.Job](ctx, c, "/epcis/v2/capture", perPage, page)
 }
 
 // Wait asks until a job has ended, or the context ends. A job that ended without

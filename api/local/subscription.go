@@ -20,6 +20,7 @@ type Subscription struct {
 	ReportIfEmpty bool              `json:"reportIfEmpty,omitempty"`
 	Initial       *time.Time        `json:"initial,omitempty"` // record time from which on
 	Made          time.Time         `json:"made"`
+	Format        string            `json:"format,omitempty"` // GS1-EPC-Format of its events; "" as they were submitted
 }
 
 // Cursor is how far a subscription was delivered: all that was recorded up to

@@ -98,9 +98,12 @@ func (v *View) Rows(prefix, from []byte, backwards bool) iter.Seq2[Row, error] {
 
 // Leaves yields the leaves whose state keys begin with prefix, in order, each with
 // its value. The state root commits them, one by one and together: none is left out.
-func (v *View) Leaves(prefix []byte) iter.Seq2[Row, error] {
+func (v *View) Leaves(prefix []byte) iter.Seq2[Row, error] { return v.LeavesFrom(prefix, nil) }
+
+// LeavesFrom yields those of them from a key on, which may be there or not.
+func (v *View) LeavesFrom(prefix, from []byte) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		for row, err := range v.scan(spaceState, prefix, nil, false) {
+		for row, err := range v.scan(spaceState, prefix, from, false) {
 			if err == nil {
 				row.Value, _, err = splitState(row.Value)
 			}

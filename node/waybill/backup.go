@@ -81,6 +81,8 @@ The validator must never sign twice at one height, and what it signed after the
 backup is not known. So one of these is needed:
   --new-validator-key   a new key: the node follows and does not vote, until the
                         partners admit it
+  --no-validator-key    none: for a node with a remote signer, or one that the key is
+                        moved to (waybill move)
   --sign-after HEIGHT   the old key, which votes above HEIGHT only. The old node must
                         be off for ever, and HEIGHT at least what another partner's
                         node shows now`,
@@ -92,6 +94,7 @@ backup is not known. So one of these is needed:
 	cmd.Flags().StringVar(&o.Identity, "identity", "", "file with the age identity that can read it")
 	cmd.Flags().StringVar(&o.Keys, "keys", "", "directory with the keys that are not in the backup")
 	cmd.Flags().BoolVar(&o.NewValidatorKey, "new-validator-key", false, "make a new validator's key")
+	cmd.Flags().BoolVar(&o.NoValidatorKey, "no-validator-key", false, "make a home without a validator's key")
 	cmd.Flags().Int64Var(&o.SignAfter, "sign-after", 0, "let the old validator's key vote above this height")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "verify everything and restore nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -128,6 +131,8 @@ func (p *program) printRestore(r *node.RestoreReport) {
 		return
 	case r.NewKey:
 		fmt.Fprintln(p.out, "the validator has a new key, which votes when the partners admit it")
+	case r.NoKey:
+		fmt.Fprintf(p.out, "the home has no validator's key; a signer knows it by machine %s\n", r.Machine)
 	default:
 		fmt.Fprintf(p.out, "the validator votes above height %d\n", r.SignAfter)
 	}

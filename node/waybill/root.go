@@ -88,11 +88,12 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 		}
 		return nil
 	}
-	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.keyCommand(), p.genesisCommand(), p.inviteCommand(), p.joinCommand(), p.historyCommand(), p.versionCommand(),
+	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.keyCommand(), p.genesisCommand(), p.inviteCommand(), p.joinCommand(), p.historyCommand(), p.versionCommand(), p.moveCommand(), p.signerCommand(),
 		p.statusCommand(), p.captureCommand(), p.importCommand(), p.eventsCommand(), p.fsmaCommand(),
+		p.subscribeCommand(), p.subscriptionsCommand(), p.unsubscribeCommand(),
 		p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(), p.hashCommand(),
 		p.trustCommand(), p.bundleCommand(), p.renewCommand(), p.verifyCommand(), p.witnessCommand(), p.checkCommand(), p.rescueCommand(),
-		p.backupCommand(), p.restoreCommand(), p.doctorCommand(), p.eraseCommand(), p.publishCommand(), p.unpublishCommand(), p.benchCommand())
+		p.backupCommand(), p.restoreCommand(), p.doctorCommand(), p.eraseCommand(), p.recallCommand(), p.publishCommand(), p.unpublishCommand(), p.benchCommand())
 	return root
 }
 

@@ -10,6 +10,9 @@ import (
 type Form struct {
 	Old bool // as EPCIS 1.2 has them, not 2.0
 	Web bool // vocabulary as web URIs, not URNs
+	// Kept leaves vocabulary that is a URI as it was written. A bare word, which XML
+	// has none of, is a URN, which is the form that it had if it was captured as XML.
+	Kept bool
 }
 
 // AppendEvent writes the element of an event, given as the JSON that a decoder has
@@ -263,7 +266,7 @@ func (w *writer) attributes(name string, v *value, known map[string]part) {
 func (w *writer) term(list schemas.Vocabulary, s string) string {
 	word, ok := list.Word(s)
 	switch {
-	case !ok:
+	case !ok, w.form.Kept && strings.IndexByte(s, ':') >= 0:
 		w.names.value(s)
 		return s
 	case w.form.Web:

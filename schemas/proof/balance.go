@@ -12,8 +12,8 @@ import (
 // list of them is in the state, but the rules change a balance only of a partner
 // that reported on the class in that unit at least once: an offer and a receipt
 // are reports, too; so is what emptied or ended a container into which some was
-// packed in that unit, though it names the container alone. So the records, which
-// are complete, name all balances.
+// packed in that unit, though it names the container alone; so is an act, which
+// moves what events told of. So the records, which are complete, name all balances.
 
 // holding names a balance of a class.
 type holding struct{ uom, partner string }
@@ -23,17 +23,21 @@ type holdings struct {
 	named  map[holding]bool
 	packed map[string]map[string]bool // by container, the units in which some was packed
 	opened []opening
+	acting map[string]bool // partners whose acts are among the records
 }
 
 // opening is a record that lets go what a container holds.
 type opening struct{ container, partner string }
 
 func newHoldings() *holdings {
-	return &holdings{named: map[holding]bool{}, packed: map[string]map[string]bool{}}
+	return &holdings{named: map[holding]bool{}, packed: map[string]map[string]bool{}, acting: map[string]bool{}}
 }
 
 // add notes what a record of the partner may have changed.
 func (h *holdings) add(class, partner string, s *schemas.Skeleton) {
+	if s.Act != nil {
+		h.acting[partner] = true
+	}
 	for _, list := range [][]schemas.Quantity{s.Quantities, s.OutputQuantities} {
 		for _, q := range list {
 			if q.Class == class {
@@ -65,6 +69,15 @@ func (h *holdings) sorted() []holding {
 	for _, o := range h.opened {
 		for uom := range h.packed[o.container] {
 			h.named[holding{uom, o.partner}] = true
+		}
+	}
+	units := map[string]bool{}
+	for one := range h.named {
+		units[one.uom] = true
+	}
+	for partner := range h.acting {
+		for uom := range units {
+			h.named[holding{uom, partner}] = true
 		}
 	}
 	list := make([]holding, 0, len(h.named))

@@ -145,7 +145,9 @@ type TransactionPart struct {
 // MessagePart is one message: what was reported, and what the ledger made of it.
 // Its event is there in one of four forms: whole, with its secret; some of its
 // members, each with its salt, and the leaves of the others; as its skeleton and
-// body root, where the body is not held; or withheld, as its digest alone.
+// body root, where the body is not held; or withheld, as its digest alone. Beside
+// the members of an act its skeleton is there, too: which member is which field of
+// it only those know who know the act.
 type MessagePart struct {
 	Index        uint32
 	Trails       []TrailRef // by subject and kind

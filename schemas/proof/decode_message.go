@@ -76,6 +76,9 @@ func (m *MessagePart) shape() shape {
 		}
 	}
 	const key = 1 << 7
+	if m.Kind == schemas.KindAct && have&2 != 0 { // an act's skeleton is there beside its members
+		have ^= 8
+	}
 	switch {
 	case have&^key == 1|2:
 		return wholeEvent

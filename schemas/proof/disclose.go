@@ -28,16 +28,19 @@ type Disclosure struct {
 // all reports whether nothing is withheld.
 func (d *Disclosure) all() bool { return d.Only == nil && len(d.Withhold) == 0 && d.Partner == "" }
 
-func (d *Disclosure) shows(name string) bool {
+func (d *Disclosure) shows(kind schemas.Kind, name string) bool {
 	if slices.Contains(d.Withhold, name) {
 		return false
 	}
-	return d.Only == nil || needed(name) || slices.Contains(d.Only, name)
+	return d.Only == nil || needed(kind, name) || slices.Contains(d.Only, name)
 }
 
 // needed reports whether the skeleton is made of the member, or an event cannot
 // be read without it.
-func needed(name string) bool {
+func needed(kind schemas.Kind, name string) bool {
+	if kind == schemas.KindAct {
+		return name != "reason"
+	}
 	switch name {
 	case "@context", "type", "action", "eventTime", "eventTimeZoneOffset", "eventID", "errorDeclaration", "bizStep", "disposition",
 		"sourceList", "destinationList", "parentID", "epcList", "quantityList", "childEPCs", "childQuantityList",
@@ -86,7 +89,7 @@ func (d *Disclosure) part(r *Record) (shown []schemas.Member, hidden int, err er
 	}
 	members := schemas.SortMembers(event.Members)
 	for _, m := range members {
-		if d.shows(m.Name) {
+		if d.shows(r.Kind, m.Name) {
 			shown = append(shown, m)
 		}
 	}
@@ -129,6 +132,9 @@ func (w *builder) message(r *Record) (*MessagePart, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading its body: %w", err)
 	}
+	if r.Kind == schemas.KindAct {
+		m.Skeleton = event.Skeleton.Append(nil)
+	}
 	members := schemas.SortMembers(event.Members)
 	if form == wholeEvent {
 		m.Members, m.Secret = members, r.Secret
@@ -136,7 +142,7 @@ func (w *builder) message(r *Record) (*MessagePart, error) {
 	}
 	for i, member := range members {
 		salt := schemas.MemberSalt(r.Secret, member.Name)
-		if w.Disclosure.shows(member.Name) {
+		if w.Disclosure.shows(r.Kind, member.Name) {
 			m.Members, m.Salts = append(m.Members, member), append(m.Salts, salt)
 		} else {
 			m.Withheld = append(m.Withheld, WithheldMember{uint32(i), schemas.MemberLeaf(salt, member.Name, member.Value)})

@@ -169,9 +169,9 @@ var forgedState = []forgery{
 		k := schemas.Key{Public: secretOf("acme-farms").Public().(ed25519.PublicKey), Roles: schemas.RoleCapture, Held: schemas.HeldInHardware, From: 1}
 		b.Partners[0].Keys[0].Leaf.Value = k.Append(nil)
 	}, "key \"k1\" of partner \"acme-farms\": path"},
-	{"a key that begins later", keyWas(schemas.Key{Roles: schemas.RoleCapture, Held: schemas.HeldByClient, From: 3}), "not valid for events at this height"},
-	{"a key that ended before", keyWas(schemas.Key{Roles: schemas.RoleCapture, Held: schemas.HeldByClient, From: 1, Until: 3}), "not valid for events at this height"},
-	{"a key of another role", keyWas(schemas.Key{Roles: schemas.RoleAdmin, Held: schemas.HeldByClient, From: 1}), "not valid for events at this height"},
+	{"a key that begins later", keyWas(schemas.Key{Roles: schemas.RoleCapture, Held: schemas.HeldByClient, From: 3}), "not valid at this height"},
+	{"a key that ended before", keyWas(schemas.Key{Roles: schemas.RoleCapture, Held: schemas.HeldByClient, From: 1, Until: 3}), "not valid at this height"},
+	{"a key of another role", keyWas(schemas.Key{Roles: schemas.RoleAdmin, Held: schemas.HeldByClient, From: 1}), "may not sign it"},
 }
 
 // keyWas is a ledger that recorded what this key must not sign.
@@ -239,7 +239,7 @@ var forgedRecords = []forgery{
 		b.Transactions[0].Messages[0].Result.First = &schemas.Locator{Height: 1}
 	}, "none that this trail has"},
 	{"an event as an order", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].Kind = 2 }, "body:"},
-	{"another kind", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].Kind = 3 }, "of kind 3"},
+	{"another kind", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].Kind = 4 }, "of kind 4"},
 	{"another secret", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Transactions[0].Messages[0].Secret[0] ^= 1 }, "not in the signed header"},
 	{"another duplicate key", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Transactions[0].Messages[0].DuplicateKey = make([]byte, 32)

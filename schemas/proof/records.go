@@ -160,8 +160,8 @@ func (v *verification) checkSignature(t *TransactionPart) (*signedHeader, error)
 	if !ok {
 		return nil, fmt.Errorf("the leaf of key %q of %q is missing", h.KeyId, h.Partner)
 	}
-	if !k.ValidAt(uint64(t.Height)) || k.Roles&schemas.RoleCapture == 0 {
-		return nil, fmt.Errorf("key %q of %q was not valid for events at this height", k.ID, h.Partner)
+	if !k.ValidAt(uint64(t.Height)) {
+		return nil, fmt.Errorf("key %q of %q was not valid at this height", k.ID, h.Partner)
 	}
 	id := schemas.TransactionID(t.Header)
 	if !ed25519.Verify(k.Public, id[:], t.Signature) {
@@ -202,6 +202,9 @@ func (v *verification) compute(t *TransactionPart) (c computed) {
 		m := &t.Messages[i]
 		e, err := m.read(c.header.Header)
 		if err == nil {
+			err = m.checkRole(e, c.header.signer)
+		}
+		if err == nil {
 			c.events[i] = *e
 			if err = VerifyInclusion(c.header.head, uint64(m.Index), e.digest, m.Inclusion); err != nil {
 				err = fmt.Errorf("its digest is not in the signed header: %w", err)
@@ -210,6 +213,22 @@ func (v *verification) compute(t *TransactionPart) (c computed) {
 		c.events[i].err = err
 	}
 	return c
+}
+
+// checkRole checks that a key may sign such a message. Of a withheld act nobody is
+// told which it is: then any role that an act needs will do.
+func (m *MessagePart) checkRole(e *readEvent, k *key) error {
+	role := schemas.RoleCapture
+	switch {
+	case e.skeleton != nil:
+		role = e.skeleton.Role()
+	case m.Kind == schemas.KindAct:
+		role = schemas.ActRoles()
+	}
+	if k.Roles&role == 0 {
+		return fmt.Errorf("key %q of %q may not sign it: it lacks the role %s", k.ID, k.Partner, schemas.RoleNames(role))
+	}
+	return nil
 }
 
 // checkMessage derives everything from the event, and compares it with what was
@@ -267,8 +286,8 @@ type readEvent struct {
 
 func (m *MessagePart) read(h *schemas.Header) (*readEvent, error) {
 	e := &readEvent{shape: m.shape(), withheld: len(m.Withheld)}
-	if m.Kind != schemas.KindEvent && m.Kind != schemas.KindErasure {
-		return nil, fmt.Errorf("of kind %d, this program knows events and orders", m.Kind)
+	if m.Kind < schemas.KindEvent || m.Kind > schemas.KindAct {
+		return nil, fmt.Errorf("of kind %d, this program knows events, orders and acts", m.Kind)
 	}
 	var root schemas.Hash
 	var err error
@@ -280,7 +299,7 @@ func (m *MessagePart) read(h *schemas.Header) (*readEvent, error) {
 		if e.skeleton, err = schemas.DecodeSkeleton(m.Skeleton); err != nil {
 			return nil, err
 		}
-		if (e.skeleton.Order != nil) != (m.Kind == schemas.KindErasure) {
+		if e.skeleton.KindOf() != m.Kind {
 			return nil, errors.New("its skeleton is of another kind of message")
 		}
 		e.digest = schemas.Digest(h.ChainId, h.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
@@ -301,7 +320,11 @@ func (m *MessagePart) read(h *schemas.Header) (*readEvent, error) {
 		return nil, errors.New("its event is there in none of its forms")
 	}
 	e.skeleton = &e.event.Skeleton
-	e.digest = schemas.Digest(h.ChainId, h.Partner, m.Kind, e.skeleton.Append(make([]byte, 0, 512)), root, m.DuplicateKey)
+	skeleton := e.skeleton.Append(make([]byte, 0, 512))
+	if m.Kind == schemas.KindAct && !bytes.Equal(skeleton, m.Skeleton) {
+		return nil, errors.New("its skeleton is not that of its members")
+	}
+	e.digest = schemas.Digest(h.ChainId, h.Partner, m.Kind, skeleton, root, m.DuplicateKey)
 	return e, nil
 }
 

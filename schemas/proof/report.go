@@ -73,7 +73,7 @@ type Event struct {
 	Form        string           `json:"form"`              // whole, partial, skeleton or withheld
 	Time        *time.Time       `json:"time,omitempty"`    // of its block, where the bundle proves it
 	EventID     string           `json:"eventID,omitempty"` // its own, or derived from the digest
-	Type        string           `json:"type,omitempty"`
+	Type        string           `json:"type,omitempty"`    // of an act, which is no event, its name
 	Action      string           `json:"action,omitempty"`
 	BizStep     string           `json:"bizStep,omitempty"`
 	Disposition string           `json:"disposition,omitempty"`
@@ -165,7 +165,10 @@ func (r *Report) add(m *MessagePart, e *readEvent, trails []EventTrail, h *signe
 		if s.Order != nil {
 			out.Order, out.About, out.Class = s.Order.What.String(), s.Order.EventID, s.Order.Class
 		}
-		out.Type, out.Action, out.BizStep, out.Disposition, out.EventTime = s.Type.String(), s.Action.String(), s.BizStep, s.Disposition, &at
+		out.Action, out.BizStep, out.Disposition, out.EventTime = s.Action.String(), s.BizStep, s.Disposition, &at
+		if out.Type = s.Type.String(); s.Act != nil {
+			out.Type = s.Act.Name()
+		}
 	}
 	if e.event != nil {
 		out.Body = json.RawMessage(e.event.Body)

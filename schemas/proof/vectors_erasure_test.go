@@ -8,8 +8,13 @@ import (
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-// decodeMessage reads the body of an event or of an order.
+// decodeMessage reads the body of an event, an order or an act.
 func decodeMessage(body string) (*schemas.Event, error) {
+	for _, name := range schemas.ActNames() {
+		if strings.HasPrefix(body, `{"type":"`+name+`"`) {
+			return schemas.DecodeAct([]byte(body))
+		}
+	}
 	if strings.HasPrefix(body, `{"type":"ErasureOrder"`) {
 		return schemas.DecodeOrder([]byte(body))
 	}

@@ -290,13 +290,17 @@ function resultOf(n: Node): Result {
   return { code: Number(n.uint(1, MAX_UINT32)), effect: Number(n.uint(2, MAX_UINT32)), flags };
 }
 
-/** formOf tells in which of its four forms an event is there. */
+/** ACT_KIND is the kind of messages that are acts. */
+export const ACT_KIND = 3;
+
+/** formOf tells in which of its four forms an event is there. An act's members come with its skeleton. */
 function formOf(n: Node): Message["form"] {
   const there = [7, 8, 9, 10, 12, 13, 14].filter((f) => n.has(f)).join(" ");
+  const act = n.uint(3, MAX_UINT32) === BigInt(ACT_KIND);
   switch (there) {
-    case "7 8":
+    case act ? "7 8 10" : "7 8":
       return "whole";
-    case "8 9 12":
+    case act ? "8 9 10 12" : "8 9 12":
       return "partial";
     case "10 13":
       return "skeleton";

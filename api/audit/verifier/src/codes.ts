@@ -41,6 +41,11 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [324, "retained"],
   [325, "unknown_class"],
   [326, "shorter_class"],
+  [390, "no_such_recall"],
+  [391, "name_used"],
+  [392, "not_maker"],
+  [393, "recalled_item"],
+  [394, "too_many_recalls"],
   [400, "not_custodian"],
   [401, "claimed_unseen"],
   [402, "unmatched_declaration"],
@@ -60,6 +65,8 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [416, "unknown_quantity"],
   [417, "too_many_open"],
   [418, "too_many_lots"],
+  [450, "called_back"],
+  [451, "shipped_recalled"],
   [500, "unauthorized"],
   [501, "forbidden"],
   [502, "not_found"],
@@ -76,5 +83,18 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [513, "uri_too_long"],
   [514, "internal"],
 ]);
+
+// Acts, and the role (a bit) that a key needs to sign one (docs/format.md, "Acts").
+
+export const ACTS: ReadonlyMap<string, bigint> = new Map([
+  ["Vote", 2n],
+  ["Recall", 1n],
+  ["ExtendRecall", 1n],
+  ["AcknowledgeRecall", 1n],
+  ["CloseRecall", 1n],
+]);
+
+/** ANY_ACT are the roles of all acts together. */
+export const ANY_ACT = [...ACTS.values()].reduce((a, b) => a | b, 0n);
 
 export const codeName = (n: number): string => CODES.get(n) ?? "unknown_code";

@@ -5,6 +5,7 @@
 import { type Bytes, Writer, be64, concat, compareText, equal, fields, hex, refuse, signed64, text, uint, utf8 } from "./bytes.js";
 import { sum } from "./hash.js";
 import { canonical, isClass, isURI } from "./identifier.js";
+import { ACTS } from "./codes.js";
 import { type Value, parse, quote } from "./json.js";
 
 export interface Quantity {
@@ -48,12 +49,20 @@ export interface Skeleton {
   eventID: string;
   declaration?: Declaration;
   order?: Order;
+  act?: Act;
+}
+
+/** Act is what a partner does on the ledger itself. Which member is which field is not known here. */
+export interface Act {
+  readonly name: string;
+  readonly fields: Bytes;
 }
 
 export const TYPES = ["", "ObjectEvent", "AggregationEvent", "TransactionEvent", "TransformationEvent", "AssociationEvent", "ErasureOrder"];
 export const ORDERS = ["", "erase", "hold", "release", "classify"];
 const CLASSIFY = 4;
 const ORDER = 6; // type of an order's skeleton
+const ACT = 7; // of an act's
 export const ACTIONS = ["", "ADD", "OBSERVE", "DELETE"];
 export const [OBJECT, AGGREGATION, , TRANSFORMATION, ASSOCIATION] = [1, 2, 3, 4, 5];
 export const [ADD, , DELETE] = [1, 2, 3];
@@ -76,6 +85,7 @@ export function encodeSkeleton(s: Skeleton, declaration = true): Bytes {
     w.always(15, d.bytes());
   }
   if (s.order) w.always(16, new Writer().uint(1, s.order.what).text(2, s.order.eventID).text(3, s.order.class).bytes());
+  if (s.act) w.always(17, new Writer().text(1, s.act.name).field(2, s.act.fields).bytes());
   return w.bytes();
 }
 
@@ -103,7 +113,7 @@ export function decodeSkeleton(b: Bytes): Skeleton {
   };
   for (const f of fields(b)) {
     switch (f.n) {
-      case 1: s.type = Number(uint(f.v, 6n)); break;
+      case 1: s.type = Number(uint(f.v, 7n)); break;
       case 2: s.action = Number(uint(f.v, 3n)); break;
       case 3: s.eventTime = signed64(f.v); break;
       case 4: s.bizStep = text(f.v); break;
@@ -119,11 +129,14 @@ export function decodeSkeleton(b: Bytes): Skeleton {
       case 14: s.eventID = text(f.v); break;
       case 15: s.declaration = decodeDeclaration(f.v); break;
       case 16: s.order = decodeOrderField(f.v); break;
+      case 17: s.act = decodeActField(f.v); break;
       default: refuse("a skeleton with an unknown field");
     }
   }
   if ((s.type === ORDER) !== (s.order !== undefined)) refuse("a skeleton of an order without one, or of an event with one");
   if (s.order && !equal(encodeSkeleton({ ...newSkeleton(), type: ORDER, eventTime: s.eventTime, order: s.order }), b)) refuse("an order that says more than one does");
+  if ((s.type === ACT) !== (s.act !== undefined)) refuse("a skeleton of an act without one, or of something else with one");
+  if (s.act && !equal(encodeSkeleton({ ...newSkeleton(), type: ACT, eventTime: s.eventTime, act: s.act }), b)) refuse("an act that says more than one does");
   if (s.type === 0 || !equal(encodeSkeleton(s), b)) refuse("a skeleton that is not in its one encoding");
   return s;
 }
@@ -137,6 +150,17 @@ function decodeOrderField(v: Bytes): Order {
     else refuse("an order with an unknown field");
   }
   return what > 0 && eventID && (what === CLASSIFY) === (cls !== "") ? { what, eventID, class: cls } : refuse("an order that says nothing");
+}
+
+function decodeActField(v: Bytes): Act {
+  let [name, members] = ["", new Uint8Array(0) as Bytes];
+  for (const f of fields(v)) {
+    if (f.n === 1) name = text(f.v);
+    else if (f.n === 2) members = f.v;
+    else refuse("an act with an unknown field");
+  }
+  for (const _ of fields(members)); // they are fields
+  return ACTS.has(name) ? { name, fields: members } : refuse(`an act ${quote(name)} that is none`);
 }
 
 function decodeDeclaration(v: Bytes): Declaration {
@@ -351,6 +375,17 @@ export function decodeOrder(body: Bytes): DecodedEvent {
   return { skeleton, names: v.members.map((m) => m.name) };
 }
 
+/** decodeAct reads the body of an act, which must be that of the skeleton beside it: the ledger derived one from the other. */
+function decodeAct(body: Bytes, skeleton: Skeleton): DecodedEvent {
+  if (body.length > 1 << 20) refuse("an act of more than 1 MiB");
+  const v = parse(body);
+  if (v.kind !== "object") return refuse("an act that is no object");
+  const at = membersOf(v);
+  const [type, eventTime] = [at.get("type"), at.get("eventTime")].map((m) => stringOf(m ?? refuse("an act without type or eventTime")));
+  if (type !== skeleton.act?.name || time(eventTime!) !== skeleton.eventTime) refuse("an act with the skeleton of another");
+  return { skeleton, names: v.members.map((m) => m.name) };
+}
+
 function stringOf(v: Value): string {
   return v.kind === "string" ? v.text : refuse("a member that must be a string");
 }
@@ -400,10 +435,10 @@ export function bodyOf(members: readonly { name: string; value: Bytes }[]): Byte
   return concat(...parts);
 }
 
-/** eventOf decodes the body, of an event (1) or an order (2), that has these members, and no others. */
-export function eventOf(kind: number, members: readonly { name: string; value: Bytes }[]): { body: Bytes; skeleton: Skeleton } {
+/** eventOf decodes the body, of an event (1), an order (2) or an act (3, whose skeleton is given), that has these members, and no others. */
+export function eventOf(kind: number, members: readonly { name: string; value: Bytes }[], act?: Bytes): { body: Bytes; skeleton: Skeleton } {
   const body = bodyOf(members);
-  const e = kind === 2 ? decodeOrder(body) : decodeEvent(body);
+  const e = act ? decodeAct(body, decodeSkeleton(act)) : kind === 2 ? decodeOrder(body) : decodeEvent(body);
   if (e.names.length !== members.length) refuse("a body whose members are not those that it was made of");
   members.forEach((m, i) => {
     if (e.names[i] !== m.name) refuse("a body whose members are not those that it was made of");

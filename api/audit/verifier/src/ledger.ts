@@ -153,12 +153,21 @@ export interface Partner {
   readonly standing: number;
   readonly nodeID: string;
   readonly validator: Bytes;
+  readonly state: number;
+  readonly host: string;
+  readonly sponsor: string;
+  readonly lei: string;
+  readonly registration: string;
+  readonly threshold: number;
 }
+
+export const STATES = ["active", "suspended", "removed"];
 
 export const STANDINGS = ["", "member", "participant", "observer"];
 
 export function decodePartner(id: string, b: Bytes): Partner {
   let [name, gln, standing, nodeID, validator]: [string, string, bigint, string, Bytes] = ["", "", 0n, "", empty];
+  let [state, host, sponsor, lei, registration, threshold] = [0n, "", "", "", "", 0n];
   for (const f of fields(b)) {
     switch (f.n) {
       case 1: name = text(f.v); break;
@@ -166,11 +175,18 @@ export function decodePartner(id: string, b: Bytes): Partner {
       case 3: standing = uint(f.v, MAX_UINT32); break;
       case 4: nodeID = text(f.v); break;
       case 5: validator = f.v; break;
+      case 6: state = uint(f.v, 2n); break;
+      case 7: host = text(f.v); break;
+      case 8: sponsor = text(f.v); break;
+      case 9: lei = text(f.v); break;
+      case 10: registration = text(f.v); break;
+      case 11: threshold = uint(f.v, MAX_UINT32); break;
       default: refuse("a partner with an unknown field");
     }
   }
-  again(b, new Writer().text(1, name).text(2, gln).uint(3, standing).text(4, nodeID).field(5, validator));
-  return { id, name, gln, standing: Number(standing), nodeID, validator };
+  again(b, new Writer().text(1, name).text(2, gln).uint(3, standing).text(4, nodeID).field(5, validator)
+    .uint(6, state).text(7, host).text(8, sponsor).text(9, lei).text(10, registration).uint(11, threshold));
+  return { id, name, gln, standing: Number(standing), nodeID, validator, state: Number(state), host, sponsor, lei, registration, threshold: Number(threshold) };
 }
 
 export interface Key {

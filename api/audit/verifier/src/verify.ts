@@ -2,18 +2,18 @@
 // and what it then says.
 
 import {
-  type Bundle, type Leaf, type Message, type Subject, type SubjectKind, type Transaction, type WitnessedPart, CLASS, ITEM, PARTNER, UNKNOWN, decode,
+  ACT_KIND, type Bundle, type Leaf, type Message, type Subject, type SubjectKind, type Transaction, type WitnessedPart, CLASS, ITEM, PARTNER, UNKNOWN, decode,
 } from "./bundle.js";
 import { type Bytes, Refused, be32, compareText, equal, hex, refuse, text, utf8 } from "./bytes.js";
 import { type MainTrail, type Placed, type Thing, search, thingKey } from "./closure.js";
-import { codeName } from "./codes.js";
+import { ACTS, ANY_ACT, codeName } from "./codes.js";
 import { ACTIONS, ADD, AGGREGATION, DELETE, OBJECT, ORDERS, type Skeleton, TRANSFORMATION, TYPES, contentHash, decodeSkeleton, derivedEventID, encodeSkeleton, eventOf } from "./event.js";
 import { timeText } from "./form.js";
 import { type Head, absent, ed25519, included, inclusionRoot, macs, member, merkleRoot, rangeRoot, sum } from "./hash.js";
 import { anchorEntry, checkCommit, checkSkip, headerHash, nextHash, setHash } from "./headers.js";
 import { type Scheme, canonical } from "./identifier.js";
 import {
-  APPLIED, DUPLICATE, EFFECTS, HOLDINGS, type Item, type Key, type Locator, STANDINGS, type TransactionHeader, accumulatorKey, balanceKey, classKey,
+  APPLIED, DUPLICATE, EFFECTS, HOLDINGS, type Item, type Key, type Locator, STANDINGS, STATES, type TransactionHeader, accumulatorKey, balanceKey, classKey,
   compareLocators, decodeBalance, decodeHead, decodeHeader, decodeItem, decodeKey, decodePartner, decodeRelease, entry, itemKey, keyKey, noHead,
   partnerKey, registerKey, releaseKey, transactionID,
 } from "./ledger.js";
@@ -422,15 +422,17 @@ class Verification {
     const k = p?.keys.get(h.keyID);
     if (!p || !k) return refuse(`${where}: the key ${h.keyID} of ${h.partner} is missing`);
     p.used = k.used = true;
-    const { from, until, roles } = k.key;
-    if (t.height < from || (until !== 0n && t.height > until) || (roles & 1n) === 0n) refuse(`${where}: the key ${h.keyID} of ${h.partner} was not valid for events`);
+    const { from, until } = k.key;
+    if (t.height < from || (until !== 0n && t.height > until)) refuse(`${where}: the key ${h.keyID} of ${h.partner} was not valid`);
     if (!(await ed25519(k.key.public, id, t.signature))) refuse(`${where}: the signature does not hold`);
     return { header: h, key: k.key };
   }
 
   private async checkMessage(m: Message, at: Locator, h: TransactionHeader, key: Key, transaction: Bytes): Promise<void> {
-    if (m.kind !== 1 && m.kind !== 2) refuse(`of kind ${m.kind}, this verifier knows events and orders`);
+    if (m.kind < 1 || m.kind > ACT_KIND) refuse(`of kind ${m.kind}, this verifier knows events, orders and acts`);
     const { skeleton, body, digest } = await readEvent(m, h);
+    const role = m.kind !== ACT_KIND ? 1n : skeleton?.act ? ACTS.get(skeleton.act.name)! : ANY_ACT;
+    if ((key.roles & role) === 0n) refuse(`the key ${key.id} of ${h.partner} may not sign it`);
     if (!(await included({ root: h.root, count: h.count }, BigInt(m.index), digest, m.inclusion))) refuse("its digest is not in the signed header");
     const trails: { id: string; letter: string }[] = [];
     let before: Message["trails"][number] | undefined;
@@ -513,9 +515,11 @@ class Verification {
     const name = (uom: string, partner: string): unknown => named.set(JSON.stringify([uom, partner]), { uom, partner });
     const packed = new Map<string, Set<string>>(); // by container, the units in which some was packed
     const opened: { container: string; partner: string }[] = [];
+    const acting = new Set<string>(); // partners whose acts are among the records
     for (const e of this.events) {
       const k = e.skeleton;
       if (!k || !e.trails.some((t) => t.letter === "l" && t.id === id)) continue;
+      if (k.act) acting.add(e.header.partner);
       for (const q of [...k.quantities, ...k.outputQuantities]) {
         if (q.epcClass !== id) continue;
         name(q.uom, e.header.partner);
@@ -524,6 +528,7 @@ class Verification {
       if (k.type === AGGREGATION && k.action === DELETE && k.epcs.length === 0 && k.quantities.length === 0) opened.push({ container: k.parentID, partner: e.header.partner });
       else if ((k.type === OBJECT && k.action === DELETE) || k.type === TRANSFORMATION) opened.push(...k.epcs.map((container) => ({ container, partner: e.header.partner })));
     }
+    for (const uom of new Set([...named.values()].map((n) => n.uom))) for (const partner of acting) name(uom, partner);
     for (const { container, partner } of opened) for (const uom of packed.get(container) ?? []) name(uom, partner);
     return named;
   }
@@ -635,6 +640,8 @@ class Verification {
         partners: partners.map((p) => ({
           id: p.id, name: p.name, gln: p.gln, standing: STANDINGS[p.standing] ?? "",
           ...(p.nodeID && { node_id: p.nodeID }), ...(p.validator.length > 0 && { validator: base64(p.validator) }),
+          ...(p.state > 0 && { state: STATES[p.state] }), ...(p.host && { host: p.host }), ...(p.sponsor && { sponsor: p.sponsor }),
+          ...(p.lei && { lei: p.lei }), ...(p.registration && { registration: p.registration }), ...(p.threshold > 0 && { threshold: p.threshold }),
         })),
       }),
       events: this.events.map((e) => this.eventReport(e)),
@@ -654,7 +661,7 @@ class Verification {
       ...(at !== undefined && { time: timeText(at) }),
       ...(s && {
         eventID: s.eventID || derivedEventID(e.digest),
-        type: TYPES[s.type],
+        type: s.act?.name ?? TYPES[s.type],
         ...(s.action > 0 && { action: ACTIONS[s.action] }),
         ...(s.bizStep && { bizStep: s.bizStep }),
         ...(s.disposition && { disposition: s.disposition }),
@@ -712,10 +719,10 @@ async function readEvent(m: Message, h: TransactionHeader): Promise<{ skeleton: 
   let root: Bytes;
   if (m.form === "skeleton") {
     skeleton = decodeSkeleton(m.skeleton!);
-    if ((skeleton.order !== undefined) !== (m.kind === 2)) refuse("a skeleton of another kind of message");
+    if ((skeleton.act ? ACT_KIND : skeleton.order ? 2 : 1) !== m.kind) refuse("a skeleton of another kind of message");
     root = m.bodyRoot!;
   } else {
-    ({ skeleton, body } = eventOf(m.kind, m.members));
+    ({ skeleton, body } = eventOf(m.kind, m.members, m.skeleton));
     root = await bodyRoot(m);
   }
   const skeletonHash = await sum("waybill/skeleton", encodeSkeleton(skeleton));

@@ -1,0 +1,44 @@
+package api_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// An eventID that is taken is told with the event that has it, and what can be done.
+func TestConflictNamesTheEarlierEvent(t *testing.T) {
+	h := newHarness(t, defaults())
+	h.do("POST", "/epcis/v2/events", event(7)).want(t, 201)
+	first := into[schemas.Receipt](t, h.do("POST", "/epcis/v2/events", event(1, `"eventID":"urn:uuid:1"`)).want(t, 201))
+	named := func(detail string) {
+		t.Helper()
+		for _, want := range []string{"urn:uuid:1", "acme-farms recorded another event", first.Transaction.String(), fmt.Sprintf("height %d", first.Height), "eventTime 2026-05-01T10:01:00Z"} {
+			if !strings.Contains(detail, want) {
+				t.Errorf("%q lacks %q", detail, want)
+			}
+		}
+		if !regexp.MustCompile(`at 2026-05-01T12:00:\d\d\.\d{3}Z, `).MatchString(detail) {
+			t.Errorf("%q tells no record time", detail)
+		}
+	}
+	p := h.do("POST", "/epcis/v2/events", event(2, `"eventID":"urn:uuid:1"`)).problem(t, 409, "event_id_conflict")
+	named(p["detail"].(string))
+	if p["type"] != "epcisException:ResourceAlreadyExistsException" || !strings.Contains(p["hint"].(string), "errorDeclaration") || p["receipt"] == nil {
+		t.Errorf("%v", p)
+	}
+	for _, how := range []string{"rollback", "proceed"} {
+		j := h.job(h.do("POST", "/epcis/v2/capture", document(event(4), event(5, `"eventID":"urn:uuid:1"`)), behaviour, how).want(t, 202).header.Get("Location"))
+		if len(j.Errors) != 1 {
+			t.Fatalf("%+v", j)
+		}
+		named(j.Errors[0].Detail)
+	}
+	j := h.job(h.do("POST", "/epcis/v2/capture", document(event(8, `"eventID":"urn:uuid:2"`), event(9, `"eventID":"urn:uuid:2"`))).want(t, 202).header.Get("Location"))
+	if len(j.Errors) != 1 || !strings.Contains(j.Errors[0].Detail, "sent with it") {
+		t.Errorf("two of one document: %+v", j)
+	}
+}

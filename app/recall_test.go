@@ -1,0 +1,100 @@
+package app_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// recalls answers the script's command of this name.
+func (s *script) recalls() {
+	list, more, err := s.view().Recalls(schemas.RecallRef{}, false, 100)
+	if err != nil || more {
+		s.print("%v, more: %v", err, more)
+	}
+	for _, r := range list {
+		state := "open"
+		if r.Closed != 0 {
+			state = "closed"
+		}
+		s.print("%s/%s: class=%s %s names=%d", r.Issuer, r.Recall, r.Class, state, r.Named)
+	}
+}
+
+// reach answers the script's command: reach ISSUER NAME.
+func (s *script) reach(issuer, name string) {
+	r, err := s.view().RecallReach(s.t.Context(), schemas.RecallRef{Issuer: issuer, Recall: name})
+	if r == nil || err != nil {
+		s.print("none: %v", err)
+		return
+	}
+	s.print("reaches=%d holders=%d open=%d answers=%d truncated=%v", r.Items, len(r.Holders), r.Open, len(r.Replies), r.Truncated)
+	for _, h := range r.Holders {
+		line := fmt.Sprintf("%s: items=%d", h.Partner, h.Items)
+		for _, id := range h.IDs {
+			line += " " + short(id)
+		}
+		for _, b := range h.Balances {
+			line += fmt.Sprintf(" %s:%s:%s", short(b.ID), b.Quantity, b.UOM)
+		}
+		if h.Acknowledged {
+			line += " acknowledged"
+		}
+		if h.Done {
+			line += " done"
+		}
+		s.print("%s", strings.TrimSpace(line))
+	}
+}
+
+// BenchmarkRecallReach follows a recall of one lot to the ten thousand things that
+// were made of it, in a ledger of N others.
+func BenchmarkRecallReach(b *testing.B) {
+	for _, others := range []int{10_000, 1_000_000} {
+		b.Run(fmt.Sprint(others), func(b *testing.B) {
+			c := newChain(b, store.Options{Dir: filepath.Join(b.TempDir(), "ledger")})
+			n := notation{c.members}
+			event := func(text string) *schemas.Event {
+				e, err := n.event(text, c.time)
+				if err != nil {
+					b.Fatal(err)
+				}
+				return e
+			}
+			list := func(stem string, count int) string {
+				var ids []string
+				for i := range count {
+					ids = append(ids, fmt.Sprintf("%s%d", stem, i))
+				}
+				return strings.Join(ids, ",")
+			}
+			for at := 0; at < others; at += 10_000 {
+				var events []*schemas.Event
+				for i := range 10 {
+					events = append(events, event("obj add epc="+list(fmt.Sprintf("x%d-%d-", at, i), 1000)+" step=commissioning"))
+				}
+				c.block(c.sign(c.draft("mill", false, events...)))
+				c.app.TestingOnlyForget()
+			}
+			c.block(c.sign(c.draft("farm", false, event("obj add qty=lot1:1000:KGM step=commissioning"))))
+			for i := range 100 {
+				c.block(c.sign(c.draft("farm", false, event(fmt.Sprintf("xform qty=lot1:1:KGM out=%s", list(fmt.Sprintf("y%d-", i), 100))))))
+			}
+			act, err := schemas.ReadAct("Recall", []byte(`{"recall":"r","instruction":"stop","lots":["https://id.gs1.org/01/09521234543213/10/lot1"]}`), c.time)
+			if err != nil {
+				b.Fatal(err)
+			}
+			c.block(c.sign(c.draft("farm", false, act)))
+			for b.Loop() {
+				r, err := c.view().RecallReach(b.Context(), schemas.RecallRef{Issuer: "farm", Recall: "r"})
+				if err != nil || r.Items != 10_001 || r.Truncated {
+					b.Fatal(r, err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,190 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Bounds of one look at where a recall reaches.
+const (
+	maxReachEvents = 100_000 // events that are looked at
+	maxReachDepth  = 64
+)
+
+// Recalls are recalls in the order of issuer and name, behind one, at most limit; more
+// tells whether there are others.
+func (v *View) Recalls(after schemas.RecallRef, open bool, limit int) (out []schemas.RecallInfo, more bool, err error) {
+	prefix := schemas.RecallKey("", "")[:1]
+	last := schemas.RecallKey(after.Issuer, after.Recall)
+	for leaf, err := range v.at.LeavesFrom(prefix, last) {
+		if err != nil {
+			return nil, false, v.answered(fmt.Errorf("reading recalls: %w", err))
+		}
+		issuer, name, ok := strings.Cut(string(leaf.Key[1:]), "\x00")
+		if !ok || issuer == "" || string(leaf.Key) == string(last) {
+			continue // how many are open, or the one before
+		}
+		s, err := schemas.DecodeRecall(leaf.Value)
+		if err != nil {
+			return nil, false, fmt.Errorf("reading a recall of %s: %w", issuer, err)
+		}
+		if open && s.Closed != 0 {
+			continue
+		}
+		if len(out) == limit {
+			return out, true, nil
+		}
+		out = append(out, schemas.RecallInfo{RecallRef: schemas.RecallRef{Issuer: issuer, Recall: name}, RecallState: s})
+	}
+	return out, false, nil
+}
+
+// Recall is a recall with the answers of its holders, nil where there is none.
+func (v *View) Recall(ref schemas.RecallRef) (*schemas.RecallInfo, error) {
+	value, _, err := v.get(schemas.RecallKey(ref.Issuer, ref.Recall))
+	if value == nil || err != nil || ref.Issuer == "" {
+		return nil, err
+	}
+	out := &schemas.RecallInfo{RecallRef: ref}
+	if out.RecallState, err = schemas.DecodeRecall(value); err != nil {
+		return nil, fmt.Errorf("reading a recall of %s: %w", ref.Issuer, err)
+	}
+	prefix := schemas.RecallReplyKey(ref.Issuer, ref.Recall, "")
+	for leaf, err := range v.at.Leaves(prefix) {
+		if err != nil {
+			return nil, v.answered(fmt.Errorf("reading answers to a recall: %w", err))
+		}
+		a, err := schemas.DecodeAcknowledgement(leaf.Value)
+		if err != nil {
+			return nil, fmt.Errorf("reading an answer to a recall: %w", err)
+		}
+		out.Replies = append(out.Replies, schemas.RecallReply{Partner: string(leaf.Key[len(prefix):]), Acknowledgement: a})
+	}
+	return out, nil
+}
+
+// recalledBy are the things and lots that a recall names.
+func (v *View) recalledBy(ref schemas.RecallRef) (ids []string, err error) {
+	prefix := recalledRow(ref, "")
+	for row, err := range v.at.Rows(prefix, nil, false) {
+		if err != nil {
+			return nil, v.answered(fmt.Errorf("reading what a recall names: %w", err))
+		}
+		if ids = append(ids, string(row.Key[len(prefix):])); len(ids) > maxReachEvents {
+			break
+		}
+	}
+	return ids, nil
+}
+
+// RecallReach follows what a recall names downstream, and tells who holds what of it
+// now. It reads no bodies.
+func (v *View) RecallReach(ctx context.Context, ref schemas.RecallRef) (*schemas.RecallReach, error) {
+	info, err := v.Recall(ref)
+	if info == nil || err != nil {
+		return nil, err
+	}
+	named, err := v.recalledBy(ref)
+	if err != nil {
+		return nil, err
+	}
+	t := v.tracer(ctx, schemas.TraceQuery{Direction: schemas.Downstream, MaxDepth: maxReachDepth, MaxEvents: maxReachEvents})
+	for _, id := range named {
+		t.queue = append(t.queue, step{id: id, span: always, down: true, contents: always, branch: "self"})
+	}
+	if err := t.run(); err != nil {
+		return nil, err
+	}
+	out := &schemas.RecallReach{RecallInfo: *info, Height: v.Height(), Time: v.Time(), Items: len(t.out.Items), Truncated: t.out.Truncated}
+	if err := v.holders(ctx, t.out.Items, out); err != nil {
+		return nil, err
+	}
+	for i := range out.Holders {
+		h := &out.Holders[i]
+		at := slices.IndexFunc(info.Replies, func(r schemas.RecallReply) bool { return r.Partner == h.Partner })
+		if h.Acknowledged = at >= 0; h.Acknowledged {
+			h.Done = info.Replies[at].Done
+		}
+		if !h.Done {
+			out.Open++
+		}
+	}
+	return out, nil
+}
+
+// holders tells who holds what of a reach, and how much.
+func (v *View) holders(ctx context.Context, items []schemas.TraceItem, out *schemas.RecallReach) error {
+	at := map[string]int{}
+	holder := func(partner string) *schemas.RecallHolder {
+		i, ok := at[partner]
+		if !ok {
+			i, at[partner] = len(out.Holders), len(out.Holders)
+			out.Holders = append(out.Holders, schemas.RecallHolder{Partner: partner})
+		}
+		return &out.Holders[i]
+	}
+	for i, it := range items {
+		if i%256 == 255 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if it.Class {
+			balances, err := v.Balances(it.ID)
+			if err != nil {
+				return err
+			}
+			for _, b := range balances {
+				if b.Known && b.Quantity == "0" {
+					continue
+				}
+				h := holder(b.Partner)
+				if h.Lots++; len(h.Balances) < schemas.MaxReachShown {
+					h.Balances = append(h.Balances, schemas.RecallBalance{ID: it.ID, Balance: b})
+				}
+			}
+			continue
+		}
+		s, err := v.Item(it.ID)
+		if err != nil {
+			return err
+		}
+		if s == nil || s.Ended || s.Custodian == "" {
+			continue
+		}
+		h := holder(s.Custodian)
+		if h.Items++; len(h.IDs) < schemas.MaxReachShown {
+			h.IDs = append(h.IDs, it.ID)
+		}
+	}
+	slices.SortFunc(out.Holders, func(a, b schemas.RecallHolder) int { return strings.Compare(a.Partner, b.Partner) })
+	return nil
+}
+
+// Recalled are the open recalls that name a thing or lot.
+func (v *View) Recalled(id string) (open []schemas.RecallRef, err error) {
+	value, _, err := v.get(schemas.RecalledKey(id))
+	if value == nil || err != nil {
+		return nil, err
+	}
+	marks, err := schemas.DecodeRecalled(value)
+	if err != nil {
+		return nil, fmt.Errorf("reading which recalls name %q: %w", id, err)
+	}
+	for _, ref := range marks.Recalls {
+		value, _, err := v.get(schemas.RecallKey(ref.Issuer, ref.Recall))
+		if err != nil {
+			return nil, err
+		}
+		s, err := schemas.DecodeRecall(value)
+		if err != nil {
+			return nil, fmt.Errorf("reading a recall of %s: %w", ref.Issuer, err)
+		}
+		if s.Closed == 0 {
+			open = append(open, ref)
+		}
+	}
+	return open, nil
+}

@@ -1,0 +1,70 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waybill-ledger/waybill/api"
+)
+
+// The page on recalls works as it stands: what one partner made and another holds is
+// called back, answered for, and the recall closed.
+func TestRecallsPage(t *testing.T) {
+	x := shared.get(t)
+	maker, holder := x.members[0], x.members[1]
+	const item, lot = "https://id.gs1.org/01/09521234543213/21/recall-1", "https://id.gs1.org/01/09521234543213/10/RECALL1"
+	at := time.Now().UTC()
+	event := func(i int, format string, args ...any) {
+		t.Helper()
+		at = at.Add(time.Millisecond)
+		body := fmt.Sprintf(`{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],"type":"ObjectEvent","eventTime":%q,"eventTimeZoneOffset":"+00:00",`,
+			at.Format(time.RFC3339Nano)) + fmt.Sprintf(format, args...) + "}"
+		if err := acknowledge(t.Context(), x.plain(t, i), []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+		x.level(t)
+	}
+	event(0, `"action":"ADD","bizStep":"commissioning","epcList":[%q],"quantityList":[{"epcClass":%q,"quantity":100,"uom":"KGM"}]`, item, lot)
+	event(0, `"action":"OBSERVE","bizStep":"shipping","epcList":[%q],"quantityList":[{"epcClass":%q,"quantity":40,"uom":"KGM"}],"destinationList":[{"type":"possessing_party","destination":"https://id.gs1.org/417/%s"}]`, item, lot, holder.GLN)
+	event(1, `"action":"OBSERVE","bizStep":"receiving","epcList":[%q],"quantityList":[{"epcClass":%q,"quantity":40,"uom":"KGM"}]`, item, lot)
+
+	bin := t.TempDir()
+	if err := os.Symlink(program, filepath.Join(bin, "waybill")); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"PATH=" + bin + ":/usr/bin:/bin", "MAKER=" + maker.Partner, "ITEM=" + item, "LOT=" + lot,
+		"NODE1=" + maker.REST, "KEY1=" + maker.Key, "NODE2=" + holder.REST, "KEY2=" + holder.Key}
+	var shown []byte
+	for _, command := range commandsOf(t, "recalls.md") {
+		cmd := exec.Command("sh", "-c", command)
+		cmd.Env = env
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+		if strings.Contains(command, "-o json") {
+			shown = out
+		}
+		x.level(t)
+	}
+	var reach api.RecallReach
+	if err := json.Unmarshal(shown, &reach); err != nil {
+		t.Fatalf("%v: %s", err, shown)
+	}
+	i := 0
+	for i < len(reach.Holders) && reach.Holders[i].Partner != holder.Partner {
+		i++
+	}
+	if i == len(reach.Holders) || reach.Items != 2 || reach.OpenHolders != 1 || !reach.Holders[i].Done || reach.Holders[i].Items != 1 || reach.Holders[i].Balances[0].Quantity != "40" {
+		t.Errorf("the recall reaches %+v", reach)
+	}
+	if open := waybill(t, "recall", "--open", "--node", holder.REST, "--key", holder.Key); strings.Contains(open, "listeria") {
+		t.Errorf("closed, it is among the open ones: %s", open)
+	}
+}

@@ -1,0 +1,131 @@
+package schemas
+
+import "time"
+
+// RecallState is the leaf value of a recall.
+type RecallState struct {
+	Class       string
+	Instruction string
+	Deadline    int64   // nanoseconds, 0 for none
+	Issued      int64   // time of its block, nanoseconds
+	At          Locator // of the act that began it
+	Closed      int64   // time of the block that ended it; 0: it is open
+	Named       uint64  // things and lots that it names
+}
+
+func (r *RecallState) bind(b *binding) {
+	bind(b, 1, "class", &r.Class, line(maxName))
+	bind(b, 2, "instruction", &r.Instruction, line(maxReason))
+	bind(b, 3, "deadline", &r.Deadline, instant)
+	bind(b, 4, "issued", &r.Issued, instant)
+	bind(b, 5, "at", &r.At, located)
+	bind(b, 6, "closed", &r.Closed, instant)
+	bind(b, 7, "named", &r.Named, whole[uint64](1<<62))
+}
+
+// Append appends the leaf value: 1 class, 2 instruction, 3 deadline, 4 time it was
+// issued, 5 locator, 6 time it was closed, 7 number of things and lots that it names.
+func (r *RecallState) Append(dst []byte) []byte { return append(dst, appendBound(r.bind)...) }
+
+// DecodeRecall reads such a leaf value.
+func DecodeRecall(v []byte) (r RecallState, err error) { return r, decodeBound(v, r.bind) }
+
+// Acknowledgement is the leaf value of a holder's last answer to a recall.
+type Acknowledgement struct {
+	Time int64   // of its block, nanoseconds
+	At   Locator // of the act
+	Held []RecallHolding
+	Done bool
+}
+
+func (a *Acknowledgement) bind(b *binding) {
+	bind(b, 1, "time", &a.Time, instant)
+	bind(b, 2, "at", &a.At, located)
+	bindList(b, 3, "held", &a.Held, MaxAcknowledged, object((*RecallHolding).bind))
+	bind(b, 4, "done", &a.Done, flagged)
+}
+
+// Append appends the leaf value: 1 time, 2 locator, 3 what is held, 4 done.
+func (a *Acknowledgement) Append(dst []byte) []byte { return append(dst, appendBound(a.bind)...) }
+
+// DecodeAcknowledgement reads such a leaf value.
+func DecodeAcknowledgement(v []byte) (a Acknowledgement, err error) {
+	return a, decodeBound(v, a.bind)
+}
+
+// RecallRef names a recall: who issued it, under which name.
+type RecallRef struct {
+	Issuer string `json:"issuer"`
+	Recall string `json:"recall"`
+}
+
+func (r *RecallRef) bind(b *binding) {
+	bind(b, 1, "issuer", &r.Issuer, shortName)
+	bind(b, 2, "recall", &r.Recall, shortName)
+}
+
+// MaxRecalls is by how many recalls one thing or lot can be named.
+const MaxRecalls = 16
+
+// Recalled is the leaf value of what recalls name, and of every class or lot of who
+// brought it into being first.
+type Recalled struct {
+	Maker   string
+	Recalls []RecallRef
+}
+
+func (r *Recalled) bind(b *binding) {
+	bind(b, 1, "maker", &r.Maker, shortName)
+	bindList(b, 2, "recalls", &r.Recalls, MaxRecalls, object((*RecallRef).bind))
+}
+
+// Append appends the leaf value: 1 maker, 2 recalls (1 issuer, 2 name).
+func (r *Recalled) Append(dst []byte) []byte { return append(dst, appendBound(r.bind)...) }
+
+// DecodeRecalled reads such a leaf value.
+func DecodeRecalled(v []byte) (r Recalled, err error) { return r, decodeBound(v, r.bind) }
+
+// MaxReachShown is how many things and lots of each holder a reach lists.
+const MaxReachShown = 1000
+
+// RecallInfo is a recall with what its holders answered.
+type RecallInfo struct {
+	RecallRef
+	RecallState
+	Replies []RecallReply
+}
+
+// RecallReply is a holder's last answer to a recall.
+type RecallReply struct {
+	Partner string
+	Acknowledgement
+}
+
+// RecallReach is where a recall reaches: what it names, and what came of that, along
+// the ledger's graph; and who holds it now.
+type RecallReach struct {
+	RecallInfo
+	Height    int64
+	Time      time.Time // of the view
+	Items     int       // things and lots that it reaches
+	Holders   []RecallHolder
+	Open      int  // holders who are not done
+	Truncated bool // it reaches farther than was looked
+}
+
+// RecallHolder is who holds things or lots that a recall reaches.
+type RecallHolder struct {
+	Partner      string // or External and a PGLN
+	Items        int
+	Lots         int
+	IDs          []string        // things, at most MaxReachShown
+	Balances     []RecallBalance // of lots, at most as many
+	Acknowledged bool
+	Done         bool
+}
+
+// RecallBalance is what a holder has of a class or lot.
+type RecallBalance struct {
+	ID string
+	Balance
+}
