@@ -150,3 +150,37 @@ func (p *program) accept(path string, s node.Settings, partner schemas.Partner) 
 		i.GenesisHash, filepath.Join(s.Home, network.RequestFile), s.Home)
 	return p.json(card)
 }
+
+func (p *program) exportCommand() *cobra.Command {
+	var home, out string
+	cmd := &cobra.Command{
+		Use: "export --home DIR --out FILE", Short: "Write all that a stopped node has into one file, to be read without a node", Args: exactly(0, "no arguments"),
+		Long: `Write all that a stopped node has into one file of JSON Lines: the network, with a
+root of trust, then every event, order and act of the ledger with what the rules
+answered, then a line that counts them. The file holds bodies in clear.`,
+	}
+	p.homeFlag(cmd, &home)
+	cmd.Flags().StringVar(&out, "out", "", "the file, which must not be there")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := requireHome(home); err != nil {
+			return err
+		}
+		if out == "" {
+			return usage("--out FILE says where to write")
+		}
+		s, err := node.LoadSettings(home, p.getenv)
+		if err != nil {
+			return err
+		}
+		tail, err := node.ExportFile(cmd.Context(), s, out)
+		if err != nil {
+			return err
+		}
+		if p.output == "json" {
+			return p.json(tail)
+		}
+		fmt.Fprintf(p.out, "%s  %s\n", out, counted(int(tail.Records), "record"))
+		return nil
+	}
+	return cmd
+}

@@ -88,7 +88,7 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 		}
 		return nil
 	}
-	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.keyCommand(), p.genesisCommand(), p.inviteCommand(), p.joinCommand(), p.historyCommand(), p.versionCommand(), p.moveCommand(), p.signerCommand(),
+	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.keyCommand(), p.genesisCommand(), p.inviteCommand(), p.joinCommand(), p.exportCommand(), p.historyCommand(), p.versionCommand(), p.moveCommand(), p.signerCommand(),
 		p.statusCommand(), p.captureCommand(), p.importCommand(), p.eventsCommand(), p.fsmaCommand(),
 		p.subscribeCommand(), p.subscriptionsCommand(), p.unsubscribeCommand(),
 		p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(), p.hashCommand(),
