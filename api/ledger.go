@@ -124,6 +124,12 @@ type View interface {
 	Recalled(id string) ([]schemas.RecallRef, error)
 	// Partners returns the partners, by id.
 	Partners() ([]schemas.Partner, error)
+	// Partner returns a partner, nil where there is none of this id.
+	Partner(id string) (*schemas.Partner, error)
+	// Keys returns the keys that a partner has and had, by id, and KeyChanges what
+	// waits for the agreement of its other admin keys.
+	Keys(partner string) ([]schemas.Key, error)
+	KeyChanges(partner string) ([]schemas.OpenChange, error)
 }
 
 // Erasure is how the body of an event stands: erased, or held so that it may not

@@ -56,7 +56,7 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 	})
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Capture), g.reading)
-		m.With(g.accepting(typeJSON, typeLD)).Get("/capture", g.listJobs)
+		m.With(g.accepting(epcisTypes...)).Get("/capture", g.listJobs)
 		m.With(g.accepting(epcisTypes...)).Get("/capture/{captureID}", g.getJob)
 	})
 	m.Group(func(m chi.Router) {
@@ -111,6 +111,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.With(g.sending(typeJSON)).Put("/public/{id}", g.putPublication)
 		m.Delete("/public/{id}", g.deletePublication)
 	})
+	g.keyRoutes(m)
 }
 
 // methodNotAllowed answers with the methods that the resource has.

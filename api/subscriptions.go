@@ -100,10 +100,10 @@ func (g *Gateway) subscriptionRoutes(m chi.Router) {
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Query), g.accepting(typeJSON, typeLD))
 		m.With(g.sending(typeJSON, typeLD)).Post(all, g.postSubscription)
-		m.With(g.reading).Get(all, g.listSubscriptions)
 		m.With(g.reading).Get(one, g.getSubscription)
 		m.Delete(one, g.deleteSubscription)
 	})
+	m.With(g.allow(local.Query), g.accepting(epcisTypes...), g.reading).Get(all, g.listSubscriptions)
 }
 
 // postSubscription makes a subscription.
@@ -412,7 +412,13 @@ func (g *Gateway) listSubscriptions(w http.ResponseWriter, r *http.Request) {
 		}
 		out = append(out, s.told(view.Height()))
 	}
-	g.writeJSON(w, r, http.StatusOK, out)
+	g.writeForm(w, r, out, func() []byte {
+		ids := make([]string, len(out))
+		for i := range out {
+			ids[i] = out[i].ID
+		}
+		return stringsXML("GetSubscriptionIDsResult", ids)
+	})
 }
 
 // getSubscription answers one, and how its delivery stands.

@@ -8,6 +8,12 @@ import (
 func (m *message) act() {
 	m.result.Effect = schemas.Applied
 	switch a := m.event.Act.(type) {
+	case *schemas.AddKey, *schemas.RevokeKey, *schemas.SetThreshold:
+		m.changeKeys(a)
+	case *schemas.ApproveKeyChange:
+		m.approveKeys(a)
+	case *schemas.MoveHost:
+		m.moveHost(a)
 	case *schemas.Recall:
 		m.issueRecall(a)
 	case *schemas.ExtendRecall:

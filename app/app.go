@@ -68,7 +68,7 @@ type App struct {
 	codec    *schemas.Codec
 	memo     *memo
 	shelf    *shelf[*archived]
-	bodies   *shelf[*bodies]
+	bodies   *shelf[*remains]
 	blocks   Blocks
 	logger   *slog.Logger
 	onCommit func(Committed)
@@ -110,7 +110,7 @@ func New(cfg Config) (*App, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
-		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
+		bodies: newShelf[*remains](cfg.CacheBytes / 2),
 		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, lookups: maxLookups,
 		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain, own: cfg.Own, rules: cmp.Or(cfg.Rules, schemas.RulesVersion)}
 	if height, _ := cfg.Store.Last(); height > 0 {

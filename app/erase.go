@@ -89,7 +89,21 @@ func remainsRow(p place) []byte { return append([]byte{rowRemains}, p[:]...) }
 type remains struct {
 	at     place
 	bodies [][]byte // nil where it is erased
-	salts  []schemas.Hash
+
+	secret []byte         // of the whole transaction, from which the events' follow
+	salts  []schemas.Hash // the events' secrets, of what an erasure left
+}
+
+// salt is the secret of one event; zero where its body is erased. They are computed
+// one by one: a reader wants one of thousands.
+func (r *remains) salt(i int) schemas.Hash {
+	switch {
+	case r.bodies[i] == nil:
+		return schemas.Hash{}
+	case r.salts != nil:
+		return r.salts[i]
+	}
+	return schemas.EventSecret(r.secret, i)
 }
 
 // encode: 1 place, 2 once for each message: nothing where it is erased, else 1
@@ -99,7 +113,8 @@ func (r *remains) encode() []byte {
 	for i, body := range r.bodies {
 		var m []byte
 		if body != nil {
-			m = schemas.AppendField(schemas.AppendField(nil, 1, r.salts[i][:]), 2, body)
+			salt := r.salt(i)
+			m = schemas.AppendField(schemas.AppendField(nil, 1, salt[:]), 2, body)
 		}
 		b = schemas.AppendEntry(b, 2, m)
 	}
@@ -165,12 +180,9 @@ func (a *App) readRemains(p place, encoded []byte, count int) (*remains, error) 
 	if err != nil {
 		return nil, err
 	}
-	r := &remains{at: p}
+	r := &remains{at: p, secret: b.Secret}
 	if r.bodies, err = schemas.SplitBodies(joined, count); err != nil {
 		return nil, err
-	}
-	for i := range r.bodies {
-		r.salts = append(r.salts, schemas.EventSecret(b.Secret, i))
 	}
 	return r, nil
 }
@@ -306,7 +318,7 @@ func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
 		case e.gone[i]:
 			return fmt.Errorf("%w: body %d is there, and was erased", errRemains, i)
 		}
-		event, err := heldBody(record.Kind, record.SkeletonBytes, record.BodyRoot, body, left.salts[i])
+		event, err := heldBody(record.Kind, record.SkeletonBytes, record.BodyRoot, body, left.salt(i))
 		if err != nil {
 			return fmt.Errorf("%w: body %d: %w", errRemains, i, err)
 		}
@@ -335,7 +347,7 @@ func (b *block) unindexAll(p place, left *remains, gone map[int]bool) {
 		if e, err := schemas.DecodeEvent(body); err == nil { // else it is an order, which no index has
 			b.reindex(at, e, false)
 		}
-		left.bodies[i], left.salts[i] = nil, schemas.Hash{}
+		left.bodies[i] = nil
 	}
 }
 

@@ -44,3 +44,16 @@ func (a *App) TestingOnlySchedule(height int64, rules uint32) {
 		m.governed = true
 	}
 }
+
+// TestingOnlyReplaceKeys replaces a partner's keys when the rules are done with the
+// event of an eventID, as a vote that passes there does.
+func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key, threshold uint32) (code *schemas.Code) {
+	code = new(schemas.Code)
+	*code = schemas.Unsupported
+	a.probe = func(m *message) {
+		if m.event.EventID == eventID {
+			*code = m.replaceKeys(partner, keys, threshold)
+		}
+	}
+	return code
+}

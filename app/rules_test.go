@@ -30,6 +30,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //	item NAME...      state            trail NAME        its records
 //	balance LOT       who holds what   exceptions PARTNER
 //	events K=V ...    a query          trace NAME DIRECTION
+//	keys PARTNER      its keys and open changes
+//	check             of each line, whether it would be admitted to a block
 //	recalls           all of them      reach ISSUER RECALL
 func TestRules(t *testing.T) {
 	files, err := filepath.Glob("testdata/rules/*.txt")
@@ -72,7 +74,7 @@ func TestRulesAreCovered(t *testing.T) {
 		all = append(all, text...)
 	}
 	elsewhere := []schemas.Code{schemas.RuleFailed, schemas.TooFarInside, schemas.TooManyErasures, schemas.Retained, schemas.UnknownClass, schemas.ShorterClass,
-		schemas.RecalledItem, schemas.TooManyRecalls,
+		schemas.TooManyKeys, schemas.NoSuchHost, schemas.RecalledItem, schemas.TooManyRecalls,
 		schemas.NotOrdered, schemas.ValidatorTaken, schemas.UnsafeChange, schemas.LastValidator, schemas.NoValidator, schemas.NoMember}
 	for _, c := range schemas.Codes() {
 		if c >= 300 && c < 500 && !slices.Contains(elsewhere, c) && !bytes.Contains(all, []byte(c.String())) {
@@ -144,6 +146,12 @@ func (s *script) run(lines []string) {
 		s.reach(args[0], args[1])
 	case "trace":
 		s.trace(args[0], args[1])
+	case "keys":
+		s.keyList(args[0])
+	case "check":
+		for _, line := range lines[1:] {
+			s.check(line)
+		}
 	default:
 		s.t.Fatalf("no such command: %q", lines[0])
 	}
@@ -155,6 +163,8 @@ func (s *script) transaction(line string, now time.Time) schemas.Draft {
 	who, what, _ := strings.Cut(line, ":")
 	atomic, plain := strings.Contains(who, "!"), strings.Contains(who, "-")
 	var events []*schemas.Event
+	name := strings.TrimRight(who, "!-")
+	partner, what := s.expand(name, what)
 	for _, text := range strings.Split(what, ";") {
 		e, err := s.notation().event(text, now)
 		if err != nil {
@@ -163,7 +173,10 @@ func (s *script) transaction(line string, now time.Time) schemas.Draft {
 		events = append(events, e)
 		s.note(e)
 	}
-	d := s.draft(strings.TrimRight(who, "!-"), atomic, events...)
+	d := s.draft(partner, atomic, events...)
+	if name != partner {
+		d.KeyID = s.as(name)
+	}
 	if plain {
 		d.DuplicateKeys = nil
 	}

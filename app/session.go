@@ -48,6 +48,9 @@ type block struct {
 
 	governed bool // an act changed a leaf that the directory is made of
 
+	before leafReader // the leaves of the state before the block
+	added  []addedKey // keys that it added
+
 	signing []schemas.Signing // who was seen signing, ascending by address
 	newly   []string          // partners for whose validators the block orders something, or who are ready
 	aside   [][]byte          // consensus keys that a rescue, which the block begins with, left aside

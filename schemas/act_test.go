@@ -13,7 +13,13 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // exampleActs is one act of each name, with all members that it can have.
 var exampleActs = map[string]string{
-	"Vote":              `{"proposal":"p1","approve":true}`,
+	"Vote": `{"proposal":"p1","approve":true}`,
+
+	"AddKey":            `{"public":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a","roles":["admin","device"],"held":"hardware","from":7,"until":9}`,
+	"RevokeKey":         `{"key":"0123456789abcdef"}`,
+	"SetThreshold":      `{"threshold":2}`,
+	"ApproveKeyChange":  `{"change":"0123456789abcdef"}`,
+	"MoveHost":          `{"host":"borg-foods"}`,
 	"Recall":            `{"recall":"listeria-1","class":"I","instruction":"stop selling","deadline":"2026-03-04T12:00:00Z","items":["urn:epc:id:sgtin:9521234.054321.1001"],"lots":["urn:epc:class:lgtin:9521234.054321.L1"]}`,
 	"ExtendRecall":      `{"recall":"listeria-1","items":["https://id.gs1.org/00/095212340000000013"]}`,
 	"AcknowledgeRecall": `{"issuer":"farm","recall":"listeria-1","held":[{"id":"urn:epc:class:lgtin:9521234.054321.L1","quantity":12.50,"uom":"KGM","state":"quarantined"}],"done":true}`,

@@ -79,6 +79,20 @@ const (
 	NoMember                         // only members validate
 )
 
+// Why a change of keys, or a move to another host, was refused (class B, too).
+const (
+	KeyKnown         Code = 360 + iota // the partner has or had this key
+	NoSuchKey                          // the partner has no such key
+	KeyEnded                           // the key ended, or would end before it begins
+	LastAdminKey                       // fewer admin keys would be left than must agree
+	ThresholdTooHigh                   // more than there are lasting admin keys
+	TooManyKeys                        // the partner has as many keys as one may
+	NoSuchChange                       // no such change of keys is open
+	AlreadyApproved                    // the key agreed to it before
+	NotParticipant                     // only participants have a host
+	NoSuchHost                         // not an active member
+)
+
 // Why an act about a recall was refused (class B).
 const (
 	NoSuchRecall   Code = 390 + iota // no recall of this issuer and name is open
@@ -110,6 +124,10 @@ const (
 	TooManyOpen                            // no further offer or receipt can wait for this item
 	TooManyLots                            // not packed: a container holds at most sixty-four lots
 )
+
+// AwaitingApproval is the flag of a change of keys to which other admin keys must
+// agree.
+const AwaitingApproval Code = 460
 
 // Flags of what concerns a recall.
 const (
@@ -206,11 +224,22 @@ var codes = map[Code]codeRow{
 	NoValidator:    {"no_validator", 409, "the network's list tells whose node validates"},
 	NoMember:       {"no_member", 409, "change the partner's standing to member first"},
 
-	NoSuchRecall:   {"no_such_recall", 404, "name an open recall, and who issued it"},
-	NameUsed:       {"name_used", 409, "give the recall another name"},
-	NotMaker:       {"not_maker", 403, "recall what you commissioned, or what came of what you recall"},
-	RecalledItem:   {"recalled_item", 409, "do as the recall says; its issuer closes it"},
-	TooManyRecalls: {"too_many_recalls", 409, "close a recall that names it"},
+	KeyKnown:         {"key_known", 409, "make a new key: one that was revoked never comes back"},
+	NoSuchKey:        {"no_such_key", 404, "GET /api/v1/partners/{id}/keys lists the partner's keys"},
+	KeyEnded:         {"key_ended", 409, "nothing is left to revoke; let a new key end later than the next block"},
+	LastAdminKey:     {"last_admin_key", 409, "add another lasting admin key first, or lower the threshold"},
+	ThresholdTooHigh: {"threshold_too_high", 409, "add admin keys without an end first"},
+	TooManyKeys:      {"too_many_keys", 409, "a partner can have 32 lasting admin keys at a time, and 10,000 keys in all"},
+	NoSuchChange:     {"no_such_change", 404, "GET /api/v1/partners/{id}/keys lists those that are open; one lapses after seven days"},
+	AlreadyApproved:  {"already_approved", 409, "another admin key must agree"},
+	NotParticipant:   {"not_participant", 409, "a member has a node of its own, and no host"},
+	NoSuchHost:       {"no_such_host", 409, "name an active member"},
+	AwaitingApproval: {"awaiting_approval", 0, "it is made when as many admin keys agreed as the partner's threshold says"},
+	NoSuchRecall:     {"no_such_recall", 404, "name an open recall, and who issued it"},
+	NameUsed:         {"name_used", 409, "give the recall another name"},
+	NotMaker:         {"not_maker", 403, "recall what you commissioned, or what came of what you recall"},
+	RecalledItem:     {"recalled_item", 409, "do as the recall says; its issuer closes it"},
+	TooManyRecalls:   {"too_many_recalls", 409, "close a recall that names it"},
 
 	NotCustodian:         {"not_custodian", 409, "recorded as a claim: ask the custodian for a hand-over"},
 	ClaimedUnseen:        {"claimed_unseen", 0, "the ledger knew nothing of the item before"},

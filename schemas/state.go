@@ -14,6 +14,7 @@ const (
 	kindParameters  = 'G'
 	kindContents    = 'H' // container, epoch
 	kindItem        = 'I' // item
+	kindKeyRing     = 'J' // partner
 	kindKey         = 'K' // partner, key
 	kindLotOffers   = 'L' // class, unit, receiver
 	kindNonces      = 'N' // expiry height
@@ -80,6 +81,7 @@ func PartnerKey(partner string) []byte             { return stateKey(kindPartner
 func RegisterKey(partner string) []byte            { return stateKey(kindRegister, partner) }
 func ErasureKey(partner, eventID string) []byte    { return stateKey(kindErasure, partner, eventID) }
 func KeyKey(partner, id string) []byte             { return stateKey(kindKey, partner, id) }
+func KeyRingKey(partner string) []byte             { return stateKey(kindKeyRing, partner) }
 func BalanceKey(class, uom, partner string) []byte { return stateKey(kindBalance, class, uom, partner) }
 func LotOffersKey(class, uom, holder string) []byte {
 	return stateKey(kindLotOffers, class, uom, holder)

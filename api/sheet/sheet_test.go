@@ -175,17 +175,19 @@ func TestRowFaults(t *testing.T) {
 		"shipping,2026-03-29T02:30,9521234543213,1,\n" + // skipped by clocks
 		"shipping,2026-05-01T10:00,9521234543214,1,\n" + // check digit
 		"shipping,2026-05-01T10:00,95212X,1,\n" +
+		"shipping,2026-05-01T10:00,9521234543213,1,,2\n" + // whose value is which?
+		"shipping,2026-05-01T10:00,9521234543213,2,, ,\n" + // nothing is too much
 		"\n" +
 		"shipping,2026-05-01T10:00,9521234543213,\"a\"\"/21/2\",in_transit\n"
-	want := "/rows/3/Serial missing_field\n/rows/4/Step unknown_vocabulary\n/rows/5/Time bad_time\n/rows/6/Time bad_time\n/rows/7/GTIN bad_check_digit\n/rows/8/GTIN bad_value\n"
+	want := "/rows/3/Serial missing_field\n/rows/4/Step unknown_vocabulary\n/rows/5/Time bad_time\n/rows/6/Time bad_time\n/rows/7/GTIN bad_check_digit\n/rows/8/GTIN bad_value\n/rows/9/Step bad_value\n/rows/9/Time bad_value\n/rows/9/GTIN bad_value\n/rows/9/State bad_value\n"
 	if diff := cmp.Diff(want, faults(t, m, rows)); diff != "" {
 		t.Error(diff)
 	}
 	r, err := m.Read([]byte(rows), most())
-	if err != nil || len(r.Events) != 2 || r.Events[1].Row != 10 || r.Rows != 8 {
+	if err != nil || len(r.Events) != 3 || r.Events[2].Row != 12 || r.Rows != 10 {
 		t.Fatalf("%v: %+v", err, r)
 	}
-	if text := string(r.Events[1].Text); !strings.Contains(text, `/21/a%22%2F21%2F2"`) || !strings.Contains(text, `"disposition":"in_transit"`) {
+	if text := string(r.Events[2].Text); !strings.Contains(text, `/21/a%22%2F21%2F2"`) || !strings.Contains(text, `"disposition":"in_transit"`) {
 		t.Errorf("a value that would add to an identifier: %s", text)
 	}
 	if strings.Contains(string(r.Events[0].Text), "disposition") {
