@@ -3,6 +3,7 @@ package network
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,15 +11,44 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/waybill-ledger/waybill/node"
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-// RequestFile is the name of a newcomer's request in its home: its card, from which a
-// member makes the proposals that admit it.
+// RequestFile is the name of a newcomer's request in its home: a proposal that a member
+// makes for it.
 const RequestFile = "request.json"
+
+// Request is a proposal to admit a partner, with its keys and its validator.
+type Request struct {
+	Kind         string           `json:"kind"` // "admit"
+	Partner      string           `json:"partner"`
+	Name         string           `json:"name"`
+	GLN          string           `json:"gln"`
+	Standing     schemas.Standing `json:"standing"`
+	LEI          string           `json:"lei,omitempty"`
+	Registration string           `json:"registration,omitempty"`
+	Keys         []RequestKey     `json:"keys"`
+	NodeID       string           `json:"nodeID,omitempty"`
+	Validator    string           `json:"validator,omitempty"` // hexadecimal
+}
+
+// RequestKey is a key that the partner signs with.
+type RequestKey struct {
+	Public string          `json:"public"` // hexadecimal
+	Roles  []string        `json:"roles"`
+	Held   schemas.Holding `json:"held"`
+}
+
+// Request is the request of the partner of a card.
+func (c *Card) Request() *Request {
+	return &Request{Kind: "admit", Partner: c.ID, Name: c.Name, GLN: c.GLN, Standing: c.Standing, LEI: c.LEI, Registration: c.Registration,
+		Keys:   []RequestKey{{hex.EncodeToString(c.Key.Public), strings.Split(schemas.RoleNames(c.Key.Roles), ","), c.Key.Held}},
+		NodeID: c.NodeID, Validator: hex.EncodeToString(c.Validate)}
+}
 
 const maxInvite = 64 << 20 // bytes of a file
 
@@ -139,7 +169,7 @@ func (i *Invite) Accept(s node.Settings, p schemas.Partner) (card Card, apiKey s
 	} else if card, apiKey, err = MakeHome(s, p); err != nil {
 		return card, "", err
 	}
-	request, err := json.MarshalIndent(card, "", "  ")
+	request, err := json.MarshalIndent(card.Request(), "", "  ")
 	if err != nil {
 		return card, "", fmt.Errorf("encoding the request: %w", err)
 	}

@@ -66,7 +66,8 @@ func (p *program) joinCommand() *cobra.Command {
 		Use: "join --home DIR (--invite FILE | --genesis FILE CARD...)", Short: "Join a network by an invite, or one that begins",
 		Long: `Join a network that runs: by an invite (waybill invite, at a member) keys are made,
 unless the home has them, and DIR/request.json, which is printed, too. Send that to
-the member. When the network has voted, "waybill start" does the rest.
+the member, who proposes it (waybill propose --file). When the network has voted,
+"waybill start" does the rest.
 
 Or join a network that begins: put a network's genesis document and its partners' addresses into a home. With
 a root of trust the node begins with a snapshot of its peers' state, and checks all
@@ -146,9 +147,9 @@ func (p *program) accept(path string, s node.Settings, partner schemas.Partner) 
 	if key != "" {
 		fmt.Fprintf(p.err, "API key   %s\nIt is not shown again.\n", key)
 	}
-	fmt.Fprintf(p.err, "Compare the genesis document's hash with the member by another way: %s\nSend it %s. When the network has voted: waybill start --home %s\n",
+	fmt.Fprintf(p.err, "Compare the genesis document's hash with the member by another way: %s\nSend %s to the member, who proposes it (waybill propose --file). When the network has voted: waybill start --home %s\n",
 		i.GenesisHash, filepath.Join(s.Home, network.RequestFile), s.Home)
-	return p.json(card)
+	return p.json(card.Request())
 }
 
 func (p *program) exportCommand() *cobra.Command {
