@@ -22,9 +22,9 @@ func (p *program) versionCommand() *cobra.Command {
 		Use: "version", Short: "Print the program's version", Args: exactly(0, "nothing"),
 		RunE: func(*cobra.Command, []string) error {
 			if p.output == "json" {
-				return p.json(map[string]any{"version": version(), "rules": schemas.RulesVersion, "go": runtime.Version()})
+				return p.json(map[string]any{"version": version(), "rules": rules(), "go": runtime.Version()})
 			}
-			fmt.Fprintf(p.out, "waybill %s (rules %d, %s)\n", version(), schemas.RulesVersion, runtime.Version())
+			fmt.Fprintf(p.out, "waybill %s (rules %d, %s)\n", version(), rules(), runtime.Version())
 			return nil
 		},
 	}
@@ -91,6 +91,7 @@ The exit status is 1 when the node cannot start, or cannot go on.`,
 		if err := apply(&s); err != nil {
 			return err
 		}
+		s.Rules = rules()
 		if p.getenv("GOGC") == "" {
 			debug.SetGCPercent(gcPercent)
 		}
