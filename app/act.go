@@ -22,6 +22,12 @@ func (m *message) act() {
 		m.answerRecall(a)
 	case *schemas.CloseRecall:
 		m.closeRecall(a)
+	case *schemas.Propose:
+		m.result.Code = m.propose(&a.Change)
+	case *schemas.Vote:
+		m.result.Code = m.vote(a)
+	case *schemas.Withdraw:
+		m.result.Code = m.takeBack(a)
 	case *schemas.Ready:
 		m.ready(a)
 	default:

@@ -27,6 +27,7 @@ type executed struct {
 	erasedAt []place     // of the transactions whose they were
 	late     []place     // those of erasedAt that earlier blocks put off
 	putOff   []place     // of transactions whose bodies are erased later: they were moved
+	hashes   []hashes    // of each receipt's events
 }
 
 // proposed is a decided block whose transactions are judged here.

@@ -103,6 +103,7 @@ func newChain(t testing.TB, options store.Options) *chain {
 		c.members[id] = memberOf(i+1, id)
 	}
 	c.members["watch"] = memberOf(90, "watch")
+	c.members["dock"] = memberOf(95, "dock") // no partner at first
 	c.genesis = genesisOf(c.members)
 	var err error
 	if c.codec, err = schemas.NewCodec(); err != nil {

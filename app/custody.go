@@ -193,7 +193,7 @@ func (m *message) makeOffers() {
 	}
 	ids := m.handed()
 	if m.touchesAnothers(ids) {
-		m.claim()
+		m.claim(false)
 		return
 	}
 	if m.shipsRecalled(ids, m.handedLots()) {

@@ -19,7 +19,9 @@ func (a *App) TestingOnlyProbe(f func(eventID string)) {
 }
 
 // TestingOnlyForget drops what the application remembers of transactions.
-func (a *App) TestingOnlyForget() { a.memo = newMemo(1 << 10) }
+func (a *App) TestingOnlyForget() {
+	a.memo, a.hashes = newMemo(1<<10), newShelf[hashes](1<<10)
+}
 
 // TestingOnlyLookups sets how much a block looks up beyond what it names.
 func (a *App) TestingOnlyLookups(n int) { a.lookups = n }

@@ -2,6 +2,7 @@ package schemas_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // exampleActs is one act of each name, with all members that it can have.
 var exampleActs = map[string]string{
-	"Vote": `{"proposal":"p1","approve":true}`,
+	"Vote": `{"proposal":"1042-0-3","approve":true}`,
 
 	"AddKey":            `{"public":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a","roles":["admin","device"],"held":"hardware","from":7,"until":9}`,
 	"RevokeKey":         `{"key":"0123456789abcdef"}`,
@@ -24,7 +25,10 @@ var exampleActs = map[string]string{
 	"ExtendRecall":      `{"recall":"listeria-1","items":["https://id.gs1.org/00/095212340000000013"]}`,
 	"AcknowledgeRecall": `{"issuer":"farm","recall":"listeria-1","held":[{"id":"urn:epc:class:lgtin:9521234.054321.L1","quantity":12.50,"uom":"KGM","state":"quarantined"}],"done":true}`,
 	"CloseRecall":       `{"recall":"listeria-1"}`,
-	"Ready":             `{"key":"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"}`,
+	"Propose": `{"kind":"admit","partner":"dock","name":"Dock BV","gln":"9521234000051","standing":"member","lei":"5493001KJTIIGC8Y1R12","registration":"NL 12345678","threshold":1,` +
+		`"keys":[{"public":"` + strings.Repeat("0a", 32) + `","roles":["capture","admin"],"held":"client"}],"nodeID":"` + strings.Repeat("0b", 20) + `","validator":"` + strings.Repeat("0c", 32) + `"}`,
+	"Withdraw": `{"proposal":"1042-0-3"}`,
+	"Ready":    `{"key":"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"}`,
 }
 
 // An act's four passes agree: what is read is written again, as JSON and as fields.
@@ -63,15 +67,15 @@ func TestActs(t *testing.T) {
 func TestBadActs(t *testing.T) {
 	for name, tc := range map[string]struct{ body, code, pointer string }{
 		"no object":         {`[]`, "bad_json", ""},
-		"unknown member":    {`{"proposal":"p1","veto":true}`, "unknown_field", "/veto"},
+		"unknown member":    {`{"proposal":"1-0-0","veto":true}`, "unknown_field", "/veto"},
 		"missing":           {`{"approve":true}`, "missing_field", "/proposal"},
 		"of another type":   {`{"proposal":7}`, "bad_value", "/proposal"},
-		"false is left out": {`{"proposal":"p1","approve":false}`, "bad_value", "/approve"},
+		"false is left out": {`{"proposal":"1-0-0","approve":false}`, "bad_value", "/approve"},
 		"empty":             {`{"proposal":""}`, "bad_value", "/proposal"},
 		"control character": {`{"proposal":"a\u0000b"}`, "bad_value", "/proposal"},
-		"another act":       {`{"type":"Coup","proposal":"p1"}`, "bad_value", "/type"},
-		"no time":           {`{"eventTime":"noon","proposal":"p1"}`, "bad_time", "/eventTime"},
-		"long reason":       {`{"proposal":"p1","reason":"` + string(bytes.Repeat([]byte{'a'}, 1001)) + `"}`, "too_large", "/reason"},
+		"another act":       {`{"type":"Coup","proposal":"1-0-0"}`, "bad_value", "/type"},
+		"no time":           {`{"eventTime":"noon","proposal":"1-0-0"}`, "bad_time", "/eventTime"},
+		"long reason":       {`{"proposal":"1-0-0","reason":"` + string(bytes.Repeat([]byte{'a'}, 1001)) + `"}`, "too_large", "/reason"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := schemas.ReadAct("Vote", []byte(tc.body), noon)

@@ -102,6 +102,28 @@ const (
 	TooManyRecalls                   // sixteen recalls name it
 )
 
+// Why an act of governance was refused (class B, too).
+const (
+	NotAMember       Code = 330 + iota // active members alone propose and vote
+	NoSuchProposal                     // there is none of this id
+	ProposalEnded                      // it passed, was rejected or withdrawn
+	VotingOver                         // the time to vote on it is over
+	AlreadyVoted                       // a member's vote stands once it is given
+	NotProposer                        // who proposed it alone withdraws a proposal
+	TooManyProposals                   // the member has as many open as it may
+	PartnerTaken                       // a partner has this id, GLN, node id or consensus key
+	NoSuchPartner                      // no partner of this id is there, or none that this can be done to
+	NothingToChange                    // it is so already
+	LastMember                         // no active member would be left
+	TooManyMembers                     // there would be more than 128 active ones
+	PrefixTaken                        // a prefix that is registered begins with this one, or this one with it
+	OneAtATime                         // another change took effect in this block
+	HostNotMember                      // a participant's host and sponsor are active members
+	TooSoon                            // an upgrade's height is not far enough ahead, or was passed
+	BreaksQuorum                       // no validator would be left
+	NotHeld                            // the item is not held by whom it would be taken from
+)
+
 // Flags: recorded, with this said about it.
 const (
 	NotCustodian         Code = 400 + iota // a claim: somebody else holds what the event would change
@@ -133,6 +155,11 @@ const AwaitingApproval Code = 460
 const (
 	CalledBack      Code = 450 + iota // a recall names what the partner holds
 	ShippedRecalled                   // it is recalled, and was shipped on all the same
+)
+
+// Flags of what governs.
+const (
+	ReservedPrefix Code = 465 + iota // a claim: another partner alone commissions under this company prefix
 )
 
 // What the gateway says of a request.
@@ -240,6 +267,26 @@ var codes = map[Code]codeRow{
 	NotMaker:         {"not_maker", 403, "recall what you commissioned, or what came of what you recall"},
 	RecalledItem:     {"recalled_item", 409, "do as the recall says; its issuer closes it"},
 	TooManyRecalls:   {"too_many_recalls", 409, "close a recall that names it"},
+	NotAMember:       {"not_a_member", 403, "let an active member propose and vote"},
+	NoSuchProposal:   {"no_such_proposal", 404, "GET /api/v1/proposals lists the ids there are"},
+	ProposalEnded:    {"proposal_ended", 409, "propose it anew"},
+	VotingOver:       {"voting_over", 409, "propose it anew"},
+	AlreadyVoted:     {"already_voted", 409, "nothing: the vote stands"},
+	NotProposer:      {"not_proposer", 403, "vote against it"},
+	TooManyProposals: {"too_many_proposals", 429, "withdraw one of yours that is open, or wait until it ends"},
+	PartnerTaken:     {"partner_taken", 409, "choose another id, GLN, node id or consensus key: no two partners have one together"},
+	NoSuchPartner:    {"no_such_partner", 409, "GET /api/v1/partners tells the partners and their states"},
+	NothingToChange:  {"nothing_to_change", 409, "it is so already"},
+	LastMember:       {"last_member", 409, "admit another member first"},
+	TooManyMembers:   {"too_many_members", 409, "remove a member first, or admit a participant"},
+	PrefixTaken:      {"prefix_taken", 409, "withdraw the other prefix first"},
+	OneAtATime:       {"one_at_a_time", 409, "send it again: one change takes effect in a block"},
+	HostNotMember:    {"host_not_member", 409, "name active members as host and sponsor"},
+	TooSoon:          {"too_soon", 409, "choose a height that is still to come, and rules of a later version"},
+	BreaksQuorum:     {"breaks_quorum", 409, "add another member's validator first"},
+	NotHeld:          {"not_held", 409, "name items that the removed partner holds, outermost containers for their contents"},
+
+	ReservedPrefix: {"reserved_prefix", 409, "recorded as a claim: who has the company prefix commissions under it"},
 
 	NotCustodian:         {"not_custodian", 409, "recorded as a claim: ask the custodian for a hand-over"},
 	ClaimedUnseen:        {"claimed_unseen", 0, "the ledger knew nothing of the item before"},

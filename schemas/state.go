@@ -11,13 +11,16 @@ const (
 	kindBalance     = 'B' // class, unit, partner
 	kindClass       = 'C' // class or lot
 	kindRelease     = 'E' // container, epoch
+	kindPrefix      = 'F' // company prefix
 	kindParameters  = 'G'
 	kindContents    = 'H' // container, epoch
 	kindItem        = 'I' // item
 	kindKeyRing     = 'J' // partner
 	kindKey         = 'K' // partner, key
 	kindLotOffers   = 'L' // class, unit, receiver
+	kindBoard       = 'M' // which proposals are open
 	kindNonces      = 'N' // expiry height
+	kindProposal    = 'O' // place of the act that made it
 	kindPartner     = 'P' // partner
 	kindRegister    = 'R' // partner
 	kindChanged     = 'S' // last height that changed anything
@@ -47,6 +50,7 @@ const (
 	NoncesLeaf      StateKind = kindNonces
 	ParametersLeaf  StateKind = kindParameters
 	RecalledLeaf    StateKind = kindRecalled
+	ProposalLeaf    StateKind = kindProposal
 	RegisterLeaf    StateKind = kindRegister
 	WaitingLeaf     StateKind = kindWaiting
 )
