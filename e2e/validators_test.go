@@ -71,23 +71,53 @@ func (x *testNet) validates(t *testing.T, i, want int) {
 	})
 }
 
-// A network that begins with one validator grows to two, and then needs both.
+// joiningCommands are those of docs/joining.md.
+func joiningCommands(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "docs", "joining.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Joining\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	commands := commandsIn(section)
+	if len(commands) != 4 {
+		t.Fatalf("%d commands of joining in docs/joining.md: %q", len(commands), commands)
+	}
+	return commands
+}
+
+// A network that begins with one validator grows to two, by the commands of the
+// documentation, and then needs both.
 func TestNetworkGrowsFromOne(t *testing.T) {
 	x := start(t, 1)
 	x.close(t)
 	for n := range 5 {
 		x.acknowledged(t, 0, "one", n)
 	}
-	request := x.invite(t, "newcomer", glns[0])
+	home, rest := filepath.Join(x.dir, "newcomer"), x.port(50)
+	s := &shell{dir: x.dir, env: []string{"PATH=" + filepath.Dir(program) + ":/usr/bin:/bin", "MEMBER=" + x.members[0].Home, "NEWCOMER=" + home,
+		"REST=" + rest, "P2P=" + x.port(70), "WAYBILL_NODE=" + x.members[0].REST, "WAYBILL_KEY=" + x.members[0].Key}}
+	commands := joiningCommands(t)
+	s.run(t, commands[0])
+	_, key, _ := strings.Cut(s.run(t, commands[1]), "API key   ")
+	key, _, _ = strings.Cut(key, "\n")
 	var r network.Request
-	b, err := os.ReadFile(request)
+	b, err := os.ReadFile(filepath.Join(x.dir, "request.json"))
 	if err == nil {
 		err = json.Unmarshal(b, &r)
 	}
 	if err != nil || r.Kind != "admit" || r.Partner != "newcomer" || len(r.Validator) != 64 || len(r.NodeID) != 40 {
 		t.Fatalf("the request is %s, %v", b, err)
 	}
-	x.passes(t, 1, "--file", request)
+	s.run(t, commands[2])
+	if commands[3] != "waybill start --home $NEWCOMER" {
+		t.Fatalf("the last command is %s", commands[3])
+	}
+	if err := os.WriteFile(filepath.Join(home, "node.log"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x.members = append(x.members, network.Member{Partner: "newcomer", REST: "http://" + rest, Key: key, Home: home})
 	x.restart(t, 1)
 	x.awaitReady(t, 1)
 	x.validates(t, 0, 2)
