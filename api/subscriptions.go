@@ -52,11 +52,6 @@ type SubscriptionStatus struct {
 	Next     *time.Time `json:"nextTry,omitempty"`
 }
 
-// ReplayRequest sets the cursor of a subscription.
-type ReplayRequest struct {
-	RecordTime string `json:"recordTime"` // from which on everything is delivered again
-}
-
 // told is what may be seen of a subscription.
 func (s *subscriber) told(height int64) Subscription {
 	s.mu.Lock()
@@ -470,33 +465,4 @@ func (g *Gateway) deleteSubscription(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Del("Content-Type")
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// postReplay sets the cursor of a subscription to a record time.
-func (g *Gateway) postReplay(w http.ResponseWriter, r *http.Request) {
-	g.write(w, r, maxSubscription, func(body []byte, dry bool) (*answer, error) {
-		s, err := g.find(r)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := schemas.Compact(nil, body); err != nil {
-			return nil, err
-		}
-		var q ReplayRequest
-		if json.Unmarshal(body, &q) != nil || q.RecordTime == "" {
-			return nil, &schemas.Fault{Code: schemas.BadSubscription, Pointer: "/recordTime", Detail: "this names no recordTime"}
-		}
-		since, err := recordTime(q.RecordTime)
-		if err == nil && !dry {
-			err = s.replay(*since)
-		}
-		if err != nil {
-			return nil, err
-		}
-		view, err := g.ledger.View()
-		if err != nil {
-			return nil, err
-		}
-		return jsonAnswer(http.StatusOK, "", s.told(view.Height()))
-	})
 }

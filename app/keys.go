@@ -70,10 +70,15 @@ func (b *block) putKey(k *schemas.Key) {
 	b.led.Set(schemas.KeyKey(k.Partner, k.ID), k.Append(nil), nil)
 }
 
-// heldByClient reports whether the key that signed the transaction, or the message's
-// author, is in the hands of a client or in hardware, where the gateway cannot use it.
+// heldByClient reports whether the key of the message's author, or, where it has none,
+// the one that signed the transaction, is in the hands of a client or in hardware,
+// where the gateway cannot use it.
 func (m *message) heldByClient() bool {
-	k := m.key(m.partner, m.tx.Header.KeyId)
+	by := m.tx.Header.KeyId
+	if m.event.Author != "" {
+		by = m.event.Author
+	}
+	k := m.key(m.partner, by)
 	return k != nil && (k.Held == schemas.HeldByClient || k.Held == schemas.HeldInHardware)
 }
 

@@ -13,8 +13,27 @@ import (
 // decoded is a transaction that was decoded once, and perhaps verified.
 type decoded struct {
 	tx       *schemas.Transaction
-	mu       sync.Mutex        // guards verified
-	verified ed25519.PublicKey // a key under which the signature holds
+	mu       sync.Mutex                // guards verified and authored
+	verified ed25519.PublicKey         // a key under which the signature holds
+	authored map[int]ed25519.PublicKey // by message, the same of its author's
+}
+
+// verifyAuthor verifies the signature that a message carries by itself.
+func (d *decoded) verifyAuthor(i int, key ed25519.PublicKey) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if bytes.Equal(d.authored[i], key) {
+		return true
+	}
+	m := &d.tx.Messages[i]
+	if !ed25519.Verify(key, m.AuthorDigest[:], m.Event.AuthorSignature) {
+		return false
+	}
+	if d.authored == nil {
+		d.authored = map[int]ed25519.PublicKey{}
+	}
+	d.authored[i] = key
+	return true
 }
 
 func (d *decoded) verify(v verifier, key ed25519.PublicKey) bool {

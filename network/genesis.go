@@ -54,6 +54,11 @@ func MakeHome(s node.Settings, p schemas.Partner) (card Card, apiKey string, err
 	if err := s.Save(); err != nil {
 		return card, "", err
 	}
+	if s.Unlock != "" {
+		if _, err := node.EncryptKeys(&s, s.Unlock); err != nil {
+			return card, "", fmt.Errorf("encrypting the keys: %w", err)
+		}
+	}
 	gateway, err := local.Open(node.GatewayPath(s.Home))
 	if err != nil {
 		return card, "", err

@@ -111,7 +111,7 @@ func Backup(ctx context.Context, o BackupOptions) (report *BackupReport, err err
 	if o.ValidatorKey && len(recipients) == 0 {
 		return nil, errors.New("the validator's key goes into an encrypted backup only: give --recipient")
 	}
-	own, err := settings.secrets().partner()
+	own, err := settings.secrets().partner(partnerKeyPath(settings.Home))
 	if err != nil {
 		return nil, err
 	}
@@ -324,12 +324,16 @@ func (b *backup) addKeys(ctx context.Context) error {
 		why  string
 	}{
 		{partnerKeyPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
+		{nextKeyPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
 		{nodeKeyPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
 		{identityPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
 		{validatorKeyPath(""), b.ValidatorKey, "not asked for (--validator-key): a restored node can take a new one"},
 	} {
 		if _, err := os.Stat(filepath.Join(b.Home, k.path)); k.path != partnerKeyPath("") && errors.Is(err, fs.ErrNotExist) {
-			continue // keys in clear, or a validator's key that a signer has
+			if k.path == validatorKeyPath("") {
+				exclude(k.path + ": it is not in this home: a signer has it, or it was moved")
+			}
+			continue
 		}
 		if !k.in {
 			exclude(k.path + ": " + k.why)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type ledger struct {
 	engine   *engine
 	codec    *schemas.Codec
 	keys     *Keys
+	signing  *signing
 	settings *Settings
 	chainID  string
 	waits    *waits
@@ -39,7 +41,14 @@ var _ api.Ledger = (*ledger)(nil)
 
 // Sign makes a transaction of the events and signs it with the partner's key.
 func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.Signed, error) {
-	draft := schemas.Draft{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: l.keys.KeyID(), Actor: actor,
+	by := l.signing.current.Load()
+	if by.err != nil {
+		return api.Signed{}, by.err
+	}
+	if err := l.checkAuthors(events); err != nil {
+		return api.Signed{}, err
+	}
+	draft := schemas.Draft{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: by.id, Actor: actor,
 		Nonce: make([]byte, schemas.NonceSize), Secret: make([]byte, len(schemas.Hash{})), Atomic: atomic, Events: events}
 	rand.Read(draft.Nonce) // never fails: crypto/rand ends the program instead
 	rand.Read(draft.Secret)
@@ -50,7 +59,7 @@ func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.S
 		draft.Expiry = min(draft.Expiry, uint64(upgrade-1))
 	}
 	draft.DuplicateKeys = l.duplicateKeys(events)
-	raw, id, digests, err := l.codec.SignDigests(draft, l.keys.Partner)
+	raw, id, digests, err := l.codec.SignDigests(draft, by.key)
 	if err != nil {
 		return api.Signed{}, err
 	}
@@ -61,6 +70,18 @@ func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.S
 		}
 	}
 	return out, nil
+}
+
+// checkAuthors looks at what authors signed before it is signed with other events.
+func (l *ledger) checkAuthors(events []*schemas.Event) error {
+	if !slices.ContainsFunc(events, func(e *schemas.Event) bool { return e.Skeleton.Author != "" }) {
+		return nil
+	}
+	view, err := l.app.View()
+	if err != nil {
+		return err
+	}
+	return view.CheckAuthors(l.settings.Partner, events)
 }
 
 // Broadcast puts a transaction into the engine's pool, from where it reaches the
@@ -170,10 +191,11 @@ func (l *ledger) Erasure(_ context.Context, partner, eventID string) (*api.Erasu
 	out := &api.Erasure{Partner: partner, EventID: eventID, Standing: e.Standing.String(), Event: e.Event, Order: e.Order,
 		Class: e.Class, ErasableFrom: e.From, DueBy: e.Due}
 	if e.Standing == schemas.BodyErased && !e.Held {
-		r := &schemas.ErasureReceipt{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: l.keys.KeyID(), Recorder: partner, EventID: eventID,
+		by := l.signing.current.Load() // also one that ended: what it was the ledger keeps
+		r := &schemas.ErasureReceipt{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: by.id, Recorder: partner, EventID: eventID,
 			Event: e.Event, Order: e.Order, Height: view.Height()}
 		digest := r.Digest()
-		r.Signature = ed25519.Sign(l.keys.Partner, digest[:])
+		r.Signature = ed25519.Sign(by.key, digest[:])
 		out.Receipt = r
 	}
 	return out, nil

@@ -214,6 +214,9 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return err
 	}
 	registry := newRegistry()
+	if n.session.link != nil {
+		newSignerMetric(registry, n.session.link)
+	}
 	served := &archivist{app: machine, settings: s, readers: map[int64]*app.ArchiveReader{}}
 	log := n.engineLog("engine")
 	log.alarm = n.alarm
@@ -223,7 +226,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	} else if twin != nil {
 		asked.twin = twin.ID
 	}
-	n.engine, err = newEngine(ctx, s, rotate(n.voter, keys.Next, blocks), keys.Node, asked, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
+	n.engine, err = newEngine(ctx, s, rotate(n.voter, keys.NextValidator, blocks), keys.Node, asked, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
 	if err != nil {
 		return err
 	}
@@ -243,6 +246,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return err
 	}
 	n.push("what orders erasures that are due", beginExpiry(n.ledger, n.log.With("part", "retention")).close)
+	n.push("the rotation of the gateway's key", beginRotation(n.ledger, n.own, n.log.With("part", "keys")).close)
 	socket, err := serveControl(&control{node: n, store: ledgerStore, own: n.own})
 	if err != nil {
 		return err
@@ -282,7 +286,7 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 		return err
 	}
 	height, _ := s.Last()
-	n.ledger = &ledger{app: machine, computed: n.history.computed.Load, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
+	n.ledger = &ledger{app: machine, computed: n.history.computed.Load, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, signing: newSigning(machine, n.settings.Partner, keys, registry, n.log.With("part", "keys")), settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
 		waits: newWaits(height, time.Now()), failed: n.failed.Load, log: n.log, version: version, started: time.Now()}
 	blockTime := newLedgerMetrics(registry, n.ledger)
 	taken := newSnapshots(machine, n.settings.SnapshotHeights, registry, n.log.With("part", "snapshots"))
@@ -293,6 +297,7 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	n.push("what follows the ledger's word on nodes", n.follower.close)
 	machine.OnCommit(func(c app.Committed) {
 		blockTime(c)
+		n.ledger.signing.choose()
 		n.follower.committed(c)
 		if err := machine.UpgradeDue(); err != nil {
 			n.fail(err)

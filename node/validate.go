@@ -131,7 +131,7 @@ func (f *follower) tellReady(ctx context.Context) error {
 
 // validates reports whether the node can sign with a consensus key.
 func (f *follower) validates(key []byte) bool {
-	if next := f.ledger.keys.Next; next != nil && bytes.Equal(next.Key.PubKey.Bytes(), key) {
+	if next := f.ledger.keys.NextValidator; next != nil && bytes.Equal(next.Key.PubKey.Bytes(), key) {
 		return true
 	}
 	public, err := f.voter.GetPubKey()

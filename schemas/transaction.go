@@ -67,6 +67,7 @@ type Message struct {
 	Skeleton     []byte // its encoding
 	BodyRoot     Hash
 	Digest       Hash
+	AuthorDigest Hash // what its author signed, where it has one and its body is there
 }
 
 // Digest is a message's digest: what a trail's entry and a transaction's root
@@ -87,7 +88,8 @@ func TransactionID(header []byte) Hash { return Sum(tagHeader, header) }
 // anything of a derived eventID: an event that is sent back as it was answered is
 // the one that came without.
 func DuplicateKeyOf(secret []byte, e *Event) []byte {
-	without := []string{"recordTime"}
+	author, signature := AuthorMembers(KindEvent)
+	without := []string{"recordTime", author, signature}
 	if isDerived(e.Skeleton.EventID) {
 		without = append(without, "eventID")
 	}
@@ -103,7 +105,7 @@ func DuplicateKeyOf(secret []byte, e *Event) []byte {
 // voids: its skeleton without the declaration.
 func ContentHash(s *Skeleton) Hash {
 	bare := *s
-	bare.Declaration = nil
+	bare.Declaration, bare.Author = nil, ""
 	return Sum(tagContent, bare.Append(nil))
 }
 
@@ -454,6 +456,12 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope, hasher *EventHasher)
 		m.Skeleton = event.Skeleton.Append(nil)
 		if t.Weight = t.Weight.Plus(event.Weight(len(m.Skeleton))); t.Weight.Check() != nil {
 			return t.Weight.Check()
+		}
+		if author := event.Skeleton.Author; author != "" {
+			if event.AuthorSignature == nil {
+				return inMessage(i, errUnsigned)
+			}
+			m.AuthorDigest = AuthorDigest(t.Header.ChainId, t.Header.Partner, author, kind, event.Members)
 		}
 		m.BodyRoot = salts.bodyRoot(EventSecret(e.Bodies.Secret, i), event.Members)
 		m.Digest = Digest(t.Header.ChainId, t.Header.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
