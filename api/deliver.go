@@ -67,7 +67,7 @@ func (o *outbox) deliver(e *entry) (*outcome, error) {
 			return nil, err
 		case refusal.Code == schemas.Replayed:
 			known = known || !before && !e.sent
-		case !e.sent && refusal.Code != schemas.Expired:
+		case !e.sent && refusal.Code != schemas.Expired && (e.Client || refusal.Code != schemas.WrongRules):
 			return o.refused(e, refusal)
 		}
 		receipt, err := o.await(e, attempt)

@@ -201,6 +201,7 @@ type Network struct {
 	Partners   []NetworkMember `json:"partners"`
 	Version    string          `json:"version"`
 	Snapshots  []int64         `json:"snapshots"`         // heights that others can join by
+	Upgrade    *Upgrade        `json:"upgrade,omitempty"` // that is scheduled
 	Missing    *HeightRange    `json:"missing,omitempty"` // whose records the node does not have yet
 }
 
@@ -214,5 +215,12 @@ type HeightRange struct {
 // NetworkMember is a partner as this node sees it.
 type NetworkMember struct {
 	schemas.Partner
-	Connected bool `json:"connected"`
+	Connected bool                    `json:"connected"`
+	Ordered   *schemas.ValidatorOrder `json:"ordered,omitempty"` // another validator, which is not in force yet
+}
+
+// Upgrade is a change of the rules at a height.
+type Upgrade struct {
+	Height int64  `json:"height"`
+	Rules  uint32 `json:"rules"`
 }

@@ -48,6 +48,8 @@ func (m *message) act() {
 		m.resolve(a)
 	case *schemas.SettleException:
 		m.settleException(a)
+	case *schemas.Ready:
+		m.ready(a)
 	default:
 		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
 	}

@@ -105,8 +105,8 @@ func (ad *admission) check(tx *schemas.Transaction) error {
 	switch {
 	case h.ChainId != ad.app.chainID():
 		return fault(schemas.WrongChain, "signed for chain %q", h.ChainId)
-	case h.Rules != schemas.RulesVersion:
-		return fault(schemas.WrongRules, "signed for rules version %d", h.Rules)
+	case h.Rules != ad.app.RulesAt(ad.height):
+		return fault(schemas.WrongRules, "signed for rules version %d, at height %d those are %d", h.Rules, ad.height, ad.app.RulesAt(ad.height))
 	case h.Expiry < height:
 		return fault(schemas.Expired, "expired at height %d, this is %d", h.Expiry, height)
 	case h.Expiry > height+schemas.MaxExpiry:

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,8 +33,8 @@ type Config struct {
 	Snapshots *store.Snapshots
 	// ChainID is the chain that a snapshot must be of; "" takes any.
 	ChainID string
-	// Invited are the node ids that may connect before there is a ledger, which
-	// knows them; nil lets everybody.
+	// Invited are the node ids that may connect until the node has caught up, beside
+	// those that the ledger knows; nil lets everybody before there is a ledger.
 	Invited []string
 	// Retain tells, after a block of a height, the first height whose blocks the
 	// engine must keep; nil, or 0, it keeps all.
@@ -41,6 +42,9 @@ type Config struct {
 	// Rescue is the document by which the survivors of a network restart it, nil but
 	// on their nodes. The block behind its height must begin with it.
 	Rescue *proof.Rescue
+	// Rules are the newest rules that the program knows, 0 for schemas.RulesVersion.
+	// A block of newer ones is not executed.
+	Rules uint32
 	// Own is the partner whose bodies alone are kept; "", all are.
 	Own string
 }
@@ -51,6 +55,8 @@ type Committed struct {
 	Time    time.Time
 	Changed bool
 	Erased  bool // bodies were erased
+	// Governed says that partners, their validators or parameters changed.
+	Governed bool
 	// Receipts of admitted transactions, in order. Of a duplicate they have the place
 	// of the first, not its receipt, which View.Transaction reads: a block of
 	// duplicates would otherwise wait for as many reads of the archive.
@@ -77,6 +83,7 @@ type App struct {
 	lookups  int            // maxLookups; tests set less
 	lookedAt []byte         // row of the erasure put off at which the next block looks first; nil, the first; consensus'
 	own      string         // whose bodies alone are kept; "": all are
+	rules    uint32         // the newest that are known
 	restarts *proof.Rescue  // with the block behind its height; nil: nothing does
 
 	retain    func(height int64) int64
@@ -85,6 +92,7 @@ type App struct {
 	expected  string     // chain id of the network that this node belongs to, "" if it does not matter
 	restoring *restoring // belongs to the snapshot methods alone
 
+	caughtUp  atomic.Bool
 	directory atomic.Pointer[directory]
 	founded   atomic.Pointer[founding]
 	signers   atomic.Pointer[signers]
@@ -119,7 +127,7 @@ func New(cfg Config) (*App, error) {
 		bodies: newShelf[*remains](cfg.CacheBytes / 2), hashes: newShelf[hashes](cfg.CacheBytes / 16),
 		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, onOffer: func() {},
 		pool: newPool(cfg.PendingBytes, cfg.PendingCount), lookups: maxLookups,
-		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain, own: cfg.Own}
+		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain, own: cfg.Own, rules: cmp.Or(cfg.Rules, schemas.RulesVersion)}
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.readDirectory(); err != nil {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)
@@ -151,7 +159,7 @@ func (a *App) OnOffer(f func()) { a.onOffer = f }
 // Info tells the engine where the ledger stands.
 func (a *App) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
 	height, root := a.store.Last()
-	res := &abci.ResponseInfo{Data: "waybill", AppVersion: schemas.RulesVersion, LastBlockHeight: height}
+	res := &abci.ResponseInfo{Data: "waybill", AppVersion: schemas.EngineVersion, LastBlockHeight: height}
 	if height > 0 {
 		res.LastBlockAppHash = root[:]
 	}
@@ -163,6 +171,11 @@ func (a *App) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.Re
 	g, err := schemas.DecodeGenesis(req.AppStateBytes)
 	if err != nil {
 		return nil, err
+	}
+	if len(req.Validators) > 0 {
+		if err := checkFounders(g, req.Validators); err != nil {
+			return nil, err
+		}
 	}
 	a.initial = func(height int64) *store.Block { return writeGenesis(a.store.Begin(height), req.ChainId, g) }
 	a.block = a.initial(req.InitialHeight)
@@ -226,6 +239,12 @@ func (a *App) before() (state reader, height int64) {
 // returns an error only when the disk fails, which ends the node.
 func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (res *abci.ResponseFinalizeBlock, err error) {
 	defer recovered(&err)
+	if u := a.unknown(req.Height); u != nil {
+		// Others decided it, and there is no way back to the engine from here that does
+		// not end in its panic: the node, which stops in front of this height, ends this.
+		a.logger.Error("a block is not executed", "error", u)
+		select {}
+	}
 	// A block may come again, after a crash: what was executed before is dropped.
 	a.executed = nil
 	switch last, _ := a.store.Last(); {
@@ -245,7 +264,7 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 		return nil, fmt.Errorf("hashing the state of block %d: %w", req.Height, err)
 	}
 	a.executed, done.txs = done, req.Txs
-	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:]}, nil
+	return &abci.ResponseFinalizeBlock{TxResults: results, ValidatorUpdates: done.validators, AppHash: root[:]}, nil
 }
 
 // Commit makes the block durable: archive first, then everything else in one
@@ -274,7 +293,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	if err := a.overwrite(done.erase, append(done.erasedAt, done.putOff...)); err != nil {
 		return nil, fmt.Errorf("block %d: %w", done.height, err)
 	}
-	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Erased: len(done.erase) > 0, Receipts: done.receipts})
+	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Erased: len(done.erase) > 0, Governed: done.governed, Receipts: done.receipts})
 	res := &abci.ResponseCommit{}
 	if a.retain != nil {
 		res.RetainHeight = a.retain(done.height)
@@ -289,7 +308,7 @@ func (a *App) Query(_ context.Context, req *abci.RequestQuery) (*abci.ResponseQu
 		return &abci.ResponseQuery{}, nil // addresses change; identities do not
 	}
 	if id, ok := strings.CutPrefix(req.Path, "/p2p/filter/id/"); ok {
-		if a.admitsPeer(id) {
+		if a.AdmitsPeer(id) {
 			return &abci.ResponseQuery{}, nil
 		}
 		return &abci.ResponseQuery{Code: uint32(schemas.Forbidden), Log: "no partner's node"}, nil

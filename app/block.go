@@ -15,13 +15,14 @@ import (
 
 // executed is a block between FinalizeBlock and Commit.
 type executed struct {
-	height   int64
-	time     time.Time
-	changed  bool // some transaction was admitted
-	governed bool // what the directory tells has changed
-	receipts []schemas.Receipt
-	txs      [][]byte       // all of the block's
-	admitted []schemas.Hash // ids of those of them that were
+	height     int64
+	time       time.Time
+	changed    bool // some transaction was admitted
+	governed   bool // what the directory tells has changed
+	validators []abci.ValidatorUpdate
+	receipts   []schemas.Receipt
+	txs        [][]byte       // all of the block's
+	admitted   []schemas.Hash // ids of those of them that were
 
 	erase    []store.Ref // of bodies that the block's orders erase, to be overwritten
 	erasedAt []place     // of the transactions whose they were
@@ -59,7 +60,7 @@ func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
 // execute runs a decided block of count transactions over led. Its answer is the
 // same on every node.
 func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided, count int) (*executed, []*abci.ExecTxResult, error) {
-	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), dir: a.directory.Load(), probe: a.probe,
+	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), rules: a.RulesAt(req.Height), dir: a.directory.Load(), probe: a.probe,
 		before: a.leavesBefore(), most: a.lookups, followed: map[string]bool{}, own: a.own, heeded: map[schemas.Locator]bool{}}
 	out := &executed{height: req.Height, time: b.time}
 	b.led.PutRow([]byte{rowNow}, be64(b.now()))
@@ -68,11 +69,15 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 		// This block's header is the first that carries the app hash of the last change.
 		b.led.PutRow(anchorRow(), append(be64(req.Height), req.Hash...))
 	}
+	if count > 0 {
+		b.readSigning(req.DecidedLastCommit.Votes)
+	}
 	results := make([]*abci.ExecTxResult, count)
 	recorded := make([]txRecord, count)
 	for i := range results {
 		if r := source.rescue(); r != nil && i == 0 {
 			b.led.Set(schemas.RescueKey(r.Epoch), r.Encode(), nil)
+			b.rescued(r)
 			results[i], out.changed = &abci.ExecTxResult{}, true
 			continue
 		}
@@ -96,6 +101,9 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 		out.changed = true
 	}
 	if out.changed {
+		b.writeSigning()
+		b.upgrade()
+		b.activate()
 		b.anchor()
 		b.forgetNonces(last)
 		b.led.Set(schemas.ChangedKey(), schemas.AppendUint(nil, 1, uint64(req.Height)), nil)
@@ -103,7 +111,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 	if err := a.record(b, req, source, recorded, results, out); err != nil {
 		return nil, nil, err
 	}
-	out.governed = b.governed
+	out.governed, out.validators = b.governed, b.validatorUpdates()
 	b.emitRuns() // without what the block's own erasures took out again
 	return out, results, nil
 }

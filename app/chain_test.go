@@ -12,6 +12,7 @@ import (
 	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-ledger/waybill/app"
 	"github.com/waybill-ledger/waybill/app/store"
@@ -67,8 +68,10 @@ type chain struct {
 	drawn   uint64 // nonces and secrets drawn
 	hash    []byte // app hash after the last block
 	last    app.Committed
+	rules   uint32                                               // that the program knows, if set
 	lookups int                                                  // that a block affords, if set
 	rescue  *proof.Rescue                                        // by which the network is restarted, if set
+	voters  []ed25519.PublicKey                                  // who voted for the last block; told in the next
 	own     string                                               // whose bodies alone are kept, if set
 	told    func(req *abci.RequestFinalizeBlock, appHash []byte) // told of every block, if set
 }
@@ -100,6 +103,7 @@ func newChain(t testing.TB, options store.Options) *chain {
 		c.members[id] = memberOf(i+1, id)
 	}
 	c.members["watch"] = memberOf(90, "watch")
+	c.members["dock"] = memberOf(95, "dock") // no partner at first
 	c.genesis = genesisOf(c.members)
 	var err error
 	if c.codec, err = schemas.NewCodec(); err != nil {
@@ -122,7 +126,7 @@ func (c *chain) open() {
 func (c *chain) attach() {
 	c.t.Helper()
 	var err error
-	if c.app, err = app.New(app.Config{Store: c.store, Rescue: c.rescue, Own: c.own}); err != nil {
+	if c.app, err = app.New(app.Config{Store: c.store, Rescue: c.rescue, Own: c.own, Blocks: c, Rules: c.rules}); err != nil {
 		c.t.Fatal(err)
 	}
 	if c.lookups > 0 {
@@ -167,7 +171,7 @@ func (c *chain) draw(what string) [32]byte {
 func (c *chain) draft(partner string, atomic bool, events ...*schemas.Event) schemas.Draft {
 	m := c.members[partner]
 	nonce, secret := c.draw("nonce"), c.draw("secret")
-	d := schemas.Draft{ChainID: chainID, Partner: partner, KeyID: m.keyID(), Actor: "test", Expiry: uint64(c.height + 100),
+	d := schemas.Draft{ChainID: chainID, Rules: c.app.RulesAt(c.height + 1), Partner: partner, KeyID: m.keyID(), Actor: "test", Expiry: uint64(c.height + 100),
 		Nonce: nonce[:schemas.NonceSize], Secret: secret[:], Atomic: atomic, Events: events}
 	for _, e := range events {
 		var key []byte // an order has none
@@ -194,7 +198,25 @@ func (c *chain) sign(d schemas.Draft) []byte {
 
 func (c *chain) request(txs [][]byte) *abci.RequestFinalizeBlock {
 	hash := sha256.Sum256(fmt.Appendf(nil, "block %d", c.height+1))
-	return &abci.RequestFinalizeBlock{Height: c.height + 1, Time: c.time, Hash: hash[:], Txs: txs}
+	return &abci.RequestFinalizeBlock{Height: c.height + 1, Time: c.time, Hash: hash[:], Txs: txs, DecidedLastCommit: c.lastCommit()}
+}
+
+func (c *chain) lastCommit() (commit abci.CommitInfo) {
+	for _, key := range c.voters {
+		address := schemas.AddressOf(key)
+		commit.Votes = append(commit.Votes, abci.VoteInfo{Validator: abci.Validator{Address: address[:], Power: 1}, BlockIdFlag: 2})
+	}
+	return commit
+}
+
+// Header gives the application the engine's encoding of the commit alone.
+func (c *chain) Header(int64) (header, lastCommit, validators []byte, err error) {
+	for _, v := range c.lastCommit().Votes {
+		signature := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(v.BlockIdFlag))
+		signature = protowire.AppendBytes(protowire.AppendTag(signature, 2, protowire.BytesType), v.Validator.Address)
+		lastCommit = protowire.AppendBytes(protowire.AppendTag(lastCommit, 4, protowire.BytesType), signature)
+	}
+	return nil, lastCommit, nil, nil
 }
 
 // block makes a block a minute after the last and returns what it answered.

@@ -18,6 +18,8 @@ import (
 type directory struct {
 	parameters schemas.Parameters
 	partners   []schemas.Partner // by id
+	ordered    []string          // ids of those for whom a validator is ordered, ascending
+	nodes      map[string]bool   // ids of nodes that may connect; only ever looked up
 	byGLN      map[string]string // GLN to id of those that are not removed; only ever looked up
 	byID       map[string]int    // place in partners; only ever looked up
 	members    []string          // ids of those who vote
@@ -25,11 +27,12 @@ type directory struct {
 }
 
 func newDirectory(parameters schemas.Parameters, partners []schemas.Partner, prefixes []schemas.Prefix) *directory {
-	d := &directory{parameters: parameters, partners: partners, prefixes: prefixes, byGLN: map[string]string{}, byID: map[string]int{}}
+	d := &directory{parameters: parameters, partners: partners, prefixes: prefixes, nodes: map[string]bool{}, byGLN: map[string]string{}, byID: map[string]int{}}
 	for i, p := range partners {
 		d.byID[p.ID] = i
 		if p.State != schemas.Removed {
 			d.byGLN[p.GLN] = p.ID
+			d.nodes[p.NodeID] = p.NodeID != ""
 		}
 		if p.Standing == schemas.StandingMember && p.State == schemas.Active {
 			d.members = append(d.members, p.ID)
@@ -93,7 +96,32 @@ func (a *App) readDirectory() error {
 	if err != nil {
 		return err
 	}
-	a.directory.Store(newDirectory(parameters, partners, prefixes))
+	d := newDirectory(parameters, partners, prefixes)
+	if err := d.readOrders(view); err != nil {
+		return err
+	}
+	a.directory.Store(d)
+	return nil
+}
+
+// readOrders reads what is ordered for validators: a node whose key is ordered has to
+// connect before it can be ready.
+func (d *directory) readOrders(view *store.View) error {
+	prefix := schemas.ValidatorKey("")
+	for leaf, err := range view.Leaves(prefix) {
+		if err != nil {
+			return err
+		}
+		id := string(leaf.Key[len(prefix):])
+		order, err := schemas.DecodeValidatorOrder(leaf.Value)
+		if err != nil {
+			return fmt.Errorf("reading what is ordered for %q: %w", id, err)
+		}
+		d.ordered = append(d.ordered, id)
+		if p := d.partner(id); p != nil && p.State != schemas.Removed {
+			d.nodes[order.NodeID] = order.NodeID != ""
+		}
+	}
 	return nil
 }
 
@@ -153,14 +181,17 @@ func (a *App) Retention() []schemas.RetentionClass {
 	return nil
 }
 
-// admitsPeer reports whether a node id is a partner's. Before there is a ledger,
-// while a node joins, those count that its operator named.
-func (a *App) admitsPeer(id string) bool {
+// AdmitsPeer reports whether a node may connect: one that the ledger names, of a
+// partner that is not removed. Until this node has caught up with the others, whose
+// ledger may name further ones, those count too that its operator named.
+func (a *App) AdmitsPeer(id string) bool {
 	d := a.directory.Load()
-	if d == nil {
-		return a.invited == nil || slices.Contains(a.invited, id)
+	if !a.caughtUp.Load() && (a.invited == nil && d == nil || slices.Contains(a.invited, id)) {
+		return true
 	}
-	return id != "" && slices.ContainsFunc(d.partners, func(p schemas.Partner) bool {
-		return p.NodeID == id && p.State != schemas.Removed
-	})
+	return d != nil && d.nodes[id]
 }
+
+// CaughtUp says that the node has caught up with the others: from now on the ledger
+// alone says who may connect.
+func (a *App) CaughtUp() { a.caughtUp.Store(true) }

@@ -29,7 +29,7 @@ func (a *App) DryRun(actor, partner string, atomic bool, events []*schemas.Event
 		return nil, err
 	}
 	tx := &schemas.Transaction{
-		Header:   &schemas.Header{ChainId: a.chainID(), Rules: schemas.RulesVersion, Partner: partner, KeyId: key, Actor: actor, Expiry: uint64(v.Height() + 1), Atomic: atomic},
+		Header:   &schemas.Header{ChainId: a.chainID(), Rules: a.RulesAt(v.Height() + 1), Partner: partner, KeyId: key, Actor: actor, Expiry: uint64(v.Height() + 1), Atomic: atomic},
 		Messages: make([]schemas.Message, len(events)),
 	}
 	for i, e := range events {
@@ -44,7 +44,7 @@ func (a *App) DryRun(actor, partner string, atomic bool, events []*schemas.Event
 		// Events that have no eventID need different digests to have different ids.
 		m.Digest = schemas.Sum("waybill/dryrun", fmt.Appendf(nil, "%d", i), m.Skeleton)
 	}
-	b := &block{led: v.at.Scratch(), chain: a.chainID(), height: v.Height() + 1, time: v.nextTime(), dir: a.directory.Load(),
+	b := &block{led: v.at.Scratch(), chain: a.chainID(), height: v.Height() + 1, time: v.nextTime(), rules: a.RulesAt(v.Height() + 1), dir: a.directory.Load(),
 		before: leavesOf(v.at), most: a.lookups, followed: map[string]bool{}}
 	receipt, err = v.rehearse(b, tx)
 	return receipt, v.answered(err)
@@ -54,6 +54,7 @@ func (a *App) DryRun(actor, partner string, atomic bool, events []*schemas.Event
 func (v *View) rehearse(b *block, tx *schemas.Transaction) (receipt *schemas.Receipt, err error) {
 	defer recovered(&err)
 	at := schemas.Locator{Height: b.height}
+	b.readSigning(nil)
 	results, ok := b.safely(tx, at.Position)
 	if !ok {
 		return nil, &schemas.Fault{Code: schemas.RuleFailed}

@@ -63,6 +63,27 @@ func (a *App) TestingOnlyCheckPool() error {
 	return nil
 }
 
+// TestingOnlyOrder orders validators in a block, with the next event that is recorded
+// there, and answers what became of it.
+func (a *App) TestingOnlyOrder(answer func(schemas.Code), partner, nodeID string, key []byte) {
+	a.probe = func(m *message) {
+		a.probe = nil
+		answer(m.orderValidator(partner, nodeID, key))
+	}
+}
+
+// TestingOnlySchedule schedules an upgrade, with the next event that is recorded.
+func (a *App) TestingOnlySchedule(height int64, rules uint32) {
+	a.probe = func(m *message) {
+		a.probe = nil
+		value, _ := m.get(schemas.ParametersKey())
+		p := must(schemas.DecodeParameters(value))
+		p.UpgradeHeight, p.UpgradeRules = uint64(height), rules
+		m.led.Set(schemas.ParametersKey(), p.Append(nil), nil)
+		m.governed = true
+	}
+}
+
 // TestingOnlyReplaceKeys replaces a partner's keys when the rules are done with the
 // event of an eventID, as a vote that passes there does.
 func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key, threshold uint32) (code *schemas.Code) {

@@ -55,8 +55,15 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			txs = append(txs, raw)
+		case "voted":
+			key, err := hex.DecodeString(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.voters = append(c.voters, key)
 		case "hash":
 			c.finish(c.request(txs))
+			c.voters = nil
 			if got := hex.EncodeToString(c.hash); got != value {
 				t.Fatalf("block %d comes to %s, recorded is %s", c.height, got, value)
 			}
@@ -72,10 +79,13 @@ func TestGolden(t *testing.T) {
 // recordGolden plays all scripts on one chain and writes down what they submit.
 func recordGolden(t *testing.T) {
 	var out bytes.Buffer
-	s := &script{chain: newChain(t, store.Options{})}
+	s := &script{chain: newChain(t, store.Options{}), recording: true}
 	fmt.Fprintf(&out, "genesis %x\n", s.hash)
 	s.told = func(req *abci.RequestFinalizeBlock, appHash []byte) {
 		fmt.Fprintf(&out, "time %d\n", req.Time.UnixNano())
+		for _, key := range s.voters {
+			fmt.Fprintf(&out, "voted %x\n", key)
+		}
 		for _, raw := range req.Txs {
 			fmt.Fprintf(&out, "tx %s\n", base64.StdEncoding.EncodeToString(raw))
 		}

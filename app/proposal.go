@@ -39,6 +39,9 @@ func faultCode(err error) (schemas.Code, bool) {
 // waits no more, and up to what one block can look up. It never offers more bytes
 // than it was asked for. The engine's own pool has nothing in a node.
 func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
+	if a.unknown(req.Height) != nil {
+		return &abci.ResponsePrepareProposal{}, nil
+	}
 	state, _ := a.before()
 	ad := a.admission(state, req.Height)
 	lookups := newSurvey(state, a.lookups)
@@ -85,6 +88,10 @@ func sizeInBlock(raw []byte) int64 {
 // ProcessProposal votes down a block that holds what class A refuses. Conflicts
 // between honest transactions are no such thing: the rules answer them by codes.
 func (a *App) ProcessProposal(_ context.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
+	if u := a.unknown(req.Height); u != nil {
+		a.logger.Warn("a proposal is refused", "error", u)
+		return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}, nil
+	}
 	state, _ := a.before()
 	ad := a.admission(state, req.Height)
 	if a.rescueDue(req.Height) != nil && a.rescueIn(req.Height, req.Txs) == nil {

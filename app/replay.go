@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -66,9 +67,10 @@ type ReplayedBlock struct {
 	Raw        [][]byte   // the transactions, nil where bodies are erased
 	Hashes     [][32]byte // SHA-256 of each transaction, in order: what the header commits to
 	Codes      []schemas.Code
-	Results    []*abci.ExecTxResult // what the rules answer, computed again
-	Root       schemas.Hash         // app hash after the block
-	Records    store.Ref            // where the archive has the block's record
+	Results    []*abci.ExecTxResult   // what the rules answer, computed again
+	Updates    []abci.ValidatorUpdate // of the validators, computed again; they hold from the second block behind on
+	Root       schemas.Hash           // app hash after the block
+	Records    store.Ref              // where the archive has the block's record
 	Messages   int
 	Erased     int           // transactions whose bodies are erased, in part or all
 	Unkept     int           // transactions of which the node did not keep every body
@@ -113,6 +115,10 @@ func NewReplay(s *store.Store, chainID string, initialHeight int64, genesis []by
 	return r, schemas.Hash(res.AppHash), nil
 }
 
+// Knows says what the newest rules are that the program knows, 0 for
+// schemas.RulesVersion. Behind the last block of those, Next answers an *UpgradeError.
+func (r *Replay) Knows(rules uint32) { r.app.rules = cmp.Or(rules, schemas.RulesVersion) }
+
 // Header gives back what the archive has of the engine's.
 func (r *Replay) Header(int64) (header, lastCommit, validators []byte, err error) {
 	return r.block.ReplayedBlock.Header, r.block.LastCommit, r.block.Validators, nil
@@ -132,13 +138,16 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 		return nil, err
 	}
 	b := &r.block
-	req := &abci.RequestFinalizeBlock{Height: b.Height, Time: b.Time, Hash: b.Hash}
+	req := &abci.RequestFinalizeBlock{Height: b.Height, Time: b.Time, Hash: b.Hash, DecidedLastCommit: abci.CommitInfo{Votes: votesOf(b.LastCommit)}}
 	state, last := r.app.before()
 	if last > 0 && b.Height != last+1 {
 		return nil, r.damaged(fmt.Errorf("block %d follows block %d", b.Height, last))
 	}
 	if last == 0 && b.Height != r.first {
 		return nil, ErrPartial
+	}
+	if u := r.app.unknown(b.Height); u != nil {
+		return nil, u
 	}
 	b.admission = r.app.admission(state, b.Height)
 	begin := r.app.store.Begin
@@ -162,7 +171,7 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("hashing the state of block %d: %w", b.Height, err)
 	}
-	b.Root, b.Results = schemas.Hash(root), results
+	b.Root, b.Results, b.Updates = schemas.Hash(root), results, done.validators
 	if err := led.Commit(); err != nil {
 		return nil, fmt.Errorf("keeping block %d: %w", b.Height, err)
 	}

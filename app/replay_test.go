@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -40,8 +41,15 @@ func recordedChain(t *testing.T, limit int) *chain {
 				t.Fatal(err)
 			}
 			txs = append(txs, raw)
+		case "voted":
+			key, err := hex.DecodeString(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.voters = append(c.voters, key)
 		case "hash":
 			c.finish(c.request(txs))
+			c.voters = nil
 			if txs = nil; c.height == int64(limit) {
 				return c
 			}

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
@@ -147,4 +150,56 @@ func (b *replayed) decodeItem(f *schemas.Fields, v []byte) {
 	}
 	b.txs = append(b.txs, tx)
 	b.Codes = append(b.Codes, schemas.Code(code-1))
+}
+
+// votesOf are the votes for the block before, as the engine tells them, of the
+// engine's encoding of a commit: field 4 is a signature, in which 1 is the flag and 2
+// the address of who voted. What cannot be read is no vote: a header tells whether the
+// commit is the one that was decided.
+func votesOf(commit []byte) (out []abci.VoteInfo) {
+	eachField(commit, func(n protowire.Number, signature []byte, _ uint64) {
+		if n != 4 {
+			return
+		}
+		var vote abci.VoteInfo
+		eachField(signature, func(n protowire.Number, b []byte, v uint64) {
+			switch n {
+			case 1:
+				vote.BlockIdFlag = votedFor
+				if v != votedFor {
+					vote.BlockIdFlag = 0
+				}
+			case 2:
+				vote.Validator.Address = b
+			}
+		})
+		out = append(out, vote)
+	})
+	return out
+}
+
+// eachField goes over the fields of a protobuf message, as far as it can be read.
+func eachField(message []byte, f func(n protowire.Number, bytes []byte, number uint64)) {
+	for len(message) > 0 {
+		n, kind, size := protowire.ConsumeTag(message)
+		if size < 0 {
+			return
+		}
+		message = message[size:]
+		var bytes []byte
+		var number uint64
+		switch kind {
+		case protowire.BytesType:
+			bytes, size = protowire.ConsumeBytes(message)
+		case protowire.VarintType:
+			number, size = protowire.ConsumeVarint(message)
+		default:
+			size = protowire.ConsumeFieldValue(n, kind, message)
+		}
+		if size < 0 {
+			return
+		}
+		f(n, bytes, number)
+		message = message[size:]
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -172,4 +173,19 @@ func checkRescuedPartner(state reader, v *proof.RescueValidator, height int64) e
 		return errors.Join(fmt.Errorf("its key %s is not valid at height %d", id, height), err)
 	}
 	return nil
+}
+
+// rescued leaves the validators to those who stay. The engine was told by the
+// document itself.
+func (b *block) rescued(r *proof.Rescue) {
+	for _, p := range b.validating() {
+		stays := slices.ContainsFunc(r.Validators, func(v proof.RescueValidator) bool {
+			return v.Fate == proof.Stays && bytes.Equal(v.Public, p.Validate)
+		})
+		if !stays {
+			b.aside = append(b.aside, p.Validate)
+			p.Validate = nil
+			b.writePartner(p)
+		}
+	}
 }

@@ -34,6 +34,7 @@ type block struct {
 	chain  string
 	height int64
 	time   time.Time
+	rules  uint32         // version that it is executed by: what a later one does otherwise asks for it
 	dir    *directory     // of the state before the block
 	probe  func(*message) // tests look in here; nil in a node
 
@@ -49,6 +50,10 @@ type block struct {
 
 	before leafReader // the leaves of the state before the block
 	added  []addedKey // keys that it added
+
+	signing []schemas.LastSigned // who was seen signing, ascending by address
+	newly   []string             // partners for whose validators the block orders something, or who are ready
+	aside   [][]byte             // consensus keys that a rescue, which the block begins with, left aside
 
 	erased []target // whose bodies the block's orders erase
 	copied []copied // messages that may repeat an event

@@ -107,7 +107,7 @@ func (c *chain) restored(from *chain, o offered) {
 		c.t.Fatalf("a true snapshot is answered %v, %v", offer, last)
 	}
 	info, err := c.app.Info(context.Background(), &abci.RequestInfo{})
-	if err != nil || info.LastBlockHeight != int64(o.snapshot.Height) || !bytes.Equal(info.LastBlockAppHash, o.appHash) || info.AppVersion != schemas.RulesVersion {
+	if err != nil || info.LastBlockHeight != int64(o.snapshot.Height) || !bytes.Equal(info.LastBlockAppHash, o.appHash) || info.AppVersion != schemas.EngineVersion {
 		c.t.Fatalf("after the restore Info says %v: %v", info, err)
 	}
 	if err := c.store.Verify(context.Background()); err != nil {

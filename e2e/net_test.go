@@ -217,6 +217,12 @@ func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 // restart starts a killed node by hand.
 func (x *testNet) restart(t *testing.T, i int, flags ...string) {
 	t.Helper()
+	x.begin(t, i, program, flags...)
+}
+
+// begin starts a node by hand, with a program.
+func (x *testNet) begin(t *testing.T, i int, program string, flags ...string) {
+	t.Helper()
 	m := x.members[i]
 	log, err := os.OpenFile(filepath.Join(m.Home, "node.log"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {

@@ -167,7 +167,7 @@ func consensusParams() *types.ConsensusParams {
 	p := types.DefaultConsensusParams()
 	p.Block.MaxBytes = schemas.MaxBlock + blockOverhead
 	p.Evidence.MaxBytes = maxEvidence
-	p.Version.App = schemas.RulesVersion
+	p.Version.App = schemas.EngineVersion
 	return p
 }
 

@@ -34,6 +34,7 @@ type CheckOptions struct {
 	// Rebuild replaces the ledger's database by the one that was computed, if the
 	// archive is without fault.
 	Rebuild bool
+	Rules   uint32 // as of Settings
 	Getenv  func(string) string
 }
 

@@ -53,7 +53,7 @@ func (c *checker) replay(ctx context.Context, scratch string) {
 			return
 		}
 	}
-	r, root, err := app.NewReplay(c.again, c.genesis.ChainID, c.genesis.InitialHeight, c.genesis.AppState)
+	r, root, err := newReplay(c.again, c.genesis, c.settings.Rules)
 	if err != nil {
 		c.chain.faulty = true
 		c.fault(Fault{File: genesisFile, Detail: err.Error()})

@@ -234,7 +234,7 @@ func (h *history) resume(dir string) error {
 		return err
 	}
 	var root schemas.Hash
-	if h.replay, root, err = app.NewReplay(h.store, h.genesis.ChainID, h.genesis.InitialHeight, h.genesis.AppState); err != nil {
+	if h.replay, root, err = newReplay(h.store, h.genesis, h.settings.Rules); err != nil {
 		return err
 	}
 	h.chain = chainCheck{chainID: h.genesis.ChainID, appHash: root[:]}

@@ -39,22 +39,26 @@ func PausePath(home string) string { return filepath.Join(home, dataDir, "histor
 // GatewayPath is the gateway's own database in a home.
 func GatewayPath(home string) string { return filepath.Join(home, dataDir, "gateway") }
 
+// InvitePath is, in the home of a partner that the network began without, the invite
+// that it joined by.
+func InvitePath(home string) string { return filepath.Join(home, "invite.json") }
+
 // genesisOf reads a home's genesis document.
 func genesisOf(home string) (*types.GenesisDoc, error) {
 	b, err := os.ReadFile(GenesisPath(home))
 	if err != nil {
 		return nil, err
 	}
-	doc, err := decodeGenesis(b)
+	doc, err := DecodeGenesis(b)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", GenesisPath(home), err)
 	}
 	return doc, nil
 }
 
-// decodeGenesis reads a genesis document, which somebody else may have written: the
+// DecodeGenesis reads a genesis document, which somebody else may have written: the
 // engine's reader breaks down on a validator without a key.
-func decodeGenesis(b []byte) (doc *types.GenesisDoc, err error) {
+func DecodeGenesis(b []byte) (doc *types.GenesisDoc, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			doc, err = nil, errors.New("it is no genesis document: something is missing in it")

@@ -21,8 +21,9 @@ import (
 // Keys are a partner's secrets: with the validator's key its node votes, with
 // the node's key peers know it, with the partner's key its gateway signs events.
 type Keys struct {
-	Validator *privval.FilePV // nil where a remote signer has it
-	Node      *p2p.NodeKey
+	Validator     *privval.FilePV // nil where a remote signer has it
+	NextValidator *privval.FilePV // that is to take its place, nil where none is
+	Node          *p2p.NodeKey
 	// Machine tells this home from others with the same node's key: to a remote
 	// signer, and to the other node of a pair. Nil in homes that never needed it.
 	Machine *p2p.NodeKey
@@ -155,6 +156,9 @@ func (s *Settings) keysBy(from *secrets) (k *Keys, err error) {
 		if k.Validator, err = from.validator(); err != nil {
 			return nil, err
 		}
+		if k.NextValidator, err = from.next(); err != nil {
+			return nil, err
+		}
 		return k, nil
 	}
 	if k.Machine == nil {
@@ -219,8 +223,11 @@ func (s *secrets) nodeKey(path string) (*p2p.NodeKey, error) {
 // takes the key from a file in clear, and ends the process where one is missing or
 // damaged. The key stays in memory: it has no path to be written to.
 func (s *secrets) validator() (*privval.FilePV, error) {
+	return s.validatorAt(validatorKeyPath(s.home), signStatePath(s.home))
+}
+
+func (s *secrets) validatorAt(path, statePath string) (*privval.FilePV, error) {
 	var key privval.FilePVKey
-	path := validatorKeyPath(s.home)
 	if err := s.read(path, func(b []byte) error { return cmtjson.Unmarshal(b, &key) }); err != nil {
 		return nil, errors.Join(err, explainMoved(s.home))
 	}
@@ -229,11 +236,11 @@ func (s *secrets) validator() (*privval.FilePV, error) {
 		return nil, fmt.Errorf("%s: no Ed25519 key in it", path)
 	}
 	var state privval.FilePVLastSignState
-	err := readSecret(signStatePath(s.home), func(b []byte) error { return cmtjson.Unmarshal(b, &state) })
+	err := readSecret(statePath, func(b []byte) error { return cmtjson.Unmarshal(b, &state) })
 	if err != nil {
 		return nil, fmt.Errorf("%w (without it the validator might vote twice at one height: restore the file, never start from an empty one)", err)
 	}
-	return validatorOf(private, state, signStatePath(s.home)), nil
+	return validatorOf(private, state, statePath), nil
 }
 
 // validatorOf is a validator whose key is in memory alone, and whose state of what

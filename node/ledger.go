@@ -49,7 +49,11 @@ func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.S
 	rand.Read(draft.Nonce) // never fails: crypto/rand ends the program instead
 	rand.Read(draft.Secret)
 	height, _, _ := l.waits.last()
-	draft.Expiry = uint64(height + l.settings.ExpiryHeights)
+	draft.Rules, draft.Expiry = l.app.RulesAt(height+1), uint64(height+l.settings.ExpiryHeights)
+	if upgrade, _ := l.app.Upgrade(); upgrade > height+1 {
+		// No later block takes it: it is void then, and signed again for the new rules.
+		draft.Expiry = min(draft.Expiry, uint64(upgrade-1))
+	}
 	draft.DuplicateKeys = l.duplicateKeys(events)
 	raw, tx, err := l.codec.SignDecoded(draft, by.key)
 	if err != nil {

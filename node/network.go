@@ -11,7 +11,6 @@ import (
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/waybill-ledger/waybill/api"
-	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // quietFactor is after how many idle intervals without a block a node believes
@@ -28,10 +27,13 @@ func (l *ledger) Network(context.Context) (*api.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &api.Network{ChainID: l.chainID, Rules: schemas.RulesVersion, Partner: l.settings.Partner,
+	n := &api.Network{ChainID: l.chainID, Rules: l.app.RulesAt(view.Height() + 1), Partner: l.settings.Partner,
 		Height: view.Height(), Time: view.Time(), CatchingUp: l.engine.catchingUp(), Halted: l.failed(),
 		Peers: l.engine.Switch().Peers().Size(), Version: l.version}
 	n.Snapshots = append([]int64{}, l.app.Snapshots()...)
+	if height, rules := l.app.Upgrade(); height > n.Height {
+		n.Upgrade = &api.Upgrade{Height: height, Rules: rules}
+	}
 	first, last, err := view.Missing()
 	if err != nil {
 		return nil, err
@@ -48,7 +50,11 @@ func (l *ledger) Network(context.Context) (*api.Network, error) {
 	own := l.keys.Node.ID()
 	for _, p := range partners {
 		connected := p.NodeID != "" && (p2p.ID(p.NodeID) == own || l.engine.Switch().Peers().Has(p2p.ID(p.NodeID)))
-		n.Partners = append(n.Partners, api.NetworkMember{Partner: p, Connected: connected})
+		ordered, err := view.Order(p.ID)
+		if err != nil {
+			return nil, err
+		}
+		n.Partners = append(n.Partners, api.NetworkMember{Partner: p, Connected: connected, Ordered: ordered})
 	}
 	n.Quorum = !n.Halted && l.connectedQuorum(n.Partners) && !l.quiet()
 	return n, nil

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,7 @@ type Node struct {
 	ledger   *ledger
 	gateway  *api.Gateway
 	own      *local.Store
+	follower *follower
 	server   *http.Server
 	served   chan error    // the gateway's listener ended
 	failure  chan struct{} // closed when the engine cannot go on
@@ -109,6 +111,9 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 	if n.log, err = newLogger(s, logTo); err != nil {
 		return err
 	}
+	if err := promote(s); err != nil {
+		return err
+	}
 	if n.session.keys == nil {
 		if n.session.keys, err = s.Keys(); err != nil {
 			return err
@@ -148,6 +153,9 @@ func checkGenesis(s *Settings, k *Keys) (*types.GenesisDoc, error) {
 	g, err := schemas.DecodeGenesis(doc.AppState)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", GenesisPath(s.Home), err)
+	}
+	if _, err := os.Stat(InvitePath(s.Home)); err == nil {
+		return doc, nil // the ledger tells, when it is there
 	}
 	for _, p := range g.Partners {
 		if p.ID != s.Partner {
@@ -193,9 +201,12 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return err
 	}
 	machine, err := app.New(app.Config{Rescue: restarts, Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes,
-		PendingBytes: int(s.PendingBytes), PendingCount: s.PendingCount, Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height, Own: s.own()})
+		PendingBytes: int(s.PendingBytes), PendingCount: s.PendingCount, Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height, Own: s.own(), Rules: s.Rules})
 	if err != nil {
 		return fmt.Errorf("opening the ledger: %w", err)
+	}
+	if err := machine.UpgradeDue(); err != nil {
+		return err
 	}
 	kept.app = machine
 	warnOwn(s, n.log)
@@ -215,7 +226,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	} else if twin != nil {
 		asked.twin = twin.ID
 	}
-	n.engine, err = newEngine(ctx, s, n.voter, keys.Node, asked, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
+	n.engine, err = newEngine(ctx, s, rotate(n.voter, keys.NextValidator, blocks), keys.Node, asked, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
 	if err != nil {
 		return err
 	}
@@ -282,9 +293,15 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	n.push("the snapshots", taken.close)
 	gone := &sweeper{app: machine, blocks: n.engine.blocks, log: n.log.With("part", "erasure"), swept: map[int64]bool{}}
 	n.push("what removes erased blocks", gone.close)
+	n.follower = newFollower(n.ledger, n.voter, n.log.With("part", "standing"))
+	n.push("what follows the ledger's word on nodes", n.follower.close)
 	machine.OnCommit(func(c app.Committed) {
 		blockTime(c)
 		n.ledger.signing.choose()
+		n.follower.committed(c)
+		if err := machine.UpgradeDue(); err != nil {
+			n.fail(err)
+		}
 		gone.committed(c)
 		taken.committed(c)
 		n.ledger.waits.committed(c, time.Now())
@@ -316,6 +333,7 @@ func (n *Node) serve(rest net.Listener) error {
 	go n.watch()
 	n.push("what dials peers", keepDialing(n.engine.Switch(), n.settings.Peers))
 	n.history.begin()
+	n.follower.begin()
 	if n.mover != nil {
 		n.mover.begin()
 	}
@@ -406,7 +424,28 @@ func (n *Node) engineLog(part string) engineLogger {
 	return engineLogger{to: n.log.With("part", part), stopping: &n.stopping}
 }
 
-func (n *Node) stopEngine() error { return n.engine.stop() }
+// stopEngine stops the engine. In front of an upgrade it may be held by a block that
+// this program does not know how to execute: then it is left, with nothing to lose.
+func (n *Node) stopEngine() error {
+	done := make(chan error, 1)
+	go func() { done <- n.engine.stop() }()
+	select {
+	case <-n.failure: // and the reason is there
+	default:
+		return <-done
+	}
+	var upgrade *app.UpgradeError
+	if !errors.As(n.reason, &upgrade) {
+		return <-done
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(drain):
+		n.log.Warn("the engine is left where it waits for another program", "height", upgrade.Height)
+		return nil
+	}
+}
 
 func ignoreClosed(f func() error) func() error {
 	return func() error {

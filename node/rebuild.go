@@ -8,9 +8,19 @@ import (
 	cmtstore "github.com/cometbft/cometbft/store"
 	"github.com/cometbft/cometbft/types"
 
+	"github.com/waybill-ledger/waybill/app"
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
+
+// newReplay begins to compute a ledger again, by a program that knows rules.
+func newReplay(s *store.Store, genesis *types.GenesisDoc, rules uint32) (*app.Replay, schemas.Hash, error) {
+	r, root, err := app.NewReplay(s, genesis.ChainID, genesis.InitialHeight, genesis.AppState)
+	if err == nil {
+		r.Knows(rules)
+	}
+	return r, root, err
+}
 
 // rebuild puts the computed database in the place of the home's, and the engine's
 // state if that is not what the archive comes to. It may be killed at any moment:

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	dbm "github.com/cometbft/cometbft-db"
+	abci "github.com/cometbft/cometbft/abci/types"
 	"github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/store"
 	"github.com/cometbft/cometbft/types"
@@ -41,6 +42,7 @@ type decidedBlock struct {
 	txs     [][]byte
 	root    []byte
 	results []byte
+	updates []abci.ValidatorUpdate
 }
 
 // unsyncedDB leaves syncing to whoever syncs the directory at the end.
@@ -117,7 +119,7 @@ func (r *revival) next(k *chainCheck, b *app.ReplayedBlock) error {
 			return fmt.Errorf("keeping the engine's state: %w", err)
 		}
 	}
-	r.pending = &decidedBlock{header: *k.before, commit: k.commit, txs: b.Raw, root: k.appHash, results: k.results}
+	r.pending = &decidedBlock{header: *k.before, commit: k.commit, txs: b.Raw, root: k.appHash, results: k.results, updates: b.Updates}
 	return nil
 }
 
@@ -126,10 +128,19 @@ func (r *revival) next(k *chainCheck, b *app.ReplayedBlock) error {
 func (r *revival) settle(votes *types.Commit) error {
 	p, before := r.pending, r.state
 	h := &p.header
-	// No rule of this version changes validators or parameters; a rescue did before.
 	following := before.NextValidators.Copy()
-	following.IncrementProposerPriority(1)
 	r.state = before
+	if len(p.updates) > 0 { // a rescue made its own before
+		changes, err := types.PB2TM.ValidatorUpdates(p.updates)
+		if err != nil {
+			return fmt.Errorf("reading the changes of validators in block %d: %w", h.Height, err)
+		}
+		if err := following.UpdateWithChangeSet(changes); err != nil {
+			return fmt.Errorf("changing the validators in block %d: %w", h.Height, err)
+		}
+		r.state.LastHeightValidatorsChanged = h.Height + 2
+	}
+	following.IncrementProposerPriority(1)
 	r.state.LastBlockHeight, r.state.LastBlockID, r.state.LastBlockTime = h.Height, votes.BlockID, h.Time
 	r.state.LastValidators, r.state.Validators, r.state.NextValidators = before.Validators.Copy(), before.NextValidators.Copy(), following
 	r.state.LastResultsHash, r.state.AppHash = p.results, p.root

@@ -31,6 +31,8 @@ type Settings struct {
 	Getenv func(string) string `json:"-"` // of the environment that they were read over
 	// SegmentBytes is where a segment of the archive is full: 0, 64 MiB, but in tests.
 	SegmentBytes uint32 `json:"-"`
+	// Rules are the newest rules that the program knows: 0, schemas.RulesVersion, but in tests.
+	Rules uint32 `json:"-"`
 
 	Partner   string   `json:"partner"`             // whose node this is, by its name on the ledger
 	REST      string   `json:"rest"`                // address that the gateway listens on

@@ -69,6 +69,16 @@ const (
 	ShorterClass                      // the event's class keeps longer than the one that is ordered
 )
 
+// Why a change of validators was refused (class B, too).
+const (
+	NotOrdered     Code = 350 + iota // no validator of this key is ordered for the partner
+	ValidatorTaken                   // another partner has, or ordered, this key or this node
+	UnsafeChange                     // the validators seen signing lately would be no more than two thirds
+	LastValidator                    // nobody would be left to decide blocks
+	NoValidator                      // the partner has none, and none is ordered
+	NoMember                         // only members validate
+)
+
 // Why a change of keys, or a move to another host, was refused (class B, too).
 const (
 	KeyKnown         Code = 360 + iota // the partner has or had this key
@@ -266,6 +276,13 @@ var codes = map[Code]codeRow{
 	ShorterClass:    {"shorter_class", 409, "an event can only get a class that keeps it as long, at least, as the one it has"},
 	RuleFailed:      {"rule_failed", 500, "nothing was changed; tell the maintainers the transaction"},
 	TooFarInside:    {"too_far_inside", 413, "send it again, with fewer things at a time, or name their container"},
+
+	NotOrdered:     {"not_ordered", 409, "propose this consensus key for the partner first: it is ordered when the vote has passed"},
+	ValidatorTaken: {"validator_taken", 409, "make a key and a node of the partner's own"},
+	UnsafeChange:   {"unsafe_change", 409, "bring the validators that are down back first, or replace them one by one"},
+	LastValidator:  {"last_validator", 409, "add another validator first, and wait until it signs"},
+	NoValidator:    {"no_validator", 409, "the network's list tells whose node validates"},
+	NoMember:       {"no_member", 409, "change the partner's standing to member first"},
 
 	KeyKnown:         {"key_known", 409, "make a new key: one that was revoked never comes back"},
 	NoSuchKey:        {"no_such_key", 404, "GET /api/v1/partners/{id}/keys lists the partner's keys"},

@@ -309,8 +309,8 @@ func DecodeGenesis(b []byte) (*Genesis, error) {
 }
 
 func (g *Genesis) check() error {
-	if g.Rules != RulesVersion {
-		return fmt.Errorf("rules version %d, this program has %d", g.Rules, RulesVersion)
+	if g.Rules < 1 || g.Rules > RulesVersion {
+		return fmt.Errorf("rules version %d, this program knows 1 to %d", g.Rules, RulesVersion)
 	}
 	if err := CheckRetention(g.Retention); err != nil {
 		return err

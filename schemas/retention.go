@@ -80,6 +80,14 @@ type Parameters struct {
 	UpgradeRules  uint32
 }
 
+// RulesAt is the version of the rules that a block of a height is executed by.
+func (p *Parameters) RulesAt(height uint64) uint32 {
+	if p.UpgradeHeight > 0 && height >= p.UpgradeHeight {
+		return p.UpgradeRules
+	}
+	return p.Rules
+}
+
 // What parameters that are left out mean, in seconds.
 const (
 	DefaultVoting = 7 * 24 * 3600

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"encoding/binary"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 // Draft is what a signer fills in for a new transaction.
 type Draft struct {
 	ChainID string
+	Rules   uint32 // 0: RulesVersion
 	Partner string
 	KeyID   string
 	Actor   string
@@ -118,7 +120,7 @@ func (c *Codec) sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, own 
 	envelope.Bodies = &Bodies{Secret: d.Secret, Size: uint32(len(joined)), Frame: c.Compress(joined)}
 	root := MerkleRoot(digests)
 	header := &Header{
-		ChainId: d.ChainID, Rules: RulesVersion, Partner: d.Partner, KeyId: d.KeyID, Actor: d.Actor,
+		ChainId: d.ChainID, Rules: cmp.Or(d.Rules, RulesVersion), Partner: d.Partner, KeyId: d.KeyID, Actor: d.Actor,
 		Expiry: d.Expiry, Nonce: d.Nonce, Atomic: d.Atomic, Count: uint32(len(d.Events)), Root: root[:],
 	}
 	if err := checkHeader(header); err != nil {

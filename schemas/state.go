@@ -24,6 +24,7 @@ const (
 	kindPartner     = 'P' // partner
 	kindRegister    = 'R' // partner
 	kindChanged     = 'S' // last height that changed anything
+	kindValidator   = 'V' // partner: what is ordered for its validator
 	kindWaiting     = 'W' // item, partner
 	kindShipment    = 'T' // shipment
 	kindUnits       = 't' // shipment
@@ -33,6 +34,7 @@ const (
 	kindRecallReply = 'a' // issuer, name of a recall, partner that answered it
 	kindRecalled    = 'q' // item, class or lot that recalls name
 	kindErasure     = 'X' // partner, eventID: a body that is erased, or held
+	kindSigning     = 'Y' // who was seen signing
 	kindRescue      = 'Z' // epoch: the document by which the network was restarted
 )
 

@@ -28,6 +28,14 @@ var values = []struct {
 		v, err := schemas.DecodeOffers(b)
 		return schemas.AppendOffers(nil, v), err
 	}},
+	{"validator order", func(b []byte) ([]byte, error) {
+		v, err := schemas.DecodeValidatorOrder(b)
+		return v.Append(nil), err
+	}},
+	{"signing", func(b []byte) ([]byte, error) {
+		v, err := schemas.DecodeSigning(b)
+		return schemas.AppendSigning(nil, v), err
+	}},
 	{"head", func(b []byte) ([]byte, error) {
 		v, err := schemas.DecodeSingleHead(b)
 		return schemas.SingleHead(v), err
@@ -86,24 +94,27 @@ func samples() map[string][][]byte {
 	balance := schemas.LotBalance{Amount: "-12.5", Unknown: true}
 	partner := schemas.Partner{Name: "Acme Farms", GLN: "9521234000013", Standing: schemas.StandingMember, NodeID: "abc", Validate: make([]byte, 32)}
 	key := schemas.Key{Public: bytes.Repeat([]byte{9}, 32), Roles: schemas.RoleCapture, Held: schemas.HeldByClient, From: 1, Until: 9}
+	order := schemas.ValidatorOrder{NodeID: "abc", Key: bytes.Repeat([]byte{3}, 32), Height: 8, Ready: 300}
 	return map[string][][]byte{
-		"item":     {nil, item.Append(nil)},
-		"waiting":  {waiting.Append(nil)},
-		"contents": {nil, schemas.AppendContents(nil, contents)},
-		"register": {nil, register.Append(nil)},
-		"balance":  {nil, balance.Append(nil)},
-		"offers":   {nil, schemas.AppendOffers(nil, []schemas.Offer{offer, {Locator: at}})},
-		"head":     {nil, schemas.SingleHead(head(5))},
-		"release":  {nil, schemas.AppendRelease(nil, "acme")},
-		"partner":  {nil, partner.Append(nil)},
-		"key":      {key.Append(nil)},
-		"result":   {nil, result.Append(nil)},
-		"results":  {nil, schemas.AppendResults(nil, []schemas.Result{{}, result})},
-		"locator":  {at.Append(nil)},
-		"shipment": {nil, shipment.Append(nil)},
-		"handover": {nil, handover.Append(nil)},
-		"dispute":  {nil, dispute.Append(nil)},
-		"units":    {nil, schemas.AppendUnits(nil, []string{"urn:example:1", "urn:example:2"})},
+		"validator order": {order.Append(nil)},
+		"signing":         {nil, schemas.AppendSigning(nil, []schemas.LastSigned{{Address: schemas.ValidatorAddress{1}, Height: 300}, {Address: schemas.ValidatorAddress{2}}})},
+		"item":            {nil, item.Append(nil)},
+		"waiting":         {waiting.Append(nil)},
+		"contents":        {nil, schemas.AppendContents(nil, contents)},
+		"register":        {nil, register.Append(nil)},
+		"balance":         {nil, balance.Append(nil)},
+		"offers":          {nil, schemas.AppendOffers(nil, []schemas.Offer{offer, {Locator: at}})},
+		"head":            {nil, schemas.SingleHead(head(5))},
+		"release":         {nil, schemas.AppendRelease(nil, "acme")},
+		"partner":         {nil, partner.Append(nil)},
+		"key":             {key.Append(nil)},
+		"result":          {nil, result.Append(nil)},
+		"results":         {nil, schemas.AppendResults(nil, []schemas.Result{{}, result})},
+		"locator":         {at.Append(nil)},
+		"shipment":        {nil, shipment.Append(nil)},
+		"handover":        {nil, handover.Append(nil)},
+		"dispute":         {nil, dispute.Append(nil)},
+		"units":           {nil, schemas.AppendUnits(nil, []string{"urn:example:1", "urn:example:2"})},
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 // Bounds of one transaction and of one block, checked before anything is
 // decompressed or verified.
 const (
-	RulesVersion = 1
+	RulesVersion  = 1 // of the newest rules that are known here
+	EngineVersion = 1 // what headers carry: it stays, whatever becomes of the rules
 
 	MaxTransaction = 1 << 20 // bytes of an encoded transaction
 	MaxDeclared    = 8 << 20 // bytes of a transaction's bodies, decompressed

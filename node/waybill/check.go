@@ -13,7 +13,7 @@ import (
 var errFaults = errors.New("the home has faults")
 
 func (p *program) checkCommand() *cobra.Command {
-	o := node.CheckOptions{Getenv: p.getenv}
+	o := node.CheckOptions{Getenv: p.getenv, Rules: rules()}
 	cmd := &cobra.Command{
 		Use: "check --home DIR", Short: "Check a stopped node's home, every file of it", Args: exactly(0, "no arguments"),
 		Long: `Check a stopped node's home, every file of it, and change nothing: the ledger is

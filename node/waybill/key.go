@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -15,15 +16,15 @@ import (
 
 func (p *program) keyCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "key", Short: "API keys of a node's gateway, and the key files of its home", Args: exactly(0, "one of add, list, revoke, new, rotate, show, encrypt, decrypt, machine"),
+		Use: "key", Short: "API keys of a node's gateway, and the key files of its home", Args: exactly(0, "one of add, list, revoke, new, rotate, show, encrypt, decrypt, machine, validator"),
 		Long: `add, list and revoke are about the API keys of a node's gateway. The node must be
 stopped: its gateway alone may have them open while it runs.
 
-rotate, show, encrypt, decrypt and machine are about the home's key files. They too
-want the node stopped. new makes a signing key that is in no node's home.`,
+rotate, show, encrypt, decrypt, machine and validator are about the home's key files.
+They too want the node stopped. new makes a signing key that is in no node's home.`,
 	}
 	cmd.AddCommand(p.keyAddCommand(), p.keyListCommand(), p.keyRevokeCommand(),
-		p.keyNewCommand(), p.keyRotateCommand(), p.keyShowCommand(), p.keyEncryptCommand(), p.keyDecryptCommand(), p.keyMachineCommand())
+		p.keyNewCommand(), p.keyRotateCommand(), p.keyShowCommand(), p.keyEncryptCommand(), p.keyDecryptCommand(), p.keyMachineCommand(), p.keyValidatorCommand())
 	return cmd
 }
 
@@ -143,5 +144,35 @@ func (p *program) keyRevokeCommand() *cobra.Command {
 		},
 	}
 	p.homeFlag(cmd, &home)
+	return cmd
+}
+
+func (p *program) keyValidatorCommand() *cobra.Command {
+	var home string
+	cmd := &cobra.Command{
+		Use: "validator --home DIR", Short: "Make another validator key beside the one that the home has, and print its public part", Args: exactly(0, "no arguments"),
+		Long: `Make another validator key beside the one that the home has, and print its public
+part, for a proposal. Start the node again: it says that it is ready when the key is
+ordered, and signs with it from the height on at which it is in force.`,
+	}
+	p.homeFlag(cmd, &home)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		if err := requireHome(home); err != nil {
+			return err
+		}
+		s, err := node.LoadSettings(home, p.getenv)
+		if err != nil {
+			return err
+		}
+		public, err := node.MakeNextKey(&s)
+		if err != nil {
+			return err
+		}
+		if p.output == "json" {
+			return p.json(map[string]any{"validator": hex.EncodeToString(public)})
+		}
+		fmt.Fprintf(p.out, "%x\n", public)
+		return nil
+	}
 	return cmd
 }

@@ -2,10 +2,10 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +15,6 @@ import (
 	"github.com/waybill-ledger/waybill/network"
 	"github.com/waybill-ledger/waybill/node"
 	"github.com/waybill-ledger/waybill/schemas"
-	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
 func (p *program) versionCommand() *cobra.Command {
@@ -23,20 +22,23 @@ func (p *program) versionCommand() *cobra.Command {
 		Use: "version", Short: "Print the program's version", Args: exactly(0, "nothing"),
 		RunE: func(*cobra.Command, []string) error {
 			if p.output == "json" {
-				return p.json(map[string]any{"version": version(), "rules": schemas.RulesVersion, "go": runtime.Version()})
+				return p.json(map[string]any{"version": version(), "rules": rules(), "go": runtime.Version()})
 			}
-			fmt.Fprintf(p.out, "waybill %s (rules %d, %s)\n", version(), schemas.RulesVersion, runtime.Version())
+			fmt.Fprintf(p.out, "waybill %s (rules %d, %s)\n", version(), rules(), runtime.Version())
 			return nil
 		},
 	}
 }
 
-// settingFlags adds a flag for every setting, and returns what applies those
-// that were given.
-func settingFlags(cmd *cobra.Command) (apply func(*node.Settings) error) {
+// settingFlags adds a flag for every setting, or for those that are named, and returns
+// what applies those that were given.
+func settingFlags(cmd *cobra.Command, names ...string) (apply func(*node.Settings) error) {
 	defaults := node.DefaultSettings("")
 	values := map[string]*string{}
 	for _, f := range defaults.Fields() {
+		if len(names) > 0 && !slices.Contains(names, f.Name) {
+			continue
+		}
 		values[f.Name] = cmd.Flags().String(f.Name, f.Value, f.Help+" ("+f.Env()+")")
 	}
 	return func(s *node.Settings) error {
@@ -89,6 +91,7 @@ The exit status is 1 when the node cannot start, or cannot go on.`,
 		if err := apply(&s); err != nil {
 			return err
 		}
+		s.Rules = rules()
 		if p.getenv("GOGC") == "" {
 			debug.SetGCPercent(gcPercent)
 		}
@@ -213,42 +216,4 @@ func retentionClasses(flags []string) (classes []schemas.RetentionClass, err err
 		classes = append(classes, c)
 	}
 	return classes, schemas.CheckRetention(classes)
-}
-
-func (p *program) joinCommand() *cobra.Command {
-	var home, genesis, trust string
-	cmd := &cobra.Command{
-		Use: "join --home DIR --genesis FILE CARD...", Short: "Put a network's genesis document and its partners' addresses into a home",
-		Args: atLeast(1, "the partners' cards"),
-		Long: `Put a network's genesis document and its partners' addresses into a home. With
-a root of trust the node begins with a snapshot of its peers' state, and checks all
-of it against the root; without one it fetches every block from the first.`,
-	}
-	cmd.Flags().StringVar(&trust, "trust", "", "a root of trust (waybill trust), to begin with a snapshot")
-	p.homeFlag(cmd, &home)
-	cmd.Flags().StringVar(&genesis, "genesis", "", "the network's genesis document")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		if err := requireHome(home); err != nil {
-			return err
-		}
-		if genesis == "" {
-			return usage("--genesis FILE must be given")
-		}
-		doc, err := os.ReadFile(genesis)
-		if err != nil {
-			return fmt.Errorf("reading the genesis document: %w", err)
-		}
-		cards, err := readCards(args)
-		if err != nil {
-			return err
-		}
-		var root *proof.Trust
-		if trust != "" {
-			if root, err = readTrust(trust); err != nil {
-				return err
-			}
-		}
-		return network.Join(home, doc, cards, root)
-	}
-	return cmd
 }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-ledger/waybill/api/client"
+	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // Exit statuses.
@@ -88,7 +90,7 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 		}
 		return nil
 	}
-	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.keyCommand(), p.genesisCommand(), p.joinCommand(), p.historyCommand(), p.versionCommand(), p.moveCommand(), p.signerCommand(),
+	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.keyCommand(), p.genesisCommand(), p.inviteCommand(), p.joinCommand(), p.exportCommand(), p.historyCommand(), p.versionCommand(), p.moveCommand(), p.signerCommand(),
 		p.statusCommand(), p.captureCommand(), p.importCommand(), p.eventsCommand(), p.fsmaCommand(),
 		p.subscribeCommand(), p.subscriptionsCommand(), p.unsubscribeCommand(),
 		p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(), p.hashCommand(),
@@ -132,6 +134,18 @@ func atLeast(n int, what string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// newestRules is the newest rules version that this program knows, where it is not
+// schemas.RulesVersion: a test of upgrades builds such a one, with
+// -ldflags "-X main.newestRules=2".
+var newestRules string
+
+func rules() uint32 {
+	if n, err := strconv.ParseUint(newestRules, 10, 32); err == nil {
+		return uint32(n)
+	}
+	return schemas.RulesVersion
 }
 
 // version is that of the module and commit that the program was built from.

@@ -145,8 +145,8 @@ func (v *verification) checkSignature(t *TransactionPart) (*signedHeader, error)
 		return nil, fmt.Errorf("header: %w", err)
 	case h.ChainId != v.report.ChainID:
 		return nil, fmt.Errorf("signed for the chain %q", h.ChainId)
-	case h.Rules != schemas.RulesVersion:
-		return nil, fmt.Errorf("rules version %d, this program knows %d", h.Rules, schemas.RulesVersion)
+	case h.Rules < 1 || h.Rules > schemas.RulesVersion:
+		return nil, fmt.Errorf("rules version %d, this program knows 1 to %d", h.Rules, schemas.RulesVersion)
 	case len(h.Root) != len(schemas.Hash{}):
 		return nil, errors.New("its header has no root")
 	case h.Expiry < uint64(t.Height):
