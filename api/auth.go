@@ -54,6 +54,9 @@ func (g *Gateway) allow(scope local.Scope) func(http.Handler) http.Handler {
 			if err == nil {
 				err = g.spend(key.ID)
 			}
+			if err == nil && key.Bound() {
+				err = g.bounded(r, &key)
+			}
 			if err != nil {
 				g.fail(w, r, err)
 				return

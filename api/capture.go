@@ -61,7 +61,7 @@ func (g *Gateway) write(w http.ResponseWriter, r *http.Request, limit int64, wor
 	a, err := work(body, dry)
 	switch {
 	case err == nil && givesXML(w):
-		a.inXML().write(w)
+		a.inXML(w.Header().Get("Content-Type")).write(w)
 	case err == nil:
 		a.write(w)
 	case r.Context().Err() != nil && errors.Is(err, r.Context().Err()):

@@ -87,6 +87,7 @@ func page(r *http.Request, view View, q schemas.EventQuery) (out schemas.EventPa
 		if err != nil {
 			return out, err
 		}
+		step.Records = seen(keyOf(r), step.Records)
 		if err := read.add(step.Records...); err != nil {
 			return out, err
 		}

@@ -127,7 +127,7 @@ func (o *outbox) outcomes(e *entry, out *outcome, last bool) (changes []local.Ch
 // finishedJob is the record of a single event, or of a client's transaction.
 func (o *outbox) finishedJob(s *submission) *local.Job {
 	now := time.Now().UTC()
-	j := &local.Job{ID: s.job, Behaviour: proceed, Finished: &now}
+	j := &local.Job{ID: s.job, Behaviour: proceed, Finished: &now, Owner: s.owner}
 	switch out := s.outcome; {
 	case out.fault != nil:
 		j.Errors = []local.JobError{{Pointer: out.fault.Pointer, Code: out.fault.Code, Detail: out.fault.Detail}}
@@ -205,7 +205,7 @@ func (g *Gateway) getJob(w http.ResponseWriter, r *http.Request) {
 		j = &local.Job{ID: id, Behaviour: proceed}
 	}
 	if err == nil && j == nil {
-		err = fault(schemas.NotFound, "no such capture job")
+		err = fault(schemas.NotFound, noJob)
 	}
 	if err != nil {
 		g.fail(w, r, err)
@@ -219,11 +219,7 @@ func (g *Gateway) getJob(w http.ResponseWriter, r *http.Request) {
 	if out.Running {
 		w.Header().Set("Retry-After", "1")
 	}
-	if givesXML(w) {
-		writeBody(w, http.StatusOK, typeXML, out.xml())
-		return
-	}
-	g.writeJSON(w, r, http.StatusOK, out)
+	g.writeForm(w, r, out, out.xml)
 }
 
 func jobOf(j *local.Job) Job {
@@ -321,7 +317,13 @@ func (g *Gateway) listJobs(w http.ResponseWriter, r *http.Request) {
 	if next != "" {
 		g.tellNext(w, r, next)
 	}
-	g.writeJSON(w, r, http.StatusOK, list)
+	g.writeForm(w, r, list, func() []byte {
+		root := leaf("Collection", "")
+		for i := range list {
+			root.add(list[i].element())
+		}
+		return root.write()
+	})
 }
 
 // pageErrors is how many errors end a page of jobs early.

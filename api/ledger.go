@@ -132,6 +132,23 @@ type View interface {
 	Recalled(id string) ([]schemas.RecallRef, error)
 	// Partners returns the partners, by id.
 	Partners() ([]schemas.Partner, error)
+	// Partner returns a partner, nil where there is none of this id.
+	Partner(id string) (*schemas.Partner, error)
+	// Keys returns the keys that a partner has and had, by id, and KeyChanges what
+	// waits for the agreement of its other admin keys.
+	Keys(partner string) ([]schemas.Key, error)
+	KeyChanges(partner string) ([]schemas.OpenChange, error)
+
+	// Proposals returns proposals, newest first, those before a place where one is
+	// given, and Proposal the one of an id, nil where there is none.
+	Proposals(before *schemas.Locator, limit int) (proposals []schemas.ProposalState, more bool, err error)
+	Proposal(id string) (*schemas.ProposalState, error)
+	// Impact tells what a change would do to the network.
+	Impact(c *schemas.Change) (*schemas.Impact, error)
+	// Prefixes returns the company prefixes that are registered, by their digits, and
+	// PrefixDigits how many digits that of an identifier has, 0 where none is known.
+	Prefixes() ([]schemas.Prefix, error)
+	PrefixDigits(canonical string) int
 }
 
 // Erasure is how the body of an event stands: erased, or held so that it may not

@@ -55,7 +55,7 @@ func (g *Gateway) behind(ctx context.Context, q *StoredQuery, c *local.Cursor, u
 			m.height = min(upTo, m.height)
 		}
 		ask := q.Behind(c.After, 0)
-		ask.MaxHeight, ask.Effort = m.height, pageEffort
+		ask.MaxHeight, ask.Effort = m.height, readEffort
 		if c.Since != nil && (ask.GERecordTime == nil || ask.GERecordTime.Before(*c.Since)) {
 			ask.GERecordTime = c.Since
 		}

@@ -106,7 +106,7 @@ func (g *Gateway) getTransaction(w http.ResponseWriter, r *http.Request) {
 		err = g.read(func(view View) error {
 			out.Receipt, out.TransactionInfo, err = view.Transaction(hash)
 			if err == nil && out.Receipt == nil {
-				err = fault(schemas.NotFound, "no such transaction is on the ledger")
+				err = fault(schemas.NotFound, noTransaction)
 			}
 			return err
 		})
@@ -130,8 +130,11 @@ func (g *Gateway) postTransaction(w http.ResponseWriter, r *http.Request) {
 			if err != nil {
 				return nil, err
 			}
+			if err := signedBy(keyOf(r), tx); err != nil {
+				return nil, err
+			}
 			s := newSubmission(res, time.Now())
-			s.client = true
+			s.client, s.owner = true, keyOf(r).ID
 			e := newEntry(s.job, tx.Header.Actor, tx.Header.Atomic, Signed{Raw: body, ID: tx.ID, Expiry: int64(tx.Header.Expiry)})
 			e.Client, e.waits = true, []*submission{s}
 			e.Parts = []local.Part{{Job: s.job, Messages: len(tx.Messages), Answer: s.answer}}
@@ -162,6 +165,9 @@ func (g *Gateway) decode(raw []byte) (*schemas.Transaction, error) {
 func (g *Gateway) dryTransaction(r *http.Request, body []byte) (*answer, error) {
 	tx, err := g.decode(body)
 	if err != nil {
+		return nil, err
+	}
+	if err := signedBy(keyOf(r), tx); err != nil {
 		return nil, err
 	}
 	if tx.Header.Partner != g.cfg.Partner {

@@ -135,6 +135,9 @@ func readable(h http.Header, types []string) bool {
 	return false
 }
 
+// maxToldExtensions is how many bytes of prefixes are told back.
+const maxToldExtensions = 4096
+
 // standard announces and checks the versions of EPCIS and CBV (EPCIS 2.0, 12.6).
 func (g *Gateway) standard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -157,9 +160,9 @@ func (g *Gateway) standard(next http.Handler) http.Handler {
 		if stateOf(r).form = form; form.Old {
 			h.Set("GS1-EPCIS-Version", oldVersion)
 		}
-		if told := r.Header.Values(extensionsHeader); len(told) > 0 {
+		if told := strings.Join(r.Header.Values(extensionsHeader), ", "); told != "" && len(told) <= maxToldExtensions {
 			if _, _, err := namespaces(r.Header); err == nil { // else whoever needs them tells
-				h.Set(extensionsHeader, strings.Join(told, ", "))
+				h.Set(extensionsHeader, told)
 			}
 		}
 		h.Set(cbvFormat, cbvURNs)

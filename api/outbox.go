@@ -32,6 +32,7 @@ type submission struct {
 	answer *schemas.Hash // idempotency record, if any
 	record *local.Answer // what is reserved for it
 	client bool          // a transaction that its client signed
+	owner  string        // id of the API key that it came with, where that was noted
 
 	accepted chan struct{} // closed when the outbox has it on disk, or refused it
 	done     chan struct{} // closed when there is an outcome
@@ -150,6 +151,11 @@ func (o *outbox) resume(entries []*entry) error {
 			if s == nil {
 				s = &submission{job: p.Job, answer: p.Answer, client: e.Client, accepted: make(chan struct{}), done: make(chan struct{}), shown: true}
 				close(s.accepted)
+			}
+			if j, err := o.store.Job(p.Job); err != nil {
+				return err
+			} else if j != nil {
+				s.owner = j.Owner
 			}
 			if p.Answer != nil && s.record == nil {
 				record, err := o.store.Answer(*p.Answer)
@@ -292,7 +298,7 @@ func (o *outbox) show(s *submission, told *answer) (bool, error) {
 	var changes []local.Change
 	if !s.shown {
 		s.shown = true
-		put, err := local.PutJob(&local.Job{ID: s.job, Behaviour: proceed})
+		put, err := local.PutJob(&local.Job{ID: s.job, Behaviour: proceed, Owner: s.owner})
 		if err != nil {
 			o.mu.Unlock()
 			return false, err

@@ -273,7 +273,13 @@ func (g *Gateway) listQueries(w http.ResponseWriter, r *http.Request) {
 		}
 		out = append(out, QueryDefinition{kept.Name, kept.Definition})
 	}
-	g.writeJSON(w, r, http.StatusOK, out)
+	g.writeForm(w, r, out, func() []byte {
+		names := make([]string, len(out))
+		for i := range out {
+			names[i] = out[i].Name
+		}
+		return stringsXML("GetQueryNamesResult", names)
+	})
 }
 
 // getQuery answers a stored query's definition.

@@ -140,6 +140,9 @@ func (g *Gateway) ask(r *http.Request) (q resolution, err error) {
 	if err == nil && !key.Has(local.Query) {
 		err = fault(schemas.Forbidden, fmt.Sprintf("the API key %q lacks the scope %s", key.Name, local.Query))
 	}
+	if err == nil && key.Bound() {
+		err = fault(schemas.Forbidden, "ask without a key for what is public, and under /api/v1/items for the rest")
+	}
 	if err == nil {
 		err = g.spend(key.ID)
 	}

@@ -56,7 +56,7 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 	})
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Capture), g.reading)
-		m.With(g.accepting(typeJSON, typeLD)).Get("/capture", g.listJobs)
+		m.With(g.accepting(epcisTypes...)).Get("/capture", g.listJobs)
 		m.With(g.accepting(epcisTypes...)).Get("/capture/{captureID}", g.getJob)
 	})
 	m.Group(func(m chi.Router) {
@@ -82,6 +82,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/partners", g.getPartners)
 		m.Get("/masterdata", g.getMasterData)
 	})
+	g.governRoutes(m)
 	m.With(g.allow(local.Query), g.accepting(typeJSON, sheet.TypeCSV, sheet.TypeXLSX), g.reading).Get("/fsma204", g.getFSMA)
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeForm)).Post("/imports", g.postImport)
 	m.With(g.accepting(typeJSON)).Get("/trust", g.getTrust) // open: an auditor has no key
@@ -112,6 +113,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.With(g.sending(typeJSON)).Put("/public/{id}", g.putPublication)
 		m.Delete("/public/{id}", g.deletePublication)
 	})
+	g.keyRoutes(m)
 }
 
 // methodNotAllowed answers with the methods that the resource has.

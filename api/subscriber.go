@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -32,6 +33,9 @@ const (
 	longestSleep     = time.Hour // so that a clock that was set is noticed
 	maxRetryAfter    = time.Hour // that a receiver can ask for
 	slowShare        = 4         // a part of the deliveries that receivers may have that are slow or fail
+	readShare        = 2         // a part of the processors that read for subscriptions
+	readEffort       = 1 << 16   // of one read, so that one that looks at much lets others in between
+	longestRest      = time.Second
 )
 
 // subscriptions are those of a gateway.
@@ -44,6 +48,10 @@ type subscriptions struct {
 	// Each holds one for every message that is being delivered. Receivers that are
 	// slow or fail have a lane of their own, so that they hold up nobody else.
 	fast, slow chan struct{}
+	// reading holds one for every message that is being read, and for as long behind
+	// it, so that however many subscriptions there are, reading for them takes but a
+	// quarter of the machine from whoever makes blocks.
+	reading chan struct{}
 
 	mu      sync.Mutex      // guards what follows
 	ctx     context.Context // of all work; nil before the start
@@ -56,7 +64,7 @@ type subscriptions struct {
 func newSubscriptions(g *Gateway) *subscriptions {
 	allowed := guard{g.cfg.Destinations}
 	return &subscriptions{g: g, guard: allowed, client: allowed.client(g.limits.Receiver), now: time.Now, after: time.After,
-		fast: make(chan struct{}, g.limits.Deliveries), slow: make(chan struct{}, max(1, g.limits.Deliveries/slowShare)),
+		fast: make(chan struct{}, g.limits.Deliveries), slow: make(chan struct{}, max(1, g.limits.Deliveries/slowShare)), reading: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/readShare)),
 		byID: map[string]*subscriber{}, sockets: map[*socket]bool{}}
 }
 
@@ -250,7 +258,7 @@ func (s *subscriber) step(ctx context.Context) (rest, error) {
 			return rest{}, err
 		}
 	}
-	m, err := s.all.g.behind(ctx, s.query, &c, s.upTo, s.limit)
+	m, err := s.all.behind(ctx, s.query, &c, s.upTo, s.limit)
 	if err != nil {
 		return rest{}, err
 	}
@@ -294,6 +302,19 @@ func (s *subscriber) turn(ctx context.Context) (leave func(), err error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// behind reads what is behind a cursor when it is its turn.
+func (a *subscriptions) behind(ctx context.Context, q *StoredQuery, c *local.Cursor, upTo int64, limit int) (*message, error) {
+	select {
+	case a.reading <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	began := time.Now()
+	m, err := a.g.behind(ctx, q, c, upTo, limit)
+	time.AfterFunc(min(longestRest, time.Since(began)), func() { <-a.reading })
+	return m, err
 }
 
 // move sets the cursor behind what was delivered, or looked at in vain: c is the

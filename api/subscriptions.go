@@ -52,11 +52,6 @@ type SubscriptionStatus struct {
 	Next     *time.Time `json:"nextTry,omitempty"`
 }
 
-// ReplayRequest sets the cursor of a subscription.
-type ReplayRequest struct {
-	RecordTime string `json:"recordTime"` // from which on everything is delivered again
-}
-
 // told is what may be seen of a subscription.
 func (s *subscriber) told(height int64) Subscription {
 	s.mu.Lock()
@@ -100,10 +95,10 @@ func (g *Gateway) subscriptionRoutes(m chi.Router) {
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Query), g.accepting(typeJSON, typeLD))
 		m.With(g.sending(typeJSON, typeLD)).Post(all, g.postSubscription)
-		m.With(g.reading).Get(all, g.listSubscriptions)
 		m.With(g.reading).Get(one, g.getSubscription)
 		m.Delete(one, g.deleteSubscription)
 	})
+	m.With(g.allow(local.Query), g.accepting(epcisTypes...), g.reading).Get(all, g.listSubscriptions)
 }
 
 // postSubscription makes a subscription.
@@ -412,7 +407,13 @@ func (g *Gateway) listSubscriptions(w http.ResponseWriter, r *http.Request) {
 		}
 		out = append(out, s.told(view.Height()))
 	}
-	g.writeJSON(w, r, http.StatusOK, out)
+	g.writeForm(w, r, out, func() []byte {
+		ids := make([]string, len(out))
+		for i := range out {
+			ids[i] = out[i].ID
+		}
+		return stringsXML("GetSubscriptionIDsResult", ids)
+	})
 }
 
 // getSubscription answers one, and how its delivery stands.
@@ -464,33 +465,4 @@ func (g *Gateway) deleteSubscription(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Del("Content-Type")
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// postReplay sets the cursor of a subscription to a record time.
-func (g *Gateway) postReplay(w http.ResponseWriter, r *http.Request) {
-	g.write(w, r, maxSubscription, func(body []byte, dry bool) (*answer, error) {
-		s, err := g.find(r)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := schemas.Compact(nil, body); err != nil {
-			return nil, err
-		}
-		var q ReplayRequest
-		if json.Unmarshal(body, &q) != nil || q.RecordTime == "" {
-			return nil, &schemas.Fault{Code: schemas.BadSubscription, Pointer: "/recordTime", Detail: "this names no recordTime"}
-		}
-		since, err := recordTime(q.RecordTime)
-		if err == nil && !dry {
-			err = s.replay(*since)
-		}
-		if err != nil {
-			return nil, err
-		}
-		view, err := g.ledger.View()
-		if err != nil {
-			return nil, err
-		}
-		return jsonAnswer(http.StatusOK, "", s.told(view.Height()))
-	})
 }

@@ -44,26 +44,26 @@ func canonical(s string) (string, error) {
 
 // queryRoutes are the routes of stored queries and top-level resources.
 func (g *Gateway) queryRoutes(m chi.Router) {
-	reads := m.With(g.allow(local.Query), g.accepting(typeJSON, typeLD), g.reading)
+	lists := m.With(g.allow(local.Query), g.accepting(epcisTypes...), g.reading)
 	events := m.With(g.allow(local.Query), g.reading, g.tabular, g.accepting(epcisTypes...))
 	for _, t := range topLevels() {
 		one := t.path + "/{" + t.segment + "}"
 		for _, path := range []string{t.path, one, one + "/events"} {
 			m.Options(path, g.discover("GET, HEAD, OPTIONS"))
 		}
-		reads.Get(t.path, g.list(t))
-		reads.Get(one, g.one(t))
+		lists.Get(t.path, g.list(t))
+		lists.Get(one, g.one(t))
 		events.Get(one+"/events", g.eventsOf(t))
 	}
-	reads.Get("/", g.listTopLevels)
-	reads.Head("/", g.listTopLevels) // GetHead finds the mount itself here
+	lists.Get("/", g.listTopLevels)
+	lists.Head("/", g.listTopLevels) // GetHead finds the mount itself here
 	m.Options("/queries", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/queries/{queryName}", g.discover("GET, HEAD, DELETE, OPTIONS"))
 	m.Options("/queries/{queryName}/events", g.discover("GET, HEAD, OPTIONS"))
 	m.With(g.allow(local.Query), g.accepting(typeJSON, typeLD), g.sending(typeJSON, typeLD)).Post("/queries", g.postQuery)
 	m.With(g.allow(local.Query), g.accepting(typeJSON, typeLD)).Delete("/queries/{queryName}", g.deleteQuery)
-	reads.Get("/queries", g.listQueries)
-	reads.Get("/queries/{queryName}", g.getQuery)
+	lists.Get("/queries", g.listQueries)
+	m.With(g.allow(local.Query), g.accepting(typeJSON, typeLD), g.reading).Get("/queries/{queryName}", g.getQuery)
 	page := chi.Chain(g.reading, g.tabular, g.accepting(epcisTypes...)).HandlerFunc(g.getQueryEvents)
 	m.With(g.allow(local.Query)).Get("/queries/{queryName}/events", func(w http.ResponseWriter, r *http.Request) {
 		if websocket.IsWebSocketUpgrade(r) {
@@ -86,7 +86,8 @@ func (g *Gateway) listTopLevels(w http.ResponseWriter, r *http.Request) {
 		members = append(members, strings.TrimPrefix(t.path, "/"))
 	}
 	slices.Sort(members)
-	g.writeJSON(w, r, http.StatusOK, collection(members))
+	out := collection(members)
+	g.writeForm(w, r, out, out.xml)
 }
 
 // Collection is a list of resources.
@@ -131,7 +132,8 @@ func (g *Gateway) list(t topLevel) http.HandlerFunc {
 		if more {
 			g.tellNext(w, r, nameToken(t.path, values[len(values)-1]))
 		}
-		g.writeJSON(w, r, http.StatusOK, collection(values))
+		out := collection(values)
+		g.writeForm(w, r, out, out.xml)
 	}
 }
 
@@ -188,7 +190,8 @@ func (g *Gateway) one(t topLevel) http.HandlerFunc {
 			g.fail(w, r, err)
 			return
 		}
-		g.writeJSON(w, r, http.StatusOK, collection([]string{"events"}))
+		out := collection([]string{"events"})
+		g.writeForm(w, r, out, out.xml)
 	}
 }
 

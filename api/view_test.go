@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -232,6 +233,28 @@ func (v *fakeView) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.Tran
 	}
 	r, h := c.receipt, c.tx.Header
 	return &r, &schemas.TransactionInfo{Partner: h.Partner, KeyID: h.KeyId, Actor: h.Actor, Expiry: int64(h.Expiry), Atomic: h.Atomic}, v.expired()
+}
+
+// Partner knows the node's own, and a participant that it hosts.
+func (v *fakeView) Partner(id string) (*schemas.Partner, error) {
+	switch id {
+	case "acme-farms":
+		return &schemas.Partner{ID: id, Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}, v.expired()
+	case "guest":
+		return &schemas.Partner{ID: id, Name: "Guest", GLN: "9521234000013", Standing: schemas.StandingParticipant, Host: "acme-farms"}, v.expired()
+	case "moved":
+		return &schemas.Partner{ID: id, Name: "Moved", GLN: "9521234000020", Standing: schemas.StandingParticipant, Host: "borg-foods"}, v.expired()
+	}
+	return nil, v.expired()
+}
+
+// Keys and KeyChanges of the fake are always these.
+func (v *fakeView) Keys(partner string) ([]schemas.Key, error) {
+	return []schemas.Key{{Partner: partner, ID: "gateway", Public: bytes.Repeat([]byte{1}, 32), Roles: schemas.RoleCapture | schemas.RoleAdmin, Held: schemas.HeldByGateway, From: 1, Until: 1000}}, v.expired()
+}
+
+func (v *fakeView) KeyChanges(string) ([]schemas.OpenChange, error) {
+	return []schemas.OpenChange{{ID: "0123456789abcdef", Act: &schemas.SetThreshold{Threshold: 2}, By: []string{"gateway"}, Expires: time.Date(2026, 5, 8, 12, 0, 0, 0, time.UTC).UnixNano()}}, v.expired()
 }
 
 var fakeRecall = schemas.RecallInfo{RecallRef: schemas.RecallRef{Issuer: "acme-farms", Recall: "listeria"},

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -93,11 +95,11 @@ func resultsDocument(w http.ResponseWriter, r *http.Request, records []schemas.R
 	return epcisxml.AppendResults(nil, out, stateOf(r).form)
 }
 
-// inXML is an answer to a write for a client that takes XML only: a job, or a
-// problem. A receipt has no form in XML, and such a client wants none.
-func (a *answer) inXML() *answer {
+// inXML is an answer to a write for a client that takes XML only: a job, a problem, or
+// the receipt, which the standard has no form of.
+func (a *answer) inXML(mediaType string) *answer {
 	out := *a
-	out.mediaType, out.body = typeXML, nil
+	out.mediaType = mediaType
 	var p Problem
 	var j Job
 	switch {
@@ -105,8 +107,41 @@ func (a *answer) inXML() *answer {
 		out.mediaType, out.body = typeProblemXML, p.xml()
 	case a.status == http.StatusAccepted && json.Unmarshal(a.body, &j) == nil:
 		out.body = j.xml()
+	default:
+		out.body = receiptXML(a.body)
 	}
 	return &out
+}
+
+// receiptXML is a receipt, JSON, with an element for each member and for each entry of
+// a list.
+func receiptXML(body []byte) []byte {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return nil // no answer is without one
+	}
+	root := elementOf("receipt", v)
+	root.attr("xmlns", "urn:waybill:receipt")
+	return root.write()
+}
+
+func elementOf(name string, v any) element {
+	e := leaf(name, "")
+	switch v := v.(type) {
+	case map[string]any:
+		for _, member := range sorted(v) {
+			e.Inner = append(e.Inner, elementOf(member, v[member]))
+		}
+	case []any:
+		for _, entry := range v {
+			e.Inner = append(e.Inner, elementOf(strings.TrimSuffix(name, "s"), entry))
+		}
+	default:
+		e.Text = fmt.Sprint(v)
+	}
+	return e
 }
 
 // element is an XML element of text, or of others.
@@ -162,10 +197,22 @@ func (p *Problem) element(name string) element {
 	return e
 }
 
+// spaceEPCIS is the namespace of what EPCIS 2.0 answers beside events, and spaceQuery
+// that of its queries.
+const (
+	spaceEPCIS = "urn:epcglobal:epcis:xsd:2"
+	spaceQuery = "urn:epcglobal:epcis-query:xsd:2"
+)
+
 // xml is the job as an EPCISCaptureJob.
 func (j *Job) xml() []byte {
+	root := j.element()
+	return root.write()
+}
+
+func (j *Job) element() element {
 	root := leaf("epcis:EPCISCaptureJob", "")
-	root.attr("xmlns:epcis", "urn:epcglobal:epcis:xsd:2")
+	root.attr("xmlns:epcis", spaceEPCIS)
 	root.attr("running", strconv.FormatBool(j.Running))
 	root.attr("success", strconv.FormatBool(j.Success))
 	root.attr("captureID", j.CaptureID)
@@ -183,7 +230,35 @@ func (j *Job) xml() []byte {
 		errs.add(j.Errors[i].element("error"))
 	}
 	root.add(errs)
-	return root.write()
+	return root
+}
+
+// stringsXML is a list of texts as queries have it (EPCIS 2.0, 11: ArrayOfString).
+func stringsXML(root string, texts []string) []byte {
+	e := leaf("epcisq:"+root, "")
+	e.attr("xmlns:epcisq", spaceQuery)
+	for _, text := range texts {
+		e.add(leaf("string", text))
+	}
+	return e.write()
+}
+
+// xml is the list in no namespace: the standard says that it is XML, but not how.
+func (c Collection) xml() []byte {
+	e := leaf(c.Type, "")
+	for _, text := range c.Member {
+		e.add(leaf("member", text))
+	}
+	return e.write()
+}
+
+// writeForm answers with JSON, or with the same as XML where that was negotiated.
+func (g *Gateway) writeForm(w http.ResponseWriter, r *http.Request, v any, inXML func() []byte) {
+	if givesXML(w) {
+		writeBody(w, http.StatusOK, typeXML, inXML())
+		return
+	}
+	g.writeJSON(w, r, http.StatusOK, v)
 }
 
 // onlyXML reports whether a client takes problems as XML alone.

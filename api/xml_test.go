@@ -5,8 +5,11 @@ import (
 	"compress/gzip"
 	"encoding/xml"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/schemas/epcisxml"
@@ -38,9 +41,20 @@ func TestXMLEvent(t *testing.T) {
 	if h.ledger.count() != 2 {
 		t.Fatalf("%d events recorded", h.ledger.count())
 	}
-	r := h.do("POST", "/epcis/v2/events", xmlEvent(4, ""), "Content-Type", "application/xml", "Accept", "application/xml").want(t, 201)
-	if len(r.body) != 0 || r.header.Get("Location") == "" {
-		t.Errorf("answer for a client of XML alone: %s", r.body)
+	for _, accept := range []string{"application/xml", "text/xml"} { // a client of XML alone
+		r := h.do("POST", "/epcis/v2/events", xmlEvent(4, ""), "Content-Type", "application/xml", "Accept", accept)
+		var receipt struct {
+			XMLName xml.Name `xml:"urn:waybill:receipt receipt"`
+			Height  int      `xml:"height"`
+			ID      string   `xml:"events>event>eventID"`
+			Effect  string   `xml:"events>event>effect"`
+		}
+		if err := xml.Unmarshal(r.body, &receipt); err != nil || receipt.Height < 1 || r.header.Get("Location") != "/epcis/v2/events/"+url.PathEscape(receipt.ID) || r.header.Get("Content-Type") != accept {
+			t.Errorf("%v %v %s", err, r.header, r.body)
+		}
+		if accept == "text/xml" && (r.status != 200 || receipt.Effect != "duplicate") || accept != "text/xml" && (r.status != 201 || receipt.Effect != "observation") {
+			t.Errorf("%d %s", r.status, r.body)
+		}
 	}
 	p := h.do("POST", "/epcis/v2/events", xmlEvent(4, "<action>LOOK</action>"), sendXML...).problem(t, 400, "duplicate_key")
 	if p["line"] != float64(3) {
@@ -283,4 +297,44 @@ func TestXMLMany(t *testing.T) {
 	if !j.Success || h.ledger.count() != len(events) {
 		t.Fatalf("%d events recorded, %d errors", h.ledger.count(), len(j.Errors))
 	}
+}
+
+// Lists are told as XML, where that is asked for: names of queries and subscriptions as
+// the standard's schema of queries has them, jobs as its capture jobs.
+func TestXMLLists(t *testing.T) {
+	h := newHarness(t, defaults())
+	job := h.job(h.do("POST", "/epcis/v2/capture", document(event(1))).want(t, 202).header.Get("Location"))
+	h.do("POST", "/epcis/v2/queries", `{"name":"a<&b","query":{}}`).want(t, 201)
+	const subscriptions = "/epcis/v2/queries/a%3C&b/subscriptions"
+	made := into[api.Subscription](t, h.do("POST", subscriptions, `{"dest":"https://example.invalid/","schedule":{"month":"1"}}`).want(t, 201))
+	type list struct {
+		XMLName xml.Name
+		Member  []string `xml:"member"`
+		String  []string `xml:"string"`
+		Job     []struct {
+			ID string `xml:"captureID,attr"`
+		} `xml:"urn:epcglobal:epcis:xsd:2 EPCISCaptureJob"`
+	}
+	const query = "urn:epcglobal:epcis-query:xsd:2"
+	for path, want := range map[string]list{
+		"/epcis/v2/":                     {XMLName: xml.Name{Local: "Collection"}, Member: []string{"bizLocations", "bizSteps", "capture", "dispositions", "epcs", "eventTypes", "events", "queries", "readPoints"}},
+		"/epcis/v2/bizSteps":             {XMLName: xml.Name{Local: "Collection"}, Member: []string{"shipping"}},
+		"/epcis/v2/eventTypes?perPage=1": {XMLName: xml.Name{Local: "Collection"}, Member: []string{"AggregationEvent"}},
+		"/epcis/v2/bizSteps/shipping":    {XMLName: xml.Name{Local: "Collection"}, Member: []string{"events"}},
+		"/epcis/v2/queries":              {XMLName: xml.Name{Space: query, Local: "GetQueryNamesResult"}, String: []string{"a<&b"}},
+		subscriptions:                    {XMLName: xml.Name{Space: query, Local: "GetSubscriptionIDsResult"}, String: []string{made.ID}},
+		"/epcis/v2/capture": {XMLName: xml.Name{Local: "Collection"}, Job: []struct {
+			ID string `xml:"captureID,attr"`
+		}{{job.CaptureID}}},
+	} {
+		r := h.do("GET", path, "", "Accept", "application/xml").want(t, 200)
+		var got list
+		if err := xml.Unmarshal(r.body, &got); err != nil || r.header.Get("Content-Type") != "application/xml" {
+			t.Errorf("%s: %v %s", path, err, r.body)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", path, diff)
+		}
+	}
+	h.do("GET", "/epcis/v2/queries/a%3C&b", "", "Accept", "application/xml").want(t, 406)
 }

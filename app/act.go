@@ -8,6 +8,12 @@ import (
 func (m *message) act() {
 	m.result.Effect = schemas.Applied
 	switch a := m.event.Act.(type) {
+	case *schemas.AddKey, *schemas.RevokeKey, *schemas.SetThreshold:
+		m.changeKeys(a)
+	case *schemas.ApproveKeyChange:
+		m.approveKeys(a)
+	case *schemas.MoveHost:
+		m.moveHost(a)
 	case *schemas.Recall:
 		m.issueRecall(a)
 	case *schemas.ExtendRecall:
@@ -36,6 +42,12 @@ func (m *message) act() {
 		m.resolve(a)
 	case *schemas.SettleException:
 		m.settleException(a)
+	case *schemas.Propose:
+		m.result.Code = m.propose(&a.Change)
+	case *schemas.Vote:
+		m.result.Code = m.vote(a)
+	case *schemas.Withdraw:
+		m.result.Code = m.takeBack(a)
 	default:
 		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
 	}

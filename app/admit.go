@@ -25,11 +25,11 @@ type admission struct {
 	messages int
 	weight   schemas.Weight
 	seen     map[schemas.Hash]bool
-	signers  map[[2]string]*schemas.Key // by partner and key id
+	signers  *signers
 }
 
 func (a *App) admission(state reader, height int64) *admission {
-	return &admission{app: a, state: state, height: height, seen: map[schemas.Hash]bool{}, signers: map[[2]string]*schemas.Key{}}
+	return &admission{app: a, state: state, height: height, seen: map[schemas.Hash]bool{}, signers: a.signersAt(state, height)}
 }
 
 // admit decodes and checks one transaction. What cannot be admitted by its header
@@ -130,23 +130,23 @@ func (ad *admission) checkSigned(d *decoded) error {
 	if err != nil {
 		return err
 	}
-	if !d.verify(key.Public) {
+	if !d.verify(ad.app.verifier, key.Public) {
 		return &schemas.Fault{Code: schemas.BadSignature, Detail: fmt.Sprintf("not signed by key %q of %s", h.KeyId, h.Partner)}
 	}
 	return nil
 }
 
 // signer is the key that a header names, if it is valid at this height.
-// Most transactions of a block are of few signers, so that it is remembered.
+// Most transactions are of few signers, so that it is remembered.
 func (ad *admission) signer(h *schemas.Header) (*schemas.Key, error) {
 	name := [2]string{h.Partner, h.KeyId}
-	key, ok := ad.signers[name]
+	key, ok := ad.signers.find(name)
 	if !ok {
 		var err error
 		if key, err = ad.findSigner(h); err != nil {
 			return nil, err
 		}
-		ad.signers[name] = key
+		ad.signers.keep(name, key)
 	}
 	return key, nil
 }

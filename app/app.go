@@ -61,8 +61,10 @@ type App struct {
 	store    *store.Store
 	codec    *schemas.Codec
 	memo     *memo
+	verifier verifier
 	shelf    *shelf[*archived]
-	bodies   *shelf[*bodies]
+	bodies   *shelf[*remains]
+	hashes   *shelf[hashes]
 	blocks   Blocks
 	logger   *slog.Logger
 	onCommit func(Committed)
@@ -80,6 +82,7 @@ type App struct {
 
 	directory atomic.Pointer[directory]
 	founded   atomic.Pointer[founding]
+	signers   atomic.Pointer[signers]
 
 	// What follows belongs to the consensus methods alone.
 	initial  func(height int64) *store.Block // begins the first block, with the genesis state
@@ -101,8 +104,8 @@ func New(cfg Config) (*App, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), shelf: newShelf[*archived](cfg.CacheBytes / 2),
-		bodies: newShelf[*bodies](cfg.CacheBytes / 2),
+	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), verifier: newVerifier(), shelf: newShelf[*archived](cfg.CacheBytes / 2),
+		bodies: newShelf[*remains](cfg.CacheBytes / 2), hashes: newShelf[hashes](cfg.CacheBytes / 16),
 		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, lookups: maxLookups,
 		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain, own: cfg.Own}
 	if height, _ := cfg.Store.Last(); height > 0 {
@@ -151,19 +154,22 @@ func (a *App) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.Re
 	if err != nil {
 		return nil, fmt.Errorf("hashing the genesis state: %w", err)
 	}
-	a.directory.Store(newDirectory(schemas.Parameters{ChainID: req.ChainId, Rules: g.Rules, Retention: g.Retention}, g.Partners))
+	a.directory.Store(newDirectory(g.Parameters(req.ChainId), g.Partners, g.Prefixes))
 	a.founded.Store(newFounding(g))
 	return &abci.ResponseInitChain{AppHash: root[:]}, nil
 }
 
 func writeGenesis(b *store.Block, chainID string, g *schemas.Genesis) *store.Block {
-	parameters := schemas.Parameters{ChainID: chainID, Rules: g.Rules, Retention: g.Retention}
+	parameters := g.Parameters(chainID)
 	b.Set(schemas.ParametersKey(), parameters.Append(nil), nil)
 	for _, p := range g.Partners {
 		b.Set(schemas.PartnerKey(p.ID), p.Append(nil), nil)
 	}
 	for _, k := range g.Keys {
 		b.Set(schemas.KeyKey(k.Partner, k.ID), k.Append(nil), nil)
+	}
+	for _, p := range g.Prefixes {
+		b.Set(schemas.PrefixKey(p.Digits), p.Append(nil), nil)
 	}
 	return b
 }
@@ -241,6 +247,11 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	if done.governed {
 		if err := a.readDirectory(); err != nil {
 			return nil, fmt.Errorf("block %d: %w", done.height, err)
+		}
+	}
+	for i, h := range done.hashes {
+		if r := &done.receipts[i]; h != nil {
+			a.hashes.keep(placeOf(schemas.Locator{Height: r.Height, Position: r.Position}), h)
 		}
 	}
 	if err := a.overwrite(done.erase, append(done.erasedAt, done.putOff...)); err != nil {

@@ -38,16 +38,9 @@ func (a *archived) weight() int {
 	return n
 }
 
-// bodies are a transaction's bodies, each with the secret that salts it; nil where
-// one was erased.
-type bodies struct {
-	salts []schemas.Hash
-	list  [][]byte
-}
-
-func (b *bodies) weight() int {
+func (r *remains) weight() int {
 	n := 256
-	for _, body := range b.list {
+	for _, body := range r.bodies {
 		n += 32 + len(body)
 	}
 	return n
@@ -111,7 +104,7 @@ func (v *View) read(stream store.Stream, encoded []byte) ([]byte, error) {
 }
 
 // bodies reads the bodies of the transaction at a place.
-func (v *View) bodies(p place, count int) (*bodies, error) {
+func (v *View) bodies(p place, count int) (*remains, error) {
 	if b, ok := v.app.bodies.find(p); ok {
 		return b, nil
 	}
@@ -147,12 +140,11 @@ func (v *View) bodies(p place, count int) (*bodies, error) {
 	}
 	for _, i := range overdue {
 		if int(i) < len(r.bodies) {
-			r.bodies[i], r.salts[i] = nil, schemas.Hash{}
+			r.bodies[i] = nil
 		}
 	}
-	b := &bodies{salts: r.salts, list: r.bodies}
-	v.app.bodies.keepUnless(dropped, p, b)
-	return b, nil
+	v.app.bodies.keepUnless(dropped, p, r)
+	return r, nil
 }
 
 // decodeArchived reads what txRecord.encode wrote.

@@ -26,6 +26,7 @@ type executed struct {
 	erasedAt []place     // of the transactions whose they were
 	late     []place     // those of erasedAt that earlier blocks put off
 	putOff   []place     // of transactions whose bodies are erased later: they were moved
+	hashes   []hashes    // of each receipt's events
 }
 
 // proposed is a decided block whose transactions are judged here.
@@ -58,7 +59,7 @@ func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
 // same on every node.
 func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided, count int) (*executed, []*abci.ExecTxResult, error) {
 	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), dir: a.directory.Load(), probe: a.probe,
-		most: a.lookups, followed: map[string]bool{}, own: a.own, heeded: map[schemas.Locator]bool{}}
+		before: a.leavesBefore(), most: a.lookups, followed: map[string]bool{}, own: a.own, heeded: map[schemas.Locator]bool{}}
 	out := &executed{height: req.Height, time: b.time}
 	b.led.PutRow([]byte{rowNow}, be64(b.now()))
 	last := b.lastChanged()

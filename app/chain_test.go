@@ -59,6 +59,7 @@ type chain struct {
 	store   *store.Store
 	options store.Options
 	members map[string]*member
+	keys    map[string]ed25519.PrivateKey // further keys, by id
 	codec   *schemas.Codec
 	genesis []byte
 	height  int64
@@ -180,7 +181,11 @@ func (c *chain) draft(partner string, atomic bool, events ...*schemas.Event) sch
 
 func (c *chain) sign(d schemas.Draft) []byte {
 	c.t.Helper()
-	raw, _, err := c.codec.Sign(d, c.members[d.Partner].key)
+	key, ok := c.keys[d.KeyID]
+	if !ok {
+		key = c.members[d.Partner].key
+	}
+	raw, _, err := c.codec.Sign(d, key)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -11,6 +11,8 @@
 //	session.go      what one message reads and writes, undone as one
 //	rules.go        class B: the five event types
 //	register.go     duplicates, eventIDs, error declarations
+//	govern.go       proposals and votes; govern_change.go: what they change
+//	prefix.go       who commissions what
 //	custody.go      who holds an item: claims, offers, receipts
 //	containment.go  what is inside what
 //	lots.go         how much of a class or lot a partner holds

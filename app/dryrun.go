@@ -24,8 +24,12 @@ func (a *App) DryRun(actor, partner string, atomic bool, events []*schemas.Event
 	if known, _, err := v.get(schemas.PartnerKey(partner)); known == nil || err != nil {
 		return nil, orUnknown(partner, err)
 	}
+	key, err := v.rehearsing(partner, events[0].Role())
+	if err != nil {
+		return nil, err
+	}
 	tx := &schemas.Transaction{
-		Header:   &schemas.Header{ChainId: a.chainID(), Rules: schemas.RulesVersion, Partner: partner, Actor: actor, Expiry: uint64(v.Height() + 1), Atomic: atomic},
+		Header:   &schemas.Header{ChainId: a.chainID(), Rules: schemas.RulesVersion, Partner: partner, KeyId: key, Actor: actor, Expiry: uint64(v.Height() + 1), Atomic: atomic},
 		Messages: make([]schemas.Message, len(events)),
 	}
 	for i, e := range events {
@@ -41,7 +45,7 @@ func (a *App) DryRun(actor, partner string, atomic bool, events []*schemas.Event
 		m.Digest = schemas.Sum("waybill/dryrun", fmt.Appendf(nil, "%d", i), m.Skeleton)
 	}
 	b := &block{led: v.at.Scratch(), chain: a.chainID(), height: v.Height() + 1, time: v.nextTime(), dir: a.directory.Load(),
-		most: a.lookups, followed: map[string]bool{}}
+		before: leavesOf(v.at), most: a.lookups, followed: map[string]bool{}}
 	receipt, err = v.rehearse(b, tx)
 	return receipt, v.answered(err)
 }

@@ -25,27 +25,16 @@ const maxErasures = 16
 // obey judges an order about the body of an event.
 func (m *message) obey() {
 	o := m.event.Order
-	row := m.row(eventRow(m.partner, o.EventID))
-	if row == nil {
-		m.result.Code = schemas.UnknownEvent
+	if o.What == schemas.OrderErase {
+		if m.result.Code = m.erase(m.partner, o.EventID); m.result.Code == schemas.OK {
+			m.result.Effect = schemas.Applied
+		}
 		return
 	}
-	p := must(decodePrior(row))
-	if p.at.Height >= m.height { // its bodies are not archived yet
-		m.result.Code = schemas.UnknownEvent
+	p, now, class, code := m.standingOf(m.partner, o.EventID)
+	if m.result.Code = code; code != schemas.OK {
 		return
 	}
-	key := schemas.ErasureKey(m.partner, o.EventID)
-	var now schemas.Erasure
-	if value, _ := m.get(key); value != nil {
-		now = must(schemas.DecodeErasure(value))
-	}
-	if now.Standing == schemas.BodyErased {
-		m.result.Code = schemas.AlreadyErased
-		return
-	}
-	class, _ := schemas.FindClass(m.dir.parameters.Retention, now.Class)
-	now.Event, now.Order = p.at, m.at
 	switch o.What {
 	case schemas.OrderClassify:
 		m.classify(class, p, &now)
@@ -53,31 +42,66 @@ func (m *message) obey() {
 		now.Standing = 0
 	case schemas.OrderHold:
 		now.Standing = schemas.BodyHeld
-	default:
-		switch {
-		case now.Standing == schemas.BodyHeld:
-			m.result.Code = schemas.OnHold
-		case p.time != 0 && m.now() < class.From(p.time):
-			m.result.Code = schemas.Retained
-		case len(m.erased) >= maxErasures:
-			m.result.Code = schemas.TooManyErasures
-		}
-		now.Standing = schemas.BodyErased
 	}
 	if m.result.Code != schemas.OK {
 		return
 	}
 	m.result.Effect = schemas.Applied
-	if now.Standing == 0 && now.Class == "" {
+	now.Event, now.Order = p.at, m.at
+	if key := schemas.ErasureKey(m.partner, o.EventID); now.Standing == 0 && now.Class == "" {
 		m.led.Delete(key)
 	} else {
 		m.led.Set(key, now.Append(nil), nil)
 	}
-	if now.Standing == schemas.BodyErased {
-		m.notDue(o.EventID, class, p.time)
-		m.led.PutRow(goneRow(p.at), present)
-		m.erased = append(m.erased, target{partner: m.partner, eventID: o.EventID, at: p.at, key: ownKey(p.key), order: m.height})
+}
+
+// standingOf is an event that a partner recorded before this block, with how its body
+// stands and its retention class.
+func (m *message) standingOf(partner, eventID string) (p prior, now schemas.Erasure, class schemas.RetentionClass, code schemas.Code) {
+	row := m.row(eventRow(partner, eventID))
+	if row == nil {
+		return p, now, class, schemas.UnknownEvent
 	}
+	if p = must(decodePrior(row)); p.at.Height >= m.height { // its bodies are not archived yet
+		return p, now, class, schemas.UnknownEvent
+	}
+	if value, _ := m.get(schemas.ErasureKey(partner, eventID)); value != nil {
+		now = must(schemas.DecodeErasure(value))
+	}
+	if now.Standing == schemas.BodyErased {
+		return p, now, class, schemas.AlreadyErased
+	}
+	class, _ = schemas.FindClass(m.dir.parameters.Retention, now.Class)
+	return p, now, class, schemas.OK
+}
+
+// erasable judges whether the body of a partner's event may be erased now.
+func (m *message) erasable(partner, eventID string) (p prior, now schemas.Erasure, class schemas.RetentionClass, code schemas.Code) {
+	p, now, class, code = m.standingOf(partner, eventID)
+	switch {
+	case code != schemas.OK:
+	case now.Standing == schemas.BodyHeld:
+		code = schemas.OnHold
+	case p.time != 0 && m.now() < class.From(p.time):
+		code = schemas.Retained
+	case len(m.erased) >= maxErasures:
+		code = schemas.TooManyErasures
+	}
+	return p, now, class, code
+}
+
+// erase has the body of a partner's event erased: by its own order, or by vote.
+func (m *message) erase(partner, eventID string) schemas.Code {
+	p, now, class, code := m.erasable(partner, eventID)
+	if code != schemas.OK {
+		return code
+	}
+	now.Event, now.Order, now.Standing = p.at, m.at, schemas.BodyErased
+	m.led.Set(schemas.ErasureKey(partner, eventID), now.Append(nil), nil)
+	m.notDue(partner, eventID, class, p.time)
+	m.led.PutRow(goneRow(p.at), present)
+	m.erased = append(m.erased, target{partner: partner, eventID: eventID, at: p.at, key: ownKey(p.key), order: m.height})
+	return schemas.OK
 }
 
 // erasingRow says that an entry of the archive's bodies must be overwritten.
@@ -89,7 +113,21 @@ func remainsRow(p place) []byte { return append([]byte{rowRemains}, p[:]...) }
 type remains struct {
 	at     place
 	bodies [][]byte // nil where it is erased
-	salts  []schemas.Hash
+
+	secret []byte         // of the whole transaction, from which the events' follow
+	salts  []schemas.Hash // the events' secrets, of what an erasure left
+}
+
+// salt is the secret of one event; zero where its body is erased. They are computed
+// one by one: a reader wants one of thousands.
+func (r *remains) salt(i int) schemas.Hash {
+	switch {
+	case r.bodies[i] == nil:
+		return schemas.Hash{}
+	case r.salts != nil:
+		return r.salts[i]
+	}
+	return schemas.EventSecret(r.secret, i)
 }
 
 // encode: 1 place, 2 once for each message: nothing where it is erased, else 1
@@ -99,7 +137,8 @@ func (r *remains) encode() []byte {
 	for i, body := range r.bodies {
 		var m []byte
 		if body != nil {
-			m = schemas.AppendField(schemas.AppendField(nil, 1, r.salts[i][:]), 2, body)
+			salt := r.salt(i)
+			m = schemas.AppendField(schemas.AppendField(nil, 1, salt[:]), 2, body)
 		}
 		b = schemas.AppendEntry(b, 2, m)
 	}
@@ -165,12 +204,9 @@ func (a *App) readRemains(p place, encoded []byte, count int) (*remains, error) 
 	if err != nil {
 		return nil, err
 	}
-	r := &remains{at: p}
+	r := &remains{at: p, secret: b.Secret}
 	if r.bodies, err = schemas.SplitBodies(joined, count); err != nil {
 		return nil, err
-	}
-	for i := range r.bodies {
-		r.salts = append(r.salts, schemas.EventSecret(b.Secret, i))
 	}
 	return r, nil
 }
@@ -306,7 +342,7 @@ func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
 		case e.gone[i]:
 			return fmt.Errorf("%w: body %d is there, and was erased", errRemains, i)
 		}
-		event, err := heldBody(record.Kind, record.SkeletonBytes, record.BodyRoot, body, left.salts[i])
+		event, err := heldBody(record.Kind, record.SkeletonBytes, record.BodyRoot, body, left.salt(i))
 		if err != nil {
 			return fmt.Errorf("%w: body %d: %w", errRemains, i, err)
 		}
@@ -335,7 +371,7 @@ func (b *block) unindexAll(p place, left *remains, gone map[int]bool) {
 		if e, err := schemas.DecodeEvent(body); err == nil { // else it is an order, which no index has
 			b.reindex(at, e, false)
 		}
-		left.bodies[i], left.salts[i] = nil, schemas.Hash{}
+		left.bodies[i] = nil
 	}
 }
 
@@ -348,6 +384,7 @@ func (a *App) overwrite(refs []store.Ref, places []place) error {
 	}
 	for _, p := range places {
 		a.bodies.drop(p) // behind the disk: who reads from now on reads nothing
+		a.hashes.drop(p)
 	}
 	return nil
 }

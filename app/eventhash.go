@@ -45,6 +45,26 @@ func hashIDs(h *schemas.EventHasher, e *schemas.Event) (ids []schemas.HashID) {
 	return h.IDs(e)
 }
 
+// hashes are those of a transaction's events, nil where it has none. Whoever sent
+// a document asks for its receipt next, and would have every body read and hashed
+// again. They go where bodies go, and are never of what is not held.
+type hashes []*schemas.HashID
+
+func (h hashes) weight() int { return 256 + 64*len(h) }
+
+// hashesOf are the hashes in a receipt of a block that erases nothing, of events
+// that the node keeps; nil of any other.
+func hashesOf(b *block, r *txRecord, receipt *schemas.Receipt) hashes {
+	if len(b.erased) > 0 || len(r.unkept) > 0 {
+		return nil
+	}
+	list := make(hashes, len(receipt.Events))
+	for i := range list {
+		list[i] = receipt.Events[i].Hash
+	}
+	return list
+}
+
 // indexHashes writes the rows of a transaction's events that are recorded, and
 // tells their hashes in the receipt.
 func indexHashes(b *block, r *txRecord, receipt *schemas.Receipt) {
@@ -111,6 +131,9 @@ func (v *View) placesByHash(id schemas.HashID) (places []schemas.Locator, err er
 
 // hashOf is the hash ID of a recorded event, nil where its body is not held.
 func (v *View) hashOf(r *schemas.Record) (*schemas.HashID, error) {
+	if known, ok := v.app.hashes.find(placeOf(r.Locator)); ok && int(r.Index) < len(known) && known[r.Index] != nil {
+		return known[r.Index], nil
+	}
 	body, err := v.bodyOf(r)
 	if body == nil || err != nil || r.Kind != schemas.KindEvent {
 		return nil, err

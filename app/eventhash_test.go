@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -49,6 +50,11 @@ func TestEventHashes(t *testing.T) {
 	later, _, err := c.view().Transaction(transaction)
 	if err != nil || later.Events[0].Hash.String() != hash {
 		t.Errorf("later the receipt is %+v, %v", later, err)
+	}
+	remembered := later
+	c.app.TestingOnlyForget()
+	if later, _, err = c.view().Transaction(transaction); err != nil || !reflect.DeepEqual(later, remembered) {
+		t.Errorf("read from the archive the receipt is %+v, %v; it was %+v", later, err, remembered)
 	}
 	again := c.submit("farm", false, said)[0]
 	if again.Effect != schemas.Duplicate || again.Hash.String() != hash || again.First.Hash.String() != hash {

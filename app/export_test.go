@@ -19,7 +19,9 @@ func (a *App) TestingOnlyProbe(f func(eventID string)) {
 }
 
 // TestingOnlyForget drops what the application remembers of transactions.
-func (a *App) TestingOnlyForget() { a.memo = newMemo(1 << 10) }
+func (a *App) TestingOnlyForget() {
+	a.memo, a.hashes = newMemo(1<<10), newShelf[hashes](1<<10)
+}
 
 // TestingOnlyLookups sets how much a block looks up beyond what it names.
 func (a *App) TestingOnlyLookups(n int) { a.lookups = n }
@@ -30,4 +32,17 @@ func (a *App) TestingOnlyParameters(set func(*schemas.Parameters)) {
 	d := *a.directory.Load()
 	set(&d.parameters)
 	a.directory.Store(&d)
+}
+
+// TestingOnlyReplaceKeys replaces a partner's keys when the rules are done with the
+// event of an eventID, as a vote that passes there does.
+func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key, threshold uint32) (code *schemas.Code) {
+	code = new(schemas.Code)
+	*code = schemas.Unsupported
+	a.probe = func(m *message) {
+		if m.event.EventID == eventID {
+			*code = m.replaceKeys(partner, keys, threshold)
+		}
+	}
+	return code
 }

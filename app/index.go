@@ -46,6 +46,7 @@ const (
 	rowShipment    = 's' // partner, shipment that it is a party of
 	rowOffered     = 'f' // partner, time, locator of an offer that it made or got
 	rowSettled     = 'S' // partner, locator of an exception that it worked off
+	rowProposal    = 'O' // place of the act that made a proposal
 	rowVoid        = 'v' // locator: that of the declaration that voids it
 )
 
@@ -55,7 +56,7 @@ var _ = map[byte]bool{
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
 	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true, rowHash: true, rowUnkept: true,
-	rowShipment: true, rowOffered: true, rowSettled: true, rowRecalled: true,
+	rowShipment: true, rowOffered: true, rowSettled: true, rowRecalled: true, rowProposal: true,
 }
 
 // Fields with an index of their own.

@@ -17,13 +17,13 @@ type decoded struct {
 	verified ed25519.PublicKey // a key under which the signature holds
 }
 
-func (d *decoded) verify(key ed25519.PublicKey) bool {
+func (d *decoded) verify(v verifier, key ed25519.PublicKey) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if bytes.Equal(d.verified, key) {
 		return true
 	}
-	if !ed25519.Verify(key, d.tx.ID[:], d.tx.Signature) {
+	if !v.verify(key, d.tx.ID[:], d.tx.Signature) {
 		return false
 	}
 	d.verified = key
@@ -46,11 +46,10 @@ func sealed(raw []byte) (d *decoded, err error) {
 // whole decodes all of a transaction of which the header was checked.
 func (d *decoded) whole(codec *schemas.Codec, raw []byte) (whole *decoded, err error) {
 	defer refusing(&err)
-	tx, err := codec.Decode(raw)
+	tx, err := codec.DecodeHashed(raw)
 	if err != nil {
 		return nil, err
 	}
-	hashEvents(tx.Messages)
 	for i := range tx.Messages {
 		// Neither rules nor archive read bodies from here, and they are most of it.
 		tx.Messages[i].Event.Body, tx.Messages[i].Event.Members = nil, nil

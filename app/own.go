@@ -78,7 +78,7 @@ func (b *block) unkept(tx *schemas.Transaction, position uint32) (list []uint32)
 func (r *remains) drop(unkept []uint32) {
 	for _, i := range unkept {
 		if int(i) < len(r.bodies) {
-			r.bodies[i], r.salts[i] = nil, schemas.Hash{}
+			r.bodies[i] = nil
 		}
 	}
 }
@@ -128,7 +128,7 @@ func (tx *replayedTx) dress(left *remains) (err error) {
 	}
 	for i, body := range left.bodies {
 		if m := &tx.left.Messages[i]; body != nil {
-			if m.Event, err = heldBody(m.Kind, m.Skeleton, m.BodyRoot, body, left.salts[i]); err != nil {
+			if m.Event, err = heldBody(m.Kind, m.Skeleton, m.BodyRoot, body, left.salt(i)); err != nil {
 				return fmt.Errorf("%w: body %d: %w", errRemains, i, err)
 			}
 		}

@@ -19,7 +19,7 @@ import (
 // a fortieth of all. A page is what a gateway reads for one of 30 events: steps of 8
 // and more.
 func BenchmarkQuery(b *testing.B) {
-	const size, perTx, perBlock = 1_000_000, 500, 20
+	const size, perTx, perBlock = 1_000_000, 100, 100
 	c := newChain(b, store.Options{Dir: filepath.Join(b.TempDir(), "ledger")})
 	rng := rand.New(rand.NewPCG(1, 2))
 	steps := []string{"shipping", "receiving", "storing", "packing", "picking", "loading", "inspecting", "arriving", "departing", "accepting"}

@@ -145,6 +145,7 @@ func (a *App) recordTransaction(b *block, archive archiver, r *txRecord, at sche
 	b.led.PutRow(transactionRow(r.tx.ID), transactionValue(at, r.tx.Header.Expiry))
 	receipt := receiptOf(r.tx, at, b.time, r.results)
 	indexHashes(b, r, &receipt)
+	out.hashes = append(out.hashes, hashesOf(b, r, &receipt))
 	out.receipts = append(out.receipts, receipt)
 	return nil
 }

@@ -276,6 +276,8 @@ func (r *restoring) note(rec *schemas.SnapshotRecord) error {
 		return r.recalled(string(name), rec.Value)
 	case schemas.ShipmentLeaf:
 		return r.shipment(string(name), rec.Value)
+	case schemas.ProposalLeaf:
+		return r.into.PutRow(append([]byte{rowProposal}, name...), present)
 	case schemas.ContentsLeaf:
 		return r.packed(name, rec.Value)
 	}

@@ -24,9 +24,9 @@ func (m *message) due(eventID, class string, recorded int64) {
 	}
 }
 
-func (m *message) notDue(eventID string, class schemas.RetentionClass, recorded int64) {
+func (m *message) notDue(partner, eventID string, class schemas.RetentionClass, recorded int64) {
 	if class.Max > 0 {
-		m.led.DeleteRow(dueRow(m.partner, eventID, class.Due(recorded)))
+		m.led.DeleteRow(dueRow(partner, eventID, class.Due(recorded)))
 	}
 }
 
@@ -43,7 +43,7 @@ func (m *message) classify(from schemas.RetentionClass, p prior, now *schemas.Er
 		m.result.Code = schemas.ShorterClass
 		return
 	}
-	m.notDue(o.EventID, from, p.time)
+	m.notDue(m.partner, o.EventID, from, p.time)
 	m.due(o.EventID, to.Name, p.time)
 	now.Class = to.Name
 }

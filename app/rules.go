@@ -80,7 +80,9 @@ func (m *message) execute() {
 		m.result.Code = schemas.EventIDConflict
 		return
 	default:
-		m.apply()
+		if m.apply(); m.result.Code != schemas.OK {
+			return
+		}
 	}
 	if m.result.Code != schemas.OK {
 		return
@@ -98,11 +100,11 @@ func (m *message) apply() {
 	m.result.Effect = schemas.Observation
 	m.answerOffers()
 	if m.event.Action == schemas.ActionAdd || m.event.Action == schemas.ActionDelete || m.event.Type == schemas.TransformationEvent {
-		if m.touchesAnothers(m.changedInstances()) {
+		if reserved := m.reserved(); m.touchesAnothers(m.changedInstances()) || reserved {
 			for _, q := range m.owed {
 				m.balance(m.partner, q, true)
 			}
-			m.claim()
+			m.claim(reserved)
 			return
 		}
 		m.result.Effect = schemas.Applied
@@ -221,15 +223,21 @@ func (m *message) observeClasses() {
 
 // claim records an event that would change what somebody else holds: it is told
 // to both, and changes nothing (but what its receipt of offered items did).
-func (m *message) claim() {
-	if m.strict() {
-		m.result.Code = schemas.NotCustodian
+func (m *message) claim(reserved bool) {
+	if m.strict() || m.strictly {
+		if m.result.Code == schemas.OK {
+			m.result.Code = schemas.NotCustodian
+		}
 		return
 	}
 	if m.result.Effect != schemas.Applied {
 		m.result.Effect = schemas.Claim
 	}
-	m.flag(schemas.NotCustodian)
+	if reserved {
+		m.flag(schemas.ReservedPrefix)
+	} else {
+		m.flag(schemas.NotCustodian)
+	}
 	m.observe()
 }
 

@@ -32,7 +32,10 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //	events K=V ...    a query          trace NAME DIRECTION
 //	strict [client]   custody from now on; acceptances need a client's key
 //	shipment NAME     state, hand-overs, trail   overdue PARTNER   offers that nobody answered
+//	keys PARTNER      its keys and open changes
+//	check             of each line, whether it would be admitted to a block
 //	recalls           all of them      reach ISSUER RECALL
+//	proposals         partners         prefixes         parameters
 func TestRules(t *testing.T) {
 	files, err := filepath.Glob("testdata/rules/*.txt")
 	if err != nil || len(files) == 0 {
@@ -73,7 +76,8 @@ func TestRulesAreCovered(t *testing.T) {
 		all = append(all, text...)
 	}
 	elsewhere := []schemas.Code{schemas.RuleFailed, schemas.TooFarInside, schemas.TooManyErasures, schemas.Retained, schemas.UnknownClass, schemas.ShorterClass,
-		schemas.RecalledItem, schemas.TooManyRecalls}
+		schemas.TooManyKeys, schemas.NoSuchHost, schemas.RecalledItem, schemas.TooManyRecalls,
+		schemas.NotAMember, schemas.TooManyMembers} // govern_test.go
 	for _, c := range schemas.Codes() {
 		if c >= 300 && c < 500 && !slices.Contains(elsewhere, c) && !bytes.Contains(all, []byte(c.String())) {
 			t.Errorf("no script shows %s", c)
@@ -150,8 +154,16 @@ func (s *script) run(lines []string) {
 		s.reach(args[0], args[1])
 	case "trace":
 		s.trace(args[0], args[1])
+	case "keys":
+		s.keyList(args[0])
+	case "check":
+		for _, line := range lines[1:] {
+			s.check(line)
+		}
 	default:
-		s.t.Fatalf("no such command: %q", lines[0])
+		if !s.govern(words) {
+			s.t.Fatalf("no such command: %q", lines[0])
+		}
 	}
 }
 
@@ -161,6 +173,8 @@ func (s *script) transaction(line string, now time.Time) schemas.Draft {
 	who, what, _ := strings.Cut(line, ":")
 	atomic, plain := strings.Contains(who, "!"), strings.Contains(who, "-")
 	var events []*schemas.Event
+	name := strings.TrimRight(who, "!-")
+	partner, what := s.expand(name, what)
 	for _, text := range strings.Split(what, ";") {
 		e, err := s.notation().event(text, now)
 		if err != nil {
@@ -169,7 +183,10 @@ func (s *script) transaction(line string, now time.Time) schemas.Draft {
 		events = append(events, e)
 		s.note(e)
 	}
-	d := s.draft(strings.TrimRight(who, "!-"), atomic, events...)
+	d := s.draft(partner, atomic, events...)
+	if name != partner {
+		d.KeyID = s.as(name)
+	}
 	if plain {
 		d.DuplicateKeys = nil
 	}

@@ -47,6 +47,9 @@ type block struct {
 
 	governed bool // an act changed a leaf that the directory is made of
 
+	before leafReader // the leaves of the state before the block
+	added  []addedKey // keys that it added
+
 	erased []target // whose bodies the block's orders erase
 	copied []copied // messages that may repeat an event
 	runs   runs     // what the index gets
@@ -159,6 +162,7 @@ type message struct {
 	ships     map[string]*shipment // only ever looked up
 	shipOrder []*shipment          // as first touched
 	shipping  *shipment            // of which this act makes the offers
+	strictly  bool                 // somebody else holds something of which custody is strict
 	met       *schemas.Offer       // receipt that waited for the offer that is made
 
 	concerned bool // the node's own partner held something of this before

@@ -287,7 +287,7 @@ func (v *View) dressed(r *schemas.Record) (schemas.Record, error) {
 		return full, err
 	}
 	if b != nil {
-		full.Body, full.Secret = b.list[r.Index], b.salts[r.Index]
+		full.Body, full.Secret = b.bodies[r.Index], b.salt(int(r.Index))
 	}
 	if full.Body == nil {
 		full.Unkept, err = v.isUnkept(r)
@@ -296,7 +296,7 @@ func (v *View) dressed(r *schemas.Record) (schemas.Record, error) {
 }
 
 // bodiesOf are the bodies of a message's transaction, nil where they are not held.
-func (v *View) bodiesOf(r *schemas.Record) (*bodies, error) {
+func (v *View) bodiesOf(r *schemas.Record) (*remains, error) {
 	p := placeOf(r.Locator)
 	t, err := v.transaction(p)
 	if err != nil {
@@ -311,7 +311,7 @@ func (v *View) bodyOf(r *schemas.Record) ([]byte, error) {
 	if b == nil || err != nil {
 		return nil, err
 	}
-	return b.list[r.Index], nil
+	return b.bodies[r.Index], nil
 }
 
 // voidedBy is the place of the declaration that voids the message, nil where it

@@ -35,7 +35,7 @@ const (
 type Card struct {
 	schemas.Partner
 	Key  schemas.Key `json:"key"`
-	Peer string      `json:"peer"` // of its node, as ID@HOST:PORT
+	Peer string      `json:"peer"` // of its node, as ID@HOST:PORT; "" where nobody can connect to it
 }
 
 // MakeHome makes a partner's home: keys, settings, a first API key with all
@@ -53,6 +53,11 @@ func MakeHome(s node.Settings, p schemas.Partner) (card Card, apiKey string, err
 	}
 	if err := s.Save(); err != nil {
 		return card, "", err
+	}
+	if s.Unlock != "" {
+		if _, err := node.EncryptKeys(&s, s.Unlock); err != nil {
+			return card, "", fmt.Errorf("encrypting the keys: %w", err)
+		}
 	}
 	gateway, err := local.Open(node.GatewayPath(s.Home))
 	if err != nil {
@@ -86,7 +91,11 @@ func cardOf(s node.Settings, p schemas.Partner, keys *node.Keys) Card {
 		address = s.P2P
 	}
 	key := schemas.Key{Partner: p.ID, ID: keys.KeyID(), Public: keys.Public(), Roles: schemas.RoleCapture | schemas.RoleAdmin, Held: schemas.HeldByGateway, From: 1}
-	return Card{Partner: p, Key: key, Peer: p.NodeID + "@" + address}
+	card := Card{Partner: p, Key: key}
+	if address != "" {
+		card.Peer = p.NodeID + "@" + address
+	}
+	return card
 }
 
 // emptyDir makes a directory, or takes one that is empty.
@@ -172,7 +181,7 @@ func Join(home string, genesis []byte, cards []Card, trust *proof.Trust) error {
 	}
 	s.Peers = nil
 	for _, c := range cards {
-		if c.ID != s.Partner {
+		if c.ID != s.Partner && c.Peer != "" {
 			s.Peers = append(s.Peers, c.Peer)
 		}
 	}

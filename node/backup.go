@@ -329,7 +329,10 @@ func (b *backup) addKeys(ctx context.Context) error {
 		{validatorKeyPath(""), b.ValidatorKey, "not asked for (--validator-key): a restored node can take a new one"},
 	} {
 		if _, err := os.Stat(filepath.Join(b.Home, k.path)); k.path != partnerKeyPath("") && errors.Is(err, fs.ErrNotExist) {
-			continue // keys in clear, or a validator's key that a signer has
+			if k.path == validatorKeyPath("") {
+				exclude(k.path + ": it is not in this home: a signer has it, or it was moved")
+			}
+			continue
 		}
 		if !k.in {
 			exclude(k.path + ": " + k.why)

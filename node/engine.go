@@ -34,7 +34,6 @@ const (
 	transferRate  = 512 << 20   // bytes a second to and from one peer
 	engineBackend = "goleveldb" // the others need build tags; the setting is the ledger's
 	packetPayload = 64 << 10    // both sides must agree, so no setting
-	maxDialPeriod = 10 * time.Second
 	maxInbound    = 128
 
 	discoveryTime = 5 * time.Second  // in which peers tell of their snapshots; the engine allows no less
@@ -57,12 +56,10 @@ func engineConfig(s *Settings) *config.Config {
 
 	c.P2P.ListenAddress = "tcp://" + s.listen()
 	c.P2P.ExternalAddress = s.Advertise
-	c.P2P.PersistentPeers = join(s.Peers)
 	c.P2P.AddrBook, c.P2P.AddrBookStrict = dataDir+"/addresses.json", false
 	c.P2P.PexReactor = false // partners are known by name; nobody is discovered
 	c.P2P.AllowDuplicateIP = true
 	c.P2P.MaxNumInboundPeers = maxInbound
-	c.P2P.PersistentPeersMaxDialPeriod = maxDialPeriod
 	c.P2P.FlushThrottleTimeout = flushThrottle
 	c.P2P.SendRate, c.P2P.RecvRate = transferRate, transferRate
 	c.P2P.MaxPacketMsgPayloadSize = packetPayload
@@ -80,17 +77,6 @@ func engineConfig(s *Settings) *config.Config {
 	c.Consensus.CreateEmptyBlocks, c.Consensus.CreateEmptyBlocksInterval = true, time.Duration(s.IdleInterval)
 	c.Consensus.PeerGossipSleepDuration = gossipSleep
 	return c
-}
-
-func join(peers []string) string {
-	out := ""
-	for i, p := range peers {
-		if i > 0 {
-			out += ","
-		}
-		out += p
-	}
-	return out
 }
 
 // engine is CometBFT in this process.

@@ -2,9 +2,13 @@ package node
 
 import (
 	"context"
+	"os"
 	"slices"
 
+	"github.com/cometbft/cometbft/crypto/ed25519"
+	cmtjson "github.com/cometbft/cometbft/libs/json"
 	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/privval"
 	"github.com/cometbft/cometbft/types"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -159,3 +163,34 @@ func (n *Node) TestingMove() error { return n.mover.step(context.Background()) }
 
 // Overdue lists the segments that erasures wait for.
 func (n *Node) Overdue() ([]string, error) { return n.ledger.app.Overdue() }
+
+// Fence is what a signer signs through.
+type Fence interface {
+	By(node string) types.PrivValidator
+}
+
+type exportedFence struct{ *fence }
+
+// By is the validator as one node sees it.
+func (f exportedFence) By(node string) types.PrivValidator { return f.by(node) }
+
+// MakeFence makes what a signer's home has of a validator that signed nothing.
+func MakeFence(home string, key ed25519.PrivKey) error {
+	pv := privval.NewFilePV(key, "", signStatePath(home))
+	pv.LastSignState.Save()
+	return writeFence(home, fenceState{})
+}
+
+// OpenFence opens it, as a signer does that starts.
+func OpenFence(home string, key ed25519.PrivKey) (Fence, error) {
+	var state privval.FilePVLastSignState
+	b, err := os.ReadFile(signStatePath(home))
+	if err == nil {
+		err = cmtjson.Unmarshal(b, &state)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := openFence(home, validatorOf(key, state, signStatePath(home)))
+	return exportedFence{f}, err
+}

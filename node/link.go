@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	abci "github.com/cometbft/cometbft/abci/types"
 	"github.com/cometbft/cometbft/crypto"
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
 	cmtlog "github.com/cometbft/cometbft/libs/log"
@@ -308,18 +307,4 @@ func (c *callers) Close() (err error) {
 		err = c.Listener.Close()
 	})
 	return err
-}
-
-// admitting lets the other node of a pair connect, which the ledger does not know.
-type admitting struct {
-	startable
-	twin p2p.ID
-}
-
-// Query answers the engine's question about the other node of the pair.
-func (a admitting) Query(ctx context.Context, q *abci.RequestQuery) (*abci.ResponseQuery, error) {
-	if q.Path == "/p2p/filter/id/"+string(a.twin) {
-		return &abci.ResponseQuery{}, nil
-	}
-	return a.startable.Query(ctx, q)
 }

@@ -70,6 +70,15 @@ func newLedgerMetrics(into *prometheus.Registry, l *ledger) func(app.Committed) 
 	}
 }
 
+// newSignerMetric registers what a remote signer makes of the node.
+func newSignerMetric(into *prometheus.Registry, k *link) {
+	into.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "waybill", Subsystem: "signer", Name: "standing",
+		Help: "What the remote signer makes of this node: 0 does not answer, 1 serves another, 2 serves it."}, func() float64 {
+		is, _ := k.now()
+		return float64(is)
+	}))
+}
+
 func gauge(name, help string, value func() float64) prometheus.GaugeFunc {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "waybill", Subsystem: "ledger", Name: name, Help: help}, value)
 }

@@ -203,18 +203,19 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return err
 	}
 	registry := newRegistry()
+	if n.session.link != nil {
+		newSignerMetric(registry, n.session.link)
+	}
 	served := &archivist{app: machine, settings: s, readers: map[int64]*app.ArchiveReader{}}
 	log := n.engineLog("engine")
 	log.alarm = n.alarm
-	twin, err := s.twin()
-	if err != nil {
+	asked := admission{startable: machine, stopping: &n.stopping}
+	if twin, err := s.twin(); err != nil {
 		return err
+	} else if twin != nil {
+		asked.twin = twin.ID
 	}
-	var engineApp startable = machine
-	if twin != nil {
-		engineApp = admitting{machine, twin.ID}
-	}
-	n.engine, err = newEngine(ctx, s, n.voter, keys.Node, engineApp, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
+	n.engine, err = newEngine(ctx, s, n.voter, keys.Node, asked, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
 	if err != nil {
 		return err
 	}
@@ -311,7 +312,7 @@ func (n *Node) serve(rest net.Listener) error {
 		return fmt.Errorf("starting the consensus engine: %w", err)
 	}
 	go n.watch()
-	n.push("what dials peers", redial(n.engine.Switch(), n.settings.Peers))
+	n.push("what dials peers", keepDialing(n.engine.Switch(), n.settings.Peers))
 	n.history.begin()
 	if n.mover != nil {
 		n.mover.begin()

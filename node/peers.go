@@ -1,9 +1,17 @@
 package node
 
 import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
 	"github.com/cometbft/cometbft/p2p"
+
+	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // listenNowhere is where a node listens that nobody shall connect to: the engine
@@ -11,8 +19,10 @@ import (
 // machine's.
 const listenNowhere = "127.0.0.1:0"
 
-// redialEvery is how often a node tries peers that it is not connected to.
-const redialEvery = 5 * time.Second
+const (
+	dialFirst = 500 * time.Millisecond // before the first attempt, and between looks at a connection that stands
+	dialLast  = 10 * time.Second       // between attempts, when many failed
+)
 
 // listen is where the node listens for peers.
 func (s *Settings) listen() string {
@@ -22,32 +32,68 @@ func (s *Settings) listen() string {
 	return s.P2P
 }
 
-// redial connects to the peers of the settings again and again. The engine does so,
-// too, and waits longer from time to time, hours at last, before it gives up. A node
-// that nobody can connect to would then be cut off for ever.
-func redial(to p2p.Switcher, peers []string) (stop func() error) {
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(redialEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-quit:
-				return
-			case <-tick.C:
-			}
-			for _, peer := range peers {
-				// They were checked with the settings; one that is being dialled is an error.
-				if a, err := p2p.NewNetAddressString(peer); err == nil && !to.Peers().Has(a.ID) {
-					go func() { _ = to.DialPeerWithAddress(a) }()
-				}
-			}
-		}
-	}()
+// keepDialing connects to the peers of the settings, and again whenever a connection
+// is gone.
+//
+// The engine would do so with persistent peers. But it tries again at once, so that two
+// nodes that dial each other hang up on each other in step; it forgets a peer whose
+// connection ends while it is being made; and it gives up when a peer was away for long,
+// which cuts off for ever a node that nobody can connect to.
+func keepDialing(to p2p.Switcher, peers []string) (stop func() error) {
+	quit := make(chan struct{})
+	var all sync.WaitGroup
+	for _, peer := range peers {
+		all.Go(func() { keepPeer(quit, to, peer) })
+	}
 	return func() error {
 		close(quit)
-		<-done
+		all.Wait()
 		return nil
 	}
+}
+
+// keepPeer keeps one connection, whoever of the two made it. Each attempt looks the
+// peer's name up again.
+func keepPeer(quit <-chan struct{}, to p2p.Switcher, peer string) {
+	id, _, _ := strings.Cut(peer, "@")
+	wait := dialFirst
+	for {
+		select {
+		case <-quit:
+			return
+		case <-time.After(wait/2 + rand.N(wait)): // at random, so that two nodes do not meet each time
+		}
+		if to.Peers().Has(p2p.ID(id)) {
+			wait = dialFirst
+			continue
+		}
+		if a, err := p2p.NewNetAddressString(peer); err == nil {
+			_ = to.DialPeerWithAddress(a) // the engine logs why it failed
+		}
+		wait = min(2*wait, dialLast)
+	}
+}
+
+// admission is the ledger as the engine asks it who may connect: the other node of a
+// pair, which the ledger does not know, may; while the node stops, nobody.
+//
+// The engine never closes a connection that it finished making while it stopped. A
+// node that begins again within its process would keep it open, and its peer take it
+// for one that stands, until it misses an answer after minutes.
+type admission struct {
+	startable
+	twin     p2p.ID // "" for none
+	stopping *atomic.Bool
+}
+
+// Query answers the engine's question whether a peer may connect.
+func (a admission) Query(ctx context.Context, q *abci.RequestQuery) (*abci.ResponseQuery, error) {
+	id, asked := strings.CutPrefix(q.Path, "/p2p/filter/id/")
+	switch {
+	case asked && a.stopping.Load():
+		return &abci.ResponseQuery{Code: uint32(schemas.Forbidden), Log: "the node stops"}, nil
+	case asked && id != "" && p2p.ID(id) == a.twin:
+		return &abci.ResponseQuery{}, nil
+	}
+	return a.startable.Query(ctx, q)
 }

@@ -156,3 +156,49 @@ func readable(t *testing.T) string {
 	}
 	return path
 }
+
+// A backup holds encrypted keys as they are, with what the passphrase opens, and a
+// home restored from it needs the passphrase.
+func TestBackupOfEncryptedKeys(t *testing.T) {
+	s := alone(t)
+	runs(t, s, 1)
+	getenv := func(name string) string { return map[string]string{"PASSPHRASE": "correct horse"}[name] }
+	s.Getenv = getenv
+	encrypt(t, &s, "env:PASSPHRASE", 4)
+	own, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	vault := filepath.Join(t.TempDir(), "vault")
+	b, err := node.Backup(t.Context(), node.BackupOptions{Home: s.Home, To: vault, Recipients: []string{own.Recipient().String()}, ValidatorKey: true, Getenv: getenv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := node.RestoreOptions{From: vault, Identity: writePrivate(t, "identity", own.String()), SignAfter: b.Height + 10}
+	o.Home = filepath.Join(t.TempDir(), "blind")
+	if _, err := node.Restore(t.Context(), o); err == nil || !strings.Contains(err.Error(), "is empty") {
+		t.Errorf("without the passphrase: %v", err)
+	}
+	o.Home, o.S3.Getenv = filepath.Join(t.TempDir(), "home"), getenv
+	if _, err := node.Restore(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	restored, err := node.LoadSettings(o.Home, getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := restored.Keys()
+	before, errBefore := s.Keys()
+	if err != nil || errBefore != nil || !k.Partner.Equal(before.Partner) || k.Machine.ID() == before.Machine.ID() {
+		t.Errorf("the restored keys: %v, %v", err, errBefore)
+	}
+	r, err := node.ShowKeys(&restored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Files {
+		if !f.Encrypted {
+			t.Errorf("%s is in clear after the restore", f.File)
+		}
+	}
+}

@@ -391,31 +391,31 @@ func (a *AddEvidence) bind(b *binding) {
 	b.need("evidence", len(a.Evidence) > 0)
 }
 
-// Outcome is how a dispute ends.
-type Outcome uint8
+// DisputeOutcome is how a dispute ends.
+type DisputeOutcome uint8
 
 // Outcomes.
 const (
-	GoOn       Outcome = 1 + iota // the shipment goes on its way
-	Settled                       // it counts as delivered
-	ComeBack                      // it is to be returned
-	outcomeEnd                    // none
+	GoOn       DisputeOutcome = 1 + iota // the shipment goes on its way
+	Settled                              // it counts as delivered
+	ComeBack                             // it is to be returned
+	outcomeEnd                           // none
 )
 
 var outcomeWords = []string{"", "go_on", "delivered", "return"}
 
 // String is the outcome's name.
-func (o Outcome) String() string { return outcomeWords[o%outcomeEnd] }
+func (o DisputeOutcome) String() string { return outcomeWords[o%outcomeEnd] }
 
 // MarshalText writes the outcome's name.
-func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+func (o DisputeOutcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // ResolveDispute says how a dispute is to end. It does when both parties have said the
 // same, or the arbiter that the shipment names has said it.
 type ResolveDispute struct {
 	Shipment string
 	Handover uint64
-	Outcome  Outcome
+	Outcome  DisputeOutcome
 }
 
 // Name is the act's type.
@@ -428,7 +428,7 @@ func (*ResolveDispute) names() int { return 1 }
 
 func (r *ResolveDispute) bind(b *binding) {
 	bindHandover(b, &r.Shipment, &r.Handover)
-	bind(b, 3, "outcome", &r.Outcome, choice[Outcome](outcomeWords...))
+	bind(b, 3, "outcome", &r.Outcome, choice[DisputeOutcome](outcomeWords...))
 	b.need("outcome", r.Outcome != 0)
 }
 

@@ -14,26 +14,35 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // exampleActs is one act of each name, with all members that it can have.
 var exampleActs = map[string]string{
-	"AnnounceShipment":  `{"shipment":"urn:example:shipment:1","carriers":["haul"],"receiver":"shop","inspectors":["lab"],"arbiter":"mill","items":["urn:example:pallet:1"],"lots":[{"class":"https://id.gs1.org/01/09521234543213/10/lot1","quantity":5,"uom":"KGM"}],"deadline":"2026-04-01T00:00:00Z","bands":[{"of":"temperature","min":2,"max":8},{"of":"humidity","max":60}],"documents":["` + strings.Repeat("ab", 32) + `"]}`,
-	"DispatchShipment":  `{"shipment":"urn:example:shipment:1"}`,
-	"CloseShipment":     `{"shipment":"urn:example:shipment:1"}`,
-	"CancelShipment":    `{"shipment":"urn:example:shipment:1"}`,
-	"HoldShipment":      `{"shipment":"urn:example:shipment:1"}`,
-	"UnholdShipment":    `{"shipment":"urn:example:shipment:1"}`,
-	"OfferHandover":     `{"shipment":"urn:example:shipment:1","to":"haul","until":"2026-04-01T00:00:00Z"}`,
-	"ReturnShipment":    `{"shipment":"urn:example:shipment:1","until":"2026-04-01T00:00:00Z"}`,
-	"AcceptHandover":    `{"shipment":"urn:example:shipment:1","handover":1,"discrepancies":[{"id":"urn:example:pallet:1","what":"damaged"},{"id":"https://id.gs1.org/01/09521234543213/10/lot1","what":"short","quantity":1.5,"uom":"KGM"}]}`,
-	"RejectHandover":    `{"shipment":"urn:example:shipment:1","handover":1}`,
-	"CancelHandover":    `{"shipment":"urn:example:shipment:1","handover":1}`,
-	"DisputeHandover":   `{"shipment":"urn:example:shipment:1","handover":1,"evidence":[{"document":"` + strings.Repeat("cd", 32) + `"},{"event":"urn:example:event:1"}]}`,
-	"AddEvidence":       `{"shipment":"urn:example:shipment:1","handover":1,"evidence":[{"event":"urn:example:event:2"}]}`,
-	"ResolveDispute":    `{"shipment":"urn:example:shipment:1","handover":1,"outcome":"delivered"}`,
-	"SettleException":   `{"height":7,"position":2,"index":1}`,
-	"Vote":              `{"proposal":"p1","approve":true}`,
+	"AnnounceShipment": `{"shipment":"urn:example:shipment:1","carriers":["haul"],"receiver":"shop","inspectors":["lab"],"arbiter":"mill","items":["urn:example:pallet:1"],"lots":[{"class":"https://id.gs1.org/01/09521234543213/10/lot1","quantity":5,"uom":"KGM"}],"deadline":"2026-04-01T00:00:00Z","bands":[{"of":"temperature","min":2,"max":8},{"of":"humidity","max":60}],"documents":["` + strings.Repeat("ab", 32) + `"]}`,
+	"DispatchShipment": `{"shipment":"urn:example:shipment:1"}`,
+	"CloseShipment":    `{"shipment":"urn:example:shipment:1"}`,
+	"CancelShipment":   `{"shipment":"urn:example:shipment:1"}`,
+	"HoldShipment":     `{"shipment":"urn:example:shipment:1"}`,
+	"UnholdShipment":   `{"shipment":"urn:example:shipment:1"}`,
+	"OfferHandover":    `{"shipment":"urn:example:shipment:1","to":"haul","until":"2026-04-01T00:00:00Z"}`,
+	"ReturnShipment":   `{"shipment":"urn:example:shipment:1","until":"2026-04-01T00:00:00Z"}`,
+	"AcceptHandover":   `{"shipment":"urn:example:shipment:1","handover":1,"discrepancies":[{"id":"urn:example:pallet:1","what":"damaged"},{"id":"https://id.gs1.org/01/09521234543213/10/lot1","what":"short","quantity":1.5,"uom":"KGM"}]}`,
+	"RejectHandover":   `{"shipment":"urn:example:shipment:1","handover":1}`,
+	"CancelHandover":   `{"shipment":"urn:example:shipment:1","handover":1}`,
+	"DisputeHandover":  `{"shipment":"urn:example:shipment:1","handover":1,"evidence":[{"document":"` + strings.Repeat("cd", 32) + `"},{"event":"urn:example:event:1"}]}`,
+	"AddEvidence":      `{"shipment":"urn:example:shipment:1","handover":1,"evidence":[{"event":"urn:example:event:2"}]}`,
+	"ResolveDispute":   `{"shipment":"urn:example:shipment:1","handover":1,"outcome":"delivered"}`,
+	"SettleException":  `{"height":7,"position":2,"index":1}`,
+	"Vote":             `{"proposal":"1042-0-3","approve":true}`,
+
+	"AddKey":            `{"public":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a","roles":["admin","device"],"held":"hardware","from":7,"until":9}`,
+	"RevokeKey":         `{"key":"0123456789abcdef"}`,
+	"SetThreshold":      `{"threshold":2}`,
+	"ApproveKeyChange":  `{"change":"0123456789abcdef"}`,
+	"MoveHost":          `{"host":"borg-foods"}`,
 	"Recall":            `{"recall":"listeria-1","class":"I","instruction":"stop selling","deadline":"2026-03-04T12:00:00Z","items":["urn:epc:id:sgtin:9521234.054321.1001"],"lots":["urn:epc:class:lgtin:9521234.054321.L1"]}`,
 	"ExtendRecall":      `{"recall":"listeria-1","items":["https://id.gs1.org/00/095212340000000013"]}`,
 	"AcknowledgeRecall": `{"issuer":"farm","recall":"listeria-1","held":[{"id":"urn:epc:class:lgtin:9521234.054321.L1","quantity":12.50,"uom":"KGM","state":"quarantined"}],"done":true}`,
 	"CloseRecall":       `{"recall":"listeria-1"}`,
+	"Propose": `{"kind":"admit","partner":"dock","name":"Dock BV","gln":"9521234000051","standing":"member","lei":"5493001KJTIIGC8Y1R12","registration":"NL 12345678","threshold":1,` +
+		`"keys":[{"public":"` + strings.Repeat("0a", 32) + `","roles":["capture","admin"],"held":"client"}],"nodeID":"` + strings.Repeat("0b", 20) + `","validator":"` + strings.Repeat("0c", 32) + `"}`,
+	"Withdraw": `{"proposal":"1042-0-3"}`,
 }
 
 // An act's four passes agree: what is read is written again, as JSON and as fields.
@@ -72,15 +81,15 @@ func TestActs(t *testing.T) {
 func TestBadActs(t *testing.T) {
 	for name, tc := range map[string]struct{ body, code, pointer string }{
 		"no object":         {`[]`, "bad_json", ""},
-		"unknown member":    {`{"proposal":"p1","veto":true}`, "unknown_field", "/veto"},
+		"unknown member":    {`{"proposal":"1-0-0","veto":true}`, "unknown_field", "/veto"},
 		"missing":           {`{"approve":true}`, "missing_field", "/proposal"},
 		"of another type":   {`{"proposal":7}`, "bad_value", "/proposal"},
-		"false is left out": {`{"proposal":"p1","approve":false}`, "bad_value", "/approve"},
+		"false is left out": {`{"proposal":"1-0-0","approve":false}`, "bad_value", "/approve"},
 		"empty":             {`{"proposal":""}`, "bad_value", "/proposal"},
 		"control character": {`{"proposal":"a\u0000b"}`, "bad_value", "/proposal"},
-		"another act":       {`{"type":"Coup","proposal":"p1"}`, "bad_value", "/type"},
-		"no time":           {`{"eventTime":"noon","proposal":"p1"}`, "bad_time", "/eventTime"},
-		"long reason":       {`{"proposal":"p1","reason":"` + string(bytes.Repeat([]byte{'a'}, 1001)) + `"}`, "too_large", "/reason"},
+		"another act":       {`{"type":"Coup","proposal":"1-0-0"}`, "bad_value", "/type"},
+		"no time":           {`{"eventTime":"noon","proposal":"1-0-0"}`, "bad_time", "/eventTime"},
+		"long reason":       {`{"proposal":"1-0-0","reason":"` + string(bytes.Repeat([]byte{'a'}, 1001)) + `"}`, "too_large", "/reason"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := schemas.ReadAct("Vote", []byte(tc.body), noon)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -95,25 +94,13 @@ func BodyRoot(leaves [][]byte) Hash {
 }
 
 // BodyRoot is the body root of the event under its secret.
-func (e *Event) BodyRoot(secret Hash) Hash { return bodyRoot(secret, e.Members) }
+func (e *Event) BodyRoot(secret Hash) Hash { return new(salter).bodyRoot(secret, e.Members) }
 
 // SortMembers returns members in the order in which a body root takes them.
 func SortMembers(members []Member) []Member {
 	out := append([]Member(nil), members...)
-	slices.SortFunc(out, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, byName)
 	return out
-}
-
-// bodyRoot is the body root of an event under its secret.
-func bodyRoot(secret Hash, members []Member) Hash {
-	sorted := SortMembers(members)
-	hashes := make([]Hash, len(sorted))
-	leaves := make([][]byte, len(sorted))
-	for i, m := range sorted {
-		hashes[i] = MemberLeaf(MemberSalt(secret, m.Name), m.Name, m.Value)
-		leaves[i] = hashes[i][:]
-	}
-	return BodyRoot(leaves)
 }
 
 // Assemble is the encoding of a transaction whose parts were kept apart: those

@@ -69,6 +69,20 @@ const (
 	ShorterClass                      // the event's class keeps longer than the one that is ordered
 )
 
+// Why a change of keys, or a move to another host, was refused (class B, too).
+const (
+	KeyKnown         Code = 360 + iota // the partner has or had this key
+	NoSuchKey                          // the partner has no such key
+	KeyEnded                           // the key ended, or would end before it begins
+	LastAdminKey                       // fewer admin keys would be left than must agree
+	ThresholdTooHigh                   // more than there are lasting admin keys
+	TooManyKeys                        // the partner has as many keys as one may
+	NoSuchChange                       // no such change of keys is open
+	AlreadyApproved                    // the key agreed to it before
+	NotParticipant                     // only participants have a host
+	NoSuchHost                         // not an active member
+)
+
 // Why an act about a recall was refused (class B).
 const (
 	NoSuchRecall   Code = 390 + iota // no recall of this issuer and name is open
@@ -100,6 +114,28 @@ const (
 	EvidenceFull                      // no more evidence fits the dispute
 )
 
+// Why an act of governance was refused (class B, too).
+const (
+	NotAMember       Code = 330 + iota // active members alone propose and vote
+	NoSuchProposal                     // there is none of this id
+	ProposalEnded                      // it passed, was rejected or withdrawn
+	VotingOver                         // the time to vote on it is over
+	AlreadyVoted                       // a member's vote stands once it is given
+	NotProposer                        // who proposed it alone withdraws a proposal
+	TooManyProposals                   // the member has as many open as it may
+	PartnerTaken                       // a partner has this id, GLN, node id or consensus key
+	NoSuchPartner                      // no partner of this id is there, or none that this can be done to
+	NothingToChange                    // it is so already
+	LastMember                         // no active member would be left
+	TooManyMembers                     // there would be more than 128 active ones
+	PrefixTaken                        // a prefix that is registered begins with this one, or this one with it
+	OneAtATime                         // another change took effect in this block
+	HostNotMember                      // a participant's host and sponsor are active members
+	TooSoon                            // an upgrade's height is not far enough ahead, or was passed
+	BreaksQuorum                       // no validator would be left
+	NotHeld                            // the item is not held by whom it would be taken from
+)
+
 // Flags: recorded, with this said about it.
 const (
 	NotCustodian         Code = 400 + iota // a claim: somebody else holds what the event would change
@@ -123,6 +159,10 @@ const (
 	TooManyLots                            // not packed: a container holds at most sixty-four lots
 )
 
+// AwaitingApproval is the flag of a change of keys to which other admin keys must
+// agree.
+const AwaitingApproval Code = 460
+
 // Flags of what concerns a recall.
 const (
 	CalledBack      Code = 450 + iota // a recall names what the partner holds
@@ -138,6 +178,11 @@ const (
 	DisputeOpened                     // a hand-over is argued about
 	DisputeResolved                   // no more
 	ShipmentStopped                   // by one of its parties
+)
+
+// Flags of what governs.
+const (
+	ReservedPrefix Code = 465 + iota // a claim: another partner alone commissions under this company prefix
 )
 
 // What the gateway says of a request.
@@ -222,11 +267,42 @@ var codes = map[Code]codeRow{
 	RuleFailed:      {"rule_failed", 500, "nothing was changed; tell the maintainers the transaction"},
 	TooFarInside:    {"too_far_inside", 413, "send it again, with fewer things at a time, or name their container"},
 
-	NoSuchRecall:   {"no_such_recall", 404, "name an open recall, and who issued it"},
-	NameUsed:       {"name_used", 409, "give the recall another name"},
-	NotMaker:       {"not_maker", 403, "recall what you commissioned, or what came of what you recall"},
-	RecalledItem:   {"recalled_item", 409, "do as the recall says; its issuer closes it"},
-	TooManyRecalls: {"too_many_recalls", 409, "close a recall that names it"},
+	KeyKnown:         {"key_known", 409, "make a new key: one that was revoked never comes back"},
+	NoSuchKey:        {"no_such_key", 404, "GET /api/v1/partners/{id}/keys lists the partner's keys"},
+	KeyEnded:         {"key_ended", 409, "nothing is left to revoke; let a new key end later than the next block"},
+	LastAdminKey:     {"last_admin_key", 409, "add another lasting admin key first, or lower the threshold"},
+	ThresholdTooHigh: {"threshold_too_high", 409, "add admin keys without an end first"},
+	TooManyKeys:      {"too_many_keys", 409, "a partner can have 32 lasting admin keys at a time, and 10,000 keys in all"},
+	NoSuchChange:     {"no_such_change", 404, "GET /api/v1/partners/{id}/keys lists those that are open; one lapses after seven days"},
+	AlreadyApproved:  {"already_approved", 409, "another admin key must agree"},
+	NotParticipant:   {"not_participant", 409, "a member has a node of its own, and no host"},
+	NoSuchHost:       {"no_such_host", 409, "name an active member"},
+	AwaitingApproval: {"awaiting_approval", 0, "it is made when as many admin keys agreed as the partner's threshold says"},
+	NoSuchRecall:     {"no_such_recall", 404, "name an open recall, and who issued it"},
+	NameUsed:         {"name_used", 409, "give the recall another name"},
+	NotMaker:         {"not_maker", 403, "recall what you commissioned, or what came of what you recall"},
+	RecalledItem:     {"recalled_item", 409, "do as the recall says; its issuer closes it"},
+	TooManyRecalls:   {"too_many_recalls", 409, "close a recall that names it"},
+	NotAMember:       {"not_a_member", 403, "let an active member propose and vote"},
+	NoSuchProposal:   {"no_such_proposal", 404, "GET /api/v1/proposals lists the ids there are"},
+	ProposalEnded:    {"proposal_ended", 409, "propose it anew"},
+	VotingOver:       {"voting_over", 409, "propose it anew"},
+	AlreadyVoted:     {"already_voted", 409, "nothing: the vote stands"},
+	NotProposer:      {"not_proposer", 403, "vote against it"},
+	TooManyProposals: {"too_many_proposals", 429, "withdraw one of yours that is open, or wait until it ends"},
+	PartnerTaken:     {"partner_taken", 409, "choose another id, GLN, node id or consensus key: no two partners have one together"},
+	NoSuchPartner:    {"no_such_partner", 409, "GET /api/v1/partners tells the partners and their states"},
+	NothingToChange:  {"nothing_to_change", 409, "it is so already"},
+	LastMember:       {"last_member", 409, "admit another member first"},
+	TooManyMembers:   {"too_many_members", 409, "remove a member first, or admit a participant"},
+	PrefixTaken:      {"prefix_taken", 409, "withdraw the other prefix first"},
+	OneAtATime:       {"one_at_a_time", 409, "send it again: one change takes effect in a block"},
+	HostNotMember:    {"host_not_member", 409, "name active members as host and sponsor"},
+	TooSoon:          {"too_soon", 409, "choose a height that is still to come, and rules of a later version"},
+	BreaksQuorum:     {"breaks_quorum", 409, "add another member's validator first"},
+	NotHeld:          {"not_held", 409, "name items that the removed partner holds, outermost containers for their contents"},
+
+	ReservedPrefix: {"reserved_prefix", 409, "recorded as a claim: who has the company prefix commissions under it"},
 
 	NoSuchShipment:  {"no_such_shipment", 404, "name a shipment that was announced, in the form it was announced in"},
 	ShipmentKnown:   {"shipment_known", 409, "choose another id, or none"},

@@ -3,6 +3,7 @@ package schemas
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -21,11 +22,30 @@ const eventKeep = 5
 // so that it is strict, total and a function of the bytes alone. Errors are
 // Faults whose pointer is into the body.
 func DecodeEvent(body []byte) (*Event, error) {
+	return new(decoder).decode(body)
+}
+
+// decoder reads one event from its tape of tokens, and then, with the same memory,
+// another.
+type decoder struct {
+	t     tokenizer
+	p     prefixes
+	e     *Event
+	at    [fieldCount]int // token of each member's value; 0 where it is absent
+	items int             // EPCs and quantities so far
+	ids   []string        // canonical identifiers, as tokens know them
+}
+
+func (d *decoder) decode(body []byte) (*Event, error) {
 	if len(body) > MaxBody {
 		return nil, &Fault{Code: TooLarge, Detail: fmt.Sprintf("an event of %d bytes, %d are allowed", len(body), MaxBody)}
 	}
-	d := decoder{e: &Event{Body: body}}
-	d.t = tokenizer{text: string(body), compact: true, depth: MaxDepth, keep: eventKeep, tape: make([]token, 0, 16+len(body)/10)}
+	tape := d.t.tape[:0]
+	if tape == nil {
+		tape = make([]token, 0, 16+len(body)/10)
+	}
+	*d = decoder{e: &Event{Body: body}, ids: d.ids[:0], p: prefixes{list: d.p.list[:0]},
+		t: tokenizer{text: string(body), compact: true, depth: MaxDepth, keep: eventKeep, tape: tape}}
 	if f := d.t.run(); f != nil {
 		return nil, f
 	}
@@ -33,15 +53,6 @@ func DecodeEvent(body []byte) (*Event, error) {
 		return nil, f
 	}
 	return d.e, nil
-}
-
-// decoder reads one event from its tape of tokens.
-type decoder struct {
-	t     tokenizer
-	p     prefixes
-	e     *Event
-	at    [fieldCount]int // token of each member's value; 0 where it is absent
-	items int             // EPCs and quantities so far
 }
 
 // fault names what is wrong with a token.
@@ -352,7 +363,7 @@ func (d *decoder) time(n int) (int64, *Fault) {
 	}
 	v, ok := parseTime(d.t.str(n))
 	if !ok {
-		return 0, d.t.fault(BadTime, n, "no time as YYYY-MM-DDThh:mm:ss, at most nine decimals and a zone, of a year from 1678 to 2261: "+quote(d.t.str(n)))
+		return 0, d.t.fault(BadTime, n, "no time as YYYY-MM-DDThh:mm:ss, at most nine decimals that are not zero and a zone, of a year from 1678 to 2261: "+quote(d.t.str(n)))
 	}
 	return v, nil
 }
@@ -394,6 +405,7 @@ func (d *decoder) identifier(n int) (string, Scheme, *Fault) {
 	}
 	id, scheme, err := Canonical(s)
 	if err == nil {
+		d.note(n, id)
 		return id, scheme, nil
 	}
 	var f *Fault
@@ -401,6 +413,15 @@ func (d *decoder) identifier(n int) (string, Scheme, *Fault) {
 		return "", 0, d.t.fault(f.Code, n, f.Detail)
 	}
 	return "", 0, d.t.fault(BadIdentifier, n, quote(s)+": "+err.Error())
+}
+
+// note remembers the canonical form of an identifier that is no compact IRI.
+func (d *decoder) note(n int, id string) {
+	s := d.t.str(n)
+	if whole, _ := d.p.expand(s); whole == s && len(d.ids) < math.MaxUint16 {
+		d.ids = append(d.ids, id)
+		d.t.tape[n].known = uint16(len(d.ids))
+	}
 }
 
 // instance reads the identifier of one thing, not of a class of things.

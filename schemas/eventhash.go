@@ -113,11 +113,13 @@ type EventHasher struct {
 	differs bool // the versions' pre-hash strings
 	out     []byte
 	aside   int // bytes that were moved
-	room    int // bytes that may be written; negative when there was no more
+	most    int // bytes that may be written
+	room    int // the same; negative when there was no more
 	scratch []byte
 	moved   []string // of CBV 2.0: the extensions of the standard's objects, each behind the object's name
 	marks   []int    // where the pieces of the lists begin that are being written, inner ones last
 	spans   []span
+	known   []string // the decoder's canonical identifiers, as tokens know them
 }
 
 // Sum returns the digest of an event's pre-hash string; false where there is no
@@ -132,31 +134,60 @@ func (h *EventHasher) Sum(e *Event, v HashVersion) (Hash, bool) {
 // IDs returns the event's hash IDs: that of CBV 2.0, and that of 2.1 where it has
 // another digest. It is nil where the event has none.
 func (h *EventHasher) IDs(e *Event) []HashID {
-	sum, ok := h.Sum(e, CBV20)
-	if !ok {
+	if !h.parse(e) {
 		return nil
 	}
-	if !h.differs {
-		return []HashID{{sum, CBV20}}
-	}
-	other, ok := h.Sum(e, CBV21)
-	if !ok {
-		return []HashID{{sum, CBV20}}
-	}
-	return []HashID{{sum, CBV20}, {other, CBV21}}
+	return h.ids()
 }
 
-// read writes the event's pre-hash string, and reports whether it has one.
-func (h *EventHasher) read(e *Event, v HashVersion) bool {
+// idsOf are the IDs of the event that a decoder has just read, whose tokens and
+// identifiers need not be read again. There are none where the hasher breaks down:
+// whether a transaction is accepted must never hang on it.
+func (h *EventHasher) idsOf(d *decoder) (ids []HashID) {
+	defer func() {
+		if recover() != nil {
+			*h, ids = EventHasher{}, nil
+		}
+	}()
+	if d.t.cut {
+		return h.IDs(d.e)
+	}
+	h.bound(len(d.e.Body))
+	own, list := h.t.tape, h.p.list
+	h.t, h.p, h.known = d.t, d.p, d.ids
+	ids = h.ids()
+	h.t, h.p, h.known = tokenizer{tape: own}, prefixes{list: list}, nil
+	return ids
+}
+
+// ids are the IDs of the event that was parsed.
+func (h *EventHasher) ids() []HashID {
+	if !h.write(CBV20) {
+		return nil
+	}
+	sum := Hash(sha256.Sum256(h.out))
+	if !h.differs || !h.write(CBV21) {
+		return []HashID{{sum, CBV20}}
+	}
+	return []HashID{{sum, CBV20}, {sha256.Sum256(h.out), CBV21}}
+}
+
+// bound makes room for an event's pre-hash string.
+func (h *EventHasher) bound(body int) {
 	if h.out == nil || cap(h.out)+cap(h.scratch) > maxKept {
-		*h = EventHasher{out: make([]byte, 0, 2*len(e.Body))}
+		*h = EventHasher{out: make([]byte, 0, 2*body)}
+	}
+	h.most = 16<<10 + 8*body
+}
+
+// parse reads the event's tokens and context.
+func (h *EventHasher) parse(e *Event) bool {
+	h.bound(len(e.Body))
+	if h.t.tape == nil {
 		h.t.tape = make([]token, 0, 16+len(e.Body)/8)
 	}
-	h.room = 16<<10 + 8*len(e.Body)
 	h.t = tokenizer{text: string(e.Body), depth: MaxDepth, tape: h.t.tape[:0]}
 	h.p.list, h.p.last = h.p.list[:0], 0
-	h.version, h.differs, h.aside = v, false, 0
-	h.out, h.moved, h.marks = h.out[:0], h.moved[:0], h.marks[:0]
 	if f := h.t.run(); f != nil { // no decoded event is refused here
 		return false
 	}
@@ -165,6 +196,18 @@ func (h *EventHasher) read(e *Event, v HashVersion) bool {
 			return false
 		}
 	}
+	return true
+}
+
+// read writes the event's pre-hash string, and reports whether it has one.
+func (h *EventHasher) read(e *Event, v HashVersion) bool { return h.parse(e) && h.write(v) }
+
+// write writes the pre-hash string of the event that was parsed, and reports
+// whether it has one.
+func (h *EventHasher) write(v HashVersion) bool {
+	h.room = h.most
+	h.version, h.differs, h.aside = v, false, 0
+	h.out, h.moved, h.marks = h.out[:0], h.moved[:0], h.marks[:0]
 	h.event()
 	return !h.full()
 }

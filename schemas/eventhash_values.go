@@ -190,6 +190,10 @@ func (h *EventHasher) scalar(p *hashed, n int) {
 	case formNumber:
 		h.number(s)
 	case formReference:
+		if k := h.t.tape[n].known; k > 0 && int(k) <= len(h.known) {
+			h.uri(h.known[k-1])
+			return
+		}
 		h.reference(s)
 	case formTerm:
 		h.term(p, s)

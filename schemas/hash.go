@@ -93,25 +93,40 @@ func MAC(key, message []byte) Hash {
 // SHA-256 of nothing. Every body and transaction has one, so it is computed here
 // without allocating; tests hold it to the library that computes proofs.
 func MerkleRoot(entries [][]byte) Hash {
+	var tree merkle
+	for _, e := range entries {
+		tree.add(e)
+	}
+	return tree.root()
+}
+
+// merkle is such a tree, entry by entry.
+type merkle struct {
 	// peaks are the roots of full subtrees, largest first, as the bits of the
 	// count are set.
-	var peaks [64]Hash
-	height := 0
-	for i, e := range entries {
-		node := leafHash(e)
-		for rest := i; rest&1 == 1; rest >>= 1 {
-			height--
-			node = nodeHash(&peaks[height], &node)
-		}
-		peaks[height] = node
-		height++
+	peaks  [32]Hash
+	height int // of peaks
+	count  uint32
+}
+
+func (m *merkle) add(entry []byte) {
+	node := leafHash(entry)
+	for rest := m.count; rest&1 == 1; rest >>= 1 {
+		m.height--
+		node = nodeHash(&m.peaks[m.height], &node)
 	}
-	if height == 0 {
+	m.peaks[m.height] = node
+	m.height++
+	m.count++
+}
+
+func (m *merkle) root() Hash {
+	if m.height == 0 {
 		return sha256.Sum256(nil)
 	}
-	root := peaks[height-1]
-	for height--; height > 0; height-- {
-		root = nodeHash(&peaks[height-1], &root)
+	root := m.peaks[m.height-1]
+	for h := m.height - 1; h > 0; h-- {
+		root = nodeHash(&m.peaks[h-1], &root)
 	}
 	return root
 }

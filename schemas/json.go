@@ -41,7 +41,8 @@ type token struct {
 	start, end uint32 // text[start:end] is the value as written, a string's without its quotes
 	next       uint32 // index after this value and all that it holds; a name's is that of its value
 	kind       kind
-	escaped    bool // a string with a backslash in it
+	escaped    bool   // a string with a backslash in it
+	known      uint16 // which of the decoder's identifiers a string is, counted from 1; 0: none
 }
 
 // tokenizer reads one JSON text in one pass, by RFC 8259 and stricter: UTF-8 and
@@ -56,6 +57,7 @@ type tokenizer struct {
 	compact bool // refuse whitespace between tokens
 	depth   int  // the deepest nesting that is read
 	keep    int  // tokens nested deeper than this are checked, not kept; 0 keeps all
+	cut     bool // some were not kept
 }
 
 // run reads the whole text.
@@ -143,6 +145,7 @@ func (t *tokenizer) value(depth int) *Fault {
 			return f
 		}
 		if t.keep > 0 && depth >= t.keep {
+			t.cut = t.cut || len(t.tape) > self+1
 			t.tape = t.tape[:self+1]
 		}
 		t.tape[self].end, t.tape[self].next = uint32(t.pos), uint32(len(t.tape))

@@ -274,6 +274,18 @@ type Genesis struct {
 	Keys     []Key     `json:"keys"`
 
 	Retention []RetentionClass `json:"retention,omitempty"` // the first is that of events without one of their own
+
+	Strict        bool     `json:"strict,omitempty"`         // the rest is as in Parameters
+	VotingSeconds uint64   `json:"voting_seconds,omitempty"` // 60 at least, where it is given
+	SilentSeconds uint64   `json:"silent_seconds,omitempty"` // 60 at least, where it is given
+	ClientAccepts bool     `json:"client_accepts,omitempty"`
+	Prefixes      []Prefix `json:"prefixes,omitempty"` // company prefixes that are registered
+}
+
+// Parameters are those that the genesis state gives a chain.
+func (g *Genesis) Parameters(chainID string) Parameters {
+	return Parameters{ChainID: chainID, Rules: g.Rules, Retention: g.Retention, Strict: g.Strict,
+		VotingSeconds: g.VotingSeconds, SilentSeconds: g.SilentSeconds, ClientAccepts: g.ClientAccepts}
 }
 
 var partnerID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
@@ -315,8 +327,7 @@ func (g *Genesis) check() error {
 		if !partnerID.MatchString(p.ID) {
 			return fmt.Errorf("partner %q: names are 1 to 32 of a-z, 0-9 and inner hyphens", p.ID)
 		}
-		id, err := ParseIdentifier("https://id.gs1.org/417/" + p.GLN)
-		if gln, ok := id.GLN(); err != nil || !ok || gln != p.GLN {
+		if !isGLN(p.GLN) {
 			return fmt.Errorf("partner %s: %q is no GLN", p.ID, p.GLN)
 		}
 		if p.Standing.String() == "" {
@@ -340,6 +351,29 @@ func (g *Genesis) check() error {
 		}
 		if err := unique("key ", k.Partner+"/"+k.ID); err != nil {
 			return err
+		}
+	}
+	return g.checkGovernance(seen)
+}
+
+// checkGovernance checks what members can change later; seen has "partner" and the id of each.
+func (g *Genesis) checkGovernance(seen map[string]bool) error {
+	for name, seconds := range map[string]uint64{"voting_seconds": g.VotingSeconds, "silent_seconds": g.SilentSeconds} {
+		if seconds != 0 && seconds < 60 || seconds > maxPeriod {
+			return fmt.Errorf("%s is %d: 60 to %d, or nothing", name, seconds, maxPeriod)
+		}
+	}
+	for i, p := range g.Prefixes {
+		switch {
+		case !isCompanyPrefix(p.Digits):
+			return fmt.Errorf("prefix %q: a company prefix has %d to %d digits", p.Digits, MinCompanyPrefix, MaxCompanyPrefix)
+		case !seen["partner"+p.Partner]:
+			return fmt.Errorf("prefix %s: no partner %q", p.Digits, p.Partner)
+		}
+		for _, q := range g.Prefixes[:i] {
+			if strings.HasPrefix(p.Digits, q.Digits) || strings.HasPrefix(q.Digits, p.Digits) {
+				return fmt.Errorf("prefix %s: one begins with the other, %s", p.Digits, q.Digits)
+			}
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package schemas_test
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -119,11 +120,21 @@ func TestTimes(t *testing.T) {
 		"2100-03-01T00:00:00Z":           4107542400000000000,
 		"1900-03-01T00:00:00.000000001Z": -2203891199999999999,
 		"2261-12-31T23:59:59.999999999Z": 9214646399999999999,
-		"1678-01-01T00:00:00Z":           -9214560000000000000,
+
+		"1970-01-01T00:00:00.123456789000000000000Z": 123456789,
+		"1970-01-01T00:00:00.0000000000Z":            0,
+		"1678-01-01T00:00:00Z":                       -9214560000000000000,
 	} {
 		e, err := schemas.DecodeEvent(patched(t, "object", `{"eventTime":"`+text+`"}`))
 		if err != nil || e.Skeleton.EventTime != want {
 			t.Errorf("%s: %v, %v", text, e, err)
+		}
+	}
+	for _, text := range []string{"1970-01-01T00:00:00.1234567891Z", "1970-01-01T00:00:00.0000000000000000000001Z", "1970-01-01T24:00:00Z", "1970-01-01T23:59:60Z", "1970-01-01t00:00:00Z", "1970-01-01T00:00:00z",
+		"1970-01-01T00:00:00", "1970-01-01T00:00:00.Z", "1677-12-31T23:59:59Z", "2262-01-01T00:00:00Z", "1970-01-01T00:00:00+14:01", "-1970-01-01T00:00:00Z", "1970-02-29T00:00:00Z"} {
+		var f *schemas.Fault
+		if _, err := schemas.DecodeEvent(patched(t, "object", `{"eventTime":"`+text+`"}`)); !errors.As(err, &f) || f.Code != schemas.BadTime {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 	for _, at := range []int64{math.MinInt64, -1, 0, 1, math.MaxInt64} {

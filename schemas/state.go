@@ -11,12 +11,16 @@ const (
 	kindBalance     = 'B' // class, unit, partner
 	kindClass       = 'C' // class or lot
 	kindRelease     = 'E' // container, epoch
+	kindPrefix      = 'F' // company prefix
 	kindParameters  = 'G'
 	kindContents    = 'H' // container, epoch
 	kindItem        = 'I' // item
+	kindKeyRing     = 'J' // partner
 	kindKey         = 'K' // partner, key
 	kindLotOffers   = 'L' // class, unit, receiver
+	kindBoard       = 'M' // which proposals are open
 	kindNonces      = 'N' // expiry height
+	kindProposal    = 'O' // place of the act that made it
 	kindPartner     = 'P' // partner
 	kindRegister    = 'R' // partner
 	kindChanged     = 'S' // last height that changed anything
@@ -48,6 +52,7 @@ const (
 	NoncesLeaf      StateKind = kindNonces
 	ParametersLeaf  StateKind = kindParameters
 	RecalledLeaf    StateKind = kindRecalled
+	ProposalLeaf    StateKind = kindProposal
 	RegisterLeaf    StateKind = kindRegister
 	ShipmentLeaf    StateKind = kindShipment
 	WaitingLeaf     StateKind = kindWaiting
@@ -83,6 +88,7 @@ func PartnerKey(partner string) []byte             { return stateKey(kindPartner
 func RegisterKey(partner string) []byte            { return stateKey(kindRegister, partner) }
 func ErasureKey(partner, eventID string) []byte    { return stateKey(kindErasure, partner, eventID) }
 func KeyKey(partner, id string) []byte             { return stateKey(kindKey, partner, id) }
+func KeyRingKey(partner string) []byte             { return stateKey(kindKeyRing, partner) }
 func BalanceKey(class, uom, partner string) []byte { return stateKey(kindBalance, class, uom, partner) }
 func LotOffersKey(class, uom, holder string) []byte {
 	return stateKey(kindLotOffers, class, uom, holder)

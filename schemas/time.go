@@ -1,5 +1,7 @@
 package schemas
 
+import "strings"
+
 // Years between which every time fits 64 bits of nanoseconds since 1970, in any zone.
 const (
 	firstYear = 1678
@@ -7,7 +9,8 @@ const (
 )
 
 // parseTime reads a time as EPCIS 2.0 demands it (xsd:dateTimeStamp): date, time,
-// up to nine decimals, and a zone. It returns nanoseconds since 1970 UTC.
+// decimals, of which those behind the ninth are zero, and a zone. It returns
+// nanoseconds since 1970 UTC.
 // time.Parse would do, but is slower, and laxer than the standard.
 func parseTime(s string) (int64, bool) {
 	if len(s) < len("2006-01-02T15:04:05Z") || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' {
@@ -50,7 +53,7 @@ func fraction(s string) (nanos int64, rest string, ok bool) {
 			nanos = nanos*10 + int64(s[n]-'0')
 		}
 	}
-	if n == 1 || n > 10 {
+	if n == 1 || n > 10 && strings.Trim(s[10:n], "0") != "" {
 		return 0, "", false
 	}
 	for i := n; i < 10; i++ {

@@ -162,7 +162,7 @@ func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Has
 	envelope := &Envelope{}
 	digests := make([][]byte, len(d.Events))
 	bodies := make([][]byte, len(d.Events))
-	size, weight := 0, Weight{}
+	size, weight, salts := 0, Weight{}, salter{}
 	for i, e := range d.Events {
 		p := &Payload{Kind: uint32(e.KindOf())}
 		if len(d.DuplicateKeys) > 0 {
@@ -175,7 +175,7 @@ func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Has
 		if weight = weight.Plus(e.Weight(len(skeleton))); weight.Check() != nil {
 			return nil, id, nil, weight.Check()
 		}
-		digest := Digest(d.ChainID, d.Partner, e.KindOf(), skeleton, bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
+		digest := Digest(d.ChainID, d.Partner, e.KindOf(), skeleton, salts.bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
 		events = append(events, digest)
 		envelope.Payloads, digests[i], bodies[i] = append(envelope.Payloads, p), digest[:], e.Body
 		size += len(e.Body) + binary.MaxVarintLen32
@@ -302,7 +302,13 @@ func Sealed(raw []byte) (*Transaction, error) {
 
 // Decode reads a transaction and checks all that needs no state: encoding,
 // caps, compression, events, digests and root. Errors are Faults.
-func (c *Codec) Decode(raw []byte) (*Transaction, error) {
+func (c *Codec) Decode(raw []byte) (*Transaction, error) { return c.decode(raw, nil) }
+
+// DecodeHashed is Decode for who also wants the events' hashes (HashIDs), which say
+// nothing of whether the transaction is accepted.
+func (c *Codec) DecodeHashed(raw []byte) (*Transaction, error) { return c.decode(raw, &EventHasher{}) }
+
+func (c *Codec) decode(raw []byte, hasher *EventHasher) (*Transaction, error) {
 	// Counted first: a payload of two bytes becomes a message of a hundred.
 	if _, err := Measure(raw); err != nil {
 		return nil, err
@@ -320,7 +326,7 @@ func (c *Codec) Decode(raw []byte) (*Transaction, error) {
 	}
 	t := &Transaction{ID: TransactionID(envelope.Header), Header: header, Raw: envelope.Header,
 		Signature: envelope.Signature, Bodies: envelope.Bodies, Size: len(raw)}
-	if err := c.decodeMessages(t, envelope); err != nil {
+	if err := c.decodeMessages(t, envelope, hasher); err != nil {
 		return nil, err
 	}
 	digests := make([][]byte, len(t.Messages))
@@ -413,7 +419,7 @@ func checkDuplicateKey(i int, key []byte, s *Skeleton) error {
 	return nil
 }
 
-func (c *Codec) decodeMessages(t *Transaction, e *Envelope) error {
+func (c *Codec) decodeMessages(t *Transaction, e *Envelope, hasher *EventHasher) error {
 	joined, err := c.Decompress(e.Bodies.Frame, int(e.Bodies.Size))
 	if err != nil {
 		return &Fault{Code: BadCompression, Detail: err.Error()}
@@ -423,11 +429,19 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope) error {
 		return &Fault{Code: BadCompression, Detail: err.Error()}
 	}
 	t.Messages = make([]Message, len(bodies))
+	var d decoder
+	var salts salter
 	for i, body := range bodies {
-		kind := Kind(e.Payloads[i].Kind)
-		event, err := DecodeMessage(kind, body)
+		kind, decode := Kind(e.Payloads[i].Kind), d.decode
+		if kind != KindEvent {
+			decode = func(body []byte) (*Event, error) { return DecodeMessage(kind, body) }
+		}
+		event, err := decode(body)
 		if err != nil {
 			return inMessage(i, err)
+		}
+		if hasher != nil && kind == KindEvent {
+			event.HashIDs = hasher.idsOf(&d)
 		}
 		m := &t.Messages[i]
 		m.Kind, m.DuplicateKey, m.Event = kind, e.Payloads[i].DuplicateKey, event
@@ -438,7 +452,7 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope) error {
 		if t.Weight = t.Weight.Plus(event.Weight(len(m.Skeleton))); t.Weight.Check() != nil {
 			return t.Weight.Check()
 		}
-		m.BodyRoot = bodyRoot(EventSecret(e.Bodies.Secret, i), event.Members)
+		m.BodyRoot = salts.bodyRoot(EventSecret(e.Bodies.Secret, i), event.Members)
 		m.Digest = Digest(t.Header.ChainId, t.Header.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
 	}
 	return nil

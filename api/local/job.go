@@ -13,9 +13,10 @@ import (
 // outcome was known. Receipts are not kept here: the ledger has them.
 type Job struct {
 	ID        string     `json:"-"`
-	Behaviour string     `json:"behaviour"` // rollback or proceed
-	Document  bool       `json:"document"`  // of POST /capture
-	Base      string     `json:"base"`      // of pointers to its events: see pointers of documents
+	Owner     string     `json:"owner,omitempty"` // id of the API key that sent a client's transaction
+	Behaviour string     `json:"behaviour"`       // rollback or proceed
+	Document  bool       `json:"document"`        // of POST /capture
+	Base      string     `json:"base"`            // of pointers to its events: see pointers of documents
 	Finished  *time.Time `json:"finished,omitempty"`
 	Errors    []JobError `json:"errors,omitempty"`
 	Chunks    []Chunk    `json:"chunks,omitempty"` // transactions, in order

@@ -34,6 +34,26 @@ type Key struct {
 	Sum    []byte    `json:"sha256"` // SHA-256 of the key: it is random, so nothing slower is needed
 	Scopes []Scope   `json:"scopes"`
 	Made   time.Time `json:"made"`
+	Binding
+}
+
+// Binding says whose a key is that is not the node's partner's own: it sees what
+// these partners recorded and hold, and these things, and sends what Partner signed.
+type Binding struct {
+	Partner  string   `json:"partner,omitempty"`  // works through this node
+	Partners []string `json:"partners,omitempty"` // whom it may see beside that
+	Items    []string `json:"items,omitempty"`    // canonical identifiers
+}
+
+// Bound reports whether a key is bound to somebody.
+func (b *Binding) Bound() bool { return b.Partner != "" || len(b.Partners) > 0 || len(b.Items) > 0 }
+
+// Whose tells people whose a bound key is.
+func (b *Binding) Whose() string {
+	if b.Partner != "" {
+		return b.Partner
+	}
+	return "what it was granted"
 }
 
 // Has reports whether the key has a scope.
@@ -42,6 +62,14 @@ func (k *Key) Has(s Scope) bool { return slices.Contains(k.Scopes, s) }
 // CreateKey makes an API key and returns it: this is the only time that it can
 // be seen. The name is for people.
 func (s *Store) CreateKey(name string, scopes ...Scope) (key string, kept Key, err error) {
+	return s.CreateBoundKey(name, Binding{}, scopes...)
+}
+
+// CreateBoundKey makes an API key that is bound to somebody.
+func (s *Store) CreateBoundKey(name string, to Binding, scopes ...Scope) (key string, kept Key, err error) {
+	if to.Bound() && slices.Contains(scopes, Admin) {
+		return "", kept, errors.New("a bound key cannot have the scope admin: the gateway is not its holder's")
+	}
 	if name == "" || len(name) > 64 {
 		return "", kept, errors.New("an API key needs a name of 1 to 64 bytes")
 	}
@@ -56,7 +84,7 @@ func (s *Store) CreateKey(name string, scopes ...Scope) (key string, kept Key, e
 	var secret [32]byte
 	rand.Read(secret[:]) // never fails: crypto/rand ends the program instead
 	key = "wbk_" + base64.RawURLEncoding.EncodeToString(secret[:])
-	kept = Key{ID: NewID(time.Now())[16:], Name: name, Hash: sha256.Sum256([]byte(key)), Scopes: scopes, Made: time.Now().UTC()}
+	kept = Key{ID: NewID(time.Now())[16:], Name: name, Hash: sha256.Sum256([]byte(key)), Scopes: scopes, Made: time.Now().UTC(), Binding: to}
 	kept.Sum = kept.Hash[:]
 	value, err := json.Marshal(kept)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -80,6 +81,11 @@ func readCSV(file []byte, separator rune, header int, most Limits) (*Table, erro
 		cells := make([]cell, min(len(record), len(t.Columns)))
 		for i := range cells {
 			cells[i].text = strings.Clone(record[i]) // not the whole record behind it
+		}
+		if at := slices.IndexFunc(record[len(cells):], func(s string) bool { return strings.TrimSpace(s) != "" }); at >= 0 { // which value is whose cannot be told
+			for i := range cells {
+				cells[i].flaw = fmt.Sprintf("the row has %d values, and the header names %d columns: a value that holds the separator stands in quotes", len(record), len(t.Columns))
+			}
 		}
 		if err := t.add(line, cells, most); err != nil {
 			return nil, err

@@ -132,6 +132,36 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// TestReceivingAdvices: receiving advices of EDIFACT and of X12 become the receipt of
+// their pallets, and what was counted in each.
+func TestReceivingAdvices(t *testing.T) {
+	for _, c := range []struct{ mapping, message, offset, lot1, lot2 string }{
+		{"recadv.json", "recadv.edi", "+02:00", `/10/LOT1","quantity":38}`, `/10/LOT+2","quantity":12.5,"uom":"KGM"}`}, // less than was sent
+		{"received.json", "received.x12", "-05:00", `/10/LOT1","quantity":40}`, ""},
+	} {
+		received(t, made(t, mapping(t, string(file(t, "testdata/"+c.mapping))), file(t, "testdata/"+c.message)), c.offset, c.lot1, c.lot2)
+	}
+}
+
+func received(t *testing.T, got []string, offset, lot1, lot2 string) {
+	t.Helper()
+	if len(got) != 3 {
+		t.Fatalf("%d events", len(got))
+	}
+	for i, want := range [][]string{
+		{`"ObjectEvent","action":"OBSERVE","bizStep":"receiving"`, `"eventTime":"2026-05-03T08:30:00.000` + offset + `"`, `"epcList":["https://id.gs1.org/00/095212340000000105","https://id.gs1.org/00/095212340000000112"]`,
+			`{"type":"recadv","bizTransaction":"urn:epcglobal:cbv:bt:9521234000013:REC88"}`, `{"type":"desadv","bizTransaction":"urn:epcglobal:cbv:bt:9521234000006:SHP4711"}`, `"possessing_party","destination":"https://id.gs1.org/417/9521234000013"`},
+		{`"AggregationEvent","action":"OBSERVE"`, `"parentID":"https://id.gs1.org/00/095212340000000105"`, lot1, lot2},
+		{`"parentID":"https://id.gs1.org/00/095212340000000112"`, `"https://id.gs1.org/01/09521234000112/10/A%2F7","quantity":24}`},
+	} {
+		for _, part := range want {
+			if !strings.Contains(got[i], part) {
+				t.Errorf("event %d lacks %s: %s", i, part, got[i])
+			}
+		}
+	}
+}
+
 func TestBrokenMessages(t *testing.T) {
 	x12, edi := string(file(t, "testdata/asn.x12")), string(file(t, "testdata/desadv.edi"))
 	asn, desadv := mapping(t, string(file(t, "testdata/asn.json"))), mapping(t, string(file(t, "testdata/desadv.json")))
@@ -175,17 +205,19 @@ func TestRowFaults(t *testing.T) {
 		"shipping,2026-03-29T02:30,9521234543213,1,\n" + // skipped by clocks
 		"shipping,2026-05-01T10:00,9521234543214,1,\n" + // check digit
 		"shipping,2026-05-01T10:00,95212X,1,\n" +
+		"shipping,2026-05-01T10:00,9521234543213,1,,2\n" + // whose value is which?
+		"shipping,2026-05-01T10:00,9521234543213,2,, ,\n" + // nothing is too much
 		"\n" +
 		"shipping,2026-05-01T10:00,9521234543213,\"a\"\"/21/2\",in_transit\n"
-	want := "/rows/3/Serial missing_field\n/rows/4/Step unknown_vocabulary\n/rows/5/Time bad_time\n/rows/6/Time bad_time\n/rows/7/GTIN bad_check_digit\n/rows/8/GTIN bad_value\n"
+	want := "/rows/3/Serial missing_field\n/rows/4/Step unknown_vocabulary\n/rows/5/Time bad_time\n/rows/6/Time bad_time\n/rows/7/GTIN bad_check_digit\n/rows/8/GTIN bad_value\n/rows/9/Step bad_value\n/rows/9/Time bad_value\n/rows/9/GTIN bad_value\n/rows/9/State bad_value\n"
 	if diff := cmp.Diff(want, faults(t, m, rows)); diff != "" {
 		t.Error(diff)
 	}
 	r, err := m.Read([]byte(rows), most())
-	if err != nil || len(r.Events) != 2 || r.Events[1].Row != 10 || r.Rows != 8 {
+	if err != nil || len(r.Events) != 3 || r.Events[2].Row != 12 || r.Rows != 10 {
 		t.Fatalf("%v: %+v", err, r)
 	}
-	if text := string(r.Events[1].Text); !strings.Contains(text, `/21/a%22%2F21%2F2"`) || !strings.Contains(text, `"disposition":"in_transit"`) {
+	if text := string(r.Events[2].Text); !strings.Contains(text, `/21/a%22%2F21%2F2"`) || !strings.Contains(text, `"disposition":"in_transit"`) {
 		t.Errorf("a value that would add to an identifier: %s", text)
 	}
 	if strings.Contains(string(r.Events[0].Text), "disposition") {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -85,6 +86,13 @@ func TestWorkbook(t *testing.T) {
 	}
 }
 
+func manyParts(n int) (out []string) {
+	for i := range n {
+		out = append(out, fmt.Sprintf("xl/part%d.xml", i), "")
+	}
+	return out
+}
+
 func TestBadWorkbooks(t *testing.T) {
 	m := mapping(t, lots)
 	parts := func(sheet string, more ...string) []byte {
@@ -94,22 +102,27 @@ func TestBadWorkbooks(t *testing.T) {
 		text []byte
 		want string
 	}{
-		"no archive":        {[]byte("Time,GTIN"), "no archive"},
-		"an old workbook":   {[]byte("\xd0\xcf\x11\xe0abc"), "encrypted"},
-		"another archive":   {workbook(t, "a.txt", "x"), "no workbook"},
-		"no such sheet":     {workbook(t, "xl/workbook.xml", strings.ReplaceAll(bookPart, "Lots", "Many")), `no sheet "Lots"; there are: Notes, Many`},
-		"no sheet part":     {workbook(t, "xl/workbook.xml", bookPart, "xl/_rels/workbook.xml.rels", relsPart), "missing"},
-		"an empty sheet":    {parts(`<worksheet><sheetData/></worksheet>`), "no row 1"},
-		"cut off":           {parts(`<worksheet><sheetData><row r="1"><c`), "cannot be read"},
-		"a document type":   {parts(`<!DOCTYPE x [<!ENTITY a "b">]><worksheet/>`), "document type"},
-		"an entity":         {parts(`<worksheet><sheetData><row><c t="str"><v>&a;</v></c></row></sheetData></worksheet>`), "cannot be read"},
-		"too deep":          {parts(strings.Repeat("<a>", 100)), "deeper"},
-		"a long tag":        {parts(`<worksheet a="` + strings.Repeat("x", 300<<10) + `"/>`), "single tag"},
-		"a bomb":            {parts(`<worksheet>` + strings.Repeat(strings.Repeat(" ", 200<<10)+"<a/>", 60)), "unpacks to more"},
-		"no such text":      {parts(sheetPart(""), "xl/sharedStrings.xml", `<sst/>`), "a text that there is not"},
-		"rows out of order": {parts(`<worksheet><sheetData><row r="1"><c t="str"><v>Time</v></c></row><row r="4"/><row r="3"/></sheetData></worksheet>`), "not in order"},
-		"many texts":        {parts(sheetPart(""), "xl/sharedStrings.xml", `<sst>`+strings.Repeat("<si/>", 100001)+`</sst>`), "different texts"},
-		"another encoding":  {parts(`<?xml version="1.0" encoding="UTF-16"?><worksheet/>`), "cannot be read"},
+		"no archive":         {[]byte("Time,GTIN"), "no archive"},
+		"an old workbook":    {[]byte("\xd0\xcf\x11\xe0abc"), "encrypted"},
+		"another archive":    {workbook(t, "a.txt", "x"), "no workbook"},
+		"no such sheet":      {workbook(t, "xl/workbook.xml", strings.ReplaceAll(bookPart, "Lots", "Many")), `no sheet "Lots"; there are: Notes, Many`},
+		"no sheet part":      {workbook(t, "xl/workbook.xml", bookPart, "xl/_rels/workbook.xml.rels", relsPart), "missing"},
+		"an empty sheet":     {parts(`<worksheet><sheetData/></worksheet>`), "no row 1"},
+		"cut off":            {parts(`<worksheet><sheetData><row r="1"><c`), "cannot be read"},
+		"a document type":    {parts(`<!DOCTYPE x [<!ENTITY a "b">]><worksheet/>`), "document type"},
+		"an entity":          {parts(`<worksheet><sheetData><row><c t="str"><v>&a;</v></c></row></sheetData></worksheet>`), "cannot be read"},
+		"too deep":           {parts(strings.Repeat("<a>", 100)), "deeper"},
+		"a long tag":         {parts(`<worksheet a="` + strings.Repeat("x", 300<<10) + `"/>`), "single tag"},
+		"a bomb":             {parts(`<worksheet>` + strings.Repeat(strings.Repeat(" ", 200<<10)+"<a/>", 60)), "unpacks to more"},
+		"a bomb of one cell": {parts(`<worksheet><sheetData><row r="1"><c t="inlineStr"><is><t>` + strings.Repeat("a", 1<<20)), "single tag or text"},
+		"a bomb of texts":    {parts(sheetPart(""), "xl/sharedStrings.xml", `<sst>`+strings.Repeat("<si><t>"+strings.Repeat("a", 60)+"</t></si>", 101000)), "different texts"},
+		"a bomb of cells":    {parts(`<worksheet><sheetData><row r="1"><c t="str"><v>Time</v></c></row>` + strings.Repeat("<row>"+strings.Repeat("<c><v>1</v></c>", 30)+"</row>", 4000)), "import it in parts"},
+		"a far cell":         {parts(`<worksheet><sheetData><row r="1"><c r="A1" t="str"><v>Time</v></c></row><row r="99999999999"><c r="ZZZZZZZZ9"><v>1</v></c></row></sheetData></worksheet>`), "cannot be read"},
+		"many parts":         {parts("<worksheet/>", manyParts(2000)...), "no row 1"},
+		"no such text":       {parts(sheetPart(""), "xl/sharedStrings.xml", `<sst/>`), "a text that there is not"},
+		"rows out of order":  {parts(`<worksheet><sheetData><row r="1"><c t="str"><v>Time</v></c></row><row r="4"/><row r="3"/></sheetData></worksheet>`), "not in order"},
+		"many texts":         {parts(sheetPart(""), "xl/sharedStrings.xml", `<sst>`+strings.Repeat("<si/>", 100001)+`</sst>`), "different texts"},
+		"another encoding":   {parts(`<?xml version="1.0" encoding="UTF-16"?><worksheet/>`), "cannot be read"},
 	} {
 		_, err := m.Read(c.text, most())
 		var f *schemas.Fault

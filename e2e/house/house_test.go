@@ -68,7 +68,7 @@ func checkImport(t *testing.T, p *listed, area string, floor int, path string) {
 // What each area may import from outside the module, beside the standard library.
 var outside = map[string][]string{
 	"schemas": {"google.golang.org/protobuf/", "github.com/klauspost/compress/zstd", "github.com/transparency-dev/merkle/"},
-	"app":     {"github.com/cometbft/cometbft/abci/types", "google.golang.org/protobuf/encoding/protowire"},
+	"app":     {"github.com/cometbft/cometbft/abci/types", "google.golang.org/protobuf/encoding/protowire", "github.com/oasisprotocol/curve25519-voi/"},
 	// The store opens its databases itself: to tune them, and to fail them in tests.
 	"app/store": {"github.com/cosmos/cosmos-db", "github.com/syndtr/goleveldb/", "github.com/cockroachdb/pebble", "github.com/klauspost/compress/snappy"},
 	"api": {"github.com/go-chi/chi/v5", "github.com/gorilla/websocket", "github.com/go-playground/validator/v10", "github.com/prometheus/client_golang/",

@@ -10,6 +10,7 @@ import (
 
 	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/node"
+	"github.com/waybill-ledger/waybill/schemas"
 )
 
 func (p *program) keyCommand() *cobra.Command {
@@ -43,21 +44,35 @@ func (p *program) withKeys(home string, use func(*local.Store) error) error {
 }
 
 func (p *program) keyAddCommand() *cobra.Command {
-	var home, name, scopes string
+	var home, name, scopes, partner string
+	var grants []string
 	cmd := &cobra.Command{
 		Use: "add --home DIR --name NAME --scopes SCOPES", Short: "Make an API key and print it: it is never shown again", Args: exactly(0, "no arguments"),
+		Long: `Make an API key and print it: it is never shown again.
+
+With --partner the key is a guest's: it sends what that participant signed itself,
+and reads what concerns it. With --grant it reads what concerns these partners, and
+these things.`,
 		RunE: func(*cobra.Command, []string) error {
 			var wanted []local.Scope
 			for _, s := range strings.Split(scopes, ",") {
 				wanted = append(wanted, local.Scope(strings.TrimSpace(s)))
 			}
+			to, err := bindingOf(partner, grants)
+			if err != nil {
+				return err
+			}
 			return p.withKeys(home, func(store *local.Store) error {
-				key, kept, err := store.CreateKey(name, wanted...)
+				key, kept, err := store.CreateBoundKey(name, to, wanted...)
 				if err != nil {
 					return err
 				}
 				if p.output == "json" {
-					return p.json(map[string]any{"id": kept.ID, "name": kept.Name, "scopes": kept.Scopes, "key": key})
+					out := map[string]any{"id": kept.ID, "name": kept.Name, "scopes": kept.Scopes, "key": key}
+					if to.Bound() {
+						out["bound"] = to
+					}
+					return p.json(out)
 				}
 				fmt.Fprintf(p.out, "%s\t%s\n", kept.ID, key)
 				return nil
@@ -67,7 +82,29 @@ func (p *program) keyAddCommand() *cobra.Command {
 	p.homeFlag(cmd, &home)
 	cmd.Flags().StringVar(&name, "name", "", "what people call the key, 1 to 64 bytes")
 	cmd.Flags().StringVar(&scopes, "scopes", "", "what it may do: capture, query, admin, separated by commas")
+	cmd.Flags().StringVar(&partner, "partner", "", "the participant whose key it is")
+	cmd.Flags().StringSliceVar(&grants, "grant", nil, "names of partners and identifiers of things that it may see, separated by commas")
 	return cmd
+}
+
+// bindingOf tells partners from things: identifiers are URIs.
+func bindingOf(partner string, grants []string) (to local.Binding, err error) {
+	if partner != "" && !schemas.IsPartnerID(partner) {
+		return to, fmt.Errorf("%q is no partner's name", partner)
+	}
+	to.Partner = partner
+	for _, grant := range grants {
+		if schemas.IsPartnerID(grant) {
+			to.Partners = append(to.Partners, grant)
+			continue
+		}
+		id, _, err := schemas.Canonical(grant)
+		if err != nil {
+			return to, fmt.Errorf("%q is neither a partner's name nor an identifier: %w", grant, err)
+		}
+		to.Items = append(to.Items, id)
+	}
+	return to, nil
 }
 
 func (p *program) keyListCommand() *cobra.Command {

@@ -117,6 +117,7 @@ first state, and "waybill join" puts it into the home.`,
 			return err
 		}
 		s := node.DefaultSettings(home)
+		s.Getenv = p.getenv
 		if err := apply(&s); err != nil {
 			return err
 		}

@@ -204,9 +204,13 @@ func (w *writer) object(name string, v *value) {
 	if name == "ilmd" {
 		known = nil
 	}
+	_, unit := v.find("uom")
 	for _, n := range objectOrder {
 		if m, ok := v.find(n); ok && known != nil {
 			w.standard(n, m)
+		} else if n == "quantity" && unit && known != nil { // without one the schema has no unit
+			w.open(n, w.names.of("xsi", spaceXSI)+":nil", "true")
+			w.close(n)
 		}
 	}
 	if name == "sensorElement" {

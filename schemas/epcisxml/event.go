@@ -86,13 +86,13 @@ var eventParts = map[string]part{
 	"sensorElementList":     listPart("sensorElement", sensorElement),
 	"parentID":              textPart,
 	"epcList":               listPart("epc", textPart),
-	"quantityList":          listPart("quantityElement", objectPart(quantityParts)),
+	"quantityList":          listPart("quantityElement", quantityElement),
 	"childEPCs":             listPart("epc", textPart),
-	"childQuantityList":     listPart("quantityElement", objectPart(quantityParts)),
+	"childQuantityList":     listPart("quantityElement", quantityElement),
 	"inputEPCList":          listPart("epc", textPart),
-	"inputQuantityList":     listPart("quantityElement", objectPart(quantityParts)),
+	"inputQuantityList":     listPart("quantityElement", quantityElement),
 	"outputEPCList":         listPart("epc", textPart),
-	"outputQuantityList":    listPart("quantityElement", objectPart(quantityParts)),
+	"outputQuantityList":    listPart("quantityElement", quantityElement),
 	"transformationID":      textPart,
 	"ilmd":                  objectPart(nil),
 }
@@ -283,6 +283,19 @@ func objectPart(parts map[string]part) part {
 		c.members(&out, e, parts, nil)
 		return out
 	}
+}
+
+// quantityElement reads a quantity. A unit follows one, which may be nil (the schema's
+// QuantityElementType): a unit alone is the unit of nothing.
+func quantityElement(c *conversion, e *element) value {
+	has := map[string]bool{}
+	for _, child := range e.children {
+		has[child.name.local] = true
+	}
+	if has["uom"] && !has["quantity"] {
+		c.refuse(schemas.MissingField, e.line, `a uom without a quantity: leave the uom out, or write <quantity xsi:nil="true"/> before it`)
+	}
+	return objectPart(quantityParts)(c, e)
 }
 
 // listPart reads a list. An empty one counts as absent: older versions must write

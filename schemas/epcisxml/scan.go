@@ -65,11 +65,17 @@ type scanner struct {
 	started bool
 }
 
-// source gives bytes one by one, and bounds a token.
+// source gives bytes one by one, and bounds a token. In values of attributes it gives a
+// blank for each line end and tab, as XML 1.0 (2.11, 3.3.3) has it and encoding/xml
+// has not: what is written as a character reference stays.
 type source struct {
-	text []byte
-	pos  int
-	from int // where the token began
+	text   []byte
+	pos    int
+	from   int  // where the token began
+	inTag  bool // of an element
+	quote  byte // that ends the value; 0 outside of values
+	other  int  // up to where there is a comment or something else without attributes
+	hidden int  // line ends that were given as blanks
 }
 
 var errToken = errors.New("one tag or text is too large")
@@ -82,7 +88,49 @@ func (s *source) ReadByte() (byte, error) {
 		return 0, errToken
 	}
 	s.pos++
-	return s.text[s.pos-1], nil
+	return s.normal(s.text[s.pos-1]), nil
+}
+
+// normal is what a byte counts as; the position is behind it.
+func (s *source) normal(b byte) byte {
+	switch {
+	case s.pos <= s.other:
+	case s.quote != 0:
+		switch b {
+		case s.quote:
+			s.quote = 0
+		case '\r', '\n', '\t':
+			if b == '\r' && s.pos < len(s.text) && s.text[s.pos] == '\n' {
+				s.pos++
+				b = '\n'
+			}
+			if b == '\n' {
+				s.hidden++
+			}
+			return ' '
+		}
+	case s.inTag && (b == '"' || b == '\''):
+		s.quote = b
+	case s.inTag:
+		s.inTag = b != '>'
+	case b == '<':
+		s.open()
+	}
+	return b
+}
+
+// open notes what a less-than sign begins; the position is behind it.
+func (s *source) open() {
+	for _, o := range [...]struct{ begin, end string }{{"!--", "-->"}, {"![CDATA[", "]]>"}, {"?", "?>"}, {"!", ">"}} {
+		if rest := s.text[s.pos:]; bytes.HasPrefix(rest, []byte(o.begin)) {
+			s.other = len(s.text)
+			if at := bytes.Index(rest[len(o.begin):], []byte(o.end)); at >= 0 {
+				s.other = s.pos + len(o.begin) + at + len(o.end)
+			}
+			return
+		}
+	}
+	s.inTag = true
 }
 
 // Read is what an io.Reader must have: the decoder takes bytes one by one.
@@ -116,7 +164,7 @@ func newScanner(text []byte) (*scanner, *schemas.Fault) {
 // line is where the next token begins.
 func (s *scanner) line() int {
 	line, _ := s.dec.InputPos()
-	return line
+	return line + s.in.hidden
 }
 
 func (s *scanner) fault(line int, detail string) *schemas.Fault {
@@ -172,7 +220,7 @@ func (s *scanner) broken(err error, line int) *schemas.Fault {
 	case errors.Is(err, errToken):
 		return &schemas.Fault{Code: schemas.TooLarge, Line: line, Detail: fmt.Sprintf("a tag or text of more than %d bytes", maxToken)}
 	case errors.As(err, &syntax):
-		return s.fault(max(syntax.Line, 1), syntax.Msg)
+		return s.fault(max(syntax.Line+s.in.hidden, 1), syntax.Msg)
 	default: // an encoding or a version of XML
 		return s.fault(line, strings.TrimPrefix(err.Error(), "xml: "))
 	}

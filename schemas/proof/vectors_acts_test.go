@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	voted  = `{"type":"Vote","eventTime":"2026-03-01T10:00:00Z","proposal":"p1","approve":true}`
-	argued = `{"type":"Vote","eventTime":"2026-03-01T10:05:00Z","proposal":"p2","reason":"too dear"}`
+	voted  = `{"type":"Vote","eventTime":"2026-03-01T10:00:00Z","proposal":"1042-0-3","approve":true}`
+	argued = `{"type":"Vote","eventTime":"2026-03-01T10:05:00Z","proposal":"1042-0-4","reason":"too dear"}`
 )
 
 // newActs is a ledger where a partner's key may sign acts. The acts of these tests

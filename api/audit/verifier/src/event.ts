@@ -208,7 +208,7 @@ export function decimal(raw: string): string {
 
 /** time reads an EPCIS time as nanoseconds since 1970. */
 export function time(s: string): bigint {
-  const m = /^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})$/.exec(s);
+  const m = /^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9})0*)?(Z|[+-][0-9]{2}:[0-9]{2})$/.exec(s);
   if (!m) return refuse(`no time: ${quote(s)}`);
   const [year, month, day, hour, minute, second] = m.slice(1, 7).map(Number) as [number, number, number, number, number, number];
   const days = new Date(Date.UTC(year, month, 0)).getUTCDate();

@@ -1,0 +1,187 @@
+package app
+
+import (
+	"slices"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Governance. One member, one vote: members are the active ones of the state before
+// the block. A proposal passes in the block in which more than two thirds of them
+// are for it, and what it changes holds from the next block on. One passes in a
+// block, so that each is judged by a directory that no other has changed. What ends
+// by time is found when somebody comes to it: empty blocks change nothing.
+
+// propose opens a proposal, for which its proposer votes.
+func (m *message) propose(c *schemas.Change) schemas.Code {
+	if !m.isMember(m.partner) {
+		return schemas.NotAMember
+	}
+	board := m.board()
+	board.Open = slices.DeleteFunc(board.Open, func(o schemas.OpenProposal) bool { return m.now() > o.Ends })
+	mine := 0
+	for _, o := range board.Open {
+		if o.Proposer == m.partner {
+			mine++
+		}
+	}
+	if mine >= schemas.MaxOpenProposals {
+		return schemas.TooManyProposals
+	}
+	if code := m.judge(c); code != schemas.OK {
+		return code
+	}
+	p := schemas.Proposal{Proposer: m.partner, Time: m.now(), Ends: m.now() + m.dir.voting(), Change: *c, For: []string{m.partner}}
+	if c.Kind == schemas.Suspend {
+		p.Ends += m.dir.silent()
+		for _, member := range m.dir.members {
+			p.Counts = append(p.Counts, schemas.Count{Member: member, Signed: m.signed(member)})
+		}
+	}
+	board.Open = append(board.Open, schemas.OpenProposal{At: m.at, Proposer: m.partner, Ends: p.Ends})
+	m.led.Emit(proposalRow(m.at), present)
+	return m.decide(m.at, &p, board)
+}
+
+// vote takes a member's vote, which decides the proposal if it can be decided.
+func (m *message) vote(v *schemas.Vote) schemas.Code {
+	if !m.isMember(m.partner) {
+		return schemas.NotAMember
+	}
+	at, p, code := m.openProposal(v.Proposal)
+	if code != schemas.OK {
+		return code
+	}
+	voted := slices.Contains(p.For, m.partner) || slices.Contains(p.Against, m.partner)
+	switch {
+	case m.now() > p.Ends:
+		return schemas.VotingOver
+	case voted && !(v.Approve && slices.Contains(p.For, m.partner) && m.carried(p)):
+		return schemas.AlreadyVoted // unless the others have been silent for long enough since
+	case voted:
+	case v.Approve:
+		p.For = append(p.For, m.partner)
+	default:
+		p.Against = append(p.Against, m.partner)
+	}
+	return m.decide(at, p, m.board())
+}
+
+// takeBack withdraws a proposal.
+func (m *message) takeBack(w *schemas.Withdraw) schemas.Code {
+	at, p, code := m.openProposal(w.Proposal)
+	switch {
+	case code != schemas.OK:
+		return code
+	case p.Proposer != m.partner:
+		return schemas.NotProposer
+	}
+	m.closeProposal(at, p, m.board(), schemas.ProposalWithdrawn)
+	return schemas.OK
+}
+
+// decide writes a proposal, and runs its change if it passes.
+func (m *message) decide(at schemas.Locator, p *schemas.Proposal, board *schemas.Board) schemas.Code {
+	switch {
+	case m.carried(p):
+		if board.Passed == uint64(m.height) {
+			return schemas.OneAtATime
+		}
+		if code := m.judge(&p.Change); code != schemas.OK {
+			return code
+		}
+		if code := m.change(&p.Change); code != schemas.OK {
+			return code
+		}
+		board.Passed = uint64(m.height)
+		m.closeProposal(at, p, board, schemas.ProposalPassed)
+	case 3*m.count(p.Against) >= len(m.dir.members): // the rest is not more than two thirds
+		m.closeProposal(at, p, board, schemas.ProposalRejected)
+	default:
+		m.led.Set(schemas.ProposalKey(at), p.Append(nil), nil)
+		m.led.Set(schemas.BoardKey(), board.Append(nil), nil)
+	}
+	return schemas.OK
+}
+
+func (m *message) closeProposal(at schemas.Locator, p *schemas.Proposal, board *schemas.Board, outcome schemas.Outcome) {
+	p.Outcome, p.Decided, p.Counts = outcome, m.at, nil
+	board.Open = slices.DeleteFunc(board.Open, func(o schemas.OpenProposal) bool { return o.At == at })
+	m.led.Set(schemas.ProposalKey(at), p.Append(nil), nil)
+	m.led.Set(schemas.BoardKey(), board.Append(nil), nil)
+}
+
+// carried reports whether enough members are for a proposal: more than two thirds of
+// all, or, to suspend one that is silent, of those that are not, who must be half of
+// all at least, so that a few never take the network from many.
+func (m *message) carried(p *schemas.Proposal) bool {
+	all, yes := len(m.dir.members), m.count(p.For)
+	if 3*yes > 2*all {
+		return true
+	}
+	if p.Change.Kind != schemas.Suspend || m.now() < p.Time+m.dir.silent() || !m.isSilent(p, p.Change.Partner) {
+		return false
+	}
+	awake := 0
+	for _, member := range m.dir.members {
+		if !m.isSilent(p, member) {
+			awake++
+		}
+	}
+	return 3*yes > 2*awake && 2*awake >= all
+}
+
+// isSilent reports whether a member signed nothing since a proposal to suspend one
+// was made: neither a vote on it, nor anything else.
+func (m *message) isSilent(p *schemas.Proposal, member string) bool {
+	if member == m.partner || slices.Contains(p.For, member) || slices.Contains(p.Against, member) {
+		return false
+	}
+	i := slices.IndexFunc(p.Counts, func(c schemas.Count) bool { return c.Member == member })
+	return i >= 0 && m.signed(member) == p.Counts[i].Signed
+}
+
+// signed is how many messages a partner signed before this transaction.
+func (b *block) signed(partner string) uint64 {
+	value, _ := b.get(schemas.RegisterKey(partner))
+	if value == nil {
+		return 0
+	}
+	return must(schemas.DecodeRegister(value)).Trail.Count
+}
+
+func (b *block) isMember(partner string) bool {
+	_, ok := slices.BinarySearch(b.dir.members, partner)
+	return ok
+}
+
+// count is how many of those who voted are members now.
+func (b *block) count(voted []string) (n int) {
+	for _, member := range voted {
+		if b.isMember(member) {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *block) board() *schemas.Board {
+	value, _ := b.get(schemas.BoardKey())
+	board := must(schemas.DecodeBoard(value))
+	return &board
+}
+
+func (b *block) openProposal(id string) (schemas.Locator, *schemas.Proposal, schemas.Code) {
+	at, _ := schemas.ParseProposalID(id)
+	value, _ := b.get(schemas.ProposalKey(at))
+	if value == nil {
+		return at, nil, schemas.NoSuchProposal
+	}
+	p := must(schemas.DecodeProposal(value))
+	if p.Outcome != schemas.ProposalOpen {
+		return at, nil, schemas.ProposalEnded
+	}
+	return at, &p, schemas.OK
+}
+
+func proposalRow(at schemas.Locator) []byte { return at.Append([]byte{rowProposal}) }
