@@ -36,8 +36,9 @@ func newGatherer(o *outbox, limits Limits) *gatherer {
 // add submits one event. It returns at once, or after the event was accepted or
 // refused; the submission tells.
 func (g *gatherer) add(actor string, event *schemas.Event, s *submission) {
-	// An act may need another role of its key than events do, so it goes by itself.
-	if g.limits.Gather == 1 || event.KindOf() == schemas.KindAct {
+	// An act may need another role of its key than events do, and the signature of an
+	// author may not hold: they go by themselves.
+	if g.limits.Gather == 1 || event.KindOf() == schemas.KindAct || event.Skeleton.Author != "" {
 		g.seal(actor, []*schemas.Event{event}, []*submission{s})
 		return
 	}

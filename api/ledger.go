@@ -70,6 +70,15 @@ type Ledger interface {
 	History // for whoever watches that the past stays as it is
 }
 
+// Unavailable is ErrUnavailable with a reason that callers are told.
+type Unavailable string
+
+// Error returns the reason.
+func (u Unavailable) Error() string { return string(u) }
+
+// Is reports whether target is ErrUnavailable.
+func (u Unavailable) Is(target error) bool { return target == ErrUnavailable }
+
 // Signed is a transaction that can be broadcast.
 type Signed struct {
 	Raw     []byte

@@ -61,9 +61,12 @@ func problemOf(r *http.Request, err error) *Problem {
 // faultOf finds the fault in an error.
 func faultOf(err error) *schemas.Fault {
 	var f *schemas.Fault
+	var u Unavailable
 	switch {
 	case errors.As(err, &f):
 		return f
+	case errors.As(err, &u):
+		return fault(schemas.Unavailable, string(u))
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault(schemas.Overloaded, "it took too long: ask for less")
 	case errors.Is(err, context.Canceled):

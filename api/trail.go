@@ -15,6 +15,7 @@ type Record struct {
 	Partner     string           `json:"partner"`
 	Key         string           `json:"key"`
 	Actor       string           `json:"actor,omitempty"`
+	Author      string           `json:"author,omitempty"` // key of who signed the event by itself
 	Transaction schemas.Hash     `json:"transaction"`
 	EventID     string           `json:"eventID"`
 	Digest      schemas.Hash     `json:"digest"`
@@ -61,6 +62,9 @@ func recordOf(r *schemas.Record, trail string) (Record, error) {
 	out := Record{Locator: r.Locator, Time: r.Time, Partner: r.Partner, Key: r.KeyID, Actor: r.Actor, Transaction: r.Transaction,
 		EventID: r.EventID, Digest: r.Digest, Code: r.Result.Code, Effect: r.Result.Effect, Flags: r.Result.Flags,
 		VoidedBy: r.VoidedBy, Trail: trail, Event: event}
+	if r.Skeleton != nil {
+		out.Author = r.Skeleton.Author
+	}
 	if r.Unkept {
 		out.Missing = missingOf(r)
 	}

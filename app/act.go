@@ -22,6 +22,12 @@ func (m *message) act() {
 		m.answerRecall(a)
 	case *schemas.CloseRecall:
 		m.closeRecall(a)
+	case *schemas.Propose:
+		m.result.Code = m.propose(&a.Change)
+	case *schemas.Vote:
+		m.result.Code = m.vote(a)
+	case *schemas.Withdraw:
+		m.result.Code = m.takeBack(a)
 	case *schemas.AnnounceShipment:
 		m.announce(a)
 	case *schemas.ShipmentStep:
@@ -42,12 +48,6 @@ func (m *message) act() {
 		m.resolve(a)
 	case *schemas.SettleException:
 		m.settleException(a)
-	case *schemas.Propose:
-		m.result.Code = m.propose(&a.Change)
-	case *schemas.Vote:
-		m.result.Code = m.vote(a)
-	case *schemas.Withdraw:
-		m.result.Code = m.takeBack(a)
 	default:
 		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -64,6 +65,9 @@ func (ad *admission) admit(raw []byte) (*schemas.Transaction, error) {
 		ad.app.memo.keep(key, d)
 	}
 	if err := ad.checkRoles(d.tx); err != nil {
+		return nil, err
+	}
+	if err := ad.checkAuthors(d); err != nil {
 		return nil, err
 	}
 	weight := ad.weight.Plus(d.tx.Weight)
@@ -192,6 +196,37 @@ func (ad *admission) checkRoles(tx *schemas.Transaction) error {
 		}
 	}
 	return nil
+}
+
+// checkAuthors judges the signatures that messages carry by themselves: each by a key
+// of the same partner that is a device's, or could sign the message's transaction.
+func (ad *admission) checkAuthors(d *decoded) error {
+	for i := range d.tx.Messages {
+		m := &d.tx.Messages[i]
+		author := m.Event.Skeleton.Author
+		if author == "" {
+			continue
+		}
+		key, err := ad.signer(&schemas.Header{Partner: d.tx.Header.Partner, KeyId: author})
+		if err != nil {
+			return inMessage(i, err)
+		}
+		if key.Roles&(schemas.RoleDevice|m.Event.Role()) == 0 {
+			return &schemas.Fault{Code: schemas.KeyNotValid, Detail: fmt.Sprintf("key %q of %s is neither a device's nor has the role of message %d, whose author it is", key.ID, key.Partner, i)}
+		}
+		if !d.verifyAuthor(i, key.Public) {
+			return &schemas.Fault{Code: schemas.BadSignature, Detail: fmt.Sprintf("message %d is not signed by its author, key %q of %s", i, author, key.Partner)}
+		}
+	}
+	return nil
+}
+
+func inMessage(i int, err error) error {
+	var f *schemas.Fault
+	if !errors.As(err, &f) {
+		return err
+	}
+	return &schemas.Fault{Code: f.Code, Detail: fmt.Sprintf("author of message %d: %s", i, f.Detail)}
 }
 
 // admitLeft admits again, from the archive, a transaction that was admitted once

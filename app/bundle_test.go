@@ -175,7 +175,7 @@ func (c *chain) naming(t rapid.TB) (named, opening places) {
 			for _, q := range append(append([]schemas.Quantity{}, k.Quantities...), k.OutputQuantities...) {
 				subjects = append(subjects, q.Class)
 			}
-			if k.Act != nil && strings.Contains(k.Act.Name(), "Recall") { // scripts write identifiers as the ledger does
+			if k.Act != nil && k.Act.Name() != "Propose" { // scripts write identifiers as the ledger does
 				for _, quoted := range quotedURI.FindAllStringSubmatch(string(r.Body), -1) {
 					subjects = append(subjects, quoted[1])
 				}

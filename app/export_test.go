@@ -26,13 +26,8 @@ func (a *App) TestingOnlyForget() {
 // TestingOnlyLookups sets how much a block looks up beyond what it names.
 func (a *App) TestingOnlyLookups(n int) { a.lookups = n }
 
-// TestingOnlyParameters changes the parameters that rules see, until the application is
-// opened again.
-func (a *App) TestingOnlyParameters(set func(*schemas.Parameters)) {
-	d := *a.directory.Load()
-	set(&d.parameters)
-	a.directory.Store(&d)
-}
+// TestingOnlyAhead is how much is remembered that nobody has asked for.
+func (a *App) TestingOnlyAhead() int { return a.memo.aheadSize() }
 
 // TestingOnlyReplaceKeys replaces a partner's keys when the rules are done with the
 // event of an eventID, as a vote that passes there does.
@@ -45,4 +40,12 @@ func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key
 		}
 	}
 	return code
+}
+
+// TestingOnlyParameters changes the parameters that rules see, until the application is
+// opened again.
+func (a *App) TestingOnlyParameters(set func(*schemas.Parameters)) {
+	d := *a.directory.Load()
+	set(&d.parameters)
+	a.directory.Store(&d)
 }

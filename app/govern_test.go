@@ -1,11 +1,17 @@
 package app_test
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -169,5 +175,55 @@ func TestImpact(t *testing.T) {
 		if b, _ := json.Marshal(tc.want); string(a) != string(b) {
 			t.Errorf("%s %s: %s, not %s", tc.change.Kind, tc.change.Partner, a, b)
 		}
+	}
+}
+
+// What members decided can be computed again from the archive, and is the same with
+// who joins by a snapshot, who decides on with the others.
+func TestGovernanceIsKept(t *testing.T) {
+	files, err := filepath.Glob("testdata/rules/governance*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &script{chain: newChain(t, store.Options{Dir: filepath.Join(t.TempDir(), "ledger")})}
+			s.keepSnapshots(filepath.Join(t.TempDir(), "snapshots"))
+			s.init()
+			s.play(string(text))
+			again, _, err := replay(t, s.chain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for d, err := range store.Differences(s.store, again) {
+				t.Fatalf("the databases differ: %c %q: %x, %x, %v", d.Space, d.Key, d.Have, d.Want, err)
+			}
+			joined := joining(t, store.Options{})
+			joined.restored(s.chain, s.take())
+			// Each partner proposes: who may was decided by votes.
+			for _, who := range []string{"farm", "mill", "haul", "shop"} {
+				raw := s.sign(s.transaction(who+`: act Propose {"kind":"remove","partner":"watch"}; obj add epc=new step=commissioning`, s.time.Add(time.Minute)))
+				if res, err := s.app.CheckTx(t.Context(), &abci.RequestCheckTx{Tx: raw}); err != nil || res.Code != 0 {
+					continue
+				}
+				want := s.block(raw)
+				joined.time = s.time
+				if got := joined.replay([][]byte{raw}); !bytes.Equal(got.AppHash, want.AppHash) || !bytes.Equal(got.TxResults[0].Data, want.TxResults[0].Data) {
+					t.Errorf("they part at height %d", s.height)
+				}
+			}
+			all, _, err := s.view().Proposals(nil, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same, _, err := joined.view().Proposals(nil, 100)
+			if d := cmp.Diff(all, same); d != "" || err != nil || len(all) == 0 {
+				t.Errorf("the proposals are %s %v", d, err)
+			}
+		})
 	}
 }

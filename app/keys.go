@@ -2,7 +2,9 @@ package app
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -41,16 +43,11 @@ func (a *App) leavesBefore() leafReader {
 
 // leaves reads leaves of the genesis state.
 func (f *founding) leaves(prefix []byte, each func(key, value []byte) error) error {
-	var keys []string
-	for key := range f.values { // sorted below
-		if len(key) >= len(prefix) && key[:len(prefix)] == string(prefix) {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		if err := each([]byte(key), f.values[key]); err != nil {
-			return err
+	for _, key := range slices.Sorted(maps.Keys(f.values)) {
+		if strings.HasPrefix(key, string(prefix)) {
+			if err := each([]byte(key), f.values[key]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -70,10 +67,15 @@ func (b *block) putKey(k *schemas.Key) {
 	b.led.Set(schemas.KeyKey(k.Partner, k.ID), k.Append(nil), nil)
 }
 
-// heldByClient reports whether the key that signed the transaction, or the message's
-// author, is in the hands of a client or in hardware, where the gateway cannot use it.
+// heldByClient reports whether the key of the message's author, or, where it has none,
+// the one that signed the transaction, is in the hands of a client or in hardware,
+// where the gateway cannot use it.
 func (m *message) heldByClient() bool {
-	k := m.key(m.partner, m.tx.Header.KeyId)
+	by := m.tx.Header.KeyId
+	if m.event.Author != "" {
+		by = m.event.Author
+	}
+	k := m.key(m.partner, by)
 	return k != nil && (k.Held == schemas.HeldByClient || k.Held == schemas.HeldInHardware)
 }
 

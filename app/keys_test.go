@@ -1,11 +1,15 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -178,5 +182,125 @@ func TestReplacedKeys(t *testing.T) {
 	v := s.view()
 	if keys, err := v.Keys("farm"); err != nil || len(keys) != 5 {
 		t.Errorf("%d keys, %v", len(keys), err)
+	}
+}
+
+// TestMoveHost: a participant moves to another member's node by an act that it
+// signed itself, and its host has no say.
+func TestMoveHost(t *testing.T) {
+	s := newScript(t)
+	guest := memberOf(5, "guest")
+	s.members["guest"] = guest
+	var g schemas.Genesis
+	if err := json.Unmarshal(s.genesis, &g); err != nil {
+		t.Fatal(err)
+	}
+	g.Partners = append(g.Partners, schemas.Partner{ID: "guest", Name: "guest", GLN: guest.gln, Standing: schemas.StandingParticipant, Host: "farm", Sponsor: "farm"})
+	g.Keys = append(g.Keys, schemas.Key{Partner: "guest", ID: guest.keyID(), Public: guest.key.Public().(ed25519.PublicKey), Roles: schemas.RoleCapture | schemas.RoleAdmin, Held: schemas.HeldByClient, From: 1})
+	var err error
+	if s.genesis, err = json.Marshal(g); err != nil {
+		t.Fatal(err)
+	}
+	s.open()
+	s.init()
+	codes := s.sent(`guest: act MoveHost {"host":"watch"}`, `guest: act MoveHost {"host":"nobody"}`, `guest: act MoveHost {"host":"guest"}`, `farm: act MoveHost {"host":"mill"}`, `guest: act MoveHost {"host":"mill"}`)
+	if want := []schemas.Code{schemas.NoSuchHost, schemas.NoSuchHost, schemas.NoSuchHost, schemas.NotParticipant, schemas.OK}; !slices.Equal(codes, want) {
+		t.Errorf("%v, not %v", codes, want)
+	}
+	if p, err := s.view().Partner("guest"); err != nil || p.Host != "mill" || p.Sponsor != "farm" {
+		t.Errorf("%+v %v", p, err)
+	}
+	// A host cannot sign for its guest: its key is not the guest's.
+	d := s.draft("guest", false, s.event("obj add epc=a"))
+	d.KeyID = s.members["farm"].keyID()
+	raw, _, err := s.codec.Sign(d, s.members["farm"].key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, _ := s.app.CheckTx(context.Background(), &abci.RequestCheckTx{Tx: raw}); schemas.Code(res.Code) != schemas.UnknownKey {
+		t.Errorf("what a host signs for its guest is %s", schemas.Code(res.Code))
+	}
+}
+
+func (s *script) event(text string) *schemas.Event {
+	s.t.Helper()
+	e, err := s.notation().event(text, s.time)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return e
+}
+
+// authored is an event that a further key of the partner signed by itself.
+func (s *script) authored(who, text string) *schemas.Event {
+	s.t.Helper()
+	partner, _, _ := strings.Cut(who, "/")
+	m := s.further(who)
+	body, err := schemas.Author(chainID, partner, m.keyID(), s.event(text), m.key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	e, err := schemas.DecodeEvent(body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return e
+}
+
+// TestAuthors: the signature of a message's author is judged before it is in a block,
+// and what was admitted is computed again from the archive, erased or not.
+func TestAuthors(t *testing.T) {
+	s := newScript(t)
+	s.chain = newChain(t, store.Options{Dir: filepath.Join(t.TempDir(), "ledger")})
+	s.sent(`farm: act AddKey {"public":"<public phone>","roles":["device"],"held":"hardware"}`, `farm: act AddKey {"public":"<public desk>","roles":["auditor"],"held":"client"}`)
+	code := func(e *schemas.Event, alter func(d *schemas.Draft)) schemas.Code {
+		d := s.draft("farm", false, e)
+		alter(&d)
+		res, err := s.app.CheckTx(context.Background(), &abci.RequestCheckTx{Tx: s.sign(d)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return schemas.Code(res.Code)
+	}
+	plain := func(*schemas.Draft) {}
+	other := s.authored("farm/phone", "obj add epc=a id=a")
+	forged, err := schemas.DecodeEvent(bytes.Replace(other.Body, []byte("event:a"), []byte("event:b"), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		event *schemas.Event
+		want  schemas.Code
+	}{
+		"signed":              {other, schemas.OK},
+		"of another event":    {forged, schemas.BadSignature},
+		"a key without role":  {s.authored("farm/desk", "obj add epc=a"), schemas.KeyNotValid},
+		"a key there is not":  {s.authored("farm/nobody", "obj add epc=a"), schemas.UnknownKey},
+		"a key of mill's own": {s.authored("mill/phone", "obj add epc=a"), schemas.UnknownKey},
+	} {
+		if got := code(tc.event, plain); got != tc.want {
+			t.Errorf("%s: %s, not %s", name, got, tc.want)
+		}
+	}
+	if got := s.submit("farm", false, other)[0]; got.Code != schemas.OK {
+		t.Fatal(got)
+	}
+	s.submit("farm", false, s.authored("farm/phone", "obj obs epc=a id=seen"))
+	records, err := s.view().Trail(schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: full("a")}, 0, 10)
+	if err != nil || len(records) != 1 || records[0].Skeleton.Author != s.further("farm/phone").keyID() {
+		t.Fatalf("%v %v", records, err)
+	}
+	// The same, sent again by the gateway alone, is the same event: who signed it is no part of that.
+	if got := s.submit("farm", false, s.event("obj add epc=a id=a t=-1m"))[0]; got.Code == schemas.OK && got.Effect != schemas.Duplicate {
+		t.Errorf("%+v", got)
+	}
+	s.sent(`farm: act RevokeKey {"key":"<key phone>"}`)
+	if got := code(s.authored("farm/phone", "obj obs epc=a"), plain); got != schemas.KeyNotValid {
+		t.Errorf("a revoked author's is %s", got)
+	}
+	s.sent("farm: order erase a")
+	_, blocks, err := replay(t, s.chain)
+	if err != nil || !bytes.Equal(blocks[len(blocks)-1].Root[:], s.hash) {
+		t.Errorf("computed again it comes to another state: %v", err)
 	}
 }

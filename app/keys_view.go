@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/ed25519"
 	"fmt"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -74,4 +75,29 @@ func (v *View) rehearsing(partner string, role uint32) (id string, err error) {
 		}
 	}
 	return id, err
+}
+
+// CheckAuthors judges the signatures that messages of a partner carry by themselves,
+// as admission will: what is signed together with one that does not hold is refused
+// with it. Errors are Faults, of the first that is wrong.
+func (v *View) CheckAuthors(partner string, messages []*schemas.Event) error {
+	for i, e := range messages {
+		id := e.Skeleton.Author
+		if id == "" {
+			continue
+		}
+		k, err := v.Key(partner, id)
+		digest := schemas.AuthorDigest(v.app.chainID(), partner, id, e.KindOf(), e.Members)
+		switch {
+		case err != nil:
+			return err
+		case k == nil:
+			return &schemas.Fault{Code: schemas.UnknownKey, Detail: fmt.Sprintf("author of message %d: %s has no key %q", i, partner, id)}
+		case !k.ValidAt(uint64(v.Height()+1)) || k.Roles&(schemas.RoleDevice|e.Role()) == 0:
+			return &schemas.Fault{Code: schemas.KeyNotValid, Detail: fmt.Sprintf("author of message %d: key %q of %s may not sign it", i, id, partner)}
+		case !ed25519.Verify(k.Public, digest[:], e.AuthorSignature):
+			return &schemas.Fault{Code: schemas.BadSignature, Detail: fmt.Sprintf("message %d is not signed by its author, key %q of %s", i, id, partner)}
+		}
+	}
+	return nil
 }

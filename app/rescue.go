@@ -62,11 +62,12 @@ func Rescues(s *store.Store) (out []*proof.Rescue, err error) {
 // Partners are the partners of a ledger.
 func Partners(s *store.Store) ([]schemas.Partner, error) { return partnersOf(s.Latest()) }
 
-// SigningKey is a partner's own key that is valid in the next block, the first by id
-// where there are several.
+// SigningKey is a partner's own key that is valid in the next block: where there are
+// several, the one that its node has longest.
 func SigningKey(s *store.Store, partner string) (ed25519.PublicKey, error) {
 	height, _ := s.Last()
 	prefix := schemas.KeyKey(partner, "")
+	var best *schemas.Key
 	for leaf, err := range s.Latest().Leaves(prefix) {
 		if err != nil {
 			return nil, err
@@ -76,8 +77,13 @@ func SigningKey(s *store.Store, partner string) (ed25519.PublicKey, error) {
 			return nil, fmt.Errorf("reading a key of %s: %w", partner, err)
 		}
 		if key.ValidAt(uint64(height+1)) && key.Roles&schemas.RoleAdmin != 0 {
-			return key.Public, nil
+			if held := key.Held == schemas.HeldByGateway; best == nil || held && (best.Held != schemas.HeldByGateway || key.From < best.From) {
+				best = &key
+			}
 		}
+	}
+	if best != nil {
+		return best.Public, nil
 	}
 	return nil, fmt.Errorf("%s has no key that may sign for it", partner)
 }

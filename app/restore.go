@@ -274,10 +274,10 @@ func (r *restoring) note(rec *schemas.SnapshotRecord) error {
 		return r.into.PutRow(rowKey(rowWaiting, string(name)), present)
 	case schemas.RecalledLeaf:
 		return r.recalled(string(name), rec.Value)
-	case schemas.ShipmentLeaf:
-		return r.shipment(string(name), rec.Value)
 	case schemas.ProposalLeaf:
 		return r.into.PutRow(append([]byte{rowProposal}, name...), present)
+	case schemas.ShipmentLeaf:
+		return r.shipment(string(name), rec.Value)
 	case schemas.ContentsLeaf:
 		return r.packed(name, rec.Value)
 	}

@@ -225,8 +225,8 @@ func (m *message) observeClasses() {
 // to both, and changes nothing (but what its receipt of offered items did).
 func (m *message) claim(reserved bool) {
 	if m.strict() || m.strictly {
-		if m.result.Code == schemas.OK {
-			m.result.Code = schemas.NotCustodian
+		if m.result.Code = schemas.NotCustodian; reserved {
+			m.result.Code = schemas.ReservedPrefix
 		}
 		return
 	}

@@ -30,10 +30,10 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //	item NAME...      state            trail NAME        its records
 //	balance LOT       who holds what   exceptions PARTNER
 //	events K=V ...    a query          trace NAME DIRECTION
-//	strict [client]   custody from now on; acceptances need a client's key
-//	shipment NAME     state, hand-overs, trail   overdue PARTNER   offers that nobody answered
 //	keys PARTNER      its keys and open changes
 //	check             of each line, whether it would be admitted to a block
+//	strict [client]   custody from now on; acceptances need a client's key
+//	shipment NAME     state, hand-overs, trail   overdue PARTNER   offers that nobody answered
 //	recalls           all of them      reach ISSUER RECALL
 //	proposals         partners         prefixes         parameters
 func TestRules(t *testing.T) {

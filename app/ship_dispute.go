@@ -100,7 +100,7 @@ func (m *message) addEvidence(a *schemas.AddEvidence) {
 	}
 }
 
-var outcomes = map[schemas.DisputeOutcome]shipMessage{schemas.GoOn: doGoOn, schemas.Settled: doSettle, schemas.ComeBack: doComeBack} // only ever looked up
+var outcomes = map[schemas.Settlement]shipMessage{schemas.GoOn: doGoOn, schemas.Settled: doSettle, schemas.ComeBack: doComeBack} // only ever looked up
 
 // resolve says how a dispute is to end. It ends when both sides say the same, or when
 // the arbiter says it.

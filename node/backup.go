@@ -111,7 +111,7 @@ func Backup(ctx context.Context, o BackupOptions) (report *BackupReport, err err
 	if o.ValidatorKey && len(recipients) == 0 {
 		return nil, errors.New("the validator's key goes into an encrypted backup only: give --recipient")
 	}
-	own, err := settings.secrets().partner()
+	own, err := settings.secrets().partner(partnerKeyPath(settings.Home))
 	if err != nil {
 		return nil, err
 	}
@@ -324,6 +324,7 @@ func (b *backup) addKeys(ctx context.Context) error {
 		why  string
 	}{
 		{partnerKeyPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
+		{nextKeyPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
 		{nodeKeyPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
 		{identityPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
 		{validatorKeyPath(""), b.ValidatorKey, "not asked for (--validator-key): a restored node can take a new one"},

@@ -27,6 +27,7 @@ type Keys struct {
 	// signer, and to the other node of a pair. Nil in homes that never needed it.
 	Machine *p2p.NodeKey
 	Partner ed25519.PrivateKey
+	Next    ed25519.PrivateKey // that is to follow Partner; nil where none is
 	// Duplicates is the secret under which the gateway derives duplicate keys, so
 	// that outsiders learn nothing from equal ones. It must not change while the
 	// partner wants repeated submissions to be recognised.
@@ -168,8 +169,11 @@ func (s *Settings) keysBy(from *secrets) (k *Keys, err error) {
 // own reads all keys but the validator's.
 func (s *secrets) own() (k *Keys, err error) {
 	k = &Keys{}
-	own, err := s.partner()
+	own, err := s.partner(partnerKeyPath(s.home))
 	if err != nil {
+		return nil, err
+	}
+	if k.Next, err = s.nextKey(); err != nil {
 		return nil, err
 	}
 	k.Partner, k.Duplicates = ed25519.NewKeyFromSeed(own.Seed), own.Duplicates
@@ -182,9 +186,8 @@ func (s *secrets) own() (k *Keys, err error) {
 	return k, nil
 }
 
-// partner reads keys/partner.json.
-func (s *secrets) partner() (own *partnerKeyFile, err error) {
-	path := partnerKeyPath(s.home)
+// partner reads keys/partner.json, or the file of the key that follows.
+func (s *secrets) partner(path string) (own *partnerKeyFile, err error) {
 	own = &partnerKeyFile{}
 	if err := s.read(path, func(b []byte) error { return json.Unmarshal(b, own) }); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type ledger struct {
 	engine   *engine
 	codec    *schemas.Codec
 	keys     *Keys
+	signing  *signing
 	settings *Settings
 	chainID  string
 	waits    *waits
@@ -39,24 +41,44 @@ var _ api.Ledger = (*ledger)(nil)
 
 // Sign makes a transaction of the events and signs it with the partner's key.
 func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.Signed, error) {
-	draft := schemas.Draft{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: l.keys.KeyID(), Actor: actor,
+	by := l.signing.current.Load()
+	if by.err != nil {
+		return api.Signed{}, by.err
+	}
+	if err := l.checkAuthors(events); err != nil {
+		return api.Signed{}, err
+	}
+	draft := schemas.Draft{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: by.id, Actor: actor,
 		Nonce: make([]byte, schemas.NonceSize), Secret: make([]byte, len(schemas.Hash{})), Atomic: atomic, Events: events}
 	rand.Read(draft.Nonce) // never fails: crypto/rand ends the program instead
 	rand.Read(draft.Secret)
 	height, _, _ := l.waits.last()
 	draft.Expiry = uint64(height + l.settings.ExpiryHeights)
 	draft.DuplicateKeys = l.duplicateKeys(events)
-	raw, id, digests, err := l.codec.SignDigests(draft, l.keys.Partner)
+	raw, tx, err := l.codec.SignDecoded(draft, by.key)
 	if err != nil {
 		return api.Signed{}, err
 	}
-	out := api.Signed{Raw: raw, ID: id, Expiry: int64(draft.Expiry), Digests: digests, IDs: make([]string, len(events))}
-	for i, e := range events {
-		if out.IDs[i] = e.Skeleton.EventID; out.IDs[i] == "" {
-			out.IDs[i] = schemas.DerivedEventID(digests[i])
-		}
+	out := api.Signed{Raw: raw, ID: tx.ID, Expiry: int64(draft.Expiry), Digests: make([]schemas.Hash, len(events)), IDs: make([]string, len(events))}
+	for i := range tx.Messages {
+		out.Digests[i], out.IDs[i] = tx.Messages[i].Digest, tx.Messages[i].EventIDOf()
+	}
+	if l.app.Anticipates() {
+		l.app.Anticipate(raw, tx, by.key.Public().(ed25519.PublicKey))
 	}
 	return out, nil
+}
+
+// checkAuthors looks at what authors signed before it is signed with other events.
+func (l *ledger) checkAuthors(events []*schemas.Event) error {
+	if !slices.ContainsFunc(events, func(e *schemas.Event) bool { return e.Skeleton.Author != "" }) {
+		return nil
+	}
+	view, err := l.app.View()
+	if err != nil {
+		return err
+	}
+	return view.CheckAuthors(l.settings.Partner, events)
 }
 
 // Broadcast puts a transaction into the engine's pool, from where it reaches the
@@ -166,10 +188,11 @@ func (l *ledger) Erasure(_ context.Context, partner, eventID string) (*api.Erasu
 	out := &api.Erasure{Partner: partner, EventID: eventID, Standing: e.Standing.String(), Event: e.Event, Order: e.Order,
 		Class: e.Class, ErasableFrom: e.From, DueBy: e.Due}
 	if e.Standing == schemas.BodyErased && !e.Held {
-		r := &schemas.ErasureReceipt{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: l.keys.KeyID(), Recorder: partner, EventID: eventID,
+		by := l.signing.current.Load() // also one that ended: what it was the ledger keeps
+		r := &schemas.ErasureReceipt{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: by.id, Recorder: partner, EventID: eventID,
 			Event: e.Event, Order: e.Order, Height: view.Height()}
 		digest := r.Digest()
-		r.Signature = ed25519.Sign(l.keys.Partner, digest[:])
+		r.Signature = ed25519.Sign(by.key, digest[:])
 		out.Receipt = r
 	}
 	return out, nil

@@ -235,6 +235,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return err
 	}
 	n.push("what orders erasures that are due", beginExpiry(n.ledger, n.log.With("part", "retention")).close)
+	n.push("the rotation of the gateway's key", beginRotation(n.ledger, n.own, n.log.With("part", "keys")).close)
 	socket, err := serveControl(&control{node: n, store: ledgerStore, own: n.own})
 	if err != nil {
 		return err
@@ -274,7 +275,7 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 		return err
 	}
 	height, _ := s.Last()
-	n.ledger = &ledger{app: machine, computed: n.history.computed.Load, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
+	n.ledger = &ledger{app: machine, computed: n.history.computed.Load, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, signing: newSigning(machine, n.settings.Partner, keys, registry, n.log.With("part", "keys")), settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
 		waits: newWaits(height, time.Now()), failed: n.failed.Load, log: n.log, version: version, started: time.Now()}
 	blockTime := newLedgerMetrics(registry, n.ledger)
 	taken := newSnapshots(machine, n.settings.SnapshotHeights, registry, n.log.With("part", "snapshots"))
@@ -283,6 +284,7 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	n.push("what removes erased blocks", gone.close)
 	machine.OnCommit(func(c app.Committed) {
 		blockTime(c)
+		n.ledger.signing.choose()
 		gone.committed(c)
 		taken.committed(c)
 		n.ledger.waits.committed(c, time.Now())

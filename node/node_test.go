@@ -38,7 +38,7 @@ func alone(t *testing.T) node.Settings {
 	validator := keys.Validator.Key.PubKey
 	state, err := json.Marshal(schemas.Genesis{Rules: schemas.RulesVersion,
 		Partners: []schemas.Partner{{ID: s.Partner, Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember, NodeID: string(keys.Node.ID()), Validate: validator.Bytes()}},
-		Keys:     []schemas.Key{{Partner: s.Partner, ID: keys.KeyID(), Public: keys.Public(), Roles: schemas.RoleCapture, Held: schemas.HeldByGateway, From: 1}}})
+		Keys:     []schemas.Key{{Partner: s.Partner, ID: keys.KeyID(), Public: keys.Public(), Roles: schemas.RoleCapture | schemas.RoleAdmin, Held: schemas.HeldByGateway, From: 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}

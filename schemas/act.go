@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"slices"
@@ -164,6 +165,9 @@ func (d *decoder) act() *Fault {
 	if s.Act == nil {
 		return t.fault(BadValue, n, "no act of this type is known: "+quoteRaw(t.raw(n)))
 	}
+	if err := d.actAuthor(at); err != nil {
+		return err
+	}
 	return readObject(d, 0, at, func(b *binding) {
 		b.take("type")
 		now := int64(0)
@@ -174,6 +178,23 @@ func (d *decoder) act() *Fault {
 		bind(b, 0, "reason", &reason, line(maxReason))
 		s.Act.bind(b)
 	})
+}
+
+// actAuthor reads who signed the act by itself.
+func (d *decoder) actAuthor(at map[string]int) (f *Fault) {
+	if n, ok := at[authorMember]; ok {
+		if d.e.Skeleton.Author, f = readAuthor(d, n); f != nil {
+			return f
+		}
+	}
+	if n, ok := at[signatureMember]; ok {
+		if d.e.AuthorSignature, f = octets(ed25519.SignatureSize).read(d, n); f != nil {
+			return f
+		}
+	}
+	delete(at, authorMember)
+	delete(at, signatureMember)
+	return d.e.checkAuthor()
 }
 
 // append appends the act as fields: 1 name, 2 its members.

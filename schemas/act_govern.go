@@ -271,7 +271,7 @@ func (c *Change) checkKeys(b *binding) {
 
 func (k *KeyGrant) bind(b *binding) {
 	bind(b, 1, "public", &k.Public, publicKey)
-	bind(b, 2, "roles", &k.Roles, grantedRoles)
+	bind(b, 2, "roles", &k.Roles, roleList)
 	bind(b, 3, "held", &k.Held, choice[Holding]("", "gateway", "client", "hardware"))
 	b.need("public", len(k.Public) > 0)
 	b.need("roles", k.Roles != 0)
@@ -340,36 +340,3 @@ var (
 		return d.t.str(n), nil
 	})
 )
-
-// grantedRoles is the form of roles: a list of their names, in the order of their bits.
-var grantedRoles = notation[uint32]{
-	read: func(d *decoder, n int) (roles uint32, f *Fault) {
-		f = d.list(n, len(roleNames), func(e int) *Fault {
-			i := -1
-			if d.t.tape[e].kind == jsonString {
-				i = slices.Index(roleNames[:], d.t.str(e))
-			}
-			if i < 0 || roles>>i != 0 {
-				return d.t.fault(BadValue, e, "roles, each once, in this order: "+RoleNames(1<<len(roleNames)-1))
-			}
-			roles |= 1 << i
-			return nil
-		})
-		return roles, f
-	},
-	write: func(dst []byte, v uint32) []byte {
-		dst = append(dst, '[')
-		for i, name := range roleNames {
-			if v&(1<<i) == 0 {
-				continue
-			}
-			if v&(1<<i-1) != 0 {
-				dst = append(dst, ',')
-			}
-			dst = appendQuoted(dst, name)
-		}
-		return append(dst, ']')
-	},
-	field:  whole[uint32](1<<len(roleNames) - 1).field,
-	decode: whole[uint32](1<<len(roleNames) - 1).decode,
-}

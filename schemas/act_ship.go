@@ -397,31 +397,31 @@ func (a *AddEvidence) bind(b *binding) {
 	b.need("evidence", len(a.Evidence) > 0)
 }
 
-// DisputeOutcome is how a dispute ends.
-type DisputeOutcome uint8
+// Settlement is how a dispute ends.
+type Settlement uint8
 
-// Outcomes.
+// Settlements.
 const (
-	GoOn       DisputeOutcome = 1 + iota // the shipment goes on its way
-	Settled                              // it counts as delivered
-	ComeBack                             // it is to be returned
-	outcomeEnd                           // none
+	GoOn       Settlement = 1 + iota // the shipment goes on its way
+	Settled                          // it counts as delivered
+	ComeBack                         // it is to be returned
+	outcomeEnd                       // none
 )
 
 var outcomeWords = []string{"", "go_on", "delivered", "return"}
 
 // String is the outcome's name.
-func (o DisputeOutcome) String() string { return outcomeWords[o%outcomeEnd] }
+func (o Settlement) String() string { return outcomeWords[o%outcomeEnd] }
 
 // MarshalText writes the outcome's name.
-func (o DisputeOutcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+func (o Settlement) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // ResolveDispute says how a dispute is to end. It does when both parties have said the
 // same, or the arbiter that the shipment names has said it.
 type ResolveDispute struct {
 	Shipment string
 	Handover uint64
-	Outcome  DisputeOutcome
+	Outcome  Settlement
 }
 
 // Name is the act's type.
@@ -434,7 +434,7 @@ func (*ResolveDispute) names() int { return 1 }
 
 func (r *ResolveDispute) bind(b *binding) {
 	bindHandover(b, &r.Shipment, &r.Handover)
-	bind(b, 3, "outcome", &r.Outcome, choice[DisputeOutcome](outcomeWords...))
+	bind(b, 3, "outcome", &r.Outcome, choice[Settlement](outcomeWords...))
 	b.need("outcome", r.Outcome != 0)
 }
 

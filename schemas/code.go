@@ -92,28 +92,6 @@ const (
 	TooManyRecalls                   // sixteen recalls name it
 )
 
-// Why an act of a shipment, or in strict custody an event, was refused (class B, too).
-const (
-	NoSuchShipment  Code = 370 + iota // the ledger has no shipment of this id
-	ShipmentKnown                     // it has one already
-	WrongState                        // a shipment in this state does not do this
-	WrongRole                         // not for this partner to do
-	ShipmentHeld                      // somebody stopped the shipment
-	NotAUnit                          // it is inside a container, or ended
-	InShipment                        // it is in another shipment that is under way
-	OfferOpen                         // it is offered already
-	OfferExpired                      // the offer has ended
-	OfferToSelf                       // from a partner to itself
-	PartnerInactive                   // the partner is unknown, suspended or removed
-	NotAParty                         // the partner is neither carrier nor receiver of the shipment
-	BadDiscrepancy                    // it is larger than the offer, or of something else
-	NoSuchHandover                    // the shipment has no such hand-over, or another is open
-	NothingToOffer                    // the author holds nothing of the shipment
-	BalanceTooLow                     // the author holds less of a lot
-	ClientKeyNeeded                   // the network wants a key that a client or hardware holds
-	EvidenceFull                      // no more evidence fits the dispute
-)
-
 // Why an act of governance was refused (class B, too).
 const (
 	NotAMember       Code = 330 + iota // active members alone propose and vote
@@ -134,6 +112,28 @@ const (
 	TooSoon                            // an upgrade's height is not far enough ahead, or was passed
 	BreaksQuorum                       // no validator would be left
 	NotHeld                            // the item is not held by whom it would be taken from
+)
+
+// Why an act of a shipment, or in strict custody an event, was refused (class B, too).
+const (
+	NoSuchShipment  Code = 370 + iota // the ledger has no shipment of this id
+	ShipmentKnown                     // it has one already
+	WrongState                        // a shipment in this state does not do this
+	WrongRole                         // not for this partner to do
+	ShipmentHeld                      // somebody stopped the shipment
+	NotAUnit                          // it is inside a container, or ended
+	InShipment                        // it is in another shipment that is under way
+	OfferOpen                         // it is offered already
+	OfferExpired                      // the offer has ended
+	OfferToSelf                       // from a partner to itself
+	PartnerInactive                   // the partner is unknown, suspended or removed
+	NotAParty                         // the partner is neither carrier nor receiver of the shipment
+	BadDiscrepancy                    // it is larger than the offer, or of something else
+	NoSuchHandover                    // the shipment has no such hand-over, or another is open
+	NothingToOffer                    // the author holds nothing of the shipment
+	BalanceTooLow                     // the author holds less of a lot
+	ClientKeyNeeded                   // the network wants a key that a client or hardware holds
+	EvidenceFull                      // no more evidence fits the dispute
 )
 
 // Flags: recorded, with this said about it.
@@ -169,6 +169,11 @@ const (
 	ShippedRecalled                   // it is recalled, and was shipped on all the same
 )
 
+// Flags of what governs.
+const (
+	ReservedPrefix Code = 465 + iota // a claim: another partner alone commissions under this company prefix
+)
+
 // Flags about shipments.
 const (
 	OutsideShipment Code = 430 + iota // it is in a shipment under way, of which this is no step
@@ -178,11 +183,6 @@ const (
 	DisputeOpened                     // a hand-over is argued about
 	DisputeResolved                   // no more
 	ShipmentStopped                   // by one of its parties
-)
-
-// Flags of what governs.
-const (
-	ReservedPrefix Code = 465 + iota // a claim: another partner alone commissions under this company prefix
 )
 
 // What the gateway says of a request.

@@ -137,7 +137,7 @@ func (d *decoder) members() *Fault {
 			return f
 		}
 	}
-	return nil
+	return d.e.checkAuthor()
 }
 
 // extension checks the name of a member that the standard does not define.
@@ -145,7 +145,7 @@ func (d *decoder) extension(m int) *Fault {
 	name := d.t.str(m)
 	switch colon, ok := d.p.owned(name); {
 	case ok:
-		return nil
+		return d.authored(m)
 	case colon:
 		return d.t.fault(BadContext, m, "no inline @context defines the prefix of "+quote(name))
 	}

@@ -43,6 +43,7 @@ type Skeleton struct {
 	Declaration      *Declaration
 	Order            *BodyOrder // of an order, which is no event and has nothing else but its time
 	Act              Act        // of an act, which is none either
+	Author           string     // id of the key of who signed the message by itself; "" for nobody
 }
 
 // Quantity is an amount of a class or lot.
@@ -79,9 +80,16 @@ type Event struct {
 	Body        []byte   // compact JSON with its @context
 	Members     []Member // in the order of the body
 	Skeleton    Skeleton
-	BizLocation string   // canonical; read by the index, never by rules
-	ReadPoint   string   // canonical; read by the index, never by rules
-	HashIDs     []HashID // of EventHasher, where somebody computed them; for the index and receipts
+	BizLocation string // canonical; read by the index, never by rules
+	ReadPoint   string // canonical; read by the index, never by rules
+
+	AuthorSignature []byte // of who is named as author; nil where nobody is, or it is withheld
+
+	HashIDs []HashID // of EventHasher, where somebody computed them; for the index and receipts
+
+	// body and the skeleton's encoding, of an event that was decoded to be signed: by
+	// them is found out whether it is still what was decoded.
+	body, skeleton []byte
 }
 
 // DocumentEvent is one event of a document: decoded, or refused with the reason,

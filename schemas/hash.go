@@ -33,6 +33,7 @@ func (h *Hash) UnmarshalText(b []byte) error {
 // Tags keep the hashes of one purpose from ever being read as another's.
 const (
 	tagHeader   = "waybill/header"   // transaction id, which is what a partner signs
+	tagAuthor   = "waybill/author"   // what the author of one message signs
 	tagMessage  = "waybill/message"  // message digest
 	tagSkeleton = "waybill/skeleton" // skeleton hash
 	tagMember   = "waybill/member"   // leaf of a body

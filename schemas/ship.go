@@ -216,14 +216,14 @@ func DecodeHandover(v []byte) (h Handover, err error) { return h, decodeBound(v,
 type Dispute struct {
 	Opened   Signing
 	Evidence []Evidence
-	From     DisputeOutcome // that who offered proposes
-	To       DisputeOutcome // that the other side proposes
-	Outcome  DisputeOutcome // as it ended
+	From     Settlement // that who offered proposes
+	To       Settlement // that the other side proposes
+	Outcome  Settlement // as it ended
 	Resolved Signing
 }
 
 func (d *Dispute) bind(b *binding) {
-	outcomes := choice[DisputeOutcome](outcomeWords...)
+	outcomes := choice[Settlement](outcomeWords...)
 	bind(b, 1, "opened", &d.Opened, object((*Signing).bind))
 	bindList(b, 2, "evidence", &d.Evidence, MaxEvidence, object((*Evidence).bind))
 	bind(b, 3, "from", &d.From, outcomes)

@@ -27,6 +27,7 @@ import (
 //	15 error declaration
 //	16 order            of a message that is no event
 //	17 act              of one that is none either
+//	18 author           text: id of the key with which the message alone is signed
 //
 //	quantity:    1 epcClass, 2 uom, 3 amount as canonical decimal, absent when it was left out
 //	party:       1 type, 2 identifier
@@ -34,7 +35,7 @@ import (
 //	order:       1 what it asks for, 2 eventID
 //	act:         1 its name, 2 its members, as its bind method numbers them
 //
-// Numbers 18 to 31 are reserved for what later rules may read (persistent
+// Numbers 19 to 31 are reserved for what later rules may read (persistent
 // dispositions, places, a shipment's terms); readers of this version refuse them.
 
 // Append appends the skeleton's one encoding.
@@ -64,7 +65,7 @@ func (s *Skeleton) Append(dst []byte) []byte {
 	if s.Act != nil {
 		dst = appendAct(dst, 17, s.Act)
 	}
-	return dst
+	return AppendString(dst, 18, s.Author)
 }
 
 // appendTime appends a time, which has no default: 1970 is a time as well.
@@ -127,7 +128,7 @@ func DecodeSkeleton(b []byte) (*Skeleton, error) {
 		err = fmt.Errorf("an order that says more than one does")
 	case (s.Type == ActMessage) != (s.Act != nil):
 		err = fmt.Errorf("an act of another type, or none of this")
-	case s.Act != nil && !bytes.Equal((&Skeleton{Type: ActMessage, EventTime: s.EventTime, Act: s.Act}).Append(nil), b):
+	case s.Act != nil && !bytes.Equal((&Skeleton{Type: ActMessage, EventTime: s.EventTime, Act: s.Act, Author: s.Author}).Append(nil), b):
 		err = fmt.Errorf("an act that says more than one does")
 	case !bytes.Equal(s.Append(nil), b):
 		err = fmt.Errorf("not the one encoding of what it says")
@@ -176,6 +177,10 @@ func (s *Skeleton) decodeField(f *Fields, n uint64, v []byte) {
 		var err error
 		if s.Act, err = decodeAct(v); err != nil {
 			f.Fail(n, err.Error())
+		}
+	case 18:
+		if s.Author = decodeText(f, n, v); !plainName(s.Author) {
+			f.Fail(n, "no id of a key")
 		}
 	default:
 		f.Fail(n, "unknown or reserved")

@@ -10,6 +10,7 @@ const (
 	MaxBlockNames     = 100_000   // EPCs and quantities: each costs a read, a write and a link
 	MaxBlockMembers   = 1_000_000 // top-level members: each is hashed behind a salt of its own
 	MaxBlockSkeletons = 32 << 20  // bytes of skeletons, in which prefixes are resolved
+	MaxBlockAuthors   = 2_000     // signatures of authors: each is verified
 )
 
 // Weight is what events ask of every node beyond their bytes and their number.
@@ -17,11 +18,12 @@ type Weight struct {
 	Names     int
 	Members   int
 	Skeletons int
+	Authors   int
 }
 
 // Plus is the weight of both.
 func (w Weight) Plus(v Weight) Weight {
-	return Weight{w.Names + v.Names, w.Members + v.Members, w.Skeletons + v.Skeletons}
+	return Weight{w.Names + v.Names, w.Members + v.Members, w.Skeletons + v.Skeletons, w.Authors + v.Authors}
 }
 
 // Check reports what is too much for one block, as a Fault.
@@ -34,6 +36,8 @@ func (w Weight) Check() error {
 		what, n, most = "%d members of events, %d are allowed", w.Members, MaxBlockMembers
 	case w.Skeletons > MaxBlockSkeletons:
 		what, n, most = "%d bytes of what rules read, prefixes resolved, %d are allowed", w.Skeletons, MaxBlockSkeletons
+	case w.Authors > MaxBlockAuthors:
+		what, n, most = "%d messages with an author's signature, %d are allowed", w.Authors, MaxBlockAuthors
 	default:
 		return nil
 	}
@@ -42,11 +46,14 @@ func (w Weight) Check() error {
 
 // Weight is that of an event whose skeleton has so many bytes.
 func (e *Event) Weight(skeleton int) Weight {
-	s := &e.Skeleton
-	if s.Act != nil {
-		return Weight{s.Act.names(), len(e.Members), skeleton}
+	s, w := &e.Skeleton, Weight{Members: len(e.Members), Skeletons: skeleton}
+	if w.Names = len(s.EPCs) + len(s.OutputEPCs) + len(s.Quantities) + len(s.OutputQuantities); s.Act != nil {
+		w.Names = s.Act.names()
 	}
-	return Weight{len(s.EPCs) + len(s.OutputEPCs) + len(s.Quantities) + len(s.OutputQuantities), len(e.Members), skeleton}
+	if s.Author != "" {
+		w.Authors = 1
+	}
+	return w
 }
 
 // text is about how many bytes the event's resolved names take.

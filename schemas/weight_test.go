@@ -11,11 +11,11 @@ import (
 
 // TestWeightBounds: each of the three is bounded by itself.
 func TestWeightBounds(t *testing.T) {
-	most := schemas.Weight{Names: schemas.MaxBlockNames, Members: schemas.MaxBlockMembers, Skeletons: schemas.MaxBlockSkeletons}
+	most := schemas.Weight{Names: schemas.MaxBlockNames, Members: schemas.MaxBlockMembers, Skeletons: schemas.MaxBlockSkeletons, Authors: schemas.MaxBlockAuthors}
 	if err := most.Check(); err != nil {
 		t.Errorf("what is just allowed is refused: %v", err)
 	}
-	for _, more := range []schemas.Weight{{Names: 1}, {Members: 1}, {Skeletons: 1}} {
+	for _, more := range []schemas.Weight{{Names: 1}, {Members: 1}, {Skeletons: 1}, {Authors: 1}} {
 		var f *schemas.Fault
 		if err := most.Plus(more).Check(); !errors.As(err, &f) || f.Code != schemas.TransactionTooLarge {
 			t.Errorf("%+v too much is answered %v", more, err)

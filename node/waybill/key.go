@@ -15,15 +15,15 @@ import (
 
 func (p *program) keyCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "key", Short: "API keys of a node's gateway, and the key files of its home", Args: exactly(0, "one of add, list, revoke, show, encrypt, decrypt, machine"),
+		Use: "key", Short: "API keys of a node's gateway, and the key files of its home", Args: exactly(0, "one of add, list, revoke, new, rotate, show, encrypt, decrypt, machine"),
 		Long: `add, list and revoke are about the API keys of a node's gateway. The node must be
 stopped: its gateway alone may have them open while it runs.
 
-show, encrypt, decrypt and machine are about the home's key files. They too want the
-node stopped.`,
+rotate, show, encrypt, decrypt and machine are about the home's key files. They too
+want the node stopped. new makes a signing key that is in no node's home.`,
 	}
 	cmd.AddCommand(p.keyAddCommand(), p.keyListCommand(), p.keyRevokeCommand(),
-		p.keyShowCommand(), p.keyEncryptCommand(), p.keyDecryptCommand(), p.keyMachineCommand())
+		p.keyNewCommand(), p.keyRotateCommand(), p.keyShowCommand(), p.keyEncryptCommand(), p.keyDecryptCommand(), p.keyMachineCommand())
 	return cmd
 }
 

@@ -367,6 +367,9 @@ func (w *builder) records() error {
 		t := &w.b.Transactions[n-1]
 		t.Messages = append(t.Messages, *message)
 		w.sign(r.Partner, r.KeyID)
+		if r.Skeleton.Author != "" && message.shape() != digestAlone {
+			w.sign(r.Partner, r.Skeleton.Author)
+		}
 	}
 	return nil
 }

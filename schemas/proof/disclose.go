@@ -28,9 +28,22 @@ type Disclosure struct {
 // all reports whether nothing is withheld.
 func (d *Disclosure) all() bool { return d.Only == nil && len(d.Withhold) == 0 && d.Partner == "" }
 
+func isSignature(name string) bool {
+	for _, kind := range []schemas.Kind{schemas.KindEvent, schemas.KindAct} {
+		if _, signature := schemas.AuthorMembers(kind); name == signature {
+			return true
+		}
+	}
+	return false
+}
+
 func (d *Disclosure) shows(kind schemas.Kind, name string) bool {
-	if slices.Contains(d.Withhold, name) {
-		return false
+	author, signature := schemas.AuthorMembers(kind)
+	if slices.Contains(d.Withhold, name) || name == signature {
+		return false // other withheld members could be guessed from a signature over all
+	}
+	if name == author {
+		return true
 	}
 	return d.Only == nil || needed(kind, name) || slices.Contains(d.Only, name)
 }
@@ -39,7 +52,7 @@ func (d *Disclosure) shows(kind schemas.Kind, name string) bool {
 // be read without it.
 func needed(kind schemas.Kind, name string) bool {
 	if kind == schemas.KindAct {
-		return name != "reason"
+		return name != "reason" && name != "authorSignature"
 	}
 	switch name {
 	case "@context", "type", "action", "eventTime", "eventTimeZoneOffset", "eventID", "errorDeclaration", "bizStep", "disposition",
@@ -66,6 +79,9 @@ func (w *builder) form(r *Record) shape {
 		return wholeEvent
 	}
 	shown, hidden, err := d.part(r)
+	if r.Skeleton.Author != "" && hidden == 1 && !slices.ContainsFunc(d.Withhold, isSignature) {
+		hidden = 0 // nothing but the signature would be withheld
+	}
 	switch {
 	case err != nil, !d.HashIDs && corrects(r.Skeleton): // the other event may have members withheld
 		return digestAlone

@@ -250,8 +250,38 @@ func (v *verification) checkMessage(m *MessagePart, at schemas.Locator, h *signe
 		t.records = append(t.records, placed{at, &m.Result, e.skeleton})
 		told = append(told, EventTrail{ID: t.key.Subject, Trail: trailNames(t.key.Kind)})
 	}
-	v.report.add(m, e, told, h, at)
+	author, err := v.checkAuthor(m, e, h, at)
+	if err != nil {
+		return err
+	}
+	v.report.add(m, e, told, h, author, at)
 	return nil
+}
+
+// checkAuthor checks who signed a message by itself, nil where nobody did or it is
+// withheld: the key is the partner's, was valid, and, where all of the body is there,
+// signed it.
+func (v *verification) checkAuthor(m *MessagePart, e *readEvent, h *signedHeader, at schemas.Locator) (*key, error) {
+	if e.skeleton == nil || e.skeleton.Author == "" {
+		return nil, nil
+	}
+	id := e.skeleton.Author
+	k, ok := v.partners[h.Partner].keys[id]
+	if !ok {
+		return nil, fmt.Errorf("the leaf of key %q of %q, its author's, is missing", id, h.Partner)
+	}
+	if !k.ValidAt(uint64(at.Height)) || k.Roles&(schemas.RoleDevice|e.skeleton.Role()) == 0 {
+		return nil, fmt.Errorf("key %q of %q, its author's, was not valid for it", id, h.Partner)
+	}
+	k.used = true
+	if e.shape != wholeEvent {
+		return k, nil
+	}
+	digest := schemas.AuthorDigest(h.ChainId, h.Partner, id, m.Kind, e.event.Members)
+	if !ed25519.Verify(k.Public, digest[:], e.event.AuthorSignature) {
+		return nil, fmt.Errorf("the signature of its author, key %q of %q, does not hold", id, h.Partner)
+	}
+	return k, nil
 }
 
 // trailOf finds the trail that a message says it is in.

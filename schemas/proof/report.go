@@ -86,6 +86,8 @@ type Event struct {
 	Key         string           `json:"key"`
 	Held        schemas.Holding  `json:"held"` // how the key is held
 	Actor       string           `json:"actor,omitempty"`
+	Author      string           `json:"author,omitempty"`      // key of who signed the event by itself
+	AuthorHeld  schemas.Holding  `json:"author_held,omitempty"` // how that is held
 	Transaction schemas.Hash     `json:"transaction"`
 	Digest      schemas.Hash     `json:"digest"`
 	Code        schemas.Code     `json:"code,omitempty"` // why it was refused; in a partner's trail alone
@@ -153,7 +155,7 @@ func (s shape) String() string {
 	return [...]string{"none", wholeEventName, partialEvent, bareEvent, withheldEvent}[s]
 }
 
-func (r *Report) add(m *MessagePart, e *readEvent, trails []EventTrail, h *signedHeader, at schemas.Locator) {
+func (r *Report) add(m *MessagePart, e *readEvent, trails []EventTrail, h *signedHeader, author *key, at schemas.Locator) {
 	out := Event{Locator: at, Trails: trails, Form: e.shape.String(), Partner: h.Partner, Key: h.signer.ID, Held: h.signer.Held, Actor: h.Actor,
 		Transaction: h.id, Digest: e.digest, Code: m.Result.Code, Effect: m.Result.Effect, Flags: append([]schemas.Code{}, m.Result.Flags...),
 		Withheld: e.withheld, skeleton: e.skeleton}
@@ -169,6 +171,9 @@ func (r *Report) add(m *MessagePart, e *readEvent, trails []EventTrail, h *signe
 		if out.Type = s.Type.String(); s.Act != nil {
 			out.Type = s.Act.Name()
 		}
+	}
+	if author != nil {
+		out.Author, out.AuthorHeld = author.ID, author.Held
 	}
 	if e.event != nil {
 		out.Body = json.RawMessage(e.event.Body)

@@ -1,6 +1,7 @@
 package proof_test
 
 import (
+	"crypto/ed25519"
 	"testing"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -82,6 +83,72 @@ func TestActsNeedTheirRole(t *testing.T) {
 			if want := roles == schemas.RoleAdmin || roles != 0 && form == "withheld"; (err == nil) != want {
 				t.Errorf("%s, %s: %v", name, form, err)
 			}
+		}
+	}
+}
+
+// phone is the key of a person of acme-farms, in their phone.
+const phone = "phone"
+
+func withPhone(l *ledger, roles uint32) {
+	k := schemas.Key{Public: keyOf(77).Public().(ed25519.PublicKey), Roles: roles, Held: schemas.HeldInHardware, From: 1}
+	l.set(schemas.KeyKey("acme-farms", phone), k.Append(nil))
+}
+
+// authoredBy is a body with the author's signature in it.
+func authoredBy(t testing.TB, l *ledger, body string, key ed25519.PrivateKey) string {
+	t.Helper()
+	e, err := decodeMessage(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := schemas.Author(l.chain, "acme-farms", phone, e, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// authored is the activity of a partner, one of whose people signs what it reports:
+// of one event a member is withheld, and with it the signature, from which it could
+// be guessed.
+func authored(t testing.TB) vector {
+	l := newActs(t)
+	withPhone(l, schemas.RoleDevice)
+	l.transact("acme-farms",
+		message{body: authoredBy(t, l, eventJSON(unit, "ADD", "commissioning", ""), keyOf(77)), trails: []schemas.TrailKey{custody(unit)}, result: applied},
+		message{body: authoredBy(t, l, eventJSON(unit, "OBSERVE", "storing", price), keyOf(77)), trails: []schemas.TrailKey{custody(unit)}, result: applied},
+		message{body: eventJSON(unit, "OBSERVE", "packing", ""), trails: []schemas.TrailKey{custody(unit)}, result: applied})
+	l.transact("acme-farms", message{body: authoredBy(t, l, argued, keyOf(77)), result: applied})
+	l.put(unit, schemas.Item{Custodian: "acme-farms"})
+	m := l.everything(proof.APartner, "acme-farms")
+	m.Disclosure = proof.Disclosure{Withhold: []string{"ex:price"}}
+	return vector{name: "authored", bundle: l.make(m), trust: l.trust()}
+}
+
+// TestAuthorsAreChecked: who is told as author had a key for it, and signed.
+func TestAuthorsAreChecked(t *testing.T) {
+	for name, tc := range map[string]struct {
+		roles uint32
+		by    int
+		good  bool
+	}{
+		"a device's":       {schemas.RoleDevice, 77, true},
+		"one that signs":   {schemas.RoleCapture, 77, true},
+		"another's role":   {schemas.RoleAdmin, 77, false},
+		"somebody else's":  {schemas.RoleDevice, 78, false},
+		"no key there was": {0, 77, false},
+	} {
+		l := newActs(t)
+		withPhone(l, tc.roles)
+		l.transact("acme-farms", message{body: authoredBy(t, l, eventJSON(unit, "ADD", "commissioning", ""), keyOf(tc.by)), trails: []schemas.TrailKey{custody(unit)}, result: applied})
+		l.put(unit, schemas.Item{Custodian: "acme-farms"})
+		r, err := proof.Verify(l.build(proof.AnItem, unit).Encode(), l.trust())
+		if (err == nil) != tc.good {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil && (r.Events[0].Author != phone || r.Events[0].AuthorHeld != schemas.HeldInHardware) {
+			t.Errorf("%s: told as %q, %v", name, r.Events[0].Author, r.Events[0].AuthorHeld)
 		}
 	}
 }

@@ -50,6 +50,7 @@ export interface Skeleton {
   declaration?: Declaration;
   order?: Order;
   act?: Act;
+  author: string; // id of the key with which the message alone is signed
 }
 
 /** Act is what a partner does on the ledger itself. Which member is which field is not known here. */
@@ -86,6 +87,7 @@ export function encodeSkeleton(s: Skeleton, declaration = true): Bytes {
   }
   if (s.order) w.always(16, new Writer().uint(1, s.order.what).text(2, s.order.eventID).text(3, s.order.class).bytes());
   if (s.act) w.always(17, new Writer().text(1, s.act.name).field(2, s.act.fields).bytes());
+  w.text(18, s.author);
   return w.bytes();
 }
 
@@ -130,13 +132,14 @@ export function decodeSkeleton(b: Bytes): Skeleton {
       case 15: s.declaration = decodeDeclaration(f.v); break;
       case 16: s.order = decodeOrderField(f.v); break;
       case 17: s.act = decodeActField(f.v); break;
+      case 18: s.author = text(f.v); break;
       default: refuse("a skeleton with an unknown field");
     }
   }
   if ((s.type === ORDER) !== (s.order !== undefined)) refuse("a skeleton of an order without one, or of an event with one");
   if (s.order && !equal(encodeSkeleton({ ...newSkeleton(), type: ORDER, eventTime: s.eventTime, order: s.order }), b)) refuse("an order that says more than one does");
   if ((s.type === ACT) !== (s.act !== undefined)) refuse("a skeleton of an act without one, or of something else with one");
-  if (s.act && !equal(encodeSkeleton({ ...newSkeleton(), type: ACT, eventTime: s.eventTime, act: s.act }), b)) refuse("an act that says more than one does");
+  if (s.act && !equal(encodeSkeleton({ ...newSkeleton(), type: ACT, eventTime: s.eventTime, act: s.act, author: s.author }), b)) refuse("an act that says more than one does");
   if (s.type === 0 || !equal(encodeSkeleton(s), b)) refuse("a skeleton that is not in its one encoding");
   return s;
 }
@@ -179,12 +182,12 @@ function decodeDeclaration(v: Bytes): Declaration {
 function newSkeleton(): Skeleton {
   return {
     type: 0, action: 0, eventTime: 0n, bizStep: "", disposition: "", parentID: "", epcs: [], outputEPCs: [], quantities: [], outputQuantities: [],
-    sources: [], destinations: [], transformationID: "", eventID: "",
+    sources: [], destinations: [], transformationID: "", eventID: "", author: "",
   };
 }
 
 /** contentHash is what an error declaration must repeat. */
-export const contentHash = (s: Skeleton): Promise<Bytes> => sum("waybill/content", encodeSkeleton(s, false));
+export const contentHash = (s: Skeleton): Promise<Bytes> => sum("waybill/content", encodeSkeleton({ ...s, author: "" }, false));
 
 export const derivedEventID = (digest: Bytes): string => `ni:///sha-256;${hex(digest)}?ver=waybill1`;
 
@@ -323,6 +326,7 @@ export function decodeEvent(body: Bytes): DecodedEvent {
   if (action !== undefined && (s.action = ACTIONS.indexOf(action || "none")) < 1) refuse("an event with an unknown action");
   s.eventTime = time(str("eventTime") ?? "");
   s.eventID = str("eventID") ?? "";
+  if (at.has("waybill:author") && expand(own, "waybill:author") === "urn:waybill:author") s.author = str("waybill:author")!;
   const declaration = at.get("errorDeclaration");
   if (declaration) s.declaration = declarationOf(own, declaration);
   const step = str("bizStep");
@@ -382,9 +386,14 @@ function decodeAct(body: Bytes, skeleton: Skeleton): DecodedEvent {
   if (v.kind !== "object") return refuse("an act that is no object");
   const at = membersOf(v);
   const [type, eventTime] = [at.get("type"), at.get("eventTime")].map((m) => stringOf(m ?? refuse("an act without type or eventTime")));
+  const author = at.get("author");
+  if ((author === undefined ? "" : stringOf(author)) !== skeleton.author) refuse("an act of another author");
   if (type !== skeleton.act?.name || time(eventTime!) !== skeleton.eventTime) refuse("an act with the skeleton of another");
   return { skeleton, names: v.members.map((m) => m.name) };
 }
+
+/** authorMembers are the names of the two members of a body that are about its author. */
+export const authorMembers = (kind: number): [author: string, signature: string] => (kind === 1 ? ["waybill:author", "waybill:authorSignature"] : ["author", "authorSignature"]);
 
 function stringOf(v: Value): string {
   return v.kind === "string" ? v.text : refuse("a member that must be a string");

@@ -4,10 +4,10 @@
 import {
   ACT_KIND, type Bundle, type Leaf, type Message, type Subject, type SubjectKind, type Transaction, type WitnessedPart, CLASS, ITEM, PARTNER, UNKNOWN, decode,
 } from "./bundle.js";
-import { type Bytes, Refused, be32, compareText, equal, hex, refuse, text, utf8 } from "./bytes.js";
+import { type Bytes, Refused, be32, compareText, equal, hex, refuse, text, unhex, utf8 } from "./bytes.js";
 import { type MainTrail, type Placed, type Thing, search, thingKey } from "./closure.js";
 import { ACTS, ANY_ACT, codeName } from "./codes.js";
-import { ACTIONS, ADD, AGGREGATION, DELETE, OBJECT, ORDERS, type Skeleton, TRANSFORMATION, TYPES, contentHash, decodeSkeleton, derivedEventID, encodeSkeleton, eventOf } from "./event.js";
+import { ACTIONS, ADD, AGGREGATION, DELETE, OBJECT, ORDERS, type Skeleton, TRANSFORMATION, TYPES, authorMembers, contentHash, decodeSkeleton, derivedEventID, encodeSkeleton, eventOf } from "./event.js";
 import { timeText } from "./form.js";
 import { type Head, absent, ed25519, included, inclusionRoot, macs, member, merkleRoot, rangeRoot, sum } from "./hash.js";
 import { anchorEntry, checkCommit, checkSkip, headerHash, nextHash, setHash } from "./headers.js";
@@ -54,6 +54,7 @@ interface EventState {
   readonly message: Message;
   readonly header: TransactionHeader;
   readonly key: Key;
+  readonly author: Key | undefined;
   readonly transaction: Bytes;
   readonly digest: Bytes;
   readonly skeleton: Skeleton | undefined;
@@ -433,6 +434,7 @@ class Verification {
     const { skeleton, body, digest } = await readEvent(m, h);
     const role = m.kind !== ACT_KIND ? 1n : skeleton?.act ? ACTS.get(skeleton.act.name)! : ANY_ACT;
     if ((key.roles & role) === 0n) refuse(`the key ${key.id} of ${h.partner} may not sign it`);
+    const author = await this.checkAuthor(m, at, h, skeleton, role);
     if (!(await included({ root: h.root, count: h.count }, BigInt(m.index), digest, m.inclusion))) refuse("its digest is not in the signed header");
     const trails: { id: string; letter: string }[] = [];
     let before: Message["trails"][number] | undefined;
@@ -448,7 +450,23 @@ class Verification {
       trail.records.push({ at, result: m.result, skeleton });
       trails.push({ id: s.part.id, letter: ref.kind });
     }
-    this.events.push({ at, message: m, header: h, key, transaction, digest, skeleton, body, trails });
+    this.events.push({ at, message: m, header: h, key, author, transaction, digest, skeleton, body, trails });
+  }
+
+  /** checkAuthor checks who signed a message by itself, if somebody did and it is told. */
+  private async checkAuthor(m: Message, at: Locator, h: TransactionHeader, skeleton: Skeleton | undefined, role: bigint): Promise<Key | undefined> {
+    if (!skeleton || skeleton.author === "") return undefined;
+    const k = this.partners.get(h.partner)?.keys.get(skeleton.author) ?? refuse(`the key ${skeleton.author} of ${h.partner}, its author's, is missing`);
+    const { from, until, roles } = k.key;
+    if (at.height < from || (until !== 0n && at.height > until) || (roles & (8n | role)) === 0n) refuse("its author's key was not valid for it");
+    k.used = true;
+    if (m.form !== "whole") return k.key;
+    const [, name] = authorMembers(m.kind);
+    const signature = m.members.find((e) => e.name === name) ?? refuse("its author's signature is missing");
+    const signed = m.members.filter((e) => e !== signature).flatMap((e) => [utf8(e.name), e.value]);
+    const digest = await sum("waybill/author", utf8(h.chainID), utf8(h.partner), utf8(skeleton.author), be32(m.kind), ...signed);
+    if (!(await ed25519(k.key.public, digest, unhex(JSON.parse(text(signature.value)))))) refuse("its author's signature does not hold");
+    return k.key;
   }
 
   private async checkTrails(): Promise<void> {
@@ -673,6 +691,7 @@ class Verification {
       key: e.key.id,
       held: HOLDINGS[e.key.held] ?? "",
       ...(h.actor && { actor: h.actor }),
+      ...(e.author && { author: e.author.id, author_held: HOLDINGS[e.author.held] ?? "" }),
       transaction: hex(e.transaction),
       digest: hex(e.digest),
       ...(m.result.code > 0 && { code: codeName(m.result.code) }),
