@@ -56,8 +56,8 @@ type Handover struct {
 // Signing is who did something, with which key, and how that was held.
 type Signing struct {
 	Partner   string          `json:"partner"`
-	Key       string          `json:"key"`
-	Held      schemas.Holding `json:"held"`
+	Key       string          `json:"key,omitempty"`
+	Held      schemas.Holding `json:"held,omitzero"`    // absent of an event that came before the offer that it answers: its record tells
 	Author    string          `json:"author,omitempty"` // key that signed the message itself
 	Time      time.Time       `json:"time"`             // of the block
 	EventTime time.Time       `json:"event_time"`
@@ -183,7 +183,7 @@ func (g *Gateway) listShipments(w http.ResponseWriter, r *http.Request) {
 	}
 	var state schemas.ShipmentState
 	if name, ok := q["state"]; err == nil && ok {
-		if state, ok = schemas.ParseShipmentState(name); !ok {
+		if wrong := state.UnmarshalText([]byte(name)); wrong != nil {
 			err = fault(schemas.BadParameter, "state is one of those in docs/custody.md: "+clip(name))
 		}
 	}

@@ -34,7 +34,7 @@ func (m *message) touchesAnothers(ids []string) (others bool) {
 	for _, id := range ids {
 		if holder := m.custodian(m.item(id)); holder != "" && holder != m.partner {
 			m.concern(holder)
-			others = true
+			others, m.strictly = true, m.strictly || m.strict(id)
 		}
 	}
 	return others
@@ -205,7 +205,7 @@ func (m *message) makeOffers() {
 	if m.shipsRecalled(ids, m.handedLots()) {
 		return
 	}
-	if p := m.dir.partner(to); p != nil && p.State != schemas.Active && m.strict() {
+	if p := m.dir.partner(to); p != nil && p.State != schemas.Active && m.strict(ids...) {
 		m.result.Code = schemas.PartnerInactive
 		return
 	}

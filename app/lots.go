@@ -36,7 +36,7 @@ func (m *message) balance(partner string, q schemas.Quantity, credit bool) {
 	if value != nil {
 		held = must(schemas.DecodeLotBalance(value))
 	} else if !credit {
-		if m.strict() {
+		if m.strict(q.Class) {
 			m.result.Code = schemas.BalanceTooLow
 		}
 		m.flag(schemas.ClaimedUnseen)
@@ -58,7 +58,7 @@ func (m *message) balance(partner string, q schemas.Quantity, credit bool) {
 		// A sum may be larger than what a quantity can say.
 		_, err := schemas.ParseDecimal(held.Amount)
 		held.Unknown = amount.Sign() < 0 || err != nil
-		if amount.Sign() < 0 && m.strict() {
+		if amount.Sign() < 0 && m.strict(q.Class) {
 			m.result.Code = schemas.BalanceTooLow
 		}
 	}
@@ -136,7 +136,7 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 		return
 	}
 	if held, short := m.short(q, m.partner); short {
-		if m.strict() {
+		if m.strict(q.Class) {
 			m.result.Code = schemas.BalanceTooLow
 			return
 		}

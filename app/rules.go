@@ -224,7 +224,7 @@ func (m *message) observeClasses() {
 // claim records an event that would change what somebody else holds: it is told
 // to both, and changes nothing (but what its receipt of offered items did).
 func (m *message) claim(reserved bool) {
-	if m.strict() {
+	if m.strict() || m.strictly {
 		if m.result.Code = schemas.NotCustodian; reserved {
 			m.result.Code = schemas.ReservedPrefix
 		}

@@ -167,6 +167,7 @@ type message struct {
 	ships     map[string]*shipment // only ever looked up
 	shipOrder []*shipment          // as first touched
 	shipping  *shipment            // of which this act makes the offers
+	strictly  bool                 // somebody else holds something of which custody is strict
 	met       *schemas.Offer       // receipt that waited for the offer that is made
 
 	concerned bool // the node's own partner held something of this before

@@ -146,7 +146,7 @@ func (m *message) announce(a *schemas.AnnounceShipment) {
 	for _, l := range a.Lots {
 		q := quantityOfLot(l)
 		m.touchClass(l.Class)
-		if _, short := m.short(q, m.partner); short && m.strict() {
+		if _, short := m.short(q, m.partner); short && m.strict(l.Class) {
 			m.result.Code = schemas.BalanceTooLow
 			return
 		}

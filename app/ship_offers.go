@@ -19,8 +19,19 @@ const (
 )
 
 // strict reports whether the author's event is refused where the open rule would only
-// flag it.
-func (m *message) strict() bool { return m.dir.parameters.Strict }
+// flag it: in the network, or of what is named under a company prefix of which that holds.
+func (m *message) strict(ids ...string) bool {
+	if m.dir.parameters.Strict {
+		return true
+	}
+	if len(m.dir.prefixes) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(ids, func(id string) bool {
+		p := m.dir.prefixOf(schemas.CompanyDigits(id))
+		return p != nil && p.Strict
+	})
+}
 
 // enlist makes a unit's offer part of a hand-over of the shipment that the unit is in:
 // of the open one to the same partner, or of one that it opens.
@@ -313,7 +324,7 @@ func (m *message) acceptLot(s *shipment, q schemas.Quantity, from string, d *dif
 		m.closeOffer(o, offerRefused)
 		return
 	}
-	if _, lacks := m.short(got, from); lacks && !m.strict() {
+	if _, lacks := m.short(got, from); lacks && !m.strict(q.Class) {
 		// It lapsed: what was offered has gone elsewhere.
 		m.flag(schemas.OfferCancelled)
 		m.closeOffer(o, offerGone)

@@ -83,13 +83,16 @@ const (
 	Humidity                       // per cent, relative
 )
 
-var qualities = choice[Quality]("", "temperature", "humidity")
+var qualityWords = []string{"", "temperature", "humidity"}
 
 // String is the quality's name.
-func (q Quality) String() string { return [...]string{"", "temperature", "humidity"}[min(q, Humidity)] }
+func (q Quality) String() string { return qualityWords[min(q, Humidity)] }
 
 // MarshalText writes the quality's name.
 func (q Quality) MarshalText() ([]byte, error) { return []byte(q.String()), nil }
+
+// UnmarshalText reads a quality's name.
+func (q *Quality) UnmarshalText(b []byte) error { return wordOf(q, qualityWords, b) }
 
 // Band is the range in which a condition is to stay, both ends included: in degrees
 // Celsius or per cent of relative humidity. "" leaves an end open.
@@ -100,7 +103,7 @@ type Band struct {
 }
 
 func (r *Band) bind(b *binding) {
-	bind(b, 1, "of", &r.Of, qualities)
+	bind(b, 1, "of", &r.Of, choice[Quality](qualityWords...))
 	bind(b, 2, "min", &r.Min, exact)
 	bind(b, 3, "max", &r.Max, exact)
 	b.need("of", r.Of != 0)
@@ -262,15 +265,18 @@ const (
 	Damaged                       // it came, and not whole
 )
 
-var differences = choice[Difference]("", "short", "over", "damaged")
+var differenceWords = []string{"", "short", "over", "damaged"}
 
 // String is the difference's name.
 func (d Difference) String() string {
-	return [...]string{"", "short", "over", "damaged"}[min(d, Damaged)]
+	return differenceWords[min(d, Damaged)]
 }
 
 // MarshalText writes the difference's name.
 func (d Difference) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads a difference's name.
+func (d *Difference) UnmarshalText(b []byte) error { return wordOf(d, differenceWords, b) }
 
 // Discrepancy is a difference of one unit, or of some of a lot.
 type Discrepancy struct {
@@ -282,7 +288,7 @@ type Discrepancy struct {
 
 func (d *Discrepancy) bind(b *binding) {
 	bind(b, 1, "id", &d.ID, anything)
-	bind(b, 2, "what", &d.What, differences)
+	bind(b, 2, "what", &d.What, choice[Difference](differenceWords...))
 	bind(b, 3, "quantity", &d.Quantity, exact)
 	bind(b, 4, "uom", &d.UOM, measure)
 	b.need("id", d.ID != "")

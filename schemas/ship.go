@@ -1,6 +1,11 @@
 package schemas
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // ShipmentState is where a shipment stands. The rules' table says how it comes from one
 // to another.
@@ -28,14 +33,17 @@ func (s ShipmentState) String() string { return shipmentStates[int(s)%len(shipme
 // MarshalText writes the state's name.
 func (s ShipmentState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// ParseShipmentState reads what String wrote.
-func ParseShipmentState(name string) (ShipmentState, bool) {
-	for i, n := range shipmentStates {
-		if i > 0 && n == name {
-			return ShipmentState(i), true
-		}
+// UnmarshalText reads a state's name.
+func (s *ShipmentState) UnmarshalText(b []byte) error { return wordOf(s, shipmentStates, b) }
+
+// wordOf reads one of a list of words, the first of which is none.
+func wordOf[T ~uint8](v *T, words []string, b []byte) error {
+	i := slices.Index(words, string(b))
+	if i < 1 {
+		return fmt.Errorf("%q is none of %s", b, strings.Join(words[1:], ", "))
 	}
-	return 0, false
+	*v = T(i)
+	return nil
 }
 
 // Shipment is the leaf value of a shipment. Its units are a leaf of their own.
@@ -142,6 +150,9 @@ func (s HandoverState) String() string { return handoverStates[int(s)%len(handov
 
 // MarshalText writes the state's name.
 func (s HandoverState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a state's name.
+func (s *HandoverState) UnmarshalText(b []byte) error { return wordOf(s, handoverStates, b) }
 
 // Signing is who did something, with which key, and how that key was held.
 type Signing struct {
