@@ -51,7 +51,7 @@ type block struct {
 	before leafReader // the leaves of the state before the block
 	added  []addedKey // keys that it added
 
-	signing []schemas.LastSigned // who was seen signing, ascending by address
+	signing []schemas.Seen // who was seen signing, ascending by address
 	newly   []string             // partners for whose validators the block orders something, or who are ready
 	aside   [][]byte             // consensus keys that a rescue, which the block begins with, left aside
 

@@ -137,7 +137,7 @@ func (b *block) survives(after []schemas.Partner, new []byte) bool {
 		}
 		stay++
 		address := schemas.AddressOf(p.Validate)
-		if slices.ContainsFunc(b.signing, func(s schemas.LastSigned) bool { return s.Address == address }) {
+		if slices.ContainsFunc(b.signing, func(s schemas.Seen) bool { return s.Address == address }) {
 			live++
 		}
 	}
@@ -217,7 +217,7 @@ func (b *block) readSigning(votes []abci.VoteInfo) {
 	for _, v := range votes {
 		if v.BlockIdFlag == votedFor && len(v.Validator.Address) == len(schemas.ValidatorAddress{}) {
 			seen[schemas.ValidatorAddress(v.Validator.Address)] = true
-			b.signing = append(b.signing, schemas.LastSigned{Address: schemas.ValidatorAddress(v.Validator.Address), Height: uint64(b.height - 1)})
+			b.signing = append(b.signing, schemas.Seen{Address: schemas.ValidatorAddress(v.Validator.Address), Height: uint64(b.height - 1)})
 		}
 	}
 	for _, s := range must(schemas.DecodeSigning(value)) {
@@ -225,10 +225,10 @@ func (b *block) readSigning(votes []abci.VoteInfo) {
 			b.signing = append(b.signing, s)
 		}
 	}
-	slices.SortFunc(b.signing, func(x, y schemas.LastSigned) int {
+	slices.SortFunc(b.signing, func(x, y schemas.Seen) int {
 		return cmp.Or(bytes.Compare(x.Address[:], y.Address[:]), cmp.Compare(x.Height, y.Height))
 	})
-	b.signing = slices.CompactFunc(b.signing, func(x, y schemas.LastSigned) bool { return x.Address == y.Address })
+	b.signing = slices.CompactFunc(b.signing, func(x, y schemas.Seen) bool { return x.Address == y.Address })
 }
 
 // writeSigning keeps who was seen signing. A block without transactions keeps

@@ -97,7 +97,7 @@ func samples() map[string][][]byte {
 	order := schemas.ValidatorOrder{NodeID: "abc", Key: bytes.Repeat([]byte{3}, 32), Height: 8, Ready: 300}
 	return map[string][][]byte{
 		"validator order": {order.Append(nil)},
-		"signing":         {nil, schemas.AppendSigning(nil, []schemas.LastSigned{{Address: schemas.ValidatorAddress{1}, Height: 300}, {Address: schemas.ValidatorAddress{2}}})},
+		"signing":         {nil, schemas.AppendSigning(nil, []schemas.Seen{{Address: schemas.ValidatorAddress{1}, Height: 300}, {Address: schemas.ValidatorAddress{2}}})},
 		"item":            {nil, item.Append(nil)},
 		"waiting":         {waiting.Append(nil)},
 		"contents":        {nil, schemas.AppendContents(nil, contents)},

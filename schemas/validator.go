@@ -65,15 +65,15 @@ func AddressOf(key []byte) ValidatorAddress {
 	return ValidatorAddress(sum[:20])
 }
 
-// LastSigned is the last height that a validator was seen to sign.
-type LastSigned struct {
+// Seen is the last height that a validator was seen to sign.
+type Seen struct {
 	Address ValidatorAddress
 	Height  uint64
 }
 
 // AppendSigning appends the leaf value of who was seen signing: field 1 once for
 // each, ascending by address: 20 bytes of address, then 8 of height, big-endian.
-func AppendSigning(dst []byte, list []LastSigned) []byte {
+func AppendSigning(dst []byte, list []Seen) []byte {
 	for i := range list {
 		v := binary.BigEndian.AppendUint64(list[i].Address[:], list[i].Height)
 		dst = AppendField(dst, 1, v)
@@ -82,14 +82,14 @@ func AppendSigning(dst []byte, list []LastSigned) []byte {
 }
 
 // DecodeSigning reads such a leaf value.
-func DecodeSigning(b []byte) (list []LastSigned, err error) {
+func DecodeSigning(b []byte) (list []Seen, err error) {
 	f := ReadFields(b)
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
 		if n != 1 || len(v) != len(ValidatorAddress{})+8 {
 			f.Fail(n, "no address with a height")
 			break
 		}
-		s := LastSigned{ValidatorAddress(v[:20]), binary.BigEndian.Uint64(v[20:])}
+		s := Seen{ValidatorAddress(v[:20]), binary.BigEndian.Uint64(v[20:])}
 		if len(list) > 0 && bytes.Compare(list[len(list)-1].Address[:], s.Address[:]) >= 0 {
 			f.Fail(n, "not ascending")
 		}
