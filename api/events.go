@@ -124,7 +124,7 @@ func (g *Gateway) getEvent(w http.ResponseWriter, r *http.Request) {
 			case p.More:
 				return fault(schemas.TooLarge, "more records share this eventID than one answer holds: ask GET /epcis/v2/events?EQ_eventID= page by page")
 			}
-			body, err = resultsDocument(w, r, p.Records, view.Time(), simpleEventQuery)
+			body, err = resultsDocument(w, r, p.Records, view, simpleEventQuery)
 			return err
 		})
 	}

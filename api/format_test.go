@@ -53,6 +53,11 @@ func TestEPCFormat(t *testing.T) {
 		}
 	}
 	h.do("GET", "/epcis/v2/events", "", "GS1-EPC-Format", "Always_EPC_URN", "Accept", "text/csv").want(t, 200)
+	// What neither the event tells nor anybody registered stays; what is registered does not.
+	h.do("POST", "/epcis/v2/events", event(3, `"eventID":"urn:uuid:3"`, `"readPoint":{"id":"https://id.gs1.org/414/9529876000019"}`)).want(t, 201)
+	if r := h.do("GET", "/epcis/v2/events/urn:uuid:3", "", "GS1-EPC-Format", "Always_EPC_URN").want(t, 200); !bytes.Contains(r.body, []byte(`"readPoint":{"id":"urn:epc:id:sgln:9529876.00001.0"}`)) {
+		t.Errorf("under a registered prefix: %s", r.body)
+	}
 	list := h.do("GET", "/epcis/v2/readPoints", "", "GS1-EPC-Format", "Always_EPC_URN").want(t, 200)
 	if !json.Valid(list.body) || !strings.Contains(list.header.Get("GS1-EPC-Format"), "Never") {
 		t.Errorf("%v %s", list.header, list.body)

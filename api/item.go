@@ -15,6 +15,7 @@ type Item struct {
 	Parent       string              `json:"parent"`
 	Disposition  string              `json:"disposition"`
 	Ended        bool                `json:"ended"`
+	Shipment     string              `json:"shipment,omitempty"` // that it was announced in last, as a unit
 	Offer        *ItemOffer          `json:"offer,omitempty"`
 	Waiting      []ItemOffer         `json:"waiting,omitempty"` // receipts that wait for their offer
 	Lots         []ItemLot           `json:"lots,omitempty"`    // classes and lots that it holds
@@ -30,6 +31,9 @@ type Item struct {
 // ItemOffer is an open offer to hand over, or a receipt that waits for one.
 type ItemOffer struct {
 	Party     string    `json:"party"`
+	Shipment  string    `json:"shipment,omitempty"` // that is handed over
+	Handover  uint64    `json:"handover,omitempty"` // its number
+	Until     time.Time `json:"until,omitzero"`
 	EventTime time.Time `json:"event_time"`
 	Time      time.Time `json:"time"` // of the block
 	schemas.Locator
@@ -110,7 +114,7 @@ func itemOf(view View, id schemas.Identifier, read pager) (*Item, error) {
 			return nil, err
 		}
 	}
-	out := &Item{ID: id.String(), URN: urn, Custodian: s.Custodian, Parent: s.Parent, Disposition: s.Disposition, Ended: s.Ended,
+	out := &Item{ID: id.String(), URN: urn, Custodian: s.Custodian, Parent: s.Parent, Disposition: s.Disposition, Ended: s.Ended, Shipment: s.Item.Shipment,
 		Events: s.Custody.Count, Observations: s.Observations.Count, Head: s.Custody.Root.String(), ObservedHead: s.Observations.Root.String(),
 		Height: view.Height(), Time: view.Time()}
 	if s.Offer != nil {
@@ -128,7 +132,7 @@ func itemOf(view View, id schemas.Identifier, read pager) (*Item, error) {
 }
 
 func offerOf(o *schemas.Offer) ItemOffer {
-	return ItemOffer{Party: o.Party, EventTime: time.Unix(0, o.EventTime).UTC(), Time: time.Unix(0, o.Time).UTC(), Locator: o.Locator}
+	return ItemOffer{Party: o.Party, Shipment: o.Shipment, Handover: o.Handover, Until: ledgerTime(o.Until), EventTime: time.Unix(0, o.EventTime).UTC(), Time: time.Unix(0, o.Time).UTC(), Locator: o.Locator}
 }
 
 func classOf(view View, id string) (*Class, error) {

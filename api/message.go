@@ -120,7 +120,7 @@ func (m *message) document(of results, format string, due time.Time) ([]byte, er
 	records := m.records
 	if to := epcForms[format]; to != schemas.AsSubmitted {
 		var err error
-		if records, err = translated(records, to, nil); err != nil {
+		if records, err = translated(records, to, nil, nil); err != nil {
 			return nil, err
 		}
 	}

@@ -13,12 +13,13 @@ type Exceptions struct {
 	Partner       string   `json:"partner"`
 	Height        int64    `json:"height"`
 	Records       []Record `json:"records"`
+	Overdue       []Record `json:"overdue,omitempty"` // offers that ended without an answer, on the first page of open ones
 	NextPageToken string   `json:"nextPageToken,omitempty"`
 }
 
 // getExceptions lists what somebody should look at.
 func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
-	q, err := parameters(r, "partner", "perPage", "nextPageToken")
+	q, err := parameters(r, "partner", "open", "perPage", "nextPageToken")
 	out := Exceptions{Partner: g.cfg.Partner}
 	if p, ok := q["partner"]; ok {
 		if out.Partner = p; !printable(p) {
@@ -29,13 +30,17 @@ func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		limit, err = perPage(q)
 	}
+	open := false
+	if err == nil {
+		open, err = flag(q, "open", false)
+	}
 	var before *schemas.Locator
 	if text, ok := q["nextPageToken"]; err == nil && ok {
 		before, err = parseLocatorToken(text)
 	}
 	if err == nil {
 		err = g.read(func(view View) error {
-			records, more, err := exceptions(view, out.Partner, before, min(limit, maxRecords), pager{in: stateOf(r).read})
+			records, more, err := exceptions(view, out.Partner, before, open, min(limit, maxRecords), pager{in: stateOf(r).read})
 			if err != nil {
 				return err
 			}
@@ -43,7 +48,13 @@ func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
 			if more && len(records) > 0 {
 				out.NextPageToken = locatorToken(records[len(records)-1].Locator)
 			}
-			out.Records, err = recordsOf(records)
+			if out.Records, err = recordsOf(records); err != nil || !open || before != nil {
+				return err
+			}
+			overdue, err := view.Overdue(out.Partner, maxRecords)
+			if err == nil {
+				out.Overdue, err = recordsOf(overdue)
+			}
 			return err
 		})
 	}
@@ -58,10 +69,10 @@ func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
 }
 
 // exceptions reads a page in steps.
-func exceptions(view View, partner string, before *schemas.Locator, limit int, read pager) (records []schemas.Record, more bool, err error) {
+func exceptions(view View, partner string, before *schemas.Locator, open bool, limit int, read pager) (records []schemas.Record, more bool, err error) {
 	for more = true; more && len(records) < limit && !read.full(); {
 		var step []schemas.Record
-		if step, more, err = view.Exceptions(partner, before, read.step(limit-len(records))); err != nil {
+		if step, more, err = view.Exceptions(partner, before, open, read.step(limit-len(records))); err != nil {
 			return nil, false, err
 		}
 		if err := read.add(step...); err != nil {

@@ -43,6 +43,8 @@ type ask struct {
 	status  int
 }
 
+const shipmentPath = "/api/v1/shipments/urn:example:shipment:1"
+
 const placeURN = "urn:epc:id:sgln:9521234.00001.0"
 
 // prepared is a gateway over a ledger with an item, a lot, a document, and all that
@@ -100,7 +102,26 @@ func exchanges() []exchange {
 		{operation: "GET /api/v1/fsma204", succeeds: ask{path: "/api/v1/fsma204?from=2026-05-01T00:00:00Z&to=2026-05-02T00:00:00Z", status: 200}, fails: ask{path: "/api/v1/fsma204?from=yesterday", status: 400}},
 		{operation: "POST /api/v1/imports", succeeds: ask{body: sheet, headers: form, status: 202}, fails: ask{body: part("mapping", "text/plain", "{}") + "--x--\r\n", headers: form, status: 400}, also: []ask{
 			{path: "/api/v1/imports?dryRun=true", body: sheet, headers: form, status: 200}}},
-		{operation: "GET /api/v1/exceptions", succeeds: ask{path: "/api/v1/exceptions?perPage=1", status: 200}, fails: ask{path: "/api/v1/exceptions?nextPageToken=x", status: 400}},
+		{operation: "GET /api/v1/exceptions", succeeds: ask{path: "/api/v1/exceptions?perPage=1&open=true", status: 200}, fails: ask{path: "/api/v1/exceptions?nextPageToken=x", status: 400}},
+		{operation: "GET /api/v1/shipments", succeeds: ask{path: "/api/v1/shipments?party=haul&state=disputed", status: 200}, fails: ask{path: "/api/v1/shipments?state=lost", status: 400}},
+		{operation: "POST /api/v1/shipments", succeeds: ask{body: `{"receiver":"shop","items":["urn:epc:id:sgtin:9521234.054321.1001"],"lots":[{"class":"urn:epc:class:lgtin:9521234.054321.L1","quantity":2,"uom":"KGM"}],"bands":[{"of":"temperature","max":8}]}`, status: 201}, fails: ask{body: `{"receiver":"shop"}`, status: 400}},
+		{operation: "GET /api/v1/shipments/{id}", succeeds: ask{path: shipmentPath, status: 200}, fails: ask{path: "/api/v1/shipments/urn:example:none", status: 404}},
+		{operation: "GET /api/v1/shipments/{id}/trail", succeeds: ask{path: shipmentPath + "/trail", status: 200}, fails: ask{path: shipmentPath + "/trail?perPage=x", status: 400}},
+		{operation: "GET /api/v1/shipments/{id}/handovers", succeeds: ask{path: shipmentPath + "/handovers", status: 200}, fails: ask{path: "/api/v1/shipments/urn:example:none/handovers", status: 404}},
+		{operation: "POST /api/v1/shipments/{id}/handovers", succeeds: ask{path: shipmentPath + "/handovers", body: `{"to":"haul","until":"2026-06-01T00:00:00Z"}`, status: 201}, fails: ask{path: shipmentPath + "/handovers", body: `{}`, status: 400}},
+		{operation: "POST /api/v1/shipments/{id}/return", succeeds: ask{path: shipmentPath + "/return", status: 201}, fails: ask{path: shipmentPath + "/return", body: `{"to":"haul"}`, status: 400}},
+		{operation: "POST /api/v1/shipments/{id}/handovers/{handover}/accept", succeeds: ask{path: shipmentPath + "/handovers/1/accept", body: `{"discrepancies":[{"id":"urn:epc:id:sgtin:9521234.054321.1001","what":"damaged"}]}`, status: 201}, fails: ask{path: shipmentPath + "/handovers/0/accept", status: 400}},
+		{operation: "POST /api/v1/shipments/{id}/handovers/{handover}/dispute", succeeds: ask{path: shipmentPath + "/handovers/1/dispute", body: `{"evidence":[{"event":"urn:example:event:1"}]}`, status: 201}, fails: ask{path: shipmentPath + "/handovers/x/dispute", status: 400}},
+		{operation: "POST /api/v1/shipments/{id}/handovers/{handover}/evidence", succeeds: ask{path: shipmentPath + "/handovers/1/evidence", body: `{"evidence":[{"event":"urn:example:event:1"}]}`, status: 201}, fails: ask{path: shipmentPath + "/handovers/1/evidence", body: `{}`, status: 400}},
+		{operation: "POST /api/v1/shipments/{id}/handovers/{handover}/resolve", succeeds: ask{path: shipmentPath + "/handovers/1/resolve", body: `{"outcome":"delivered"}`, status: 201}, fails: ask{path: shipmentPath + "/handovers/1/resolve", body: `{"outcome":"war"}`, status: 400}},
+		{operation: "POST /api/v1/exceptions/{height}/{position}/{index}/settle", succeeds: ask{path: "/api/v1/exceptions/7/0/1/settle", status: 201}, fails: ask{path: "/api/v1/exceptions/x/0/1/settle", status: 400}},
+		{operation: "POST /api/v1/shipments/{id}/dispatch", succeeds: ask{path: shipmentPath + "/dispatch", status: 201}, fails: ask{path: shipmentPath + "/dispatch", body: `{"handover":1}`, status: 400}},
+		{operation: "POST /api/v1/shipments/{id}/close", succeeds: ask{path: shipmentPath + "/close", status: 201}, fails: ask{path: shipmentPath + "/close", body: `{"handover":1}`, status: 400}},
+		{operation: "POST /api/v1/shipments/{id}/cancel", succeeds: ask{path: shipmentPath + "/cancel", status: 201}, fails: ask{path: shipmentPath + "/cancel", body: `{"handover":1}`, status: 400}},
+		{operation: "POST /api/v1/shipments/{id}/hold", succeeds: ask{path: shipmentPath + "/hold", status: 201}, fails: ask{path: shipmentPath + "/hold", body: `{"handover":1}`, status: 400}},
+		{operation: "POST /api/v1/shipments/{id}/unhold", succeeds: ask{path: shipmentPath + "/unhold", status: 201}, fails: ask{path: shipmentPath + "/unhold", body: `{"handover":1}`, status: 400}},
+		{operation: "POST /api/v1/shipments/{id}/handovers/{handover}/reject", succeeds: ask{path: shipmentPath + "/handovers/1/reject", body: `{"reason":"late"}`, status: 201}, fails: ask{path: shipmentPath + "/handovers/1/reject", body: `{"handover":1}`, status: 400}},
+		{operation: "POST /api/v1/shipments/{id}/handovers/{handover}/cancel", succeeds: ask{path: shipmentPath + "/handovers/1/cancel", body: `{"reason":"late"}`, status: 201}, fails: ask{path: shipmentPath + "/handovers/1/cancel", body: `{"handover":1}`, status: 400}},
 		{operation: "GET /api/v1/recalls", succeeds: ask{status: 200}, fails: ask{path: "/api/v1/recalls?nextPageToken=x", status: 400}},
 		{operation: "POST /api/v1/recalls", succeeds: ask{body: `{"recall":"listeria","instruction":"stop","items":["urn:epc:id:sgtin:9521234.054321.1001"]}`, status: 201}, fails: ask{body: `{"recall":"listeria"}`, status: 400}},
 		{operation: "GET /api/v1/recalls/{issuer}/{recall}", succeeds: ask{path: "/api/v1/recalls/acme-farms/listeria", status: 200}, fails: ask{path: "/api/v1/recalls/acme-farms/none", status: 404}},

@@ -157,7 +157,7 @@ func (g *Gateway) answerQuery(w http.ResponseWriter, r *http.Request, a *asked) 
 		if p.More && (q.CountLimit == 0 || given < q.CountLimit) {
 			token = pageToken{height: q.MaxHeight, after: p.After, time: p.Time, query: a.mark, given: given}.String()
 		}
-		body, err = resultsDocument(w, r, p.Records, view.Time(), a.name)
+		body, err = resultsDocument(w, r, p.Records, view, a.name)
 		return err
 	})
 	if err != nil {

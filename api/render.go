@@ -78,15 +78,16 @@ func resultsOf(records []schemas.Record, now time.Time, of results) ([]byte, err
 	return append(out, `]}}}}`...), nil
 }
 
-// translated gives records with the identifiers of their events in a form; what they
-// take, they take of a place, if there is one.
-func translated(records []schemas.Record, to schemas.IdentifierForm, in *place) ([]schemas.Record, error) {
+// translated gives records with the identifiers of their events in a form, where
+// registered, if there is one, tells company prefixes; what they take, they take of a
+// place, if there is one.
+func translated(records []schemas.Record, to schemas.IdentifierForm, registered func(canonical string) int, in *place) ([]schemas.Record, error) {
 	out := slices.Clone(records)
 	for i := range out {
 		if out[i].Body == nil { // erased, or not held
 			continue
 		}
-		body, err := schemas.Translate(out[i].Body, to)
+		body, err := schemas.Translate(out[i].Body, to, registered)
 		if err != nil {
 			return nil, fmt.Errorf("translating a recorded event: %w", err)
 		}

@@ -105,6 +105,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 	m.With(g.allow(local.Admin), g.accepting(typeJSON), g.sending(typeJSON)).Post("/erasures", g.postErasure)
 	m.With(g.allow(local.Query), g.accepting(typeJSON), g.sending(typeJSON)).Post("/subscriptions/{subscriptionID}/replay", g.postReplay)
 	g.recallRoutes(m)
+	g.shipmentRoutes(m)
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Admin), g.accepting(typeJSON))
 		m.With(g.reading).Get("/public", g.listPublications)

@@ -47,6 +47,7 @@ const (
 	custodyTrail     = "custody"
 	observationTrail = "observations"
 	classTrail       = "class"
+	shipmentTrail    = "shipment"
 )
 
 func missingOf(r *schemas.Record) *Missing {
@@ -84,8 +85,17 @@ func recordsOf(records []schemas.Record) ([]Record, error) {
 	return out, nil
 }
 
+func kindOfTrail(id schemas.Identifier) schemas.TrailKind {
+	if id.Scheme().Class() {
+		return schemas.ClassTrail
+	}
+	return schemas.CustodyTrail
+}
+
 // getTrail answers the records of an item or class, oldest first, page by page.
-func (g *Gateway) getTrail(w http.ResponseWriter, r *http.Request) {
+func (g *Gateway) getTrail(w http.ResponseWriter, r *http.Request) { g.trail(w, r, kindOfTrail) }
+
+func (g *Gateway) trail(w http.ResponseWriter, r *http.Request, kind func(schemas.Identifier) schemas.TrailKind) {
 	q, err := parameters(r, "perPage", "nextPageToken")
 	var id schemas.Identifier
 	var limit int
@@ -103,7 +113,7 @@ func (g *Gateway) getTrail(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = g.read(func(view View) error {
 			out.Height = view.Height()
-			return out.readFrom(view, from, min(limit, maxRecords), pager{in: stateOf(r).read}, id.Scheme().Class())
+			return out.readFrom(view, from, min(limit, maxRecords), pager{in: stateOf(r).read}, kind(id))
 		})
 	}
 	if err != nil {
@@ -117,12 +127,12 @@ func (g *Gateway) getTrail(w http.ResponseWriter, r *http.Request) {
 }
 
 // readFrom reads a page: of an item's two trails, merged into ledger order, or of
-// a class's one.
-func (t *Trail) readFrom(view View, from trailToken, limit int, read pager, class bool) error {
+// a class's or a shipment's one.
+func (t *Trail) readFrom(view View, from trailToken, limit int, read pager, kind schemas.TrailKind) error {
 	first := cursor{view: view, read: &read, key: schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: t.ID}, name: custodyTrail, next: from.custody}
 	second := cursor{view: view, read: &read, key: schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: t.ID}, name: observationTrail, next: from.observations}
-	if class {
-		first.key.Kind, first.name, second.ended = schemas.ClassTrail, classTrail, true
+	if kind != schemas.CustodyTrail {
+		first.key.Kind, first.name, second.ended = kind, map[schemas.TrailKind]string{schemas.ClassTrail: classTrail, schemas.ShipmentTrail: shipmentTrail}[kind], true
 	}
 	t.Records, t.NextPageToken = []Record{}, ""
 	for {

@@ -58,6 +58,8 @@ func (v *fakeView) trail(key schemas.TrailKey) (out []schemas.Record) {
 			if names(&r, key.Subject, true) && r.Result.Effect != schemas.Applied {
 				out = append(out, r)
 			}
+		case schemas.ShipmentTrail:
+			out = append(out, r)
 		case schemas.ClassTrail:
 			if slices.ContainsFunc(r.Skeleton.Quantities, func(q schemas.Quantity) bool { return q.Class == key.Subject }) {
 				out = append(out, r)
@@ -211,7 +213,7 @@ func (v *fakeView) Trace(_ context.Context, q schemas.TraceQuery) (*schemas.Trac
 	return t, v.expired()
 }
 
-func (v *fakeView) Exceptions(partner string, before *schemas.Locator, limit int) (out []schemas.Record, more bool, err error) {
+func (v *fakeView) Exceptions(partner string, before *schemas.Locator, _ bool, limit int) (out []schemas.Record, more bool, err error) {
 	for i := len(v.records) - 1; i >= 0; i-- {
 		r := v.records[i]
 		if r.Partner == partner && (before == nil || r.Locator.Compare(*before) < 0) {
@@ -258,6 +260,37 @@ func (v *fakeView) KeyChanges(string) ([]schemas.OpenChange, error) {
 var fakeRecall = schemas.RecallInfo{RecallRef: schemas.RecallRef{Issuer: "acme-farms", Recall: "listeria"},
 	RecallState: schemas.RecallState{Class: "I", Instruction: "stop selling", Deadline: 2e18, Issued: 1e18, Closed: 3e18, Named: 2},
 	Replies:     []schemas.RecallReply{{Partner: "mill", Acknowledgement: schemas.Acknowledgement{Time: 2e18, Held: []schemas.RecallHolding{{ID: "urn:x:1", Quantity: "1", UOM: "KGM", State: "sold"}}, Done: true}}}}
+
+var fakeShipment = schemas.ShipmentInfo{ID: "urn:example:shipment:1", Contents: []string{itemLink},
+	Shipment: schemas.Shipment{Shipper: "acme-farms", ShipmentParties: schemas.ShipmentParties{Carriers: []string{"haul"}, Receiver: "shop", Inspectors: []string{"lab"}, Arbiter: "mill"},
+		ShipmentTerms: schemas.ShipmentTerms{Deadline: 2e18, Bands: []schemas.Band{{Of: schemas.Temperature, Min: "2", Max: "8"}}, Documents: []schemas.Hash{{1}}},
+		Lots:          []schemas.ShipmentLot{{Class: "urn:example:lot", Quantity: "3", UOM: "KGM"}}, Items: 1, Units: 2, State: schemas.Disputed, Holder: "haul", HeldBy: "lab",
+		Handovers: 1, Disputed: 1, Announced: 1e18},
+	Last: []schemas.HandoverInfo{{Number: 1, Handover: schemas.Handover{To: "haul", Offered: schemas.Signing{Partner: "acme-farms", KeyID: "k", Held: schemas.HeldByGateway, Time: 1e18, EventTime: 1e18},
+		Until: 2e18, Units: 2, Took: 2, State: schemas.HandoverAcceptedWith, Answered: schemas.Signing{Partner: "haul", KeyID: "k", Held: schemas.HeldByClient, Author: "d", Time: 1e18, EventTime: 1e18},
+		Discrepancies: []schemas.Discrepancy{{ID: itemLink, What: schemas.Damaged}}},
+		Dispute: &schemas.Dispute{Opened: schemas.Signing{Partner: "haul", KeyID: "k", Held: schemas.HeldByClient, Time: 1e18, EventTime: 1e18},
+			Evidence: []schemas.Evidence{{Document: schemas.Hash{1}, Event: "urn:example:event:1"}}, From: schemas.Settled, To: schemas.GoOn, Outcome: schemas.ComeBack,
+			Resolved: schemas.Signing{Partner: "mill", KeyID: "k", Held: schemas.HeldInHardware, Time: 1e18, EventTime: 1e18}}}}}
+
+func (v *fakeView) Shipment(id string) (*schemas.ShipmentInfo, error) {
+	if id != fakeShipment.ID {
+		return nil, v.expired()
+	}
+	s := fakeShipment
+	return &s, v.expired()
+}
+
+func (v *fakeView) Shipments(_ string, _ schemas.ShipmentState, from string, _ int) ([]schemas.ShipmentInfo, string, error) {
+	if from != "" {
+		return nil, "", v.expired()
+	}
+	return []schemas.ShipmentInfo{fakeShipment}, fakeShipment.ID, v.expired()
+}
+
+func (v *fakeView) Overdue(string, int) ([]schemas.Record, error) {
+	return v.records[:min(1, len(v.records))], v.expired()
+}
 
 func (v *fakeView) Recalls(after schemas.RecallRef, _ bool, _ int) ([]schemas.RecallInfo, bool, error) {
 	if after.Issuer != "" {

@@ -71,10 +71,11 @@ func decodeSingle(r *http.Request, body []byte) (*schemas.Event, error) {
 }
 
 // resultsDocument is an EPCISQueryDocument in the form that was negotiated.
-func resultsDocument(w http.ResponseWriter, r *http.Request, records []schemas.Record, now time.Time, name string) ([]byte, error) {
+func resultsDocument(w http.ResponseWriter, r *http.Request, records []schemas.Record, view View, name string) ([]byte, error) {
+	now := view.Time()
 	if asked := r.Header.Get(epcFormat); epcForms[asked] != schemas.AsSubmitted {
 		var err error
-		if records, err = translated(records, epcForms[asked], stateOf(r).read); err != nil {
+		if records, err = translated(records, epcForms[asked], view.PrefixDigits, stateOf(r).read); err != nil {
 			return nil, err
 		}
 		w.Header().Set(epcFormat, asked)

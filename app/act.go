@@ -30,6 +30,26 @@ func (m *message) act() {
 		m.result.Code = m.takeBack(a)
 	case *schemas.Ready:
 		m.ready(a)
+	case *schemas.AnnounceShipment:
+		m.announce(a)
+	case *schemas.ShipmentStep:
+		m.stepShipment(a)
+	case *schemas.OfferHandover:
+		m.offerShipment(a.Shipment, a.To, a.Until, doOffer)
+	case *schemas.ReturnShipment:
+		m.offerShipment(a.Shipment, "", a.Until, doReturn)
+	case *schemas.AcceptHandover:
+		m.acceptShipment(a)
+	case *schemas.HandoverStep:
+		m.stepHandover(a)
+	case *schemas.DisputeHandover:
+		m.dispute(a)
+	case *schemas.AddEvidence:
+		m.addEvidence(a)
+	case *schemas.ResolveDispute:
+		m.resolve(a)
+	case *schemas.SettleException:
+		m.settleException(a)
 	default:
 		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
 	}

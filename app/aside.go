@@ -26,6 +26,12 @@ func checkAside(key, value, aside []byte) error {
 			return fmt.Errorf("a register: %w", err)
 		}
 		return checkLogs(aside, r.Trail, r.Events)
+	case schemas.ShipmentLeaf:
+		s, err := schemas.DecodeShipment(value)
+		if err != nil {
+			return fmt.Errorf("a shipment: %w", err)
+		}
+		return checkLog(aside, s.Trail)
 	case schemas.AccumulatorLeaf, schemas.ClassLeaf, schemas.NoncesLeaf:
 		head, err := schemas.DecodeSingleHead(value)
 		if err != nil {

@@ -281,11 +281,11 @@ func TestEmptyLedger(t *testing.T) {
 func TestDerivedEventIDTaken(t *testing.T) {
 	c := newChain(t, store.Options{})
 	later := c.draft("farm", false, c.event("obj obs epc=b"))
-	raw, _, digests, err := c.codec.SignDigests(later, c.members["farm"].key)
+	raw, signed, err := c.codec.SignDecoded(later, c.members["farm"].key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := schemas.DerivedEventID(digests[0])
+	id := schemas.DerivedEventID(signed.Messages[0].Digest)
 	taken, err := schemas.DecodeSingle([]byte(`{"type":"ObjectEvent","action":"OBSERVE","eventTime":"2026-01-31T12:00:00Z",` +
 		`"eventTimeZoneOffset":"+00:00","epcList":["` + full("a") + `"],"eventID":"` + id + `"}`))
 	if err != nil {

@@ -78,6 +78,7 @@ func (m *message) withdraw(it *item) {
 		m.flag(schemas.OfferCancelled)
 		m.concern(it.Offer.Party)
 	}
+	m.closeOffer(it.Offer, offerGone)
 	it.lapse()
 }
 
@@ -95,6 +96,11 @@ func (it *item) lapse() {
 func (m *message) pass(it *item, to string) {
 	it.Custodian = to
 	it.own = it.own || to == m.partner
+	if it.Offer != nil && it.Offer.Party == to {
+		m.closeOffer(it.Offer, offerTaken)
+	} else {
+		m.closeOffer(it.Offer, offerGone)
+	}
 	it.lapse()
 	m.touch(it, changed)
 	m.result.Effect = schemas.Applied
@@ -199,6 +205,10 @@ func (m *message) makeOffers() {
 	if m.shipsRecalled(ids, m.handedLots()) {
 		return
 	}
+	if p := m.dir.partner(to); p != nil && p.State != schemas.Active && m.strict() {
+		m.result.Code = schemas.PartnerInactive
+		return
+	}
 	for _, id := range ids {
 		if it := m.outermost(id); it != nil {
 			m.offerItem(m.hold(id, false), to)
@@ -208,6 +218,7 @@ func (m *message) makeOffers() {
 	for _, q := range m.handedLots() {
 		m.offerLot(q, to)
 	}
+	m.listOffer(to)
 	if !strings.HasPrefix(to, schemas.External) {
 		m.concern(to)
 	}
@@ -221,15 +232,18 @@ func (m *message) offerItem(it *item, to string) {
 	if it.Offer != nil {
 		m.flag(schemas.OfferReplaced)
 		m.concern(it.Offer.Party)
+		m.closeOffer(it.Offer, offerGone)
 	}
+	it.Offer = m.open(to)
+	m.enlist(it)
 	if r := m.receipt(it, to); r != nil && r.EventTime >= m.event.EventTime {
 		m.flag(schemas.MatchedReceipt)
 		m.led.Delete(schemas.WaitingKey(it.id, to))
 		m.led.DeleteRow(waitingRow(it.id, to))
+		m.met = r
 		m.pass(it, to)
 		return
 	}
-	it.Offer = m.open(to)
 	m.touch(it, changed)
 }
 
@@ -246,7 +260,7 @@ func (b *block) standing(offers []schemas.Offer) []schemas.Offer {
 
 // stands reports whether an offer or receipt is not older than it may become: what
 // has lapsed is found when it is looked at.
-func (b *block) stands(o *schemas.Offer) bool { return b.now()-o.Time <= schemas.MaxWaiting }
+func (b *block) stands(o *schemas.Offer) bool { return !o.Lapsed(b.now()) }
 
 func waitingRow(item, partner string) []byte { return rowKey(rowWaiting, item, partner) }
 
@@ -279,6 +293,7 @@ func (m *message) cancelOffers() {
 		}
 		m.concern(it.Offer.Party)
 		m.flag(schemas.OfferCancelled)
+		m.closeOffer(it.Offer, offerGone)
 		it.Offer = nil
 		m.touch(it, changed)
 		m.result.Effect = schemas.Applied
@@ -309,6 +324,7 @@ func (m *message) answerOffers() {
 			if it := m.item(id); m.offered(it) {
 				m.concern(m.custodian(it))
 				m.flag(schemas.OfferRejected)
+				m.closeOffer(it.Offer, offerRefused)
 				it.Offer = nil
 				m.touch(it, changed)
 				m.result.Effect = schemas.Applied
@@ -331,6 +347,9 @@ func (m *message) receive(it *item) {
 	switch {
 	case holder == m.partner:
 	case m.offered(it):
+		if m.stopped(it.Offer) {
+			return
+		}
 		m.concern(holder)
 		m.pass(it, m.partner)
 	case strings.HasPrefix(holder, schemas.External):

@@ -1,11 +1,14 @@
 package app_test
 
 import (
+	"crypto/ed25519"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	abci "github.com/cometbft/cometbft/abci/types"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -111,5 +114,51 @@ func TestEventIDThatIsAHash(t *testing.T) {
 	}
 	if got := c.byHash(hash, schemas.EventQuery{}); !slices.Equal(got, []string{hash}) {
 		t.Errorf("found are %v", got)
+	}
+}
+
+// A transaction that its signer anticipates is judged and executed as any other,
+// and needs no room once somebody has asked for it.
+func TestAnticipated(t *testing.T) {
+	c := newChain(t, store.Options{Dir: filepath.Join(t.TempDir(), "ledger")})
+	key := c.members["farm"].key
+	said, err := schemas.DecodeSingle(c.event("obj add epc=a step=commissioning id=x1 loc=hall note=first").Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, tx, err := c.codec.SignDecoded(c.draft("farm", false, said), key)
+	if err != nil || !c.app.Anticipates() {
+		t.Fatalf("signing: %v", err)
+	}
+	body := said.Body
+	c.app.Anticipate(raw, tx, key.Public().(ed25519.PublicKey))
+	if said.Body == nil || !slices.Equal(said.Body, body) {
+		t.Error("anticipating takes the signer's event apart")
+	}
+	if n := c.app.TestingOnlyAhead(); n == 0 {
+		t.Error("what was anticipated takes no room")
+	}
+	res, err := c.app.CheckTx(t.Context(), &abci.RequestCheckTx{Tx: raw})
+	if err != nil || res.Code != 0 {
+		t.Fatalf("it is answered %+v, %v", res, err)
+	}
+	if n := c.app.TestingOnlyAhead(); n != 0 {
+		t.Errorf("%d bytes are still ahead", n)
+	}
+	c.block(raw)
+	if e := c.last.Receipts[0].Events[0]; e.Code != schemas.OK || e.Hash.String() != schemas.EventHash(said, schemas.CBV20) {
+		t.Errorf("its receipt is %+v", e)
+	}
+	c.mustReplay()
+
+	// One that its key may not sign is refused all the same.
+	stranger := ed25519.NewKeyFromSeed([]byte("a key that no partner has at all"))
+	raw, tx, err = c.codec.SignDecoded(c.draft("farm", false, c.event("obj obs epc=a")), stranger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.app.Anticipate(raw, tx, stranger.Public().(ed25519.PublicKey))
+	if res, err := c.app.CheckTx(t.Context(), &abci.RequestCheckTx{Tx: raw}); err != nil || schemas.Code(res.Code) != schemas.BadSignature {
+		t.Errorf("a stranger's is answered %+v, %v", res, err)
 	}
 }

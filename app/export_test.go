@@ -47,6 +47,9 @@ func (a *App) TestingOnlySchedule(height int64, rules uint32) {
 	}
 }
 
+// TestingOnlyAhead is how much is remembered that nobody has asked for.
+func (a *App) TestingOnlyAhead() int { return a.memo.aheadSize() }
+
 // TestingOnlyReplaceKeys replaces a partner's keys when the rules are done with the
 // event of an eventID, as a vote that passes there does.
 func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key, threshold uint32) (code *schemas.Code) {
@@ -58,4 +61,12 @@ func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key
 		}
 	}
 	return code
+}
+
+// TestingOnlyParameters changes the parameters that rules see, until the application is
+// opened again.
+func (a *App) TestingOnlyParameters(set func(*schemas.Parameters)) {
+	d := *a.directory.Load()
+	set(&d.parameters)
+	a.directory.Store(&d)
 }

@@ -96,6 +96,9 @@ func recordGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
+		if strings.HasSuffix(file, "/strict.txt") {
+			continue // no message of the chain says that its network is strict
+		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -34,7 +34,7 @@ func (v *View) complete(state *schemas.ItemState) (err error) {
 	return nil
 }
 
-func (v *View) lapsed(o *schemas.Offer) bool { return v.time.UnixNano()-o.Time > schemas.MaxWaiting }
+func (v *View) lapsed(o *schemas.Offer) bool { return o.Lapsed(v.time.UnixNano()) }
 
 // receipts are those that wait for an offer of the item, by partner.
 func (v *View) receipts(state *schemas.ItemState) (out []schemas.Offer, err error) {

@@ -189,7 +189,7 @@ func TestPagesAreBounded(t *testing.T) {
 	for more := true; more; {
 		var page []schemas.Record
 		var err error
-		if page, more, err = c.view().Exceptions("farm", before, 1000); err != nil || len(page) == 0 || len(page) > 16 {
+		if page, more, err = c.view().Exceptions("farm", before, false, 1000); err != nil || len(page) == 0 || len(page) > 16 {
 			t.Fatalf("a page of %d exceptions, %v", len(page), err)
 		}
 		for _, r := range page {

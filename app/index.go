@@ -44,6 +44,9 @@ const (
 	rowUnkept      = 'k' // height, position: messages whose bodies this node does not keep
 	rowOverdue     = 'y' // height, position: messages whose bodies are erased and not yet out of the archive
 	rowProposal    = 'O' // place of the act that made a proposal
+	rowShipment    = 's' // partner, shipment that it is a party of
+	rowOffered     = 'f' // partner, time, locator of an offer that it made or got
+	rowSettled     = 'S' // partner, locator of an exception that it worked off
 	rowVoid        = 'v' // locator: that of the declaration that voids it
 )
 
@@ -53,6 +56,7 @@ var _ = map[byte]bool{
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
 	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true, rowHash: true, rowUnkept: true, rowRecalled: true, rowProposal: true,
+	rowShipment: true, rowOffered: true, rowSettled: true,
 }
 
 // Fields with an index of their own.

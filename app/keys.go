@@ -2,7 +2,9 @@ package app
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -41,16 +43,11 @@ func (a *App) leavesBefore() leafReader {
 
 // leaves reads leaves of the genesis state.
 func (f *founding) leaves(prefix []byte, each func(key, value []byte) error) error {
-	var keys []string
-	for key := range f.values { // sorted below
-		if len(key) >= len(prefix) && key[:len(prefix)] == string(prefix) {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		if err := each([]byte(key), f.values[key]); err != nil {
-			return err
+	for _, key := range slices.Sorted(maps.Keys(f.values)) {
+		if strings.HasPrefix(key, string(prefix)) {
+			if err := each([]byte(key), f.values[key]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

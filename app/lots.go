@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -35,6 +36,9 @@ func (m *message) balance(partner string, q schemas.Quantity, credit bool) {
 	if value != nil {
 		held = must(schemas.DecodeLotBalance(value))
 	} else if !credit {
+		if m.strict() {
+			m.result.Code = schemas.BalanceTooLow
+		}
 		m.flag(schemas.ClaimedUnseen)
 	}
 	if !q.Known {
@@ -54,6 +58,9 @@ func (m *message) balance(partner string, q schemas.Quantity, credit bool) {
 		// A sum may be larger than what a quantity can say.
 		_, err := schemas.ParseDecimal(held.Amount)
 		held.Unknown = amount.Sign() < 0 || err != nil
+		if amount.Sign() < 0 && m.strict() {
+			m.result.Code = schemas.BalanceTooLow
+		}
 	}
 	if held.Unknown {
 		held.Amount = ""
@@ -112,20 +119,32 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 	receipts := m.offers(receiptsKey(q, to))
 	if i := m.waitingLot(receipts, q); i >= 0 {
 		m.flag(schemas.MatchedReceipt)
-		m.setOffers(receiptsKey(q, to), without(receipts, i))
+		m.setOffers(receiptsKey(q, to), without(slices.Clone(receipts), i))
+		o := m.open(to)
+		m.enlistLot(o)
+		m.met = &receipts[i]
 		m.passLot(q, m.partner, to, receipts[i].Quantity)
+		m.closeLot(o, q, receipts[i].Quantity, offerTaken)
 		return
 	}
 	open, ok := m.makeRoom(m.offers(offersKey(q, to)))
 	if !ok {
 		m.flag(schemas.TooManyOpen)
+		if m.shipping != nil {
+			m.result.Code = schemas.OfferOpen
+		}
 		return
 	}
 	if held, short := m.short(q, m.partner); short {
+		if m.strict() {
+			m.result.Code = schemas.BalanceTooLow
+			return
+		}
 		m.lose(q, m.partner, held)
 	}
 	o := m.open(to)
 	o.From, o.Quantity = m.partner, amount(q)
+	m.enlistLot(o)
 	m.setOffers(offersKey(q, to), append(open, *o))
 }
 
@@ -149,6 +168,7 @@ func (m *message) makeRoom(open []schemas.Offer) ([]schemas.Offer, bool) {
 			m.flag(schemas.OfferReplaced)
 			m.concern(o.From)
 			m.concern(o.Party)
+			m.closeOffer(&o, offerGone)
 			return without(open, i), true
 		}
 	}
@@ -263,6 +283,7 @@ func (m *message) accept(q schemas.Quantity) *schemas.Offer {
 	if _, short := m.short(quantityOf(q, o), o.From); short {
 		m.flag(schemas.OfferCancelled)
 		m.concern(o.From)
+		m.closeOffer(o, offerGone)
 		return nil
 	}
 	return o
@@ -272,7 +293,11 @@ func (m *message) accept(q schemas.Quantity) *schemas.Offer {
 func (m *message) receiveLot(q schemas.Quantity) {
 	m.touchClass(q.Class)
 	if o := m.accept(q); o != nil {
+		if m.stopped(o) {
+			return
+		}
 		m.passLot(quantityOf(q, o), o.From, m.partner, amount(q))
+		m.closeLot(o, q, amount(q), offerTaken)
 		return
 	}
 	if m.commissions() {
@@ -303,6 +328,7 @@ func (m *message) rejectLot(q schemas.Quantity) {
 	if o := m.take(q); o != nil {
 		m.concern(o.From)
 		m.flag(schemas.OfferRejected)
+		m.closeOffer(o, offerRefused)
 		m.result.Effect = schemas.Applied
 	}
 }
@@ -317,6 +343,7 @@ func (m *message) cancelLot(q schemas.Quantity) {
 		if o.From == m.partner && o.Quantity == amount(q) {
 			m.flag(schemas.OfferCancelled)
 			m.setOffers(offersKey(q, to), without(open, i))
+			m.closeOffer(&o, offerGone)
 			m.concern(to)
 			m.result.Effect = schemas.Applied
 			return

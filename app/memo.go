@@ -16,6 +16,7 @@ type decoded struct {
 	mu       sync.Mutex                // guards verified and authored
 	verified ed25519.PublicKey         // a key under which the signature holds
 	authored map[int]ed25519.PublicKey // by message, the same of its author's
+	ahead    bool                      // nobody has asked for it yet; guarded by the memo
 }
 
 // verifyAuthor verifies the signature that a message carries by itself.
@@ -69,11 +70,31 @@ func (d *decoded) whole(codec *schemas.Codec, raw []byte) (whole *decoded, err e
 	if err != nil {
 		return nil, err
 	}
+	return &decoded{tx: bodiless(tx), verified: d.verified}, nil
+}
+
+// bodiless lets go of the bodies: neither rules nor archive read them from here, and
+// they are most of a transaction.
+func bodiless(tx *schemas.Transaction) *schemas.Transaction {
 	for i := range tx.Messages {
-		// Neither rules nor archive read bodies from here, and they are most of it.
 		tx.Messages[i].Event.Body, tx.Messages[i].Event.Members = nil, nil
 	}
-	return &decoded{tx: tx, verified: d.verified}, nil
+	return tx
+}
+
+// maxAnticipated bounds what is remembered ahead of CheckTx: the transactions of a long
+// document wait for each other, and need no memory before it is their turn.
+const maxAnticipated = 8 << 20
+
+// Anticipates reports whether Anticipate would remember anything now.
+func (a *App) Anticipates() bool { return a.memo.aheadSize() < maxAnticipated }
+
+// Anticipate remembers a transaction that this node has just signed with a key, as
+// schemas.Codec.SignDecoded answered it: CheckTx comes next, and need not decode and
+// verify it again. It is judged as any other. The transaction is the application's
+// from then on.
+func (a *App) Anticipate(raw []byte, tx *schemas.Transaction, key ed25519.PublicKey) {
+	a.memo.keep(sha256.Sum256(raw), &decoded{tx: bodiless(tx), verified: key, ahead: true})
 }
 
 // refusing refuses bytes on which a decoder breaks down: it is pure, so that it
@@ -98,6 +119,17 @@ type memo struct {
 type generation struct {
 	decoded map[[32]byte]*decoded
 	size    int // bytes that they take
+	ahead   int // bytes of those that nobody has asked for
+}
+
+// find takes what is found for asked for.
+func (g *generation) find(key [32]byte) *decoded {
+	d := g.decoded[key]
+	if d != nil && d.ahead {
+		d.ahead = false
+		g.ahead -= d.size()
+	}
+	return d
 }
 
 func newMemo(capacity int) *memo {
@@ -107,10 +139,16 @@ func newMemo(capacity int) *memo {
 func (c *memo) find(key [32]byte) *decoded {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if d, ok := c.young.decoded[key]; ok {
+	if d := c.young.find(key); d != nil {
 		return d
 	}
-	return c.old.decoded[key]
+	return c.old.find(key)
+}
+
+func (c *memo) aheadSize() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.young.ahead + c.old.ahead
 }
 
 func (c *memo) keep(key [32]byte, d *decoded) {
@@ -122,6 +160,9 @@ func (c *memo) keep(key [32]byte, d *decoded) {
 	if _, ok := c.young.decoded[key]; !ok {
 		c.young.decoded[key] = d
 		c.young.size += d.size()
+		if d.ahead {
+			c.young.ahead += d.size()
+		}
 	}
 }
 
@@ -132,7 +173,7 @@ func (c *memo) forget(txs [][]byte) {
 	for _, raw := range txs {
 		key := sha256.Sum256(raw)
 		for _, g := range [...]*generation{&c.young, &c.old} {
-			if d, ok := g.decoded[key]; ok {
+			if d := g.find(key); d != nil {
 				delete(g.decoded, key)
 				g.size -= d.size()
 			}

@@ -276,6 +276,8 @@ func (r *restoring) note(rec *schemas.SnapshotRecord) error {
 		return r.recalled(string(name), rec.Value)
 	case schemas.ProposalLeaf:
 		return r.into.PutRow(append([]byte{rowProposal}, name...), present)
+	case schemas.ShipmentLeaf:
+		return r.shipment(string(name), rec.Value)
 	case schemas.ContentsLeaf:
 		return r.packed(name, rec.Value)
 	}
@@ -290,6 +292,20 @@ func (r *restoring) recalled(id string, value []byte) error {
 	}
 	for _, ref := range marks.Recalls {
 		if err := r.into.PutRow(recalledRow(ref, id), present); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shipment writes the rows by which its parties find a shipment.
+func (r *restoring) shipment(id string, value []byte) error {
+	s, err := schemas.DecodeShipment(value)
+	if err != nil {
+		return lying("a shipment is malformed")
+	}
+	for _, party := range partiesOf(&s) {
+		if err := r.into.PutRow(shipmentRow(party, id), present); err != nil {
 			return err
 		}
 	}

@@ -192,7 +192,9 @@ func (m *message) transform() {
 	}
 	m.move(m.event.Quantities, false)
 	m.move(m.event.OutputQuantities, true)
-	m.inherit()
+	if m.result.Code == schemas.OK {
+		m.inherit()
+	}
 }
 
 // changeAll takes hold of everything that the event names and changes nothing else.
@@ -222,6 +224,12 @@ func (m *message) observeClasses() {
 // claim records an event that would change what somebody else holds: it is told
 // to both, and changes nothing (but what its receipt of offered items did).
 func (m *message) claim(reserved bool) {
+	if m.strict() {
+		if m.result.Code = schemas.NotCustodian; reserved {
+			m.result.Code = schemas.ReservedPrefix
+		}
+		return
+	}
 	if m.result.Effect != schemas.Applied {
 		m.result.Effect = schemas.Claim
 	}

@@ -32,6 +32,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //	events K=V ...    a query          trace NAME DIRECTION
 //	keys PARTNER      its keys and open changes
 //	check             of each line, whether it would be admitted to a block
+//	strict [client]   custody from now on; acceptances need a client's key
+//	shipment NAME     state, hand-overs, trail   overdue PARTNER   offers that nobody answered
 //	recalls           all of them      reach ISSUER RECALL
 //	proposals         partners         prefixes         parameters
 func TestRules(t *testing.T) {
@@ -139,10 +141,16 @@ func (s *script) run(lines []string) {
 	case "balance":
 		s.balance(args[0])
 	case "exceptions":
-		records, more, err := s.view().Exceptions(args[0], nil, 100)
+		records, more, err := s.view().Exceptions(args[0], nil, len(args) > 1, 100)
 		s.records(records, more, err)
 	case "events":
 		s.events(args)
+	case "shipment":
+		s.shipment(args[0])
+	case "strict":
+		s.app.TestingOnlyParameters(func(p *schemas.Parameters) { p.Strict, p.ClientAccepts = true, len(args) > 0 })
+	case "overdue":
+		s.overdue(args[0])
 	case "recalls":
 		s.recalls()
 	case "reach":

@@ -51,7 +51,7 @@ type block struct {
 	before leafReader // the leaves of the state before the block
 	added  []addedKey // keys that it added
 
-	signing []schemas.Signing // who was seen signing, ascending by address
+	signing []schemas.Seen // who was seen signing, ascending by address
 	newly   []string          // partners for whose validators the block orders something, or who are ready
 	aside   [][]byte          // consensus keys that a rescue, which the block begins with, left aside
 
@@ -163,6 +163,11 @@ type message struct {
 	order   []*item          // as first touched
 	classes once             // classes and lots touched, in order
 	parties once             // partners whom flags concern, in order
+
+	ships     map[string]*shipment // only ever looked up
+	shipOrder []*shipment          // as first touched
+	shipping  *shipment            // of which this act makes the offers
+	met       *schemas.Offer       // receipt that waited for the offer that is made
 
 	concerned bool // the node's own partner held something of this before
 	foreign   bool // the node does not keep the body
@@ -286,6 +291,9 @@ func (m *message) save() {
 		m.putTrailRow(key, l.Count)
 		l.append(m.entry(key))
 		m.led.Set(schemas.ClassKey(class), schemas.SingleHead(l.head()), l.AppendTo(nil))
+	}
+	for _, s := range m.shipOrder {
+		m.saveShipment(s)
 	}
 }
 

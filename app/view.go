@@ -151,6 +151,9 @@ func (v *View) TrailHead(key schemas.TrailKey) (schemas.Head, error) {
 			return it.Custody, err
 		}
 		return it.Observations, err
+	case schemas.ShipmentTrail:
+		s, err := schemas.DecodeShipment(value)
+		return s.Trail, err
 	case schemas.PartnerTrail:
 		r, err := schemas.DecodeRegister(value)
 		return r.Trail, err
@@ -163,6 +166,8 @@ func trailLeaf(key schemas.TrailKey) []byte {
 	switch key.Kind {
 	case schemas.ClassTrail:
 		return schemas.ClassKey(key.Subject)
+	case schemas.ShipmentTrail:
+		return schemas.ShipmentKey(key.Subject)
 	case schemas.PartnerTrail:
 		return schemas.RegisterKey(key.Subject)
 	}
@@ -420,8 +425,9 @@ func (v *View) placesByID(eventID string) ([]schemas.Locator, error) {
 }
 
 // Exceptions returns flagged records that concern a partner, newest first: those
-// before a place, where one is given. more tells whether others follow.
-func (v *View) Exceptions(partner string, before *schemas.Locator, limit int) (records []schemas.Record, more bool, err error) {
+// before a place, where one is given; of open ones those alone that the partner has not
+// settled. more tells whether others follow.
+func (v *View) Exceptions(partner string, before *schemas.Locator, open bool, limit int) (records []schemas.Record, more bool, err error) {
 	prefix := rowKey(rowException, partner)
 	var from []byte
 	if before != nil {
@@ -441,6 +447,14 @@ func (v *View) Exceptions(partner string, before *schemas.Locator, limit int) (r
 		}
 		if len(records) >= limit {
 			return records, true, nil
+		}
+		if open {
+			if settled, err := v.row(settledRow(partner, at)); settled != nil || err != nil {
+				if err != nil {
+					return nil, false, err
+				}
+				continue
+			}
 		}
 		r, err := v.Record(at)
 		if err != nil {

@@ -59,15 +59,16 @@ func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.S
 		draft.Expiry = min(draft.Expiry, uint64(upgrade-1))
 	}
 	draft.DuplicateKeys = l.duplicateKeys(events)
-	raw, id, digests, err := l.codec.SignDigests(draft, by.key)
+	raw, tx, err := l.codec.SignDecoded(draft, by.key)
 	if err != nil {
 		return api.Signed{}, err
 	}
-	out := api.Signed{Raw: raw, ID: id, Expiry: int64(draft.Expiry), Digests: digests, IDs: make([]string, len(events))}
-	for i, e := range events {
-		if out.IDs[i] = e.Skeleton.EventID; out.IDs[i] == "" {
-			out.IDs[i] = schemas.DerivedEventID(digests[i])
-		}
+	out := api.Signed{Raw: raw, ID: tx.ID, Expiry: int64(draft.Expiry), Digests: make([]schemas.Hash, len(events)), IDs: make([]string, len(events))}
+	for i := range tx.Messages {
+		out.Digests[i], out.IDs[i] = tx.Messages[i].Digest, tx.Messages[i].EventIDOf()
+	}
+	if l.app.Anticipates() {
+		l.app.Anticipate(raw, tx, by.key.Public().(ed25519.PublicKey))
 	}
 	return out, nil
 }

@@ -30,7 +30,7 @@ type Act interface {
 const ActMessage EventType = 7
 
 // acts makes an empty act of each name. The lists are in the files of their acts.
-var acts = slices.Concat(governActs, validatorActs, keyActs, recallActs)
+var acts = slices.Concat(governActs, validatorActs, keyActs, recallActs, shipActs)
 
 // actOf is an empty act of a name, nil where there is none.
 func actOf(name string) Act {

@@ -43,7 +43,11 @@ func checkBodies(b *Bodies) error {
 
 // joinBodies writes bodies one after the other, each behind its length.
 func joinBodies(bodies [][]byte) []byte {
-	var out []byte
+	size := 0
+	for _, b := range bodies {
+		size += binary.MaxVarintLen32 + len(b)
+	}
+	out := make([]byte, 0, size)
 	for _, b := range bodies {
 		out = binary.AppendUvarint(out, uint64(len(b)))
 		out = append(out, b...)

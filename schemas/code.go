@@ -124,6 +124,28 @@ const (
 	NotHeld                            // the item is not held by whom it would be taken from
 )
 
+// Why an act of a shipment, or in strict custody an event, was refused (class B, too).
+const (
+	NoSuchShipment  Code = 370 + iota // the ledger has no shipment of this id
+	ShipmentKnown                     // it has one already
+	WrongState                        // a shipment in this state does not do this
+	WrongRole                         // not for this partner to do
+	ShipmentHeld                      // somebody stopped the shipment
+	NotAUnit                          // it is inside a container, or ended
+	InShipment                        // it is in another shipment that is under way
+	OfferOpen                         // it is offered already
+	OfferExpired                      // the offer has ended
+	OfferToSelf                       // from a partner to itself
+	PartnerInactive                   // the partner is unknown, suspended or removed
+	NotAParty                         // the partner is neither carrier nor receiver of the shipment
+	BadDiscrepancy                    // it is larger than the offer, or of something else
+	NoSuchHandover                    // the shipment has no such hand-over, or another is open
+	NothingToOffer                    // the author holds nothing of the shipment
+	BalanceTooLow                     // the author holds less of a lot
+	ClientKeyNeeded                   // the network wants a key that a client or hardware holds
+	EvidenceFull                      // no more evidence fits the dispute
+)
+
 // Flags: recorded, with this said about it.
 const (
 	NotCustodian         Code = 400 + iota // a claim: somebody else holds what the event would change
@@ -160,6 +182,17 @@ const (
 // Flags of what governs.
 const (
 	ReservedPrefix Code = 465 + iota // a claim: another partner alone commissions under this company prefix
+)
+
+// Flags about shipments.
+const (
+	OutsideShipment Code = 430 + iota // it is in a shipment under way, of which this is no step
+	Incomplete                        // less was offered than the shipment consists of
+	BuiltUpon                         // what was declared void has consequences that stand: somebody else holds it by now
+	Differs                           // accepted with discrepancies
+	DisputeOpened                     // a hand-over is argued about
+	DisputeResolved                   // no more
+	ShipmentStopped                   // by one of its parties
 )
 
 // What the gateway says of a request.
@@ -287,6 +320,33 @@ var codes = map[Code]codeRow{
 	NotHeld:          {"not_held", 409, "name items that the removed partner holds, outermost containers for their contents"},
 
 	ReservedPrefix: {"reserved_prefix", 409, "recorded as a claim: who has the company prefix commissions under it"},
+
+	NoSuchShipment:  {"no_such_shipment", 404, "name a shipment that was announced, in the form it was announced in"},
+	ShipmentKnown:   {"shipment_known", 409, "choose another id, or none"},
+	WrongState:      {"wrong_state", 409, "GET /api/v1/shipments/{id} tells the state: docs/custody.md shows what can be done in it"},
+	WrongRole:       {"wrong_role", 403, "docs/custody.md shows who may do it"},
+	ShipmentHeld:    {"shipment_held", 409, "ask held_by of the shipment to let it go"},
+	NotAUnit:        {"not_a_unit", 409, "name the outermost container, or take the thing out first"},
+	InShipment:      {"in_shipment", 409, "finish or cancel the other shipment first"},
+	OfferOpen:       {"offer_open", 409, "wait for the answer, or cancel the offer"},
+	OfferExpired:    {"offer_expired", 409, "ask for another offer"},
+	OfferToSelf:     {"offer_to_self", 400, "name another partner"},
+	PartnerInactive: {"partner_inactive", 409, "name a partner that is active: GET /api/v1/partners"},
+	NotAParty:       {"not_a_party", 400, "offer to a carrier or the receiver that the shipment names"},
+	BadDiscrepancy:  {"bad_discrepancy", 400, "name units or lots of the hand-over, and no more of a lot than was offered"},
+	NoSuchHandover:  {"no_such_handover", 404, "GET /api/v1/shipments/{id} tells the hand-overs"},
+	NothingToOffer:  {"nothing_to_offer", 409, "nothing of the shipment is with its holder any more: close or cancel it"},
+	BalanceTooLow:   {"balance_too_low", 409, "record what is held first: in strict custody no balance goes below nothing"},
+	ClientKeyNeeded: {"client_key_needed", 403, "sign with a key that a client or hardware holds"},
+	EvidenceFull:    {"evidence_full", 409, "a dispute has room for sixty-four pieces of evidence"},
+
+	OutsideShipment: {"outside_shipment", 0, "hand it over by the shipment that it is in, or finish that first"},
+	Incomplete:      {"incomplete", 0, "units of the shipment are elsewhere: its hand-overs tell where"},
+	BuiltUpon:       {"built_upon", 0, "nothing moves back: ask the custodian for the opposite event"},
+	Differs:         {"discrepancies", 0, "the hand-over lists them"},
+	DisputeOpened:   {"dispute_opened", 0, "add evidence, and agree on an outcome"},
+	DisputeResolved: {"dispute_resolved", 0, "the shipment goes on"},
+	ShipmentStopped: {"shipment_stopped", 0, "whoever stopped it lets it go"},
 
 	NotCustodian:         {"not_custodian", 409, "recorded as a claim: ask the custodian for a hand-over"},
 	ClaimedUnseen:        {"claimed_unseen", 0, "the ledger knew nothing of the item before"},

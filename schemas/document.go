@@ -241,6 +241,8 @@ func (t *tokenizer) lookup(object int, name string) int {
 // knows.
 type bodyMaker struct {
 	document []string // entries of the document's context, compact
+	decoder  decoder
+	hasher   EventHasher
 }
 
 func (b *bodyMaker) decode(event string) (*Event, error) {
@@ -248,7 +250,7 @@ func (b *bodyMaker) decode(event string) (*Event, error) {
 	if f != nil {
 		return nil, f
 	}
-	return DecodeEvent(body)
+	return b.decoder.toSign(body, &b.hasher)
 }
 
 func (b *bodyMaker) body(event string) ([]byte, *Fault) {

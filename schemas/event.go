@@ -86,6 +86,10 @@ type Event struct {
 	AuthorSignature []byte // of who is named as author; nil where nobody is, or it is withheld
 
 	HashIDs []HashID // of EventHasher, where somebody computed them; for the index and receipts
+
+	// body and the skeleton's encoding, of an event that was decoded to be signed: by
+	// them is found out whether it is still what was decoded.
+	body, skeleton []byte
 }
 
 // DocumentEvent is one event of a document: decoded, or refused with the reason,

@@ -239,6 +239,11 @@ var exact = notation[string]{
 // located is the form of a place in the ledger, in leaves alone; its JSON is none
 // that acts have.
 var located = notation[Locator]{
-	field:  func(v Locator) []byte { return v.Append(nil) },
+	field: func(v Locator) []byte {
+		if v == (Locator{}) {
+			return nil
+		}
+		return v.Append(nil)
+	},
 	decode: DecodeLocator,
 }

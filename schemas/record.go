@@ -37,6 +37,7 @@ const (
 	ObservationTrail TrailKind = 'o' // of an item: what was seen or claimed
 	ClassTrail       TrailKind = 'l' // of a class or lot
 	PartnerTrail     TrailKind = 'p' // of a partner: every message it sent
+	ShipmentTrail    TrailKind = 's' // of a shipment: what was done about it
 )
 
 // TrailKey names a trail: of an item or class by canonical identifier, of a

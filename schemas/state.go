@@ -26,6 +26,10 @@ const (
 	kindChanged     = 'S' // last height that changed anything
 	kindValidator   = 'V' // partner: what is ordered for its validator
 	kindWaiting     = 'W' // item, partner
+	kindShipment    = 'T' // shipment
+	kindUnits       = 't' // shipment
+	kindHandover    = 'h' // shipment, number
+	kindDispute     = 'D' // shipment, number of the hand-over
 	kindRecall      = 'Q' // issuer, name of a recall
 	kindRecallReply = 'a' // issuer, name of a recall, partner that answered it
 	kindRecalled    = 'q' // item, class or lot that recalls name
@@ -52,6 +56,7 @@ const (
 	RecalledLeaf    StateKind = kindRecalled
 	ProposalLeaf    StateKind = kindProposal
 	RegisterLeaf    StateKind = kindRegister
+	ShipmentLeaf    StateKind = kindShipment
 	WaitingLeaf     StateKind = kindWaiting
 )
 
@@ -89,6 +94,19 @@ func KeyRingKey(partner string) []byte             { return stateKey(kindKeyRing
 func BalanceKey(class, uom, partner string) []byte { return stateKey(kindBalance, class, uom, partner) }
 func LotOffersKey(class, uom, holder string) []byte {
 	return stateKey(kindLotOffers, class, uom, holder)
+}
+
+// ShipmentKey is the key of a shipment, UnitsKey that of what it consists of.
+func ShipmentKey(id string) []byte { return stateKey(kindShipment, id) }
+func UnitsKey(id string) []byte    { return stateKey(kindUnits, id) }
+
+// HandoverKey is the key of a shipment's n-th hand-over, from 1, and DisputeKey that of
+// the dispute about it.
+func HandoverKey(shipment string, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(stateKey(kindHandover, shipment), 0), n)
+}
+func DisputeKey(shipment string, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(stateKey(kindDispute, shipment), 0), n)
 }
 
 // RecallKey is the key of a recall, RecallReplyKey that of a holder's answer to it, and
@@ -140,6 +158,7 @@ type Item struct {
 	Waiting      uint64 // receipts that began to wait for an offer in this turn
 	Turn         uint64 // raised when receipts lapse: one waits only in its own turn
 	Lots         uint64 // classes and lots inside it: entries of the leaf at ContentsKey
+	Shipment     string // that it was announced in last, as a unit
 	Maker        string // partner who commissioned it, or whose transformation made it; "" where nobody here did
 	Custody      Head   // trail of what changed the state
 	Observations Head   // trail of what was seen or claimed
@@ -157,6 +176,14 @@ type Offer struct {
 	From      string // of a lot: who offers; "" for items, whose custodian offers
 	Quantity  string // of a lot: the amount as canonical decimal, "" unknown
 	Locator   Locator
+	Shipment  string // that is handed over; "" for none
+	Handover  uint64 // its number
+	Until     int64  // of the block: it ends then, nanoseconds; 0: when any does
+}
+
+// Lapsed reports whether the offer or receipt has ended by a block's time, in nanoseconds.
+func (o *Offer) Lapsed(now int64) bool {
+	return now-o.Time > MaxWaiting || o.Until != 0 && now > o.Until
 }
 
 func (o *Offer) append(dst []byte) []byte {
@@ -165,7 +192,12 @@ func (o *Offer) append(dst []byte) []byte {
 	dst = AppendField(dst, 3, be64(uint64(o.Time)))
 	dst = AppendString(dst, 4, o.From)
 	dst = AppendString(dst, 5, o.Quantity)
-	return AppendField(dst, 6, o.Locator.Append(nil))
+	dst = AppendField(dst, 6, o.Locator.Append(nil))
+	if o.Shipment == "" {
+		return dst
+	}
+	dst = AppendUint(AppendString(dst, 7, o.Shipment), 8, o.Handover)
+	return AppendField(dst, 9, be64(uint64(o.Until)))
 }
 
 func decodeOffer(b []byte) (o Offer, err error) {
@@ -174,16 +206,19 @@ func decodeOffer(b []byte) (o Offer, err error) {
 		switch n {
 		case 1:
 			o.Party = string(v)
-		case 2, 3:
+		case 2, 3, 9:
 			if len(v) != 8 {
 				f.Fail(n, "no time")
 				break
 			}
 			t := int64(binary.BigEndian.Uint64(v))
-			if n == 2 {
+			switch n {
+			case 2:
 				o.EventTime = t
-			} else {
+			case 3:
 				o.Time = t
+			default:
+				o.Until = t
 			}
 		case 4:
 			o.From = string(v)
@@ -193,6 +228,10 @@ func decodeOffer(b []byte) (o Offer, err error) {
 			if o.Locator, err = DecodeLocator(v); err != nil {
 				f.Fail(n, err.Error())
 			}
+		case 7:
+			o.Shipment = string(v)
+		case 8:
+			o.Handover = f.Uint(n, v)
 		default:
 			f.Fail(n, "unknown")
 		}
@@ -250,7 +289,7 @@ func (f *Fields) Head(n uint64, v []byte) (h Head) {
 
 // Append appends the leaf value of an item: 1 custodian, 2 parent, 3 parent
 // epoch, 4 epoch, 5 disposition, 6 ended, 7 offer, 8 waiting, 9 custody head,
-// 10 observation head, 11 levels, 12 turn, 13 lots, 14 maker.
+// 10 observation head, 11 levels, 12 turn, 13 lots, 14 maker, 15 shipment.
 func (it *Item) Append(dst []byte) []byte {
 	dst = AppendString(dst, 1, it.Custodian)
 	dst = AppendString(dst, 2, it.Parent)
@@ -269,7 +308,7 @@ func (it *Item) Append(dst []byte) []byte {
 	dst = AppendUint(dst, 11, it.Levels)
 	dst = AppendUint(dst, 12, it.Turn)
 	dst = AppendUint(dst, 13, it.Lots)
-	return AppendString(dst, 14, it.Maker)
+	return AppendString(AppendString(dst, 14, it.Maker), 15, it.Shipment)
 }
 
 // DecodeItem reads an item's leaf value.
@@ -310,6 +349,8 @@ func DecodeItem(b []byte) (it Item, err error) {
 			it.Lots = f.Uint(n, v)
 		case 14:
 			it.Maker = string(v)
+		case 15:
+			it.Shipment = string(v)
 		default:
 			f.Fail(n, "unknown")
 		}

@@ -2,9 +2,7 @@ package schemas
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/ed25519"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -133,95 +131,6 @@ func (m *Message) EventIDOf() string {
 	return DerivedEventID(m.Digest)
 }
 
-// Draft is what a signer fills in for a new transaction.
-type Draft struct {
-	ChainID string
-	Rules   uint32 // 0: RulesVersion
-	Partner string
-	KeyID   string
-	Actor   string
-	Expiry  uint64
-	Nonce   []byte // NonceSize random bytes
-	Secret  []byte // 32 random bytes
-	Atomic  bool
-	Events  []*Event
-	// DuplicateKeys has one key for each event, or none at all.
-	DuplicateKeys [][]byte
-}
-
-// Sign encodes a draft and signs it. The answer is what is broadcast. Errors of
-// the draft are Faults: what Sign returns, Decode accepts.
-func (c *Codec) Sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, err error) {
-	raw, id, _, err = c.SignDigests(d, key)
-	return raw, id, err
-}
-
-// SignDigests is Sign for who also wants the events' digests, in order.
-func (c *Codec) SignDigests(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, events []Hash, err error) {
-	if len(d.Events) == 0 || len(d.Events) > MaxMessages {
-		return nil, id, nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d events, 1 to %d fit one transaction", len(d.Events), MaxMessages)}
-	}
-	if n := len(d.DuplicateKeys); n != 0 && n != len(d.Events) {
-		return nil, id, nil, &Fault{Code: BadEncoding, Detail: fmt.Sprintf("%d duplicate keys for %d events", n, len(d.Events))}
-	}
-	envelope := &Envelope{}
-	digests := make([][]byte, len(d.Events))
-	bodies := make([][]byte, len(d.Events))
-	size, weight, salts := 0, Weight{}, salter{}
-	for i, e := range d.Events {
-		p := &Payload{Kind: uint32(e.KindOf())}
-		if len(d.DuplicateKeys) > 0 {
-			p.DuplicateKey = d.DuplicateKeys[i]
-		}
-		if err := checkDuplicateKey(i, p.DuplicateKey, &e.Skeleton); err != nil {
-			return nil, id, nil, err
-		}
-		skeleton := e.Skeleton.Append(nil)
-		if weight = weight.Plus(e.Weight(len(skeleton))); weight.Check() != nil {
-			return nil, id, nil, weight.Check()
-		}
-		digest := Digest(d.ChainID, d.Partner, e.KindOf(), skeleton, salts.bodyRoot(EventSecret(d.Secret, i), e.Members), p.DuplicateKey)
-		events = append(events, digest)
-		envelope.Payloads, digests[i], bodies[i] = append(envelope.Payloads, p), digest[:], e.Body
-		size += len(e.Body) + binary.MaxVarintLen32
-	}
-	if size > MaxDeclared+len(d.Events)*binary.MaxVarintLen32 {
-		return nil, id, nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("bodies of about %d bytes, %d are allowed", size, MaxDeclared)}
-	}
-	joined := joinBodies(bodies)
-	envelope.Bodies = &Bodies{Secret: d.Secret, Size: uint32(len(joined)), Frame: c.Compress(joined)}
-	root := MerkleRoot(digests)
-	header := &Header{
-		ChainId: d.ChainID, Rules: cmp.Or(d.Rules, RulesVersion), Partner: d.Partner, KeyId: d.KeyID, Actor: d.Actor,
-		Expiry: d.Expiry, Nonce: d.Nonce, Atomic: d.Atomic, Count: uint32(len(d.Events)), Root: root[:],
-	}
-	if err := checkHeader(header); err != nil {
-		return nil, id, nil, err
-	}
-	raw, id, err = seal(envelope, header, key)
-	return raw, id, events, err
-}
-
-// seal signs a header into its envelope.
-func seal(envelope *Envelope, header *Header, key ed25519.PrivateKey) (raw []byte, id Hash, err error) {
-	options := proto.MarshalOptions{Deterministic: true}
-	if envelope.Header, err = options.Marshal(header); err != nil {
-		return nil, id, fmt.Errorf("encoding the header: %w", err)
-	}
-	id = TransactionID(envelope.Header)
-	envelope.Signature = ed25519.Sign(key, id[:])
-	if err := checkEnvelope(envelope, header); err != nil {
-		return nil, id, err
-	}
-	if raw, err = options.Marshal(envelope); err != nil {
-		return nil, id, fmt.Errorf("encoding the transaction: %w", err)
-	}
-	if len(raw) > MaxTransaction {
-		return nil, id, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d bytes, %d are allowed", len(raw), MaxTransaction)}
-	}
-	return raw, id, nil
-}
-
 // Size is what a transaction claims for itself against the caps of a block.
 type Size struct {
 	Declared int // bytes of its bodies, decompressed
@@ -307,13 +216,15 @@ func Sealed(raw []byte) (*Transaction, error) {
 
 // Decode reads a transaction and checks all that needs no state: encoding,
 // caps, compression, events, digests and root. Errors are Faults.
-func (c *Codec) Decode(raw []byte) (*Transaction, error) { return c.decode(raw, nil) }
+func (c *Codec) Decode(raw []byte) (*Transaction, error) { return c.decode(raw, nil, nil) }
 
 // DecodeHashed is Decode for who also wants the events' hashes (HashIDs), which say
 // nothing of whether the transaction is accepted.
-func (c *Codec) DecodeHashed(raw []byte) (*Transaction, error) { return c.decode(raw, &EventHasher{}) }
+func (c *Codec) DecodeHashed(raw []byte) (*Transaction, error) {
+	return c.decode(raw, &EventHasher{}, nil)
+}
 
-func (c *Codec) decode(raw []byte, hasher *EventHasher) (*Transaction, error) {
+func (c *Codec) decode(raw []byte, hasher *EventHasher, own *drafted) (*Transaction, error) {
 	// Counted first: a payload of two bytes becomes a message of a hundred.
 	if _, err := Measure(raw); err != nil {
 		return nil, err
@@ -331,7 +242,7 @@ func (c *Codec) decode(raw []byte, hasher *EventHasher) (*Transaction, error) {
 	}
 	t := &Transaction{ID: TransactionID(envelope.Header), Header: header, Raw: envelope.Header,
 		Signature: envelope.Signature, Bodies: envelope.Bodies, Size: len(raw)}
-	if err := c.decodeMessages(t, envelope, hasher); err != nil {
+	if err := c.decodeMessages(t, envelope, hasher, own); err != nil {
 		return nil, err
 	}
 	digests := make([][]byte, len(t.Messages))
@@ -424,7 +335,7 @@ func checkDuplicateKey(i int, key []byte, s *Skeleton) error {
 	return nil
 }
 
-func (c *Codec) decodeMessages(t *Transaction, e *Envelope, hasher *EventHasher) error {
+func (c *Codec) decodeMessages(t *Transaction, e *Envelope, hasher *EventHasher, own *drafted) error {
 	joined, err := c.Decompress(e.Bodies.Frame, int(e.Bodies.Size))
 	if err != nil {
 		return &Fault{Code: BadCompression, Detail: err.Error()}
@@ -437,36 +348,44 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope, hasher *EventHasher)
 	var d decoder
 	var salts salter
 	for i, body := range bodies {
-		kind, decode := Kind(e.Payloads[i].Kind), d.decode
-		if kind != KindEvent {
-			decode = func(body []byte) (*Event, error) { return DecodeMessage(kind, body) }
-		}
-		event, err := decode(body)
-		if err != nil {
+		m := &t.Messages[i]
+		m.Kind, m.DuplicateKey = Kind(e.Payloads[i].Kind), e.Payloads[i].DuplicateKey
+		signed := own.of(i, m.Kind, body)
+		if signed != nil {
+			m.Event, m.BodyRoot = signed, own.roots[i]
+		} else if m.Event, err = decodeMessage(&d, m.Kind, body, hasher); err != nil {
 			return inMessage(i, err)
 		}
-		if hasher != nil && kind == KindEvent {
-			event.HashIDs = hasher.idsOf(&d)
-		}
-		m := &t.Messages[i]
-		m.Kind, m.DuplicateKey, m.Event = kind, e.Payloads[i].DuplicateKey, event
-		if err := checkDuplicateKey(i, m.DuplicateKey, &event.Skeleton); err != nil {
+		if err := checkDuplicateKey(i, m.DuplicateKey, &m.Event.Skeleton); err != nil {
 			return err
 		}
-		m.Skeleton = event.Skeleton.Append(nil)
-		if t.Weight = t.Weight.Plus(event.Weight(len(m.Skeleton))); t.Weight.Check() != nil {
+		m.Skeleton = m.Event.Skeleton.Append(nil)
+		if t.Weight = t.Weight.Plus(m.Event.Weight(len(m.Skeleton))); t.Weight.Check() != nil {
 			return t.Weight.Check()
 		}
-		if author := event.Skeleton.Author; author != "" {
-			if event.AuthorSignature == nil {
+		if author := m.Event.Skeleton.Author; author != "" {
+			if m.Event.AuthorSignature == nil {
 				return inMessage(i, errUnsigned)
 			}
-			m.AuthorDigest = AuthorDigest(t.Header.ChainId, t.Header.Partner, author, kind, event.Members)
+			m.AuthorDigest = AuthorDigest(t.Header.ChainId, t.Header.Partner, author, m.Kind, m.Event.Members)
 		}
-		m.BodyRoot = salts.bodyRoot(EventSecret(e.Bodies.Secret, i), event.Members)
+		if signed == nil {
+			m.BodyRoot = salts.bodyRoot(EventSecret(e.Bodies.Secret, i), m.Event.Members)
+		}
 		m.Digest = Digest(t.Header.ChainId, t.Header.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
 	}
 	return nil
+}
+
+func decodeMessage(d *decoder, kind Kind, body []byte, hasher *EventHasher) (*Event, error) {
+	if kind != KindEvent {
+		return DecodeMessage(kind, body)
+	}
+	event, err := d.decode(body)
+	if err == nil && hasher != nil {
+		event.HashIDs = hasher.idsOf(d)
+	}
+	return event, err
 }
 
 // inMessage says in which message a fault is.

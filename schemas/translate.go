@@ -47,9 +47,10 @@ type writtenIdentifier struct {
 // so does what cannot have it: a URN that has no Digital Link, and a Digital Link
 // that has no EPC URN or whose company prefix is unknown, because its digits do not
 // tell where that ends. The event's own EPC URNs tell it of whatever else in it
-// begins with the same prefix. A body that is no strict JSON is refused with a
-// *Fault.
-func Translate(body []byte, to IdentifierForm) ([]byte, error) {
+// begins with the same prefix; of others registered, if it is not nil, answers how many
+// digits the company prefix of a canonical identifier has, 0 where none is known. A body
+// that is no strict JSON is refused with a *Fault.
+func Translate(body []byte, to IdentifierForm, registered func(canonical string) int) ([]byte, error) {
 	if to == AsSubmitted {
 		return body, nil
 	}
@@ -70,7 +71,10 @@ func Translate(body []byte, to IdentifierForm) ([]byte, error) {
 			continue
 		}
 		if to == AsURN {
-			if text = w.id.urnUnder(prefixes); text == "" {
+			if text = w.id.urnUnder(prefixes); text == "" && registered != nil {
+				text, _ = w.id.URNOf(registered(w.id.canonical))
+			}
+			if text == "" {
 				continue
 			}
 		}

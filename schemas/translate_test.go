@@ -42,7 +42,7 @@ func TestTranslate(t *testing.T) {
 	urns, links := with(forms, 0), with(forms, 1)
 	check := func(what, body string, to schemas.IdentifierForm, want string) {
 		t.Helper()
-		got, err := schemas.Translate([]byte(body), to)
+		got, err := schemas.Translate([]byte(body), to, nil)
 		if err != nil || string(got) != want {
 			t.Errorf("%s: %v\n got %s\nwant %s", what, err, got, want)
 		}
@@ -69,7 +69,7 @@ func TestTranslate(t *testing.T) {
 	two := `{"epcList":["urn:epc:id:sgtin:9521321.012345.1","urn:epc:id:sgtin:952132.0112345.2","` + item + `"]}`
 	check("prefixes that contradict each other", two, schemas.AsURN, two)
 	check("escapes", `{"parentID":"urn:epc:id:sscc:\u0039521321.0000000123","recordTime":1.50e+1}`, schemas.AsDigitalLink, `{"parentID":"`+forms["PARENT"][1]+`","recordTime":1.50e+1}`)
-	if _, err := schemas.Translate([]byte(`{"a":1,"a":2}`), schemas.AsURN); err == nil {
+	if _, err := schemas.Translate([]byte(`{"a":1,"a":2}`), schemas.AsURN, nil); err == nil {
 		t.Error("a text that is no event was translated")
 	}
 }
@@ -92,7 +92,7 @@ func TestTranslateKeepsMeaning(t *testing.T) {
 		var h schemas.EventHasher
 		want, _ := h.Sum(e, schemas.CBV20)
 		for _, to := range []schemas.IdentifierForm{schemas.AsDigitalLink, schemas.AsURN} {
-			body, err := schemas.Translate(e.Body, to)
+			body, err := schemas.Translate(e.Body, to, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,7 +120,7 @@ func FuzzTranslate(f *testing.F) {
 			return
 		}
 		for _, to := range []schemas.IdentifierForm{schemas.AsDigitalLink, schemas.AsURN} {
-			body, err := schemas.Translate(e.Body, to)
+			body, err := schemas.Translate(e.Body, to, nil)
 			if err != nil {
 				t.Fatalf("%v: %s", err, e.Body)
 			}
@@ -134,7 +134,7 @@ func FuzzTranslate(f *testing.F) {
 			if !bytes.Equal(e.Skeleton.Append(nil), again.Skeleton.Append(nil)) || e.ReadPoint != again.ReadPoint || e.BizLocation != again.BizLocation {
 				t.Fatalf("%s became another: %s", e.Body, body)
 			}
-			if twice, err := schemas.Translate(body, to); err != nil || !bytes.Equal(twice, body) {
+			if twice, err := schemas.Translate(body, to, nil); err != nil || !bytes.Equal(twice, body) {
 				t.Fatalf("%v: %s is not all that %s can be", err, body, twice)
 			}
 		}

@@ -13,8 +13,8 @@ import (
 // ValidatorKey is the key of what is ordered for a partner's validator.
 func ValidatorKey(partner string) []byte { return stateKey(kindValidator, partner) }
 
-// SigningKey is the key of who was seen signing.
-func SigningKey() []byte { return stateKey(kindSigning) }
+// SeenKey is the key of who was seen signing.
+func SeenKey() []byte { return stateKey(kindSigning) }
 
 // ValidatorOrder is what was ordered for a partner's validator and does not hold
 // yet: it takes the place of what the partner's leaf names.
@@ -65,15 +65,15 @@ func AddressOf(key []byte) ValidatorAddress {
 	return ValidatorAddress(sum[:20])
 }
 
-// Signing is the last height that a validator was seen to sign.
-type Signing struct {
+// Seen is the last height that a validator was seen to sign.
+type Seen struct {
 	Address ValidatorAddress
 	Height  uint64
 }
 
-// AppendSigning appends the leaf value of who was seen signing: field 1 once for
+// AppendSeen appends the leaf value of who was seen signing: field 1 once for
 // each, ascending by address: 20 bytes of address, then 8 of height, big-endian.
-func AppendSigning(dst []byte, list []Signing) []byte {
+func AppendSeen(dst []byte, list []Seen) []byte {
 	for i := range list {
 		v := binary.BigEndian.AppendUint64(list[i].Address[:], list[i].Height)
 		dst = AppendField(dst, 1, v)
@@ -81,20 +81,20 @@ func AppendSigning(dst []byte, list []Signing) []byte {
 	return dst
 }
 
-// DecodeSigning reads such a leaf value.
-func DecodeSigning(b []byte) (list []Signing, err error) {
+// DecodeSeen reads such a leaf value.
+func DecodeSeen(b []byte) (list []Seen, err error) {
 	f := ReadFields(b)
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
 		if n != 1 || len(v) != len(ValidatorAddress{})+8 {
 			f.Fail(n, "no address with a height")
 			break
 		}
-		s := Signing{ValidatorAddress(v[:20]), binary.BigEndian.Uint64(v[20:])}
+		s := Seen{ValidatorAddress(v[:20]), binary.BigEndian.Uint64(v[20:])}
 		if len(list) > 0 && bytes.Compare(list[len(list)-1].Address[:], s.Address[:]) >= 0 {
 			f.Fail(n, "not ascending")
 		}
 		list = append(list, s)
 	}
 	var stack [valueSize]byte
-	return list, f.Exact(b, AppendSigning(stack[:0], list))
+	return list, f.Exact(b, AppendSeen(stack[:0], list))
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -337,25 +338,13 @@ func (b *Block) writeBatch(m meta) (err error) {
 	}
 	w := b.store.engine.newBatch(size)
 	defer func() { err = errors.Join(err, w.Close()) }()
-	set := func(key, data []byte) error {
-		if data == nil {
-			return w.Delete(key)
+	for _, u := range b.ordered() {
+		if u.data == nil {
+			err = w.Delete(u.key)
+		} else {
+			err = w.Set(u.key, u.data)
 		}
-		return w.Set(key, data)
-	}
-	for k, row := range b.writes {
-		b.buf = append(b.buf[:0], k...)
-		if err := set(b.buf, row); err != nil {
-			return err
-		}
-	}
-	for k, row := range b.emitted {
-		if err := w.Set(k, row); err != nil {
-			return err
-		}
-	}
-	for _, p := range b.grown.pages {
-		if err := set(p.key, p.data); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -363,4 +352,39 @@ func (b *Block) writeBatch(m meta) (err error) {
 		return err
 	}
 	return w.WriteSync()
+}
+
+// batched is a row of the batch; no data deletes it.
+type batched struct {
+	key, data []byte
+	order     int // a later one of the same key counts
+}
+
+// ordered are all rows of the block by their keys: a database that gets neighbours
+// one after the other finds its way to the next in what it has just read.
+func (b *Block) ordered() []batched {
+	size := len(b.rows) // no fewer bytes than their keys take
+	for k := range b.writes {
+		size += len(k)
+	}
+	keys := make([]byte, 0, size)
+	list := make([]batched, 0, 2*len(b.writes)+len(b.grown.pages))
+	add := func(key, data []byte) { list = append(list, batched{key, data, len(list)}) }
+	for k, row := range b.writes {
+		from := len(keys)
+		keys = append(keys, k...)
+		add(keys[from:], row)
+	}
+	for k, row := range b.emitted {
+		from := len(keys)
+		keys = append(keys, k...)
+		add(keys[from:], row)
+	}
+	for _, p := range b.grown.pages {
+		add(p.key, p.data)
+	}
+	slices.SortFunc(list, func(x, y batched) int {
+		return cmp.Or(bytes.Compare(x.key, y.key), cmp.Compare(x.order, y.order))
+	})
+	return list
 }

@@ -283,7 +283,7 @@ func (c *conversion) decode(e *element, over *schemas.Fault) (*schemas.Event, *s
 	if c.fault != nil {
 		return nil, c.fault
 	}
-	event, err := schemas.DecodeEvent(v.appendTo(nil))
+	event, err := schemas.DecodeToSign(v.appendTo(nil))
 	var f *schemas.Fault
 	if errors.As(err, &f) {
 		f.Line = v.lineOf(f.Pointer)

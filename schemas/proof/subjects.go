@@ -113,7 +113,7 @@ func (v *verification) checkSubject(s *subject) (err error) {
 		}
 		s.heads = [2]schemas.Head{s.item.Custody, s.item.Observations}
 		s.report.Disposition, s.report.Ended = s.item.Disposition, s.item.Ended
-		if s.item.Offer != nil && v.report.Time.UnixNano()-s.item.Offer.Time <= schemas.MaxWaiting {
+		if s.item.Offer != nil && !s.item.Offer.Lapsed(v.report.Time.UnixNano()) {
 			s.report.OfferedTo = s.item.Offer.Party
 		}
 		return v.checkAlone(s, scheme, schemas.ClassKey(p.ID))

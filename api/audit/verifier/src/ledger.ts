@@ -47,10 +47,13 @@ export interface Offer {
   from: string;
   quantity: string;
   locator: Bytes;
+  shipment: string;
+  handover: bigint;
+  until: bigint; // of the block: it ends then, 0: when any does
 }
 
 function decodeOffer(b: Bytes): Offer {
-  const o: Offer = { party: "", eventTime: 0n, time: 0n, from: "", quantity: "", locator: empty };
+  const o: Offer = { party: "", eventTime: 0n, time: 0n, from: "", quantity: "", locator: empty, shipment: "", handover: 0n, until: 0n };
   for (const f of fields(b)) {
     switch (f.n) {
       case 1: o.party = text(f.v); break;
@@ -59,6 +62,9 @@ function decodeOffer(b: Bytes): Offer {
       case 4: o.from = text(f.v); break;
       case 5: o.quantity = text(f.v); break;
       case 6: o.locator = fixed(f.v, 16); break;
+      case 7: o.shipment = text(f.v); break;
+      case 8: o.handover = uint(f.v); break;
+      case 9: o.until = signed64(f.v); break;
       default: refuse("an offer with an unknown field");
     }
   }
@@ -66,8 +72,10 @@ function decodeOffer(b: Bytes): Offer {
   return o;
 }
 
-const writeOffer = (o: Offer): Writer =>
-  new Writer().text(1, o.party).always(2, be64(o.eventTime)).always(3, be64(o.time)).text(4, o.from).text(5, o.quantity).field(6, o.locator);
+function writeOffer(o: Offer): Writer {
+  const w = new Writer().text(1, o.party).always(2, be64(o.eventTime)).always(3, be64(o.time)).text(4, o.from).text(5, o.quantity).field(6, o.locator);
+  return o.shipment === "" ? w : w.text(7, o.shipment).uint(8, o.handover).always(9, be64(o.until));
+}
 
 export interface Item {
   custodian: string;
@@ -83,10 +91,12 @@ export interface Item {
   levels: bigint;
   turn: bigint;
   lots: bigint;
+  maker: string;
+  shipment: string;
 }
 
 export function decodeItem(b: Bytes): Item {
-  const it: Item = { custodian: "", parent: "", parentEpoch: 0n, epoch: 0n, disposition: "", ended: false, waiting: 0n, custody: noHead, observations: noHead, levels: 0n, turn: 0n, lots: 0n };
+  const it: Item = { custodian: "", parent: "", parentEpoch: 0n, epoch: 0n, disposition: "", ended: false, waiting: 0n, custody: noHead, observations: noHead, levels: 0n, turn: 0n, lots: 0n, maker: "", shipment: "" };
   for (const f of fields(b)) {
     switch (f.n) {
       case 1: it.custodian = text(f.v); break;
@@ -102,12 +112,14 @@ export function decodeItem(b: Bytes): Item {
       case 11: it.levels = uint(f.v); break;
       case 12: it.turn = uint(f.v); break;
       case 13: it.lots = uint(f.v); break;
+      case 14: it.maker = text(f.v); break;
+      case 15: it.shipment = text(f.v); break;
       default: refuse("an item with an unknown field");
     }
   }
   const w = new Writer().text(1, it.custodian).text(2, it.parent).uint(3, it.parentEpoch).uint(4, it.epoch).text(5, it.disposition).uint(6, it.ended ? 1 : 0);
   if (it.offer) w.field(7, writeOffer(it.offer).bytes());
-  again(b, w.uint(8, it.waiting).field(9, headBytes(it.custody)).field(10, headBytes(it.observations)).uint(11, it.levels).uint(12, it.turn).uint(13, it.lots));
+  again(b, w.uint(8, it.waiting).field(9, headBytes(it.custody)).field(10, headBytes(it.observations)).uint(11, it.levels).uint(12, it.turn).uint(13, it.lots).text(14, it.maker).text(15, it.shipment));
   return it;
 }
 

@@ -724,7 +724,7 @@ function subjectReport(s: SubjectState, now: bigint): object {
     containers: s.containers,
     ...(s.item?.disposition && { disposition: s.item.disposition }),
     ...(s.item?.ended && { ended: true }),
-    ...(offer?.party && now - offer.time <= MAX_WAITING && { offered_to: offer.party }),
+    ...(offer?.party && now - offer.time <= MAX_WAITING && (offer.until === 0n || now <= offer.until) && { offered_to: offer.party }),
     ...(trails.length > 0 && { trails }),
     ...(s.balances.length > 0 && { balances: s.balances }),
   };

@@ -1,0 +1,145 @@
+package app
+
+import (
+	"slices"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Disputes. Either side of a hand-over that was answered argues about it; both agree on
+// how it ends, or an arbiter says so that the shipment names.
+
+// argued is the shipment and the answered hand-over that an act about a dispute names.
+func (m *message) argued(id string, n uint64) (*shipment, *schemas.Handover) {
+	s := m.findShipment(id)
+	if s == nil {
+		return nil, nil
+	}
+	if n > s.Handovers {
+		m.result.Code = schemas.NoSuchHandover
+		return nil, nil
+	}
+	if s.last != nil && n == s.Handovers {
+		return s, s.last
+	}
+	h := m.handover(id, n)
+	return s, &h
+}
+
+func (m *message) disputeOf(id string, n uint64) schemas.Dispute {
+	value, _ := m.get(schemas.DisputeKey(id, n))
+	return must(schemas.DecodeDispute(value))
+}
+
+func (m *message) setDispute(id string, n uint64, d *schemas.Dispute) {
+	m.led.Set(schemas.DisputeKey(id, n), d.Append(nil), nil)
+}
+
+// disputing are the author's roles in a dispute about a hand-over.
+func (m *message) disputing(s *shipment, h *schemas.Handover) (roles shipRole) {
+	if m.partner == h.Offered.Partner || m.partner == h.To {
+		roles |= asDisputant
+	}
+	if m.partner == s.Arbiter {
+		roles |= asArbiter
+	}
+	return roles
+}
+
+func (m *message) dispute(a *schemas.DisputeHandover) {
+	s, h := m.argued(a.Shipment, a.Handover)
+	if s == nil {
+		return
+	}
+	next, code := nextState(s.State, s.HeldBy != "", doDispute, m.disputing(s, h))
+	if code == schemas.OK && h.State == schemas.HandoverOpen {
+		code = schemas.WrongState
+	}
+	if m.result.Code = code; code != schemas.OK {
+		return
+	}
+	d := schemas.Dispute{Opened: m.signing(), Evidence: a.Evidence}
+	m.setDispute(s.id, a.Handover, &d)
+	m.touchShipment(s)
+	s.State, s.Disputed = next, a.Handover
+	m.tellDispute(s, h, schemas.DisputeOpened)
+}
+
+func (m *message) tellDispute(s *shipment, h *schemas.Handover, c schemas.Code) {
+	m.tell(s, c)
+	m.concern(h.Offered.Partner)
+	m.concern(h.To)
+	m.concern(s.Arbiter)
+}
+
+// openDispute is the dispute that an act is about, while it is open.
+func (m *message) openDispute(id string, n uint64) (*shipment, *schemas.Handover) {
+	s, h := m.argued(id, n)
+	if s != nil && (s.State != schemas.Disputed || s.Disputed != n) {
+		m.result.Code = schemas.WrongState
+		return nil, nil
+	}
+	return s, h
+}
+
+func (m *message) addEvidence(a *schemas.AddEvidence) {
+	s, h := m.openDispute(a.Shipment, a.Handover)
+	if s == nil {
+		return
+	}
+	d := m.disputeOf(s.id, a.Handover)
+	switch {
+	case m.disputing(s, h) == 0 && !slices.Contains(s.Inspectors, m.partner):
+		m.result.Code = schemas.WrongRole
+	case len(d.Evidence)+len(a.Evidence) > schemas.MaxEvidence:
+		m.result.Code = schemas.EvidenceFull
+	default:
+		d.Evidence = append(d.Evidence, a.Evidence...)
+		m.setDispute(s.id, a.Handover, &d)
+		m.touchShipment(s)
+	}
+}
+
+var outcomes = map[schemas.Settlement]shipMessage{schemas.GoOn: doGoOn, schemas.Settled: doSettle, schemas.ComeBack: doComeBack} // only ever looked up
+
+// resolve says how a dispute is to end. It ends when both sides say the same, or when
+// the arbiter says it.
+func (m *message) resolve(a *schemas.ResolveDispute) {
+	s, h := m.openDispute(a.Shipment, a.Handover)
+	if s == nil {
+		return
+	}
+	roles := m.disputing(s, h)
+	next, code := nextState(s.State, s.HeldBy != "", outcomes[a.Outcome], roles)
+	if m.result.Code = code; code != schemas.OK {
+		return
+	}
+	m.touchShipment(s)
+	d := m.disputeOf(s.id, a.Handover)
+	if m.partner == h.Offered.Partner {
+		d.From = a.Outcome
+	}
+	if m.partner == h.To {
+		d.To = a.Outcome
+	}
+	if roles&asArbiter != 0 && roles&asDisputant == 0 || d.From == d.To {
+		d.Outcome, d.Resolved = a.Outcome, m.signing()
+		s.State, s.Disputed = next, 0
+		m.tellDispute(s, h, schemas.DisputeResolved)
+	} else {
+		m.concern(h.Offered.Partner)
+		m.concern(h.To)
+	}
+	m.setDispute(s.id, a.Handover, &d)
+}
+
+func settledRow(partner string, at schemas.Locator) []byte {
+	return at.Append(rowKey(rowSettled, partner))
+}
+
+// settleException takes a record off the author's list. No rule reads what was settled,
+// so that none needs to be kept for it: the act itself is in the author's trail.
+func (m *message) settleException(a *schemas.SettleException) {
+	at := schemas.Locator{Height: int64(a.Height), Position: uint32(a.Position), Index: uint32(a.Index)}
+	m.led.Emit(settledRow(m.partner, at), m.at.Append(nil))
+}
