@@ -28,6 +28,8 @@ func (m *message) act() {
 		m.result.Code = m.vote(a)
 	case *schemas.Withdraw:
 		m.result.Code = m.takeBack(a)
+	case *schemas.Ready:
+		m.ready(a)
 	case *schemas.AnnounceShipment:
 		m.announce(a)
 	case *schemas.ShipmentStep:
@@ -48,8 +50,6 @@ func (m *message) act() {
 		m.resolve(a)
 	case *schemas.SettleException:
 		m.settleException(a)
-	case *schemas.Ready:
-		m.ready(a)
 	default:
 		m.result.Code = schemas.Unsupported // acts are a closed list: none gets here
 	}

@@ -52,8 +52,8 @@ type block struct {
 	added  []addedKey // keys that it added
 
 	signing []schemas.Seen // who was seen signing, ascending by address
-	newly   []string             // partners for whose validators the block orders something, or who are ready
-	aside   [][]byte             // consensus keys that a rescue, which the block begins with, left aside
+	newly   []string       // partners for whose validators the block orders something, or who are ready
+	aside   [][]byte       // consensus keys that a rescue, which the block begins with, left aside
 
 	erased []target // whose bodies the block's orders erase
 	copied []copied // messages that may repeat an event

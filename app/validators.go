@@ -212,7 +212,7 @@ func (b *block) validatorUpdates() (out []abci.ValidatorUpdate) {
 // readSigning reads who was seen signing, and adds the votes that the block carries
 // for the one before. Who was not seen for long is forgotten.
 func (b *block) readSigning(votes []abci.VoteInfo) {
-	value, _ := b.get(schemas.SigningKey())
+	value, _ := b.get(schemas.SeenKey())
 	seen := map[schemas.ValidatorAddress]bool{}
 	for _, v := range votes {
 		if v.BlockIdFlag == votedFor && len(v.Validator.Address) == len(schemas.ValidatorAddress{}) {
@@ -220,7 +220,7 @@ func (b *block) readSigning(votes []abci.VoteInfo) {
 			b.signing = append(b.signing, schemas.Seen{Address: schemas.ValidatorAddress(v.Validator.Address), Height: uint64(b.height - 1)})
 		}
 	}
-	for _, s := range must(schemas.DecodeSigning(value)) {
+	for _, s := range must(schemas.DecodeSeen(value)) {
 		if !seen[s.Address] && s.Height+alive >= uint64(b.height) {
 			b.signing = append(b.signing, s)
 		}
@@ -234,13 +234,13 @@ func (b *block) readSigning(votes []abci.VoteInfo) {
 // writeSigning keeps who was seen signing. A block without transactions keeps
 // nothing: what changes the state calls for another block.
 func (b *block) writeSigning() {
-	value, _ := b.get(schemas.SigningKey())
-	switch now := schemas.AppendSigning(nil, b.signing); {
+	value, _ := b.get(schemas.SeenKey())
+	switch now := schemas.AppendSeen(nil, b.signing); {
 	case bytes.Equal(now, value):
 	case len(now) == 0:
-		b.led.Delete(schemas.SigningKey())
+		b.led.Delete(schemas.SeenKey())
 	default:
-		b.led.Set(schemas.SigningKey(), now, nil)
+		b.led.Set(schemas.SeenKey(), now, nil)
 	}
 }
 

@@ -47,8 +47,8 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	x.awaitReady(t, 3)
 	ids := stop()
 	ids = append(ids, x.acknowledged(t, 3, "with-new-rules", 0))
-	x.onAllNodesOnce(t, ids)
 	x.level(t)
+	x.onAllNodesOnce(t, ids)
 	x.agree(t)
 	x.kill(t, 3)
 	if out, err := exec.Command(newer, "check", "--home", x.members[3].Home).CombinedOutput(); err != nil {

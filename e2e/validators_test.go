@@ -125,8 +125,8 @@ func TestNetworkGrowsFromOne(t *testing.T) {
 	for n := range 5 {
 		ids = append(ids, x.acknowledged(t, n%2, "two", n))
 	}
-	x.onAllNodesOnce(t, ids)
 	x.level(t)
+	x.onAllNodesOnce(t, ids)
 	x.oneState(t)
 	x.kill(t, 1)
 	eventually(t, "one of two decides nothing", func() bool {
@@ -256,8 +256,8 @@ func TestValidatorsChangeUnderLoad(t *testing.T) {
 	x.members = append(x.members[:3:3], x.members[4])
 	ids := stop()
 	ids = append(ids, x.acknowledged(t, 3, "after", 0))
-	x.onAllNodesOnce(t, ids)
 	x.level(t)
+	x.onAllNodesOnce(t, ids)
 	x.oneState(t)
 	x.noEvidence(t, 0)
 	bundle := filepath.Join(x.dir, "bundle")

@@ -33,8 +33,8 @@ var values = []struct {
 		return v.Append(nil), err
 	}},
 	{"signing", func(b []byte) ([]byte, error) {
-		v, err := schemas.DecodeSigning(b)
-		return schemas.AppendSigning(nil, v), err
+		v, err := schemas.DecodeSeen(b)
+		return schemas.AppendSeen(nil, v), err
 	}},
 	{"head", func(b []byte) ([]byte, error) {
 		v, err := schemas.DecodeSingleHead(b)
@@ -97,7 +97,7 @@ func samples() map[string][][]byte {
 	order := schemas.ValidatorOrder{NodeID: "abc", Key: bytes.Repeat([]byte{3}, 32), Height: 8, Ready: 300}
 	return map[string][][]byte{
 		"validator order": {order.Append(nil)},
-		"signing":         {nil, schemas.AppendSigning(nil, []schemas.Seen{{Address: schemas.ValidatorAddress{1}, Height: 300}, {Address: schemas.ValidatorAddress{2}}})},
+		"signing":         {nil, schemas.AppendSeen(nil, []schemas.Seen{{Address: schemas.ValidatorAddress{1}, Height: 300}, {Address: schemas.ValidatorAddress{2}}})},
 		"item":            {nil, item.Append(nil)},
 		"waiting":         {waiting.Append(nil)},
 		"contents":        {nil, schemas.AppendContents(nil, contents)},

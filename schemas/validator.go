@@ -13,8 +13,8 @@ import (
 // ValidatorKey is the key of what is ordered for a partner's validator.
 func ValidatorKey(partner string) []byte { return stateKey(kindValidator, partner) }
 
-// SigningKey is the key of who was seen signing.
-func SigningKey() []byte { return stateKey(kindSigning) }
+// SeenKey is the key of who was seen signing.
+func SeenKey() []byte { return stateKey(kindSigning) }
 
 // ValidatorOrder is what was ordered for a partner's validator and does not hold
 // yet: it takes the place of what the partner's leaf names.
@@ -71,9 +71,9 @@ type Seen struct {
 	Height  uint64
 }
 
-// AppendSigning appends the leaf value of who was seen signing: field 1 once for
+// AppendSeen appends the leaf value of who was seen signing: field 1 once for
 // each, ascending by address: 20 bytes of address, then 8 of height, big-endian.
-func AppendSigning(dst []byte, list []Seen) []byte {
+func AppendSeen(dst []byte, list []Seen) []byte {
 	for i := range list {
 		v := binary.BigEndian.AppendUint64(list[i].Address[:], list[i].Height)
 		dst = AppendField(dst, 1, v)
@@ -81,8 +81,8 @@ func AppendSigning(dst []byte, list []Seen) []byte {
 	return dst
 }
 
-// DecodeSigning reads such a leaf value.
-func DecodeSigning(b []byte) (list []Seen, err error) {
+// DecodeSeen reads such a leaf value.
+func DecodeSeen(b []byte) (list []Seen, err error) {
 	f := ReadFields(b)
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
 		if n != 1 || len(v) != len(ValidatorAddress{})+8 {
@@ -96,5 +96,5 @@ func DecodeSigning(b []byte) (list []Seen, err error) {
 		list = append(list, s)
 	}
 	var stack [valueSize]byte
-	return list, f.Exact(b, AppendSigning(stack[:0], list))
+	return list, f.Exact(b, AppendSeen(stack[:0], list))
 }
