@@ -34,7 +34,7 @@ func resolved(route string) bool { return strings.HasPrefix(route, "/{ai:") }
 // sample is a path that a route matches.
 func sample(pattern string) string {
 	return strings.NewReplacer("{id}", url.PathEscape(itemURN), "{eventID}", "urn:uuid:none", "{captureID}", "none",
-		"{hash}", strings.Repeat("0", 64), "carrying/{height}", "carrying/1?size=3", "{height}", "1", "/growth", "/growth?from=1&to=2", "{index}", "0?size=3", "{queryName}", "none", "{subscriptionID}", "none",
+		"{hash}", strings.Repeat("0", 64), "carrying/{height}", "carrying/1?size=3", "{position}", "0", "/{index}/", "/0/", "{height}", "1", "/growth", "/growth?from=1&to=2", "{index}", "0?size=3", "{queryName}", "none", "{subscriptionID}", "none",
 		"{eventType}", "ObjectEvent", "{epc}", url.PathEscape(itemURN), "{bizStep}", "shipping", "{disposition}", "active",
 		"{bizLocation}", "urn:example:hall", "{readPoint}", "urn:example:gate").Replace(pattern)
 }

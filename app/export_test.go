@@ -96,11 +96,3 @@ func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key
 	}
 	return code
 }
-
-// TestingOnlyParameters changes the parameters that rules see, until the application is
-// opened again.
-func (a *App) TestingOnlyParameters(set func(*schemas.Parameters)) {
-	d := *a.directory.Load()
-	set(&d.parameters)
-	a.directory.Store(&d)
-}

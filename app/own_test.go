@@ -32,7 +32,7 @@ func beside(t *testing.T, c *chain, partner string) *chain {
 	t.Helper()
 	o := newOwn(t, t.TempDir(), partner)
 	c.told = func(req *abci.RequestFinalizeBlock, appHash []byte) {
-		o.time = req.Time
+		o.time, o.voters = req.Time, c.voters
 		o.finish(req)
 		if string(o.hash) != string(appHash) {
 			t.Fatalf("block %d comes to another app hash where bodies are not kept", req.Height)

@@ -51,6 +51,29 @@ func (s *script) reach(issuer, name string) {
 	}
 }
 
+// Sixteen open recalls can name one thing; one that is closed makes room.
+func TestTooManyRecalls(t *testing.T) {
+	c := newChain(t, store.Options{})
+	s := &script{chain: c, subjects: map[schemas.TrailKey]bool{}}
+	s.blocks(nil, []string{"farm: obj add epc=a step=commissioning"})
+	issue := func(n int) schemas.Code {
+		s.blocks(nil, []string{fmt.Sprintf(`farm: act Recall {"recall":"r%d","instruction":"stop","items":[%q]}`, n, full("a"))})
+		return c.last.Receipts[0].Events[0].Code
+	}
+	for n := range schemas.MaxRecalls {
+		if code := issue(n); code != schemas.OK {
+			t.Fatalf("recall %d: %s", n, code)
+		}
+	}
+	if code := issue(schemas.MaxRecalls); code != schemas.TooManyRecalls {
+		t.Errorf("one more is answered %s", code)
+	}
+	s.blocks(nil, []string{`farm: act CloseRecall {"recall":"r3"}`})
+	if code := issue(schemas.MaxRecalls); code != schemas.OK {
+		t.Errorf("where one is closed, %s", code)
+	}
+}
+
 // BenchmarkRecallReach follows a recall of one lot to the ten thousand things that
 // were made of it, in a ledger of N others.
 func BenchmarkRecallReach(b *testing.B) {

@@ -32,7 +32,6 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //	events K=V ...    a query          trace NAME DIRECTION
 //	keys PARTNER      its keys and open changes
 //	check             of each line, whether it would be admitted to a block
-//	strict [client]   custody from now on; acceptances need a client's key
 //	shipment NAME     state, hand-overs, trail   overdue PARTNER   offers that nobody answered
 //	recalls           all of them      reach ISSUER RECALL
 //	proposals         partners         prefixes         parameters
@@ -64,7 +63,7 @@ func TestRules(t *testing.T) {
 // TestRulesAreCovered holds the scripts to every flag and every refusal of the
 // rules; lookups_test.go has that which needs a hundred thousand containers, and
 // erase_test.go that which needs many orders, retention_test.go that of networks with
-// retention classes, recall_test.go that of strict ones, validators_test.go that of
+// retention classes, recall_test.go that which needs many recalls, validators_test.go that of
 // validators.
 func TestRulesAreCovered(t *testing.T) {
 	files, _ := filepath.Glob("testdata/rules/*.txt")
@@ -77,7 +76,7 @@ func TestRulesAreCovered(t *testing.T) {
 		all = append(all, text...)
 	}
 	elsewhere := []schemas.Code{schemas.RuleFailed, schemas.TooFarInside, schemas.TooManyErasures, schemas.Retained, schemas.UnknownClass, schemas.ShorterClass,
-		schemas.TooManyKeys, schemas.NoSuchHost, schemas.RecalledItem, schemas.TooManyRecalls,
+		schemas.TooManyKeys, schemas.NoSuchHost, schemas.TooManyRecalls,
 		schemas.NotOrdered, schemas.ValidatorTaken, schemas.UnsafeChange, schemas.LastValidator, schemas.NoValidator, schemas.NoMember,
 		schemas.NotAMember, schemas.TooManyMembers} // govern_test.go
 	for _, c := range schemas.Codes() {
@@ -147,8 +146,6 @@ func (s *script) run(lines []string) {
 		s.events(args)
 	case "shipment":
 		s.shipment(args[0])
-	case "strict":
-		s.app.TestingOnlyParameters(func(p *schemas.Parameters) { p.Strict, p.ClientAccepts = true, len(args) > 0 })
 	case "overdue":
 		s.overdue(args[0])
 	case "recalls":

@@ -24,7 +24,7 @@ func (c *chain) keepSnapshots(dir string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if c.app, err = app.New(app.Config{Store: c.store, Snapshots: snapshots, ChainID: chainID}); err != nil {
+	if c.app, err = app.New(app.Config{Store: c.store, Snapshots: snapshots, ChainID: chainID, Blocks: c, Rules: c.rules}); err != nil {
 		c.t.Fatal(err)
 	}
 	c.app.OnCommit(func(done app.Committed) { c.last = done })
