@@ -16,7 +16,7 @@ FUZZTIME ?= 20s
 
 RACED = ./app/... ./api/...
 
-.PHONY: help build run test vet staticcheck house unit race e2e check bench fuzz verifier
+.PHONY: help build run test vet staticcheck house unit unraced race e2e check bench fuzz verifier
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ run: build ## start a local network of four partners, play a story into it, prin
 	@rm -rf $(CURDIR)/bin/localnet
 	bin/waybill localnet --partners 4 --home $(DIR) --base-port $(PORT) --demo
 
-test: vet staticcheck house unit race e2e ## everything that has to pass: what CI runs
+test: vet staticcheck house unraced race e2e ## everything that has to pass: what CI runs
 
 check: vet staticcheck house unit ## what to run before every commit: test without race detector and processes
 
@@ -45,6 +45,11 @@ house: ## the rules of the repository itself: imports, banned calls, sizes
 
 unit: ## all tests but those with several processes
 	$(GO) test -short ./...
+
+# What runs under the race detector runs once, but for what takes too long there.
+unraced: ## the unit tests that race leaves out
+	$(GO) test -short $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACED))")
+	$(GO) test -short -run Verifiers $(RACED)
 
 race: ## unit tests again under the race detector, where goroutines share state
 	$(GO) test -short -race -skip Verifiers $(RACED)
