@@ -1,7 +1,10 @@
 package api
 
 import (
+	"bytes"
+	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -14,8 +17,16 @@ const maxAct = schemas.MaxBody
 // path some of them, named in turn as the path and as the act has them. The act is
 // signed with the gateway's key, as an event is, and the answer is its receipt.
 func (g *Gateway) postAct(name string, inPath ...string) http.HandlerFunc {
+	return g.postNumbered(name, nil, inPath...)
+}
+
+// postNumbered is postAct of an act some of whose members are numbers in the path.
+func (g *Gateway) postNumbered(name string, numbers []string, inPath ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		g.write(w, r, maxAct, func(body []byte, dry bool) (*answer, error) {
+			if len(body) == 0 {
+				body = []byte("{}")
+			}
 			var given []string
 			for i := 0; i+1 < len(inPath); i += 2 {
 				value, err := segment(r, inPath[i])
@@ -24,10 +35,11 @@ func (g *Gateway) postAct(name string, inPath ...string) http.HandlerFunc {
 				}
 				given = append(given, inPath[i+1], value)
 			}
-			if len(body) == 0 {
-				body = []byte("{}")
+			request, err := numbered(r, body, numbers)
+			if err != nil {
+				return nil, err
 			}
-			act, err := schemas.ReadAct(name, body, time.Now(), given...)
+			act, err := schemas.ReadAct(name, request, time.Now(), given...)
 			if err != nil {
 				return nil, err
 			}
@@ -46,4 +58,34 @@ func (g *Gateway) submitAct(r *http.Request, body []byte, act *schemas.Event, dr
 		g.gather.add(keyOf(r).ID, act, s)
 		return g.await(r, s)
 	})
+}
+
+// numbered puts numbers of a request's path before the members of its body; 0 is left out.
+func numbered(r *http.Request, body []byte, names []string) ([]byte, error) {
+	if len(names) == 0 {
+		return body, nil
+	}
+	rest, ok := bytes.CutPrefix(bytes.TrimSpace(body), []byte{'{'})
+	if !ok {
+		return nil, fault(schemas.BadJSON, "send an object")
+	}
+	rest = bytes.TrimLeft(rest, " \t\r\n")
+	var members []byte
+	for _, name := range names {
+		text, err := segment(r, name)
+		if err != nil {
+			return nil, err
+		}
+		n, err := strconv.ParseUint(text, 10, 63)
+		if err != nil {
+			return nil, fault(schemas.BadIdentifier, name+" in the path is a number: "+clip(text))
+		}
+		if n > 0 {
+			members = fmt.Appendf(members, "%q:%d,", name, n)
+		}
+	}
+	if bytes.HasPrefix(rest, []byte{'}'}) {
+		members = bytes.TrimSuffix(members, []byte{','})
+	}
+	return append(append([]byte{'{'}, members...), rest...), nil
 }

@@ -106,17 +106,10 @@ func (g *Gateway) getProposals(w http.ResponseWriter, r *http.Request) {
 			return err
 		})
 	}
-	if err != nil {
-		g.fail(w, r, err)
-		return
-	}
 	if out.Proposals == nil {
 		out.Proposals = []schemas.ProposalState{}
 	}
-	if out.NextPageToken != "" {
-		linkNext(w, r, out.NextPageToken)
-	}
-	g.writeJSON(w, r, http.StatusOK, out)
+	g.writePage(w, r, out, out.NextPageToken, err)
 }
 
 // getProposal answers one proposal.

@@ -58,14 +58,7 @@ func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
 			return err
 		})
 	}
-	if err != nil {
-		g.fail(w, r, err)
-		return
-	}
-	if out.NextPageToken != "" {
-		linkNext(w, r, out.NextPageToken)
-	}
-	g.writeJSON(w, r, http.StatusOK, out)
+	g.writePage(w, r, out, out.NextPageToken, err)
 }
 
 // exceptions reads a page in steps.

@@ -76,6 +76,19 @@ func linkNext(w http.ResponseWriter, r *http.Request, token string) {
 	w.Header().Set("Link", "<"+r.URL.EscapedPath()+"?"+q.Encode()+`>; rel="next"`)
 }
 
+// writePage answers a page of a native list, or why there is none; next is the token of
+// the page behind it, "" of the last.
+func (g *Gateway) writePage(w http.ResponseWriter, r *http.Request, page any, next string, err error) {
+	if err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	if next != "" {
+		linkNext(w, r, next)
+	}
+	g.writeJSON(w, r, http.StatusOK, page)
+}
+
 // printable reports whether a text has neither control characters nor blanks, as
 // no URI and no name has: what separates parts of the ledger's keys must not come
 // from outside.

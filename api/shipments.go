@@ -1,10 +1,7 @@
 package api
 
 import (
-	"bytes"
-	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -120,60 +117,6 @@ func (g *Gateway) shipmentRoutes(m chi.Router) {
 	})
 }
 
-// postNumbered is postAct of an act some of whose members are numbers in the path.
-func (g *Gateway) postNumbered(name string, numbers []string, inPath ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		g.write(w, r, maxAct, func(body []byte, dry bool) (*answer, error) {
-			var given []string
-			for i := 0; i+1 < len(inPath); i += 2 {
-				value, err := segment(r, inPath[i])
-				if err != nil {
-					return nil, err
-				}
-				given = append(given, inPath[i+1], value)
-			}
-			request, err := numbered(r, body, numbers)
-			if err != nil {
-				return nil, err
-			}
-			act, err := schemas.ReadAct(name, request, time.Now(), given...)
-			if err != nil {
-				return nil, err
-			}
-			return g.submitAct(r, body, act, dry)
-		})
-	}
-}
-
-// numbered puts numbers of a request's path before the members of its body; 0 is left out.
-func numbered(r *http.Request, body []byte, names []string) ([]byte, error) {
-	rest, ok := bytes.CutPrefix(bytes.TrimSpace(body), []byte{'{'})
-	if !ok && len(body) > 0 {
-		return nil, fault(schemas.BadJSON, "send an object")
-	}
-	if rest = bytes.TrimLeft(rest, " \t\r\n"); len(body) == 0 {
-		rest = []byte{'}'}
-	}
-	var members []byte
-	for _, name := range names {
-		text, err := segment(r, name)
-		if err != nil {
-			return nil, err
-		}
-		n, err := strconv.ParseUint(text, 10, 63)
-		if err != nil {
-			return nil, fault(schemas.BadIdentifier, name+" in the path is a number: "+clip(text))
-		}
-		if n > 0 {
-			members = fmt.Appendf(members, "%q:%d,", name, n)
-		}
-	}
-	if bytes.HasPrefix(rest, []byte{'}'}) {
-		members = bytes.TrimSuffix(members, []byte{','})
-	}
-	return append(append([]byte{'{'}, members...), rest...), nil
-}
-
 // listShipments answers shipments, page by page.
 func (g *Gateway) listShipments(w http.ResponseWriter, r *http.Request) {
 	q, err := parameters(r, "party", "state", "perPage", "nextPageToken")
@@ -204,14 +147,7 @@ func (g *Gateway) listShipments(w http.ResponseWriter, r *http.Request) {
 			return err
 		})
 	}
-	if err != nil {
-		g.fail(w, r, err)
-		return
-	}
-	if out.NextPageToken != "" {
-		linkNext(w, r, out.NextPageToken)
-	}
-	g.writeJSON(w, r, http.StatusOK, out)
+	g.writePage(w, r, out, out.NextPageToken, err)
 }
 
 func (g *Gateway) shipmentAt(r *http.Request) (out Shipment, err error) {

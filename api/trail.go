@@ -116,14 +116,7 @@ func (g *Gateway) trail(w http.ResponseWriter, r *http.Request, kind func(schema
 			return out.readFrom(view, from, min(limit, maxRecords), pager{in: stateOf(r).read}, kind(id))
 		})
 	}
-	if err != nil {
-		g.fail(w, r, err)
-		return
-	}
-	if out.NextPageToken != "" {
-		linkNext(w, r, out.NextPageToken)
-	}
-	g.writeJSON(w, r, http.StatusOK, out)
+	g.writePage(w, r, out, out.NextPageToken, err)
 }
 
 // readFrom reads a page: of an item's two trails, merged into ledger order, or of
