@@ -44,18 +44,7 @@ needs the scope admin.
 		if err != nil {
 			return err
 		}
-		if w.Receipt == nil {
-			fmt.Fprintf(p.out, "the outcome is not known yet: %s tells\n", w.Job)
-			return nil
-		}
-		if e := w.Receipt.Events[0]; e.Code != schemas.OK {
-			return fmt.Errorf("the order was refused: %s (%s)", e.Code, e.Code.Hint())
-		}
-		if p.output == "json" {
-			return p.json(w.Receipt)
-		}
-		fmt.Fprintf(p.out, "%s ordered at height %d\n", order.Order, w.Receipt.Height)
-		return nil
+		return p.printDone(w, "the order was refused", order.Order+" ordered")
 	}
 	return cmd
 }

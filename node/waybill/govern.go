@@ -204,12 +204,8 @@ func (p *program) rehearse(cmd *cobra.Command, c *client.Client, body []byte) er
 
 // decided prints the proposal that an act made or was about; "" is the one it made.
 func (p *program) decided(cmd *cobra.Command, c *client.Client, w *client.Written, proposal string) error {
-	if w.Receipt == nil {
-		fmt.Fprintf(p.out, "the outcome is not known yet: %s tells\n", w.Job)
-		return nil
-	}
-	if e := w.Receipt.Events[0]; e.Code != schemas.OK {
-		return fmt.Errorf("it was refused: %s (%s)", e.Code, e.Code.Hint())
+	if known, err := p.outcome(w, "it was refused"); !known || err != nil {
+		return err
 	}
 	if proposal == "" {
 		proposal = schemas.ProposalID(schemas.Locator{Height: w.Receipt.Height, Position: w.Receipt.Position})

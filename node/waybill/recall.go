@@ -10,7 +10,6 @@ import (
 
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/api/client"
-	"github.com/waybill-ledger/waybill/schemas"
 )
 
 func (p *program) recallCommand() *cobra.Command {
@@ -215,28 +214,4 @@ func recallPath(text string) (string, error) {
 		return "", usage("a recall is named ISSUER/NAME: %q", text)
 	}
 	return client.RecallPath(issuer, name), nil
-}
-
-// act does an act and tells what came of it.
-func (p *program) act(cmd *cobra.Command, path string, request any, done string) error {
-	c, err := p.client()
-	if err != nil {
-		return err
-	}
-	w, err := c.Act(cmd.Context(), path, request, client.Write{IdempotencyKey: client.NewIdempotencyKey()})
-	if err != nil {
-		return err
-	}
-	if w.Receipt == nil {
-		fmt.Fprintf(p.out, "the outcome is not known yet: %s tells\n", w.Job)
-		return nil
-	}
-	if e := w.Receipt.Events[0]; e.Code != schemas.OK {
-		return fmt.Errorf("refused: %s (%s)", e.Code, e.Code.Hint())
-	}
-	if p.output == "json" {
-		return p.json(w.Receipt)
-	}
-	fmt.Fprintf(p.out, "%s at height %d\n", done, w.Receipt.Height)
-	return nil
 }
