@@ -63,11 +63,12 @@ func (h *histories) of(id string) ([]*schemas.Record, error) {
 	if events, ok := h.events[id]; ok {
 		return events, nil
 	}
-	places, err := h.trails(id)
+	thing := isThing(id)
+	places, err := h.trails(id, thing)
 	if err != nil {
 		return nil, err
 	}
-	if !isThing(id) { // a place or a class can be a parent, and has no custody trail
+	if !thing { // a place or a class can be a parent, and has no custody trail
 		timed, err := h.timed(fieldPrefix(fieldParent, id))
 		if err != nil {
 			return nil, err
@@ -90,7 +91,7 @@ func isThing(id string) bool {
 
 // trails are the places of all records in an item's or class's trails. Their leaves
 // say how long they are: most are short, and read without a range.
-func (h *histories) trails(id string) (places []schemas.Locator, err error) {
+func (h *histories) trails(id string, thing bool) (places []schemas.Locator, err error) {
 	it, err := h.view.leaf(id)
 	if err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func (h *histories) trails(id string) (places []schemas.Locator, err error) {
 			}
 		}
 	}
-	if isThing(id) {
+	if thing {
 		return places, nil
 	}
 	head, err := h.view.TrailHead(schemas.TrailKey{Kind: schemas.ClassTrail, Subject: id})

@@ -151,9 +151,9 @@ func (b *block) openOnes(refs []schemas.RecallRef) (open []schemas.RecallRef) {
 // nothing for them.
 func (m *message) countRecalls(by int) {
 	value, _ := m.get(schemas.RecallKey("", ""))
-	open := int(decodeChanged(value)) + by
-	m.led.Set(schemas.RecallKey("", ""), schemas.AppendUint(nil, 1, uint64(open)), nil)
-	if open == 0 {
+	if open := int(decodeChanged(value)) + by; open > 0 {
+		m.led.Set(schemas.RecallKey("", ""), schemas.AppendUint(nil, 1, uint64(open)), nil)
+	} else {
 		m.led.Delete(schemas.RecallKey("", ""))
 	}
 }
@@ -163,10 +163,8 @@ func (b *block) anyRecall() bool {
 	return value != nil
 }
 
-// recalled reports whether an open recall names a thing or lot.
-func (b *block) recalled(id string) bool {
-	return b.anyRecall() && len(b.openOnes(b.marks(id).Recalls)) > 0
-}
+// recalled reports whether an open recall names a thing or lot, where any is open.
+func (b *block) recalled(id string) bool { return len(b.openOnes(b.marks(id).Recalls)) > 0 }
 
 // shipsRecalled judges what the author is about to hand over: of what is recalled,
 // strict networks refuse that, others tell it.
