@@ -3,9 +3,6 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,27 +23,11 @@ func TestCustodyPage(t *testing.T) {
 	}
 	x.level(t)
 
-	bin := t.TempDir()
-	if err := os.Symlink(program, filepath.Join(bin, "waybill")); err != nil {
-		t.Fatal(err)
-	}
-	env := []string{"PATH=" + bin + ":/usr/bin:/bin", "PALLET=" + pallet, "LOT=" + lot, "CARRIER=" + carrier.Partner, "RECEIVER=" + receiver.Partner, "ARBITER=" + arbiter.Partner}
+	env := []string{"PALLET=" + pallet, "LOT=" + lot, "CARRIER=" + carrier.Partner, "RECEIVER=" + receiver.Partner, "ARBITER=" + arbiter.Partner}
 	for i, m := range []int{0, 1, 2} {
 		env = append(env, fmt.Sprintf("NODE%d=%s", i+1, x.members[m].REST), fmt.Sprintf("KEY%d=%s", i+1, x.members[m].Key))
 	}
-	var shown []byte
-	for _, command := range commandsOf(t, "custody.md") {
-		cmd := exec.Command("sh", "-c", command)
-		cmd.Env = env
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", command, err, out)
-		}
-		if strings.Contains(command, "-o json") {
-			shown = out
-		}
-		x.level(t)
-	}
+	shown := x.walk(t, "custody.md", env...)
 	var raw struct {
 		State     string `json:"state"`
 		Handovers []struct {

@@ -77,3 +77,27 @@ func TestAuditPage(t *testing.T) {
 		t.Errorf("%v: %s", err, text)
 	}
 }
+
+// walk runs the commands that a page of the documentation shows, one after the other
+// with the variables that it names, each when all nodes have what the last did. It
+// returns what the last command printed that was asked for JSON.
+func (x *testNet) walk(t *testing.T, page string, variables ...string) (shown []byte) {
+	t.Helper()
+	bin := t.TempDir()
+	if err := os.Symlink(program, filepath.Join(bin, "waybill")); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range commandsOf(t, page) {
+		cmd := exec.Command("sh", "-c", command)
+		cmd.Env = append([]string{"PATH=" + bin + ":/usr/bin:/bin"}, variables...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+		if strings.Contains(command, "-o json") {
+			shown = out
+		}
+		x.level(t)
+	}
+	return shown
+}

@@ -3,9 +3,6 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -34,25 +31,8 @@ func TestRecallsPage(t *testing.T) {
 	event(0, `"action":"OBSERVE","bizStep":"shipping","epcList":[%q],"quantityList":[{"epcClass":%q,"quantity":40,"uom":"KGM"}],"destinationList":[{"type":"possessing_party","destination":"https://id.gs1.org/417/%s"}]`, item, lot, holder.GLN)
 	event(1, `"action":"OBSERVE","bizStep":"receiving","epcList":[%q],"quantityList":[{"epcClass":%q,"quantity":40,"uom":"KGM"}]`, item, lot)
 
-	bin := t.TempDir()
-	if err := os.Symlink(program, filepath.Join(bin, "waybill")); err != nil {
-		t.Fatal(err)
-	}
-	env := []string{"PATH=" + bin + ":/usr/bin:/bin", "MAKER=" + maker.Partner, "ITEM=" + item, "LOT=" + lot,
-		"NODE1=" + maker.REST, "KEY1=" + maker.Key, "NODE2=" + holder.REST, "KEY2=" + holder.Key}
-	var shown []byte
-	for _, command := range commandsOf(t, "recalls.md") {
-		cmd := exec.Command("sh", "-c", command)
-		cmd.Env = env
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", command, err, out)
-		}
-		if strings.Contains(command, "-o json") {
-			shown = out
-		}
-		x.level(t)
-	}
+	shown := x.walk(t, "recalls.md", "MAKER="+maker.Partner, "ITEM="+item, "LOT="+lot,
+		"NODE1="+maker.REST, "KEY1="+maker.Key, "NODE2="+holder.REST, "KEY2="+holder.Key)
 	var reach api.RecallReach
 	if err := json.Unmarshal(shown, &reach); err != nil {
 		t.Fatalf("%v: %s", err, shown)
