@@ -110,6 +110,16 @@ type MoveReport struct {
 	Above bool `json:"above,omitempty"`
 }
 
+// openStopped opens the ledger of a home whose node must be stopped: while it is open,
+// the node cannot start.
+func openStopped(s *Settings) (*store.Store, error) {
+	ledger, err := store.Open(store.Options{Dir: LedgerPath(s.Home), Backend: s.Backend})
+	if err != nil {
+		return nil, fmt.Errorf("opening the ledger of a node that must be stopped: %w", err)
+	}
+	return ledger, nil
+}
+
 // MoveOut gives a stopped home's validator key up, for the arrival to which it is
 // encrypted, and writes the handover to a file. From its first step on the home's
 // node does not start any more.
@@ -121,9 +131,9 @@ func MoveOut(s *Settings, arrival, to string) (r *MoveReport, err error) {
 	if err := refuseSigner(s); err != nil {
 		return nil, err
 	}
-	ledger, err := store.Open(store.Options{Dir: LedgerPath(s.Home), Backend: s.Backend})
+	ledger, err := openStopped(s)
 	if err != nil {
-		return nil, fmt.Errorf("opening the ledger of a node that must be stopped: %w", err)
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, ledger.Close()) }()
 	doc, err := genesisOf(s.Home)
@@ -238,9 +248,9 @@ func MoveIn(s *Settings, arrival, from string) (r *MoveReport, err error) {
 	if err := refuseSigner(s); err != nil {
 		return nil, err
 	}
-	ledger, err := store.Open(store.Options{Dir: LedgerPath(s.Home), Backend: s.Backend})
+	ledger, err := openStopped(s)
 	if err != nil {
-		return nil, fmt.Errorf("opening the ledger of a node that must be stopped: %w", err)
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, ledger.Close()) }()
 	h, key, state, err := openHandover(arrival, from)
