@@ -80,8 +80,8 @@ func TestInteroperability(t *testing.T) {
 		}
 	}
 	other := map[string]string{
-		"SE19": "needs the master data of locations", "SE35": "needs the master data of locations", "SE7": "asks a query of another name",
-		"SE5": "is for a client without rights", "SE49": "is of a server that finds it too complex", "SE51": "is of a server that fails",
+		"SE19": "needs master data: e2e asks it over REST", "SE35": "needs master data: e2e asks it over REST",
+		"SE7": "asks a query of another name: e2e does over REST", "SE5": "is for a client without rights: e2e asks it over REST", "SE49": "is of a server that finds it too complex", "SE51": "is of a server that fails",
 		"SE71": "has a fraction as a quantity, which later versions allow",
 	}
 	requests, _ := filepath.Glob(filepath.Join(root, "queries", "webservice", "requests", "*.xml"))
