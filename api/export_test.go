@@ -77,3 +77,6 @@ func (g *Gateway) TestingOnlySockets() int {
 	defer g.subs.mu.Unlock()
 	return len(g.subs.sockets)
 }
+
+// TestingOnlyStreamTypes are the types of acts in the stream.
+func TestingOnlyStreamTypes() map[string]string { return streamTypes }

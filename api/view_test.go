@@ -288,6 +288,15 @@ func (v *fakeView) Shipments(_ string, _ schemas.ShipmentState, from string, _ i
 	return []schemas.ShipmentInfo{fakeShipment}, fakeShipment.ID, v.expired()
 }
 
+func (v *fakeView) Messages(after schemas.Locator, limit int) (out []schemas.Record, err error) {
+	for _, r := range v.records {
+		if r.Locator.Compare(after) > 0 && len(out) < limit {
+			out = append(out, r)
+		}
+	}
+	return out, v.expired()
+}
+
 func (v *fakeView) Overdue(string, int) ([]schemas.Record, error) {
 	return v.records[:min(1, len(v.records))], v.expired()
 }
