@@ -106,6 +106,7 @@ func exchanges() []exchange {
 		{operation: "GET /api/v1/shipments", succeeds: ask{path: "/api/v1/shipments?party=haul&state=disputed", status: 200}, fails: ask{path: "/api/v1/shipments?state=lost", status: 400}},
 		{operation: "POST /api/v1/shipments", succeeds: ask{body: `{"receiver":"shop","items":["urn:epc:id:sgtin:9521234.054321.1001"],"lots":[{"class":"urn:epc:class:lgtin:9521234.054321.L1","quantity":2,"uom":"KGM"}],"bands":[{"of":"temperature","max":8}]}`, status: 201}, fails: ask{body: `{"receiver":"shop"}`, status: 400}},
 		{operation: "GET /api/v1/shipments/{id}", succeeds: ask{path: shipmentPath, status: 200}, fails: ask{path: "/api/v1/shipments/urn:example:none", status: 404}},
+		{operation: "GET /api/v1/shipments/{id}/conditions", succeeds: ask{path: shipmentPath + "/conditions", status: 200}, fails: ask{path: shipmentPath + "/conditions?nextPageToken=x", status: 400}},
 		{operation: "GET /api/v1/shipments/{id}/trail", succeeds: ask{path: shipmentPath + "/trail", status: 200}, fails: ask{path: shipmentPath + "/trail?perPage=x", status: 400}},
 		{operation: "GET /api/v1/shipments/{id}/handovers", succeeds: ask{path: shipmentPath + "/handovers", status: 200}, fails: ask{path: "/api/v1/shipments/urn:example:none/handovers", status: 404}},
 		{operation: "POST /api/v1/shipments/{id}/handovers", succeeds: ask{path: shipmentPath + "/handovers", body: `{"to":"haul","until":"2026-06-01T00:00:00Z"}`, status: 201}, fails: ask{path: shipmentPath + "/handovers", body: `{}`, status: 400}},

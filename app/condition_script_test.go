@@ -58,9 +58,9 @@ func (s *script) conditions(name string) {
 	if strings.HasPrefix(name, "P-") {
 		id = full(name)
 	}
-	list, after, err := s.view().Conditions(id, nil, 100)
-	if after != nil || err != nil {
-		s.print("%v %v", after, err)
+	list, more, err := s.view().Conditions(id, nil, 100)
+	if more || err != nil {
+		s.print("%t %v", more, err)
 	}
 	for i := range list {
 		s.print("%s", told(&list[i]))

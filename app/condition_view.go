@@ -2,14 +2,15 @@ package app
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // Conditions returns what was measured of a shipment, by quality, partner and device,
-// behind one: at most limit. after is where the next page begins, nil where none follows.
-func (v *View) Conditions(shipment string, behind *schemas.MeasuredInfo, limit int) (out []schemas.MeasuredInfo, after *schemas.MeasuredInfo, err error) {
+// behind one where that is given: at most limit. more tells whether others follow.
+func (v *View) Conditions(shipment string, behind *schemas.MeasuredInfo, limit int) (out []schemas.MeasuredInfo, more bool, err error) {
 	prefix := schemas.MeasuredOf(shipment)
 	var from []byte
 	if behind != nil {
@@ -17,21 +18,24 @@ func (v *View) Conditions(shipment string, behind *schemas.MeasuredInfo, limit i
 	}
 	for leaf, err := range v.at.LeavesFrom(prefix, from) {
 		if err != nil {
-			return nil, nil, v.answered(fmt.Errorf("reading conditions: %w", err))
+			return nil, false, v.answered(fmt.Errorf("reading conditions: %w", err))
 		}
 		if bytes.Equal(leaf.Key, from) {
 			continue
 		}
-		if len(out) == limit {
-			return out, &out[limit-1], nil
+		if len(out) >= limit {
+			return out, true, nil
 		}
 		one, err := measuredAt(leaf.Key[len(prefix):], leaf.Value)
+		if err == nil {
+			err = v.tellEvents(&one)
+		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("reading conditions of shipment %q: %w", shipment, err)
+			return nil, false, fmt.Errorf("reading conditions of shipment %q: %w", shipment, err)
 		}
 		out = append(out, one)
 	}
-	return out, nil, nil
+	return out, false, nil
 }
 
 func measuredAt(key, value []byte) (one schemas.MeasuredInfo, err error) {
@@ -43,4 +47,24 @@ func measuredAt(key, value []byte) (one schemas.MeasuredInfo, err error) {
 	one.ReportedBy, one.Device = string(partner), string(device)
 	one.Measured, err = schemas.DecodeMeasured(value)
 	return one, err
+}
+
+// tellEvents finds the eventIDs of the events that a record refers to, as far as the
+// node has their records.
+func (v *View) tellEvents(one *schemas.MeasuredInfo) error {
+	one.Events = map[schemas.Locator]string{}
+	for _, e := range []*schemas.Extreme{&one.Least, &one.Greatest, &one.First, &one.Last} {
+		if _, known := one.Events[e.At]; known || e.At == (schemas.Locator{}) {
+			continue
+		}
+		r, err := v.bare(e.At)
+		if missing := (*schemas.Fault)(nil); errors.As(err, &missing) && missing.Code == schemas.HistoryMissing {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		one.Events[e.At] = r.EventID
+	}
+	return nil
 }

@@ -109,4 +109,5 @@ type MeasuredInfo struct {
 	ReportedBy string
 	Device     string // "" where none was named
 	Measured
+	Events map[Locator]string // eventIDs of the events that it refers to, where they are known
 }
