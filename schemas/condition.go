@@ -65,16 +65,16 @@ func scaleOf(unit, least string) scale {
 }
 
 // read brings an amount as JSON has it to the scale's unit. What is of another
-// dimension, what no number of sixty digits is, and what cannot be, is none.
+// dimension, out of the bounds of numbers that are compared, and what cannot be, is none.
 func (s *scale) read(raw, unit string) (low, high Decimal, ok bool) {
+	u, known := s.of[unit]
+	if _, ok := numberIn(raw); !known || !ok {
+		return low, high, false
+	}
 	if unit == s.unit {
 		if d, err := ParseDecimal(raw); err == nil {
 			return d, d, s.holds(d, d)
 		}
-	}
-	u, known := s.of[unit]
-	if !known {
-		return low, high, false
 	}
 	r, ok := rational(raw)
 	if !ok {
