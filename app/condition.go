@@ -10,8 +10,12 @@ import (
 // shipments that it is about, and kept by shipment, quality, partner and device. A
 // measurement is a fact like others: it refuses nothing and moves nothing.
 
-// readingsPerLookup is how many readings are compared for what one lookup costs.
-const readingsPerLookup = 256
+// What comparing costs, in lookups: a record is read and written, and so many readings
+// are reckoned for one.
+const (
+	lookupsPerRecord  = 2
+	readingsPerLookup = 32
+)
 
 // conditions compares what was measured with the terms of every shipment that the event
 // names, or of which it names something.
@@ -67,7 +71,7 @@ func (m *message) measure(s *shipment) {
 		}
 		for i := range m.event.Sensors {
 			d := &m.event.Sensors[i]
-			m.afford(1 + len(d.Readings)/readingsPerLookup)
+			m.afford(lookupsPerRecord + len(d.Readings)/readingsPerLookup)
 			if d.Unread.Has(of) {
 				m.flag(schemas.UnreadReading)
 			}
