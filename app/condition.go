@@ -168,7 +168,7 @@ func (m *message) reckon(c *schemas.Measured, allowed *schemas.Range, r *schemas
 	if first || r.From < c.From {
 		c.From = r.From
 	}
-	if !first && r.Until < c.Until {
+	if !first && (r.Until < c.Until || r.Until == c.Until && r.From < c.Until) {
 		c.Late++
 		return
 	}

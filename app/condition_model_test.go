@@ -59,7 +59,7 @@ func tell(of string, all []sighting) string {
 		if outside {
 			out++
 		}
-		if i > 0 && s.until.Before(clock) {
+		if reckoned := s.until.Before(clock) || s.until.Equal(clock) && !s.from.Equal(clock); i > 0 && reckoned {
 			late++
 			continue
 		}
@@ -132,18 +132,20 @@ func TestConditionHistories(t *testing.T) {
 				text, of, device, s := drawReading(rt, now)
 				parts = append(parts, text)
 				if who != "mill" && what != "other" && !s.until.After(now.Add(10*time.Minute)) && !s.until.Before(announced) {
-					if s.from.Before(announced) {
-						s.from = announced
-					}
 					key := of + " " + who + " " + device
 					told[key] = append(told[key], s)
 				}
 			}
 			for key, list := range told {
 				slices.SortFunc(list, func(x, y sighting) int {
-					return cmp.Or(x.from.Compare(y.from), x.until.Compare(y.until), x.low.Cmp(y.low), x.high.Cmp(y.high))
+					return cmp.Or(x.until.Compare(y.until), y.from.Compare(x.from), x.low.Cmp(y.low), x.high.Cmp(y.high))
 				})
-				m[key] = append(m[key], list...)
+				for _, s := range list {
+					if s.from.Before(announced) {
+						s.from = announced
+					}
+					m[key] = append(m[key], s)
+				}
 			}
 			run(who, "obj obs epc="+what+" sense="+strings.Join(parts, ","))
 		}

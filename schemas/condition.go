@@ -18,7 +18,7 @@ import (
 type Sensor struct {
 	Device   string    // canonical; "" where none is named
 	Unread   Qualities // some of what was measured of these cannot be compared
-	Readings []Reading // by quality and time
+	Readings []Reading // by quality and time: when they end, then the shorter first
 }
 
 // Reading is what was measured at a time, or in a span of time: one amount, or the
@@ -133,8 +133,10 @@ func (a taken) compare(b taken) int {
 	return cmp.Or(strings.Compare(a.device, b.device), a.Reading.compare(b.Reading))
 }
 
+// compare orders readings of one device: by when they end, so that what is told in
+// detail comes before the span that sums it up.
 func (r Reading) compare(o Reading) int {
-	return cmp.Or(cmp.Compare(r.Of, o.Of), cmp.Compare(r.From, o.From), cmp.Compare(r.Until, o.Until), r.Low.Sub(o.Low).Sign(), r.High.Sub(o.High).Sign())
+	return cmp.Or(cmp.Compare(r.Of, o.Of), cmp.Compare(r.Until, o.Until), cmp.Compare(o.From, r.From), r.Low.Sub(o.Low).Sign(), r.High.Sub(o.High).Sign())
 }
 
 // sensors reads a sensorElementList that was found well-formed.

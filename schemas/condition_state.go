@@ -4,10 +4,10 @@ package schemas
 // as one partner reported it, against the shipment's terms: the excursion record. No
 // partner's readings change what another reported.
 //
-// Readings are reckoned in the order of the ledger, those of one event by time. The time
-// outside is from a reading outside until the next one, and all of a span that a reading
-// outside is of. A reading of a time before that of one reckoned already counts, and
-// adds no time.
+// Readings are reckoned in the order of the ledger, those of one event by when they end,
+// the shorter first. The time outside is from a reading outside until the next one, and
+// all of a span that a reading outside is of, less what was reckoned before. A reading of
+// a time that was reckoned already is late: it counts, and adds no time.
 type Measured struct {
 	Readings        uint64  // that were compared
 	Late            uint64  // of them, that came behind later ones

@@ -36,7 +36,7 @@ import (
 //	order:       1 what it asks for, 2 eventID
 //	act:         1 its name, 2 its members, as its bind method numbers them
 //	sensor:      1 device, 2 qualities of which something cannot be compared (bits 1 and 2),
-//	             3 reading, repeated, ascending by quality, times and amounts
+//	             3 reading, repeated, ascending by quality and until, descending by from, ascending by low and high
 //	reading:     1 quality, 2 from, 3 until (times as field 3 above; absent: eventTime, and
 //	             the same), 4 low, 5 high as canonical decimals, absent where they are equal
 //

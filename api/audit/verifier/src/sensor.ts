@@ -73,7 +73,7 @@ function parseFixed(s: string): bigint {
 const compare = (a: bigint | number, b: bigint | number): number => (a < b ? -1 : a > b ? 1 : 0);
 
 const order = (a: Reading, b: Reading): number =>
-  compare(a.of, b.of) || compare(a.from, b.from) || compare(a.until, b.until) || compare(a.low, b.low) || compare(a.high, b.high);
+  compare(a.of, b.of) || compare(a.until, b.until) || compare(b.from, a.from) || compare(a.low, b.low) || compare(a.high, b.high);
 
 interface About {
   device: string;
