@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 // fakeView answers by looking at every record. A view of height -1 has expired.
 type fakeView struct {
 	missing     [2]int64
+	elsewhere   string
 	height      int64
 	now         time.Time
 	records     []schemas.Record
@@ -73,7 +75,7 @@ func (v *fakeView) Item(id string) (*schemas.ItemState, error) {
 	if err := v.expired(); err != nil {
 		return nil, err
 	}
-	s := &schemas.ItemState{ID: id, Custodian: "acme-farms"}
+	s := &schemas.ItemState{ID: id, Custodian: cmp.Or(v.elsewhere, "acme-farms")}
 	s.Custody, _ = v.TrailHead(schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: id})
 	s.Observations, _ = v.TrailHead(schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: id})
 	if s.Custody.Count+s.Observations.Count == 0 {

@@ -50,7 +50,7 @@ func (m *message) enlistLot(o *schemas.Offer, q schemas.Quantity) {
 	if value == nil || !q.Known {
 		return
 	}
-	of := ofLot(q)
+	of := func(l schemas.ShipmentLot) bool { return l.Is(q.Class, q.UOM) }
 	var fits, larger []*shipment
 	for _, id := range must(schemas.DecodeLotShipments(value)) {
 		s := m.heldIn(id, m.partner)
@@ -81,10 +81,6 @@ func (m *message) enlisted(s *shipment, q schemas.Quantity) bool {
 	if s.State != schemas.HandoverPending {
 		return false
 	}
-	return slices.ContainsFunc(s.last.Lots, ofLot(q)) ||
+	return slices.ContainsFunc(s.last.Lots, func(l schemas.ShipmentLot) bool { return l.Is(q.Class, q.UOM) }) ||
 		slices.ContainsFunc(m.offers(offersKey(q, s.last.To)), func(o schemas.Offer) bool { return o.Shipment == s.id && o.Handover == s.Handovers })
-}
-
-func ofLot(q schemas.Quantity) func(schemas.ShipmentLot) bool {
-	return func(l schemas.ShipmentLot) bool { return l.Class == q.Class && l.UOM == q.UOM }
 }
