@@ -271,7 +271,7 @@ var fakeShipment = schemas.ShipmentInfo{ID: "urn:example:shipment:1", Contents: 
 	Last: []schemas.HandoverInfo{{Number: 1, Handover: schemas.Handover{To: "haul", Offered: schemas.Signing{Partner: "acme-farms", KeyID: "k", Held: schemas.HeldByGateway, Time: 1e18, EventTime: 1e18},
 		Until: 2e18, Units: 2, Took: 2, State: schemas.HandoverAcceptedWith, Answered: schemas.Signing{Partner: "haul", KeyID: "k", Held: schemas.HeldByClient, Author: "d", Time: 1e18, EventTime: 1e18},
 		Discrepancies: []schemas.Discrepancy{{ID: itemLink, What: schemas.Damaged}}},
-		Dispute: &schemas.Dispute{Opened: schemas.Signing{Partner: "haul", KeyID: "k", Held: schemas.HeldByClient, Time: 1e18, EventTime: 1e18},
+		Reason: "late", Dispute: &schemas.Dispute{Opened: schemas.Signing{Partner: "haul", KeyID: "k", Held: schemas.HeldByClient, Time: 1e18, EventTime: 1e18},
 			Evidence: []schemas.Evidence{{Document: schemas.Hash{1}, Event: "urn:example:event:1"}}, From: schemas.Settled, To: schemas.GoOn, Outcome: schemas.ComeBack,
 			Resolved: schemas.Signing{Partner: "mill", KeyID: "k", Held: schemas.HeldInHardware, Time: 1e18, EventTime: 1e18}}}}}
 

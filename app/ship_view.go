@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -32,11 +33,37 @@ func (v *View) Shipment(id string) (*schemas.ShipmentInfo, error) {
 		s.Last = append(s.Last, *h)
 	}
 	for i := range s.Last {
+		if s.Last[i].Reason, err = v.reason(&s.Last[i]); err != nil {
+			return nil, err
+		}
 		if s.Last[i].Dispute, err = v.dispute(id, s.Last[i].Number); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// reason is what the act that rejected or withdrew a hand-over gave as its reason, ""
+// where an event did, or its body is not held.
+func (v *View) reason(h *schemas.HandoverInfo) (string, error) {
+	if h.Answered.Partner == "" || h.State != schemas.HandoverRejected && h.State != schemas.HandoverCancelled {
+		return "", nil
+	}
+	r, err := v.bare(h.Answered.At)
+	if err != nil || r.Skeleton.Act == nil {
+		return "", err
+	}
+	full, err := v.dressed(r)
+	if err != nil || full.Body == nil {
+		return "", err
+	}
+	var body struct {
+		Reason string `json:"reason"`
+	}
+	if err := json.Unmarshal(full.Body, &body); err != nil {
+		return "", fmt.Errorf("reading why hand-over %d was not taken: %w", h.Number, err)
+	}
+	return body.Reason, nil
 }
 
 // shipment reads a shipment as it stands at the view's time: with its last hand-over

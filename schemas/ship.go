@@ -263,6 +263,7 @@ func DecodeDispute(v []byte) (d Dispute, err error) { return d, decodeBound(v, d
 type HandoverInfo struct {
 	Number uint64
 	Handover
+	Reason  string // that whoever rejected or withdrew it gave
 	Dispute *Dispute
 }
 
