@@ -290,8 +290,15 @@ func (v *fakeView) Shipments(_ string, _ schemas.ShipmentState, from string, _ i
 	return []schemas.ShipmentInfo{fakeShipment}, fakeShipment.ID, v.expired()
 }
 
-func (v *fakeView) Overdue(string, int) ([]schemas.Record, error) {
-	return v.records[:min(1, len(v.records))], v.expired()
+func (v *fakeView) Overdue(_ string, after *schemas.Locator, _ int) (records []schemas.Record, next *schemas.Locator, err error) {
+	left := v.records
+	if after != nil {
+		left = left[1+slices.IndexFunc(left, func(r schemas.Record) bool { return r.Locator == *after }):]
+	}
+	if len(left) > 1 {
+		next = &left[0].Locator
+	}
+	return left[:min(1, len(left))], next, v.expired()
 }
 
 func (v *fakeView) Recalls(after schemas.RecallRef, _ bool, _ int) ([]schemas.RecallInfo, bool, error) {

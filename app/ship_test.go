@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -55,8 +56,23 @@ func signed(s *schemas.Signing) string {
 
 // overdue answers the script's command: overdue PARTNER.
 func (s *script) overdue(partner string) {
-	records, err := s.view().Overdue(partner, 100)
-	s.records(records, false, err)
+	var all []schemas.Record
+	var after *schemas.Locator
+	for {
+		records, next, err := s.view().Overdue(partner, after, 1)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, records...)
+		if after = next; after == nil {
+			break
+		}
+	}
+	whole, next, err := s.view().Overdue(partner, nil, 100)
+	if next != nil || len(whole) != len(all) {
+		s.t.Errorf("%d offers page by page, %d at once, and more behind %v", len(all), len(whole), next)
+	}
+	s.records(all, false, err)
 }
 
 // TestSigningsNameTheAuthor: of a hand-over whose message somebody signed by itself, the
@@ -77,5 +93,18 @@ func TestSigningsNameTheAuthor(t *testing.T) {
 	}
 	if answered.Author != "" || answered.Partner != "shop" || answered.Held != schemas.HeldByGateway {
 		t.Errorf("answered by %+v", answered)
+	}
+}
+
+// A place that somebody made up begins no page.
+func TestOverdueBehindNothing(t *testing.T) {
+	s := newScript(t)
+	s.sent("farm: obj add epc=a step=commissioning")
+	for _, at := range []schemas.Locator{{Height: 99}, {Height: 1, Position: 7}, {Height: 1, Index: 1 << 31}, {Height: -1}} {
+		_, _, err := s.view().Overdue("farm", &at, 10)
+		var f *schemas.Fault
+		if !errors.As(err, &f) || f.Code != schemas.BadParameter {
+			t.Errorf("%v: %v", at, err)
+		}
 	}
 }
