@@ -47,6 +47,7 @@ type Handover struct {
 	Refused       uint64                `json:"refused"`
 	Offered       Signing               `json:"offered"`
 	Answered      *Signing              `json:"answered,omitempty"`
+	Reason        string                `json:"reason,omitempty"` // that whoever rejected or withdrew it gave
 	Discrepancies []schemas.Discrepancy `json:"discrepancies,omitempty"`
 	Dispute       *Dispute              `json:"dispute,omitempty"`
 }
@@ -213,7 +214,7 @@ func shipmentOf(view View, s *schemas.ShipmentInfo) Shipment {
 
 func handoverOf(h *schemas.HandoverInfo) Handover {
 	out := Handover{Handover: h.Number, State: h.State, From: h.Offered.Partner, To: h.To, Until: ledgerTime(h.Until), Units: h.Units, Taken: h.Took,
-		Refused: h.Refused, Offered: signingOf(&h.Offered), Answered: signingIf(&h.Answered), Discrepancies: h.Discrepancies}
+		Refused: h.Refused, Offered: signingOf(&h.Offered), Answered: signingIf(&h.Answered), Reason: h.Reason, Discrepancies: h.Discrepancies}
 	if d := h.Dispute; d != nil {
 		out.Dispute = &Dispute{Open: d.Outcome == 0, Opened: signingOf(&d.Opened), From: d.From.String(), To: d.To.String(), Outcome: d.Outcome.String(), Resolved: signingIf(&d.Resolved)}
 		for _, e := range d.Evidence {

@@ -35,7 +35,7 @@ func (c *Client) Conditions(ctx context.Context, shipment, page string) (*api.Co
 }
 
 // OpenExceptions lists what of a partner's exceptions is not settled, with offers that
-// ended without an answer on the first page; "" is the node's own partner.
+// ended without an answer behind all records; "" is the node's own partner.
 func (c *Client) OpenExceptions(ctx context.Context, partner, page string) (*api.Exceptions, error) {
 	q := url.Values{"open": {"true"}}
 	for name, value := range map[string]string{"partner": partner, "nextPageToken": page} {
