@@ -71,7 +71,7 @@ type Proposal struct {
 	Outcome  Outcome
 	Decided  Locator // of the act that decided it
 
-	Counts []Count // of a proposal to suspend: what active members had signed
+	Counts []Count // of one that can be carried over silence: what active members had signed
 }
 
 // Append appends the leaf value: 1 proposer, 2 time, 3 ends, 4 change, as the act's
