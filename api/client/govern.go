@@ -62,3 +62,8 @@ func (c *Client) Partner(ctx context.Context, id string) (*api.PartnerState, err
 func (c *Client) Prefixes(ctx context.Context) (*api.Prefixes, error) {
 	return get[api.Prefixes](ctx, c, "/api/v1/prefixes", nil)
 }
+
+// Keys lists a partner's keys, and the changes of them that wait.
+func (c *Client) Keys(ctx context.Context, partner string) (*api.Keys, error) {
+	return get[api.Keys](ctx, c, "/api/v1/partners/"+url.PathEscape(partner)+"/keys", nil)
+}
