@@ -67,3 +67,9 @@ func (c *Client) Prefixes(ctx context.Context) (*api.Prefixes, error) {
 func (c *Client) Keys(ctx context.Context, partner string) (*api.Keys, error) {
 	return get[api.Keys](ctx, c, "/api/v1/partners/"+url.PathEscape(partner)+"/keys", nil)
 }
+
+// Invite makes an API key for a participant, which the answer shows once.
+func (c *Client) Invite(ctx context.Context, partner string) (*api.Guest, error) {
+	out := &api.Guest{}
+	return out, c.post(ctx, "/api/v1/guests", api.GuestRequest{Partner: partner}, nil, out)
+}
