@@ -343,5 +343,5 @@ type Impact struct {
 // Stranded is custody that stays with who can sign nothing any more.
 type Stranded struct {
 	Items   int  `json:"items"`   // that it holds, containers with what is in them as one
-	Partial bool `json:"partial"` // there may be more: only the last of its messages were looked at
+	Partial bool `json:"partial"` // it holds so many at least: not all items of the ledger were looked at
 }
