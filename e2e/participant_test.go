@@ -16,7 +16,6 @@ import (
 // which the first shows it nothing.
 func TestParticipantsPage(t *testing.T) {
 	x := start(t, 2)
-	x.close(t)
 	dir := t.TempDir()
 	event := `{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],"type":"ObjectEvent","action":"ADD","bizStep":"commissioning","eventTime":"2026-05-01T10:00:00Z","eventTimeZoneOffset":"+00:00",` +
 		`"epcList":["urn:epc:id:sgtin:9521234.054321.7"]}`
