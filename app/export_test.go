@@ -96,3 +96,8 @@ func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key
 	}
 	return code
 }
+
+// TestingOnlyStranded counts what a partner holds among so many items.
+func (v *View) TestingOnlyStranded(partner string, most int) (*schemas.Stranded, error) {
+	return v.stranded(partner, most)
+}
