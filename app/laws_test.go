@@ -226,7 +226,7 @@ func TestStories(t *testing.T) {
 		others := []*chain{stopped, forgetful}
 		l := &laws{t: rt, ended: map[string]uint64{}}
 		w := world{s, rt}
-		count := rapid.IntRange(4, 20).Draw(rt, "blocks")
+		count := rapid.IntRange(4, 14).Draw(rt, "blocks")
 		join := rapid.IntRange(1, count).Draw(rt, "joins at")
 		for i := range count {
 			s.time = s.time.Add(rapid.SampledFrom([]time.Duration{0, 0, 0, 0, time.Hour, 8 * 24 * time.Hour}).Draw(rt, "pause"))

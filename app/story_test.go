@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"pgregory.net/rapid"
+
+	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // world draws transactions of all kinds of messages about a few things, so that they
@@ -44,6 +46,9 @@ func (w world) block() (lines []string) {
 	if w.one("voyage", 2) {
 		lines = append(lines, w.voyage()...)
 	}
+	if w.one("alarm", 4) {
+		lines = append(lines, w.alarm()...)
+	}
 	if w.one("ballot", 3) {
 		lines = append(lines, w.ballot()...)
 	}
@@ -64,7 +69,7 @@ func (w world) block() (lines []string) {
 }
 
 func (w world) shipment() string {
-	return fmt.Sprintf("urn:example:shipment:%d", rapid.IntRange(1, 4).Draw(w.t, "shipment"))
+	return fmt.Sprintf("urn:example:shipment:%d", rapid.IntRange(1, 2).Draw(w.t, "shipment"))
 }
 
 // handover names a shipment and, most of the time, its last hand-over.
@@ -143,6 +148,19 @@ func (w world) voyage() []string {
 	if w.height > 0 {
 		if s, err := w.view().Shipment(id); err == nil && s != nil {
 			open, from, to = s.Handovers+1, s.Holder, s.Receiver
+			if s.HeldBy != "" && w.one("released", 2) {
+				return []string{s.HeldBy + fmt.Sprintf(`: act UnholdShipment {"shipment":%q}`, id)}
+			}
+			switch s.State {
+			case schemas.Disputed:
+				outcome := fmt.Sprintf(`{"shipment":%q,"handover":%d,"outcome":%q}`, id, s.Disputed, w.of("outcome", "go_on", "delivered", "return"))
+				return []string{from + fmt.Sprintf(`: act AddEvidence {"shipment":%q,"handover":%d,"evidence":[{"event":"urn:example:event:2"}]}`, id, s.Disputed),
+					from + ": act ResolveDispute " + outcome, to + ": act ResolveDispute " + outcome, w.of("judge", founders...) + ": act ResolveDispute " + outcome}
+			case schemas.Delivered, schemas.InTransit, schemas.Rejected:
+				if s.Handovers > 0 && w.one("disputed", 3) {
+					return []string{to + fmt.Sprintf(`: act DisputeHandover {"shipment":%q,"handover":%d,"evidence":[{"event":"urn:example:event:1"}]}`, id, s.Handovers)}
+				}
+			}
 		}
 	}
 	number := fmt.Sprintf(`"shipment":%q,"handover":%d`, id, open)
@@ -157,9 +175,21 @@ func (w world) voyage() []string {
 	return steps[first:rapid.IntRange(first+1, len(steps)).Draw(w.t, "last step")]
 }
 
+// alarm draws a recall by who made the thing, and what comes after.
+func (w world) alarm() []string {
+	who, thing, name := w.of("maker", founders...), w.of("thing", things...), w.of("recall", "r1", "r2")
+	steps := []string{
+		who + ": obj add epc=" + thing + " step=commissioning; " + fmt.Sprintf(`act Recall {"recall":%q,"instruction":"stop","items":[%q]}`, name, full(thing)),
+		who + fmt.Sprintf(`: act ExtendRecall {"recall":%q,"items":[%q]}`, name, full(thing)),
+		w.of("holder", founders...) + fmt.Sprintf(`: act AcknowledgeRecall {"issuer":%q,"recall":%q,"held":[{"id":%q,"state":"sold"}],"done":true}`, who, name, full(thing)),
+		who + fmt.Sprintf(`: act CloseRecall {"recall":%q}`, name),
+	}
+	return steps[:rapid.IntRange(1, len(steps)).Draw(w.t, "last step")]
+}
+
 func (w world) recallAct() string {
 	name := w.of("recall", "r1", "r2")
-	scope := fmt.Sprintf(`"items":[%q],"lots":[%q]`, w.item(), full(w.of("lot", goods...)))
+	scope := w.of("scope", fmt.Sprintf(`"items":[%q]`, w.item()), fmt.Sprintf(`"lots":[%q]`, full(w.of("lot", goods...))))
 	switch w.of("act", "Recall", "ExtendRecall", "AcknowledgeRecall", "CloseRecall", "CloseRecall") {
 	case "Recall":
 		return fmt.Sprintf(`act Recall {"recall":%q,"instruction":"stop",%s}`, name, scope)
