@@ -133,6 +133,8 @@ type View interface {
 	// Shipments returns shipments by id, behind one: of a party, in a state; "" and 0 are
 	// any. after is where the next page begins, "" where none follows.
 	Shipments(party string, state schemas.ShipmentState, from string, limit int) (shipments []schemas.ShipmentInfo, after string, err error)
+	// Conditions returns what was measured of a shipment, behind one, at most limit.
+	Conditions(shipment string, behind *schemas.MeasuredInfo, limit int) (conditions []schemas.MeasuredInfo, more bool, err error)
 	// Recalls returns recalls by issuer and name, behind one, at most limit.
 	Recalls(after schemas.RecallRef, open bool, limit int) (recalls []schemas.RecallInfo, more bool, err error)
 	// RecallReach returns a recall with where it reaches, nil where there is none.

@@ -27,10 +27,11 @@ type Shipment struct {
 	Items      []string              `json:"items,omitempty"` // units, of one shipment that is asked for
 	Lots       []schemas.ShipmentLot `json:"lots,omitempty"`  // with the holder
 	Announced  time.Time             `json:"announced"`
-	Handovers  []Handover            `json:"handovers,omitempty"` // the last first, at most a hundred
-	Events     uint64                `json:"events"`              // in its trail
-	Head       string                `json:"head"`                // of its trail
-	Height     int64                 `json:"height"`              // of the answer
+	Handovers  []Handover            `json:"handovers,omitempty"`  // the last first, at most a hundred
+	Conditions []Condition           `json:"conditions,omitempty"` // of one shipment that is asked for, at most a hundred
+	Events     uint64                `json:"events"`               // in its trail
+	Head       string                `json:"head"`                 // of its trail
+	Height     int64                 `json:"height"`               // of the answer
 	Time       time.Time             `json:"time"`
 }
 
@@ -98,6 +99,7 @@ func (g *Gateway) shipmentRoutes(m chi.Router) {
 		m.Get("/shipments", g.listShipments)
 		m.Get("/shipments/{id}", g.getShipment)
 		m.Get("/shipments/{id}/handovers", g.getHandovers)
+		m.Get("/shipments/{id}/conditions", g.getConditions)
 		m.Get("/shipments/{id}/trail", func(w http.ResponseWriter, r *http.Request) {
 			g.trail(w, r, func(schemas.Identifier) schemas.TrailKind { return schemas.ShipmentTrail })
 		})
@@ -163,8 +165,13 @@ func (g *Gateway) shipmentAt(r *http.Request) (out Shipment, err error) {
 		if err == nil && s == nil {
 			err = fault(schemas.NoSuchShipment, "the ledger has no shipment "+clip(id.String()))
 		}
-		if err == nil {
-			out = shipmentOf(view, s)
+		if err != nil {
+			return err
+		}
+		out = shipmentOf(view, s)
+		measured, _, err := view.Conditions(s.ID, nil, maxConditionsTold)
+		for i := range measured {
+			out.Conditions = append(out.Conditions, conditionOf(&measured[i]))
 		}
 		return err
 	})

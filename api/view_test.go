@@ -288,6 +288,16 @@ func (v *fakeView) Shipments(_ string, _ schemas.ShipmentState, from string, _ i
 	return []schemas.ShipmentInfo{fakeShipment}, fakeShipment.ID, v.expired()
 }
 
+func (v *fakeView) Conditions(_ string, behind *schemas.MeasuredInfo, _ int) ([]schemas.MeasuredInfo, bool, error) {
+	if behind != nil {
+		return nil, false, v.expired()
+	}
+	at := schemas.Locator{Height: 1}
+	e := schemas.Extreme{Amount: "8.1", Time: 1e18, At: at}
+	return []schemas.MeasuredInfo{{Of: schemas.Temperature, ReportedBy: "haul", Device: "urn:example:logger:1", Events: map[schemas.Locator]string{at: "urn:example:event:1"},
+		Measured: schemas.Measured{Readings: 3, Late: 1, From: 1e18, Until: 1e18, Least: e, Greatest: e, Outside: 2, First: e, Last: e, Lasted: 1e9, Open: true}}}, true, v.expired()
+}
+
 func (v *fakeView) Overdue(string, int) ([]schemas.Record, error) {
 	return v.records[:min(1, len(v.records))], v.expired()
 }

@@ -33,6 +33,7 @@ const (
 	kindRecall      = 'Q' // issuer, name of a recall
 	kindRecallReply = 'a' // issuer, name of a recall, partner that answered it
 	kindRecalled    = 'q' // item, class or lot that recalls name
+	kindCondition   = 'U' // shipment, quality, partner, device: what it measured
 	kindErasure     = 'X' // partner, eventID: a body that is erased, or held
 	kindSigning     = 'Y' // who was seen signing
 	kindRescue      = 'Z' // epoch: the document by which the network was restarted

@@ -23,7 +23,7 @@ from hand to hand is done with waybill handover. Without a command, shipments ar
 	state := cmd.Flags().String("state", "", "only those in this state, as in_transit")
 	p.nodeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return p.listShipments(cmd, *party, *state) }
-	cmd.AddCommand(p.announceCommand(), p.shipmentShowCommand(),
+	cmd.AddCommand(p.announceCommand(), p.shipmentShowCommand(), p.conditionsCommand(),
 		p.shipmentStep("dispatch", "Send a shipment off, as its holder", "shipment dispatched"),
 		p.shipmentStep("return", "Offer a shipment back to its shipper; as the shipper that holds it, end it", "shipment offered back"),
 		p.shipmentStep("close", "Close what was delivered, as the receiver, or what came back, as the shipper", "shipment closed"),
@@ -98,6 +98,7 @@ func (p *program) shipmentShowCommand() *cobra.Command {
 				fmt.Fprintf(p.out, "  disputed by %s, %d pieces of evidence, outcome: %s\n", word(d.Opened.Partner), len(d.Evidence), word(d.Outcome))
 			}
 		}
+		p.conditions(s.Conditions)
 		return nil
 	}
 	return cmd
