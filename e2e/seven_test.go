@@ -12,7 +12,6 @@ import (
 // acknowledged event is lost, and all seven end with one history.
 func TestTwoOfSevenAreLost(t *testing.T) {
 	x := start(t, 7)
-	x.close(t)
 	stop := x.writing(t, "seven", 0, 1)
 	goesOn := func(n int) {
 		t.Helper()
