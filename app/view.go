@@ -302,7 +302,7 @@ func (v *View) bodiesOf(r *schemas.Record) (*remains, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v.bodies(p, len(t.messages))
+	return v.bodies(p, t)
 }
 
 // bodyOf is a message's body, nil where it is not held.
