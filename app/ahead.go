@@ -21,15 +21,15 @@ const maxReadAhead = 32
 func (c *query) ahead(source iter.Seq2[candidate, error], wanted func() int) iter.Seq2[candidate, error] {
 	return func(yield func(candidate, error) bool) {
 		var list []candidate
-		var places []place
+		var needed []schemas.Locator
 		flush := func() bool {
-			c.view.readAhead(places, len(c.Conditions) > 0)
+			c.view.readAhead(needed, len(c.Conditions) > 0)
 			for _, cand := range list {
 				if !yield(cand, nil) {
 					return false
 				}
 			}
-			list, places = list[:0], places[:0]
+			list, needed = list[:0], needed[:0]
 			return true
 		}
 		for cand, err := range source {
@@ -40,10 +40,10 @@ func (c *query) ahead(source iter.Seq2[candidate, error], wanted func() int) ite
 				return
 			}
 			if list = append(list, cand); c.mayBe(&cand) {
-				places = append(places, placeOf(cand.at))
+				needed = append(needed, cand.at)
 			}
 			// One more tells whether another page follows.
-			if (len(places) >= min(wanted()+1, maxReadAhead) || len(list) >= every) && !flush() {
+			if (len(needed) >= min(wanted()+1, maxReadAhead) || len(list) >= every) && !flush() {
 				return
 			}
 		}
@@ -51,18 +51,19 @@ func (c *query) ahead(source iter.Seq2[candidate, error], wanted func() int) ite
 	}
 }
 
-// readAhead reads transactions, and their bodies where they are needed: as many as
-// stay on the shelves until they are asked for.
-func (v *View) readAhead(places []place, bodies bool) {
-	seen := make(map[place]bool, len(places))
-	todo := places[:0]
-	for _, p := range places {
-		if !seen[p] {
-			seen[p] = true
+// readAhead reads the transactions of messages, and their bodies where they are needed:
+// as many as stay on the shelves until they are asked for.
+func (v *View) readAhead(messages []schemas.Locator, bodies bool) {
+	of := make(map[place][]uint32, len(messages))
+	todo := make([]place, 0, len(messages))
+	for _, at := range messages {
+		p := placeOf(at)
+		if of[p] == nil {
 			todo = append(todo, p)
 		}
+		of[p] = append(of[p], at.Index)
 	}
-	if len(todo) < 2 {
+	if len(todo) < 2 && !bodies {
 		return
 	}
 	var room [2]atomic.Int64
@@ -80,7 +81,7 @@ func (v *View) readAhead(places []place, bodies bool) {
 		if !bodies {
 			return
 		}
-		if b, err := v.bodies(todo[i], t); b != nil && err == nil {
+		if b, err := v.bodies(todo[i], t, of[todo[i]]); b != nil && err == nil {
 			room[1].Add(-int64(b.weight()))
 		}
 	})
@@ -88,9 +89,9 @@ func (v *View) readAhead(places []place, bodies bool) {
 
 // dressAhead reads the bodies of records that are dressed next.
 func (v *View) dressAhead(records []*schemas.Record) {
-	places := make([]place, len(records))
+	messages := make([]schemas.Locator, len(records))
 	for i, r := range records {
-		places[i] = placeOf(r.Locator)
+		messages[i] = r.Locator
 	}
-	v.readAhead(places, true)
+	v.readAhead(messages, true)
 }

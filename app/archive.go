@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,10 +105,22 @@ func (v *View) read(stream store.Stream, encoded []byte) ([]byte, error) {
 	return data, nil
 }
 
-// bodies reads the bodies of the transaction at a place.
-func (v *View) bodies(p place, t *archived) (*remains, error) {
-	if b, ok := v.app.bodies.find(p); ok {
+// sparse is which part of a transaction's bodies is so little that it is kept by
+// itself: most of a page's events lie in as many transactions.
+const sparse = 16
+
+// bodies reads the bodies of the transaction at a place, at least those
+// of some messages.
+func (v *View) bodies(p place, t *archived, of []uint32) (*remains, error) {
+	b, known := v.app.bodies.find(p)
+	if known && b.has(of) {
 		return b, nil
+	}
+	if known && b.only != nil {
+		of = slices.Concat(b.only, of)
+	}
+	if len(of)*sparse > len(t.messages) {
+		of = nil
 	}
 	dropped := v.app.bodies.dropped()
 	encoded, err := v.read(store.Bodies, t.refs[store.RefSize:])
@@ -123,7 +136,7 @@ func (v *View) bodies(p place, t *archived) (*remains, error) {
 			return nil, err
 		}
 	}
-	r, err := v.app.readRemains(p, encoded, len(t.messages))
+	r, err := v.app.readRemains(p, encoded, len(t.messages), of)
 	if err != nil {
 		return nil, fmt.Errorf("reading the bodies at %d/%d: %w", placeHeight(p), placePosition(p), err)
 	}

@@ -295,14 +295,15 @@ func (v *View) dressed(r *schemas.Record) (schemas.Record, error) {
 	return full, err
 }
 
-// bodiesOf are the bodies of a message's transaction, nil where they are not held.
+// bodiesOf are the bodies of a message's transaction, its own at least; nil where they
+// are not held.
 func (v *View) bodiesOf(r *schemas.Record) (*remains, error) {
 	p := placeOf(r.Locator)
 	t, err := v.transaction(p)
 	if err != nil {
 		return nil, err
 	}
-	return v.bodies(p, t)
+	return v.bodies(p, t, []uint32{r.Index})
 }
 
 // bodyOf is a message's body, nil where it is not held.
