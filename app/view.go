@@ -95,6 +95,11 @@ func (v *View) Item(id string) (*schemas.ItemState, error) {
 	if it == nil || err != nil {
 		return nil, err
 	}
+	return v.stateOf(id, it)
+}
+
+// stateOf is the state of an item of which the leaf was read.
+func (v *View) stateOf(id string, it *schemas.Item) (*schemas.ItemState, error) {
 	state := &schemas.ItemState{Item: *it, ID: id}
 	if err := v.complete(state); err != nil {
 		return nil, err
