@@ -64,7 +64,6 @@ func TestMembersGovern(t *testing.T) {
 	if out := run(3, "proposals"); strings.Count(out, "passed") != 2 {
 		t.Errorf("the proposals are %s", out)
 	}
-	x.close(t)
 	x.agree(t)
 	x.oneState(t)
 }

@@ -91,7 +91,6 @@ func joiningCommands(t *testing.T) []string {
 // documentation, and then needs both.
 func TestNetworkGrowsFromOne(t *testing.T) {
 	x := start(t, 1)
-	x.close(t)
 	for n := range 5 {
 		x.acknowledged(t, 0, "one", n)
 	}
@@ -196,7 +195,6 @@ func (x *testNet) validator(t *testing.T, i int, partner string) string {
 // decided.
 func TestValidatorsChangeUnderLoad(t *testing.T) {
 	x := start(t, 4, "WAYBILL_SNAPSHOT_HEIGHTS=300")
-	x.close(t)
 	trust := x.trustFile(t)
 	stop := x.writing(t, "load", 0, 2)
 	defer stop()

@@ -179,6 +179,12 @@ const (
 	ShippedRecalled                   // it is recalled, and was shipped on all the same
 )
 
+// Flags about conditions.
+const (
+	Excursion     Code = 455 + iota // measured outside the terms of a shipment
+	UnreadReading                   // of a shipment, and not compared with its terms
+)
+
 // Flags of what governs.
 const (
 	ReservedPrefix Code = 465 + iota // a claim: another partner alone commissions under this company prefix
@@ -370,6 +376,9 @@ var codes = map[Code]codeRow{
 
 	CalledBack:      {"called_back", 0, "answer the recall: what you hold, and what became of it"},
 	ShippedRecalled: {"shipped_recalled", 0, "tell the receiver, and do as the recall says"},
+
+	Excursion:     {"excursion", 0, "GET /api/v1/shipments/{id}/conditions tells since when, how far and how long"},
+	UnreadReading: {"unread_reading", 0, "tell a number, its unit (CEL, KEL, FAH; P1), and a time that is not to come"},
 
 	Unauthorized:         {"unauthorized", 401, "send Authorization: Bearer KEY"},
 	Forbidden:            {"forbidden", 403, "use a key with the scope that the detail names"},
