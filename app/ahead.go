@@ -69,21 +69,25 @@ func (v *View) readAhead(messages []schemas.Locator, bodies bool) {
 	var room [2]atomic.Int64
 	room[0].Store(int64(v.app.shelf.capacity))
 	room[1].Store(int64(v.app.bodies.capacity))
-	store.Ahead(len(todo), func(i int) {
-		if room[0].Load() < 0 || room[1].Load() < 0 {
-			return
-		}
+	store.Ahead(len(todo), func(i int) (more bool) {
 		t, err := v.transaction(todo[i])
-		if t == nil || err != nil {
-			return
+		if err != nil {
+			return false // what is away is away for the others, and each would wait for it
 		}
-		room[0].Add(-int64(t.weight()))
-		if !bodies {
-			return
+		if t == nil {
+			return true
 		}
-		if b, err := v.bodies(todo[i], t, of[todo[i]]); b != nil && err == nil {
-			room[1].Add(-int64(b.weight()))
+		left := room[0].Add(-int64(t.weight()))
+		if bodies {
+			b, err := v.bodies(todo[i], t, of[todo[i]])
+			if err != nil {
+				return false
+			}
+			if b != nil {
+				left = min(left, room[1].Add(-int64(b.weight())))
+			}
 		}
+		return left >= 0
 	})
 }
 

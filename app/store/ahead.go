@@ -9,17 +9,20 @@ import (
 // maxAhead is how many read at once: what is read is decompressed by as many.
 const maxAhead = 4
 
-// Ahead calls read for each number below n, several at once, and returns when all
-// are done. It is for what fills caches and changes no answer: a read that breaks
-// down is met again by whoever reads in turn, so that here it is passed over.
-func Ahead(n int, read func(i int)) {
+// Ahead calls read for each number below n, several at once, until all are done or
+// one says that it is no use to go on, or breaks down, and returns behind the last. It
+// is for what fills caches and changes no answer: whoever reads in turn meets again
+// what went wrong.
+func Ahead(n int, read func(i int) (more bool)) {
 	var next atomic.Int64
 	work := func() {
 		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-			func() {
+			if more := func() bool {
 				defer func() { _ = recover() }()
-				read(i)
-			}()
+				return read(i)
+			}(); !more {
+				next.Store(int64(n))
+			}
 		}
 	}
 	var wg sync.WaitGroup
