@@ -62,6 +62,7 @@ type JobPart struct {
 // fails it may be called again.
 func (o *outbox) finish(e *entry, out *outcome, last bool) error {
 	changes := local.DeleteEntry(e.ID)
+	o.explain(e, out)
 	more, must, err := o.outcomes(e, out, last)
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func (o *outbox) outcomes(e *entry, out *outcome, last bool) (changes []local.Ch
 	first := 0
 	for i, s := range e.waits {
 		count := e.Parts[i].Messages
-		s.outcome = outcome{receipt: out.receipt, first: first, count: count, fault: out.fault, known: out.known}
+		s.outcome = outcome{receipt: out.receipt, events: out.events, first: first, count: count, fault: out.fault, known: out.known}
 		first += count
 		o.mu.Lock()
 		s.closing = true
@@ -133,7 +134,7 @@ func (o *outbox) finishedJob(s *submission) *local.Job {
 		j.Errors = []local.JobError{{Pointer: out.fault.Pointer, Code: out.fault.Code, Detail: out.fault.Detail}}
 	default:
 		j.Chunks = []local.Chunk{{Transaction: out.receipt.Transaction, Committed: true, Message: out.first, Count: out.count}}
-		j.Errors = o.refusals(j, &j.Chunks[0], out.receipt)
+		j.Errors = o.refusals(j, &j.Chunks[0], &out)
 	}
 	return j
 }
@@ -151,7 +152,7 @@ func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (changes []local
 	c := &j.Chunks[e.chunk]
 	if out.receipt != nil {
 		c.Transaction, c.Committed = out.receipt.Transaction, true
-		j.Errors = append(j.Errors, o.refusals(j, c, out.receipt)...)
+		j.Errors = append(j.Errors, o.refusals(j, c, out)...)
 	} else if j.Behaviour == rollback {
 		j.Errors = append(j.Errors, local.JobError{Pointer: out.fault.Pointer, Code: out.fault.Code, Detail: out.fault.Detail})
 	} else {
@@ -172,7 +173,8 @@ func (o *outbox) finishChunk(e *entry, out *outcome, last bool) (changes []local
 
 // refusals are the errors that a receipt tells of a job's messages. Events that
 // were undone because of another are told by the receipt; the error is the other.
-func (o *outbox) refusals(j *local.Job, c *local.Chunk, r *schemas.Receipt) (out []local.JobError) {
+func (o *outbox) refusals(j *local.Job, c *local.Chunk, of *outcome) (out []local.JobError) {
+	r := of.receipt
 	if r.Code != schemas.OK {
 		out = append(out, local.JobError{Code: r.Code, Detail: "the transaction was refused"})
 	}
@@ -186,7 +188,7 @@ func (o *outbox) refusals(j *local.Job, c *local.Chunk, r *schemas.Receipt) (out
 		}
 		detail := "event " + clip(e.EventID) + " was refused"
 		if len(out) < refusalLooks {
-			detail = o.refusal(e)
+			detail = o.refusal(e, of.event(c.Message+i))
 		}
 		out = append(out, local.JobError{Pointer: pointerOf(j.Base, c.Event(i)), Code: e.Code, Detail: detail})
 	}

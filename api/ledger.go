@@ -130,13 +130,16 @@ type View interface {
 	// and without bodies, at most limit. A *schemas.Fault history_missing says that the
 	// node lacks it yet.
 	Messages(after schemas.Locator, limit int) ([]schemas.Record, error)
-	// Overdue returns records of offers that a partner made or got and nobody answered.
-	Overdue(partner string, limit int) ([]schemas.Record, error)
+	// Overdue returns records of offers that a partner made or got and nobody answered,
+	// behind one. next is where the next page begins, nil where none follows.
+	Overdue(partner string, after *schemas.Locator, limit int) (records []schemas.Record, next *schemas.Locator, err error)
 	// Shipment returns a shipment with its units and last hand-overs, nil where there is none.
 	Shipment(id string) (*schemas.ShipmentInfo, error)
 	// Shipments returns shipments by id, behind one: of a party, in a state; "" and 0 are
 	// any. after is where the next page begins, "" where none follows.
 	Shipments(party string, state schemas.ShipmentState, from string, limit int) (shipments []schemas.ShipmentInfo, after string, err error)
+	// Conditions returns what was measured of a shipment, behind one, at most limit.
+	Conditions(shipment string, behind *schemas.MeasuredInfo, limit int) (conditions []schemas.MeasuredInfo, more bool, err error)
 	// Recalls returns recalls by issuer and name, behind one, at most limit.
 	Recalls(after schemas.RecallRef, open bool, limit int) (recalls []schemas.RecallInfo, more bool, err error)
 	// RecallReach returns a recall with where it reaches, nil where there is none.

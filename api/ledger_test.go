@@ -28,8 +28,9 @@ type fakeLedger struct {
 	changed     chan struct{}
 	height      int64
 	now         time.Time
-	quorum      bool  // commit what is broadcast at once
-	down        error // what Broadcast answers instead
+	elsewhere   string // partner that holds all things; "" for whoever sends
+	quorum      bool   // commit what is broadcast at once
+	down        error  // what Broadcast answers instead
 	refuse      func(*schemas.Transaction) *schemas.Fault
 	lose        bool  // take what is broadcast, and lose it
 	signErr     error // what Sign answers instead
@@ -234,6 +235,10 @@ func (l *fakeLedger) message(tx *schemas.Transaction, i int) schemas.EventReceip
 		e.Code, e.Effect = schemas.EventIDConflict, schemas.NoEffect
 		return e
 	}
+	if m.Event.Skeleton.Action == schemas.ActionDelete && l.elsewhere != "" {
+		e.Code, e.Effect = schemas.NotCustodian, schemas.NoEffect
+		return e
+	}
 	if m.Event.Skeleton.Action != schemas.ActionObserve {
 		e.Effect = schemas.Applied
 	}
@@ -353,7 +358,7 @@ func (l *fakeLedger) View() (api.View, error) {
 	for id, c := range l.commits {
 		commits[id] = c
 	}
-	return &fakeView{missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits, wholeTraces: l.wholeTraces, short: l.short, tooComplex: l.tooComplex}, nil
+	return &fakeView{elsewhere: l.elsewhere, missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits, wholeTraces: l.wholeTraces, short: l.short, tooComplex: l.tooComplex}, nil
 }
 
 func (l *fakeLedger) ViewAt(int64) (api.View, error) {

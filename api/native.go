@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/waybill-ledger/waybill/api/local"
@@ -13,7 +14,7 @@ type Exceptions struct {
 	Partner       string   `json:"partner"`
 	Height        int64    `json:"height"`
 	Records       []Record `json:"records"`
-	Overdue       []Record `json:"overdue,omitempty"` // offers that ended without an answer, on the first page of open ones
+	Overdue       []Record `json:"overdue,omitempty"` // offers that ended without an answer, of open ones, behind all records
 	NextPageToken string   `json:"nextPageToken,omitempty"`
 }
 
@@ -34,31 +35,51 @@ func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		open, err = flag(q, "open", false)
 	}
-	var before *schemas.Locator
+	var before, after *schemas.Locator
 	if text, ok := q["nextPageToken"]; err == nil && ok {
-		before, err = parseLocatorToken(text)
+		if behind, overdue := strings.CutPrefix(text, overdueToken); overdue && open {
+			after, err = parseLocatorToken(behind)
+		} else {
+			before, err = parseLocatorToken(text)
+		}
 	}
 	if err == nil {
 		err = g.read(func(view View) error {
+			out.Height, out.NextPageToken = view.Height(), ""
+			if after != nil {
+				out.Records = []Record{}
+				return out.addOverdue(view, after, limit)
+			}
 			records, more, err := exceptions(view, out.Partner, before, open, min(limit, maxRecords), pager{in: stateOf(r).read})
 			if err != nil {
 				return err
 			}
-			out.Height, out.NextPageToken = view.Height(), ""
 			if more && len(records) > 0 {
 				out.NextPageToken = locatorToken(records[len(records)-1].Locator)
 			}
-			if out.Records, err = recordsOf(records); err != nil || !open || before != nil {
+			if out.Records, err = recordsOf(records); err != nil || !open || out.NextPageToken != "" {
 				return err
 			}
-			overdue, err := view.Overdue(out.Partner, maxRecords)
-			if err == nil {
-				out.Overdue, err = recordsOf(overdue)
-			}
-			return err
+			return out.addOverdue(view, nil, limit)
 		})
 	}
 	g.writePage(w, r, out, out.NextPageToken, err)
+}
+
+// overdueToken begins the tokens of pages of offers that nobody answered. No other has a dot.
+const overdueToken = "o."
+
+// addOverdue adds offers that nobody answered, behind one.
+func (e *Exceptions) addOverdue(view View, after *schemas.Locator, limit int) error {
+	records, next, err := view.Overdue(e.Partner, after, min(limit, maxRecords))
+	if err != nil {
+		return err
+	}
+	if next != nil {
+		e.NextPageToken = overdueToken + locatorToken(*next)
+	}
+	e.Overdue, err = recordsOf(records)
+	return err
 }
 
 // exceptions reads a page in steps.

@@ -384,11 +384,11 @@ func answered() map[string]any {
 	return map[string]any{
 		"Locator": schemas.Locator{}, "Problem": api.Problem{}, "Receipt": schemas.Receipt{}, "EventReceipt": schemas.EventReceipt{},
 		"Job": api.Job{}, "Item": api.Item{}, "Offer": api.ItemOffer{}, "Class": api.Class{}, "Record": api.Record{}, "Trail": api.Trail{},
-		"Shipments": api.Shipments{}, "Shipment": api.Shipment{}, "Handovers": api.Handovers{}, "Handover": api.Handover{}, "Signing": api.Signing{}, "Dispute": api.Dispute{}, "Evidence": api.Evidence{},
+		"Shipments": api.Shipments{}, "Shipment": api.Shipment{}, "Conditions": api.Conditions{}, "Condition": api.Condition{}, "Excursion": api.Excursion{}, "Measure": api.Measure{}, "Handovers": api.Handovers{}, "Handover": api.Handover{}, "Signing": api.Signing{}, "Dispute": api.Dispute{}, "Evidence": api.Evidence{},
 		"Trace": api.Trace{}, "OrderRequest": api.OrderRequest{}, "Erasure": api.Erasure{}, "ErasureReceipt": schemas.ErasureReceipt{}, "Exceptions": api.Exceptions{},
 		"Transaction": api.Transaction{}, "Partner": schemas.Partner{}, "Partners": api.Partners{}, "FSMA": api.FSMA{}, "Import": api.Import{}, "Network": api.Network{}, "Trust": api.Trust{},
 		"SignedHeader": api.SignedHeader{}, "Checkpoint": api.Checkpoint{}, "Growth": api.Growth{}, "AnchorProof": api.AnchorProof{},
-		"PublicationRequest": api.PublicationRequest{}, "Publication": local.Publication{}, "Publications": api.Publications{}, "Link": local.Link{},
+		"GuestRequest": api.GuestRequest{}, "Guest": api.Guest{}, "PublicationRequest": api.PublicationRequest{}, "Publication": local.Publication{}, "Publications": api.Publications{}, "Link": local.Link{},
 		"PublicItem": api.PublicItem{}, "Publisher": api.Publisher{}, "PublicEvent": api.PublicEvent{}, "Linkset": api.Linkset{}, "LinkTarget": api.LinkTarget{},
 		"ResolverDescription": api.ResolverDescription{},
 		"ProposalState":       schemas.ProposalState{}, "Proposal": api.Proposal{}, "Proposals": api.Proposals{}, "Rehearsal": api.Rehearsal{}, "Impact": schemas.Impact{},

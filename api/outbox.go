@@ -20,6 +20,7 @@ type outcome struct {
 	receipt *schemas.Receipt
 	first   int
 	count   int
+	events  []*schemas.Event // of the transaction, where what they say is needed to tell why one was refused
 	// fault says why nothing was recorded, and never will be.
 	fault *schemas.Fault
 	// known says that these bytes were on the ledger before they were sent.

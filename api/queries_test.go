@@ -234,3 +234,42 @@ func TestBehind(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Of what is open, offers that nobody answered come behind all records, each once.
+func TestOpenExceptionsArePaged(t *testing.T) {
+	h := newHarness(t, defaults())
+	for serial := range 3 {
+		h.do("POST", "/epcis/v2/events", event(serial+1)).want(t, 201)
+	}
+	seen := map[string]int{}
+	for token, pages := "", 0; ; pages++ {
+		path := "/api/v1/exceptions?open=true&perPage=1"
+		if token != "" {
+			path += "&nextPageToken=" + token
+		}
+		page := into[api.Exceptions](t, h.do("GET", path, "").want(t, 200))
+		if len(seen) > 0 && len(page.Records) > 0 {
+			t.Errorf("records behind offers: %+v", page)
+		}
+		for _, r := range page.Overdue {
+			seen[fmt.Sprint(r.Locator)]++
+		}
+		if token = page.NextPageToken; token == "" {
+			break
+		}
+		if pages > 20 {
+			t.Fatal("there is no last page")
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("unanswered offers: %v", seen)
+	}
+	for place, n := range seen {
+		if n != 1 {
+			t.Errorf("%s comes %d times", place, n)
+		}
+	}
+	for _, bad := range []string{"open=true&nextPageToken=o.", "open=true&nextPageToken=o.x", "nextPageToken=o.AQ"} {
+		h.do("GET", "/api/v1/exceptions?"+bad, "").problem(t, 400, "bad_parameter")
+	}
+}

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -12,12 +14,39 @@ import (
 const (
 	refusalTime  = time.Second
 	refusalLooks = 100 // for one transaction; what is refused beside is told without
-	refusalReads = 32  // events of one eventID: other partners may have used it, too
+	refusalReads = 32  // events of one eventID: other partners may have used it, too; of a trail
+	refusalItems = 100 // that a refused event names
 )
 
-// refusal tells why an event was refused, with what it met.
-func (o *outbox) refusal(e *schemas.EventReceipt) string {
+// explain reads the events of a transaction back, where what they say tells why one
+// was refused.
+func (o *outbox) explain(e *entry, out *outcome) {
+	if out.receipt == nil || out.events != nil || !slices.ContainsFunc(out.receipt.Events, func(r schemas.EventReceipt) bool { return r.Code == schemas.NotCustodian }) {
+		return
+	}
+	events, err := o.events(e)
+	if err != nil {
+		o.log.Warn("reading why a transaction was refused", slog.String("entry", e.ID), slog.Any("error", err))
+		return
+	}
+	out.events = events
+}
+
+// event is the i-th event of the outcome's transaction, nil where it was not needed.
+func (o *outcome) event(i int) *schemas.Event {
+	if i >= len(o.events) {
+		return nil
+	}
+	return o.events[i]
+}
+
+// refusal tells why an event was refused, with what it met. event is nil where only
+// its receipt is known.
+func (o *outbox) refusal(e *schemas.EventReceipt, event *schemas.Event) string {
 	text := "event " + clip(e.EventID) + " was refused"
+	if e.Code == schemas.NotCustodian && event != nil {
+		return text + o.holders(event)
+	}
 	if e.Code != schemas.EventIDConflict {
 		return text
 	}
@@ -43,4 +72,57 @@ func (o *outbox) refusal(e *schemas.EventReceipt) string {
 		return text
 	}
 	return text + ": another event that was sent with it has this eventID"
+}
+
+// holders tells who holds what an event names and its author does not: the first that
+// the author is a party of. What it is none of, it is told nothing about.
+func (o *outbox) holders(e *schemas.Event) string {
+	view, err := o.ledger.View()
+	if err != nil {
+		return ""
+	}
+	ids := slices.Concat([]string{e.Skeleton.ParentID}, e.Skeleton.EPCs, e.Skeleton.OutputEPCs)
+	if a, ok := e.Skeleton.Act.(*schemas.AnnounceShipment); ok {
+		ids = a.Items
+	}
+	for _, id := range ids[:min(len(ids), refusalItems)] {
+		if id == "" {
+			continue
+		}
+		it, err := view.Item(id)
+		if err != nil {
+			return ""
+		}
+		if it == nil || it.Custodian == "" || it.Custodian == o.partner {
+			continue
+		}
+		if party, err := o.partyTo(view, it); err != nil || party {
+			if err != nil {
+				return ""
+			}
+			return ": " + clip(id) + " is held by " + it.Custodian
+		}
+	}
+	return ""
+}
+
+// partyTo reports whether the gateway's partner has to do with an item: it made it, is
+// to get it or waits for it, is a party of its shipment, or is among those who last
+// changed its state.
+func (o *outbox) partyTo(view View, it *schemas.ItemState) (bool, error) {
+	if it.Maker == o.partner || it.Offer != nil && it.Offer.Party == o.partner || slices.ContainsFunc(it.Receipts, func(r schemas.Offer) bool { return r.Party == o.partner }) {
+		return true, nil
+	}
+	if it.Shipment != "" {
+		s, err := view.Shipment(it.Shipment)
+		if err != nil {
+			return false, err
+		}
+		if s != nil && (slices.Contains([]string{s.Shipper, s.Receiver, s.Arbiter}, o.partner) || slices.Contains(s.Carriers, o.partner) || slices.Contains(s.Inspectors, o.partner)) {
+			return true, nil
+		}
+	}
+	key := schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: it.ID}
+	records, err := view.Trail(key, max(it.Custody.Count, refusalReads)-refusalReads, refusalReads)
+	return slices.ContainsFunc(records, func(r schemas.Record) bool { return r.Partner == o.partner }), err
 }

@@ -42,3 +42,35 @@ func TestConflictNamesTheEarlierEvent(t *testing.T) {
 		t.Errorf("two of one document: %+v", j)
 	}
 }
+
+// Who was refused since somebody else holds a thing is told who, if it has to do with
+// the thing, and nothing if it has not.
+func TestRefusalNamesTheCustodian(t *testing.T) {
+	h := newHarness(t, defaults())
+	h.do("POST", "/epcis/v2/events", strings.Replace(event(1), "OBSERVE", "ADD", 1)).want(t, 201)
+	h.ledger.mu.Lock()
+	h.ledger.elsewhere = "haul"
+	h.ledger.mu.Unlock()
+	gone := func(serial int) string {
+		return strings.Replace(event(serial), `"OBSERVE","bizStep":"shipping"`, `"DELETE","bizStep":"destroying"`, 1)
+	}
+	detail := h.do("POST", "/epcis/v2/events", gone(1)).problem(t, 409, "not_custodian")["detail"].(string)
+	if !strings.HasSuffix(detail, "https://id.gs1.org/01/09521234543213/21/1 is held by haul") {
+		t.Errorf("a party is told %q", detail)
+	}
+	h.ledger.mu.Lock()
+	h.ledger.records[0].Partner = "somebody"
+	h.ledger.mu.Unlock()
+	for _, serial := range []int{1, 2} {
+		if detail := h.do("POST", "/epcis/v2/events", gone(serial)).problem(t, 409, "not_custodian")["detail"].(string); strings.Contains(detail, "haul") || !strings.HasSuffix(detail, "was refused") {
+			t.Errorf("a stranger is told %q", detail)
+		}
+	}
+	h.ledger.mu.Lock()
+	h.ledger.records[0].Partner = "acme-farms"
+	h.ledger.mu.Unlock()
+	j := h.job(h.do("POST", "/epcis/v2/capture", document(event(4), gone(1)), behaviour, "proceed").want(t, 202).header.Get("Location"))
+	if len(j.Errors) != 1 || !strings.HasSuffix(j.Errors[0].Detail, "is held by haul") {
+		t.Errorf("%+v", j.Errors)
+	}
+}

@@ -27,10 +27,11 @@ type Shipment struct {
 	Items      []string              `json:"items,omitempty"` // units, of one shipment that is asked for
 	Lots       []schemas.ShipmentLot `json:"lots,omitempty"`  // with the holder
 	Announced  time.Time             `json:"announced"`
-	Handovers  []Handover            `json:"handovers,omitempty"` // the last first, at most a hundred
-	Events     uint64                `json:"events"`              // in its trail
-	Head       string                `json:"head"`                // of its trail
-	Height     int64                 `json:"height"`              // of the answer
+	Handovers  []Handover            `json:"handovers,omitempty"`  // the last first, at most a hundred
+	Conditions []Condition           `json:"conditions,omitempty"` // of one shipment that is asked for, at most a hundred
+	Events     uint64                `json:"events"`               // in its trail
+	Head       string                `json:"head"`                 // of its trail
+	Height     int64                 `json:"height"`               // of the answer
 	Time       time.Time             `json:"time"`
 }
 
@@ -46,6 +47,7 @@ type Handover struct {
 	Refused       uint64                `json:"refused"`
 	Offered       Signing               `json:"offered"`
 	Answered      *Signing              `json:"answered,omitempty"`
+	Reason        string                `json:"reason,omitempty"` // that whoever rejected or withdrew it gave
 	Discrepancies []schemas.Discrepancy `json:"discrepancies,omitempty"`
 	Dispute       *Dispute              `json:"dispute,omitempty"`
 }
@@ -98,6 +100,7 @@ func (g *Gateway) shipmentRoutes(m chi.Router) {
 		m.Get("/shipments", g.listShipments)
 		m.Get("/shipments/{id}", g.getShipment)
 		m.Get("/shipments/{id}/handovers", g.getHandovers)
+		m.Get("/shipments/{id}/conditions", g.getConditions)
 		m.Get("/shipments/{id}/trail", func(w http.ResponseWriter, r *http.Request) {
 			g.trail(w, r, func(schemas.Identifier) schemas.TrailKind { return schemas.ShipmentTrail })
 		})
@@ -163,8 +166,13 @@ func (g *Gateway) shipmentAt(r *http.Request) (out Shipment, err error) {
 		if err == nil && s == nil {
 			err = fault(schemas.NoSuchShipment, "the ledger has no shipment "+clip(id.String()))
 		}
-		if err == nil {
-			out = shipmentOf(view, s)
+		if err != nil {
+			return err
+		}
+		out = shipmentOf(view, s)
+		measured, _, err := view.Conditions(s.ID, nil, maxConditionsTold)
+		for i := range measured {
+			out.Conditions = append(out.Conditions, conditionOf(&measured[i]))
 		}
 		return err
 	})
@@ -206,7 +214,7 @@ func shipmentOf(view View, s *schemas.ShipmentInfo) Shipment {
 
 func handoverOf(h *schemas.HandoverInfo) Handover {
 	out := Handover{Handover: h.Number, State: h.State, From: h.Offered.Partner, To: h.To, Until: ledgerTime(h.Until), Units: h.Units, Taken: h.Took,
-		Refused: h.Refused, Offered: signingOf(&h.Offered), Answered: signingIf(&h.Answered), Discrepancies: h.Discrepancies}
+		Refused: h.Refused, Offered: signingOf(&h.Offered), Answered: signingIf(&h.Answered), Reason: h.Reason, Discrepancies: h.Discrepancies}
 	if d := h.Dispute; d != nil {
 		out.Dispute = &Dispute{Open: d.Outcome == 0, Opened: signingOf(&d.Opened), From: d.From.String(), To: d.To.String(), Outcome: d.Outcome.String(), Resolved: signingIf(&d.Resolved)}
 		for _, e := range d.Evidence {

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 // fakeView answers by looking at every record. A view of height -1 has expired.
 type fakeView struct {
 	missing     [2]int64
+	elsewhere   string
 	height      int64
 	now         time.Time
 	records     []schemas.Record
@@ -73,7 +75,7 @@ func (v *fakeView) Item(id string) (*schemas.ItemState, error) {
 	if err := v.expired(); err != nil {
 		return nil, err
 	}
-	s := &schemas.ItemState{ID: id, Custodian: "acme-farms"}
+	s := &schemas.ItemState{ID: id, Custodian: cmp.Or(v.elsewhere, "acme-farms")}
 	s.Custody, _ = v.TrailHead(schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: id})
 	s.Observations, _ = v.TrailHead(schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: id})
 	if s.Custody.Count+s.Observations.Count == 0 {
@@ -269,7 +271,7 @@ var fakeShipment = schemas.ShipmentInfo{ID: "urn:example:shipment:1", Contents: 
 	Last: []schemas.HandoverInfo{{Number: 1, Handover: schemas.Handover{To: "haul", Offered: schemas.Signing{Partner: "acme-farms", KeyID: "k", Held: schemas.HeldByGateway, Time: 1e18, EventTime: 1e18},
 		Until: 2e18, Units: 2, Took: 2, State: schemas.HandoverAcceptedWith, Answered: schemas.Signing{Partner: "haul", KeyID: "k", Held: schemas.HeldByClient, Author: "d", Time: 1e18, EventTime: 1e18},
 		Discrepancies: []schemas.Discrepancy{{ID: itemLink, What: schemas.Damaged}}},
-		Dispute: &schemas.Dispute{Opened: schemas.Signing{Partner: "haul", KeyID: "k", Held: schemas.HeldByClient, Time: 1e18, EventTime: 1e18},
+		Reason: "late", Dispute: &schemas.Dispute{Opened: schemas.Signing{Partner: "haul", KeyID: "k", Held: schemas.HeldByClient, Time: 1e18, EventTime: 1e18},
 			Evidence: []schemas.Evidence{{Document: schemas.Hash{1}, Event: "urn:example:event:1"}}, From: schemas.Settled, To: schemas.GoOn, Outcome: schemas.ComeBack,
 			Resolved: schemas.Signing{Partner: "mill", KeyID: "k", Held: schemas.HeldInHardware, Time: 1e18, EventTime: 1e18}}}}}
 
@@ -297,8 +299,25 @@ func (v *fakeView) Messages(after schemas.Locator, limit int) (out []schemas.Rec
 	return out, v.expired()
 }
 
-func (v *fakeView) Overdue(string, int) ([]schemas.Record, error) {
-	return v.records[:min(1, len(v.records))], v.expired()
+func (v *fakeView) Conditions(_ string, behind *schemas.MeasuredInfo, _ int) ([]schemas.MeasuredInfo, bool, error) {
+	if behind != nil {
+		return nil, false, v.expired()
+	}
+	at := schemas.Locator{Height: 1}
+	e := schemas.Extreme{Amount: "8.1", Time: 1e18, At: at}
+	return []schemas.MeasuredInfo{{Of: schemas.Temperature, ReportedBy: "haul", Device: "urn:example:logger:1", Events: map[schemas.Locator]string{at: "urn:example:event:1"},
+		Measured: schemas.Measured{Readings: 3, Late: 1, From: 1e18, Until: 1e18, Least: e, Greatest: e, Outside: 2, First: e, Last: e, Lasted: 1e9, Open: true}}}, true, v.expired()
+}
+
+func (v *fakeView) Overdue(_ string, after *schemas.Locator, _ int) (records []schemas.Record, next *schemas.Locator, err error) {
+	left := v.records
+	if after != nil {
+		left = left[1+slices.IndexFunc(left, func(r schemas.Record) bool { return r.Locator == *after }):]
+	}
+	if len(left) > 1 {
+		next = &left[0].Locator
+	}
+	return left[:min(1, len(left))], next, v.expired()
 }
 
 func (v *fakeView) Recalls(after schemas.RecallRef, _ bool, _ int) ([]schemas.RecallInfo, bool, error) {

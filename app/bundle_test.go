@@ -151,7 +151,7 @@ func (p places) add(subject string, at schemas.Locator) {
 	p[subject][at] = true
 }
 
-var quotedURI = regexp.MustCompile(`"((?:https?|urn):[^"]+)"`)
+var quotedURI = regexp.MustCompile(`("shipment":)?"((?:https?|urn):[^"]+)"`)
 
 // naming are the places of all recorded events that name each thing or class, as
 // the partners' trails have them: each is in exactly one trail of what it names.
@@ -177,7 +177,9 @@ func (c *chain) naming(t rapid.TB) (named, opening places) {
 			}
 			if k.Act != nil && k.Act.Name() != "Propose" { // scripts write identifiers as the ledger does
 				for _, quoted := range quotedURI.FindAllStringSubmatch(string(r.Body), -1) {
-					subjects = append(subjects, quoted[1])
+					if quoted[1] == "" { // which shipment: it is none of the things that the act names
+						subjects = append(subjects, quoted[2])
+					}
 				}
 			}
 			for _, subject := range subjects {

@@ -67,16 +67,20 @@ func (b *block) putKey(k *schemas.Key) {
 	b.led.Set(schemas.KeyKey(k.Partner, k.ID), k.Append(nil), nil)
 }
 
-// heldByClient reports whether the key of the message's author, or, where it has none,
-// the one that signed the transaction, is in the hands of a client or in hardware,
-// where the gateway cannot use it.
+// heldByClient reports whether the key of the message's signer is in the hands of a
+// client or in hardware, where the gateway cannot use it.
 func (m *message) heldByClient() bool {
-	by := m.tx.Header.KeyId
-	if m.event.Author != "" {
-		by = m.event.Author
-	}
-	k := m.key(m.partner, by)
+	k := m.key(m.partner, m.signer())
 	return k != nil && (k.Held == schemas.HeldByClient || k.Held == schemas.HeldInHardware)
+}
+
+// signer is the key of the message's author, or, where it has none, the one that
+// signed the transaction.
+func (m *message) signer() string {
+	if m.event.Author != "" {
+		return m.event.Author
+	}
+	return m.tx.Header.KeyId
 }
 
 // lasting reports whether the key counts against its partner's threshold: an admin

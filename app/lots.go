@@ -121,7 +121,7 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 		m.flag(schemas.MatchedReceipt)
 		m.setOffers(receiptsKey(q, to), without(slices.Clone(receipts), i))
 		o := m.open(to)
-		m.enlistLot(o)
+		m.enlistLot(o, q)
 		m.met = &receipts[i]
 		m.passLot(q, m.partner, to, receipts[i].Quantity)
 		m.closeLot(o, q, receipts[i].Quantity, offerTaken)
@@ -144,7 +144,7 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 	}
 	o := m.open(to)
 	o.From, o.Quantity = m.partner, amount(q)
-	m.enlistLot(o)
+	m.enlistLot(o, q)
 	m.setOffers(offersKey(q, to), append(open, *o))
 }
 
@@ -293,7 +293,7 @@ func (m *message) accept(q schemas.Quantity) *schemas.Offer {
 func (m *message) receiveLot(q schemas.Quantity) {
 	m.touchClass(q.Class)
 	if o := m.accept(q); o != nil {
-		if m.stopped(o) {
+		if m.stopped(q.Class, o) {
 			return
 		}
 		m.passLot(quantityOf(q, o), o.From, m.partner, amount(q))

@@ -24,6 +24,7 @@ import (
 //	loc=x read=x           places
 //	note=text              something that rules do not read
 //	void=reason            error declaration
+//	sense=...              what sensors measured (condition_script_test.go)
 type notation struct{ members map[string]*member }
 
 const stem = "https://id.gs1.org/"
@@ -174,6 +175,8 @@ func (n notation) set(e map[string]any, key, value string, lists [2]string, now 
 		e["ex:note"] = value
 	case "void":
 		e["errorDeclaration"] = map[string]any{"declarationTime": e["eventTime"], "reason": value}
+	case "sense":
+		return sense(e, value, now)
 	default:
 		return false
 	}

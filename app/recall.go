@@ -167,17 +167,17 @@ func (b *block) anyRecall() bool {
 func (b *block) recalled(id string) bool { return len(b.openOnes(b.marks(id).Recalls)) > 0 }
 
 // shipsRecalled judges what the author is about to hand over: of what is recalled,
-// strict networks refuse that, others tell it.
+// that is refused where custody is strict, and told elsewhere.
 func (m *message) shipsRecalled(ids []string, lots []schemas.Quantity) (refused bool) {
 	if !m.anyRecall() {
 		return false
 	}
-	called := slices.ContainsFunc(ids, m.recalled) || slices.ContainsFunc(lots, func(q schemas.Quantity) bool { return m.recalled(q.Class) })
-	if called && m.dir.parameters.Strict {
+	called := slices.DeleteFunc(named(ids, lots), func(id string) bool { return !m.recalled(id) })
+	if len(called) > 0 && m.strict(called...) {
 		m.result.Code = schemas.RecalledItem
 		return true
 	}
-	if called {
+	if len(called) > 0 {
 		m.flag(schemas.ShippedRecalled)
 	}
 	return false

@@ -87,6 +87,7 @@ func (m *message) execute() {
 	if m.result.Code != schemas.OK {
 		return
 	}
+	m.conditions()
 	m.save()
 	m.register()
 	m.indexEvent()

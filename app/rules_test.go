@@ -33,6 +33,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //	keys PARTNER      its keys and open changes
 //	check             of each line, whether it would be admitted to a block
 //	shipment NAME     state, hand-overs, trail   overdue PARTNER   offers that nobody answered
+//	conditions NAME   what was measured of a shipment
 //	recalls           all of them      reach ISSUER RECALL
 //	proposals         partners         prefixes         parameters
 func TestRules(t *testing.T) {
@@ -146,6 +147,8 @@ func (s *script) run(lines []string) {
 		s.events(args)
 	case "shipment":
 		s.shipment(args[0])
+	case "conditions":
+		s.conditions(args[0])
 	case "overdue":
 		s.overdue(args[0])
 	case "recalls":

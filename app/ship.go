@@ -89,11 +89,11 @@ func partiesOf(s *schemas.Shipment) (all []string) {
 	return all
 }
 
-// signing is who sent the message, and with which key.
+// signing is who sent the message, with which key, and how that of its author is held,
+// where one signed the message by itself, else the transaction's.
 func (m *message) signing() schemas.Signing {
-	s := schemas.Signing{Partner: m.partner, KeyID: m.tx.Header.KeyId, Time: m.now(), EventTime: m.event.EventTime, At: m.at}
-	if value, _ := m.get(schemas.KeyKey(s.Partner, s.KeyID)); value != nil {
-		k := must(schemas.DecodeKey(s.Partner, s.KeyID, value))
+	s := schemas.Signing{Partner: m.partner, KeyID: m.tx.Header.KeyId, Author: m.event.Author, Time: m.now(), EventTime: m.event.EventTime, At: m.at}
+	if k := m.key(s.Partner, m.signer()); k != nil {
 		s.Held = k.Held
 	}
 	return s
@@ -151,6 +151,7 @@ func (m *message) announce(a *schemas.AnnounceShipment) {
 			return
 		}
 	}
+	m.promise(s)
 	if len(a.Items) > 0 {
 		m.led.Set(schemas.UnitsKey(s.id), schemas.AppendUnits(nil, a.Items), nil)
 	}
@@ -379,6 +380,9 @@ func (m *message) finish(s *shipment, does shipMessage) {
 	s.finish(does)
 	if does != doExpire {
 		s.last.Answered = m.answering()
+	}
+	if s.last.Took > 0 && !s.Free() {
+		m.promise(s)
 	}
 }
 

@@ -44,7 +44,7 @@ func (m *message) enlist(it *item) {
 		return
 	}
 	if m.shipping != s && !m.joins(s, it.Offer.Party) {
-		if s.HeldBy != "" && m.strict() {
+		if s.HeldBy != "" && m.strict(it.id) {
 			m.result.Code = schemas.ShipmentHeld
 		}
 		m.tell(s, schemas.OutsideShipment)
@@ -75,13 +75,6 @@ func (m *message) enter(s *shipment, o *schemas.Offer) {
 	o.Shipment, o.Handover, o.Until = s.id, s.Handovers, s.last.Until
 	s.last.Open++
 	m.touchShipment(s)
-}
-
-// enlistLot makes the offer of some of a lot part of the hand-over that the act makes.
-func (m *message) enlistLot(o *schemas.Offer) {
-	if m.shipping != nil {
-		m.enter(m.shipping, o)
-	}
 }
 
 // handedOver is the shipment whose open hand-over an offer is part of, nil where there
@@ -137,14 +130,14 @@ func (m *message) closeLot(o *schemas.Offer, q schemas.Quantity, got string, end
 	m.closeOffer(o, end)
 }
 
-// stopped reports whether a unit's hand-over is refused because its shipment is held:
+// stopped reports whether a unit's or lot's hand-over is refused because its shipment is held:
 // in strict custody. Elsewhere the goods have moved, whoever wanted to stop them.
-func (m *message) stopped(o *schemas.Offer) bool {
+func (m *message) stopped(id string, o *schemas.Offer) bool {
 	s := m.handedOver(o)
 	if s == nil || s.HeldBy == "" {
 		return false
 	}
-	if m.strict() {
+	if m.strict(id) {
 		m.result.Code = schemas.ShipmentHeld
 		return true
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -32,11 +33,37 @@ func (v *View) Shipment(id string) (*schemas.ShipmentInfo, error) {
 		s.Last = append(s.Last, *h)
 	}
 	for i := range s.Last {
+		if s.Last[i].Reason, err = v.reason(&s.Last[i]); err != nil {
+			return nil, err
+		}
 		if s.Last[i].Dispute, err = v.dispute(id, s.Last[i].Number); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// reason is what the act that rejected or withdrew a hand-over gave as its reason, ""
+// where an event did, or its body is not held.
+func (v *View) reason(h *schemas.HandoverInfo) (string, error) {
+	if h.Answered.Partner == "" || h.State != schemas.HandoverRejected && h.State != schemas.HandoverCancelled {
+		return "", nil
+	}
+	r, err := v.bare(h.Answered.At)
+	if err != nil || r.Skeleton.Act == nil {
+		return "", err
+	}
+	full, err := v.dressed(r)
+	if err != nil || full.Body == nil {
+		return "", err
+	}
+	var body struct {
+		Reason string `json:"reason"`
+	}
+	if err := json.Unmarshal(full.Body, &body); err != nil {
+		return "", fmt.Errorf("reading why hand-over %d was not taken: %w", h.Number, err)
+	}
+	return body.Reason, nil
 }
 
 // shipment reads a shipment as it stands at the view's time: with its last hand-over
@@ -148,50 +175,78 @@ func (v *View) shipmentIDs(party, from string) func(func(string, error) bool) {
 
 // Bounds of the look for offers that nobody answered.
 const (
-	maxOffersLooked = 2000
+	maxOffersLooked = 2000                   // for one page
 	overdueFor      = 2 * schemas.MaxWaiting // how long they are told of, from when they were made
 )
 
 // Overdue returns the records of offers that a partner made or got, and that ended
 // without an answer within the last month, or whose shipment's hand-over did: oldest
-// first. Nothing was recorded when they ended.
-func (v *View) Overdue(partner string, limit int) (records []schemas.Record, err error) {
+// first, behind one, at most limit. Nothing was recorded when they ended. next is where
+// the next page begins, nil where none follows: a page may be short though others follow.
+func (v *View) Overdue(partner string, after *schemas.Locator, limit int) (records []schemas.Record, next *schemas.Locator, err error) {
 	now := v.time.UnixNano()
-	from := offeredRow(partner, max(now-overdueFor, 0), schemas.Locator{})
 	prefix := rowKey(rowOffered, partner)
+	from := offeredRow(partner, max(now-overdueFor, 0), schemas.Locator{})
+	if after != nil {
+		t, err := v.transaction(placeOf(*after))
+		if err != nil {
+			return nil, nil, err
+		}
+		if t == nil || int(after.Index) >= len(t.messages) {
+			return nil, nil, &schemas.Fault{Code: schemas.BadParameter, Detail: "there is no such place in the list: begin it anew"}
+		}
+		r, err := t.record(*after)
+		if err != nil {
+			return nil, nil, err
+		}
+		from = offeredRow(partner, r.Time.UnixNano(), *after)
+	}
 	looked := 0
+	var page page
 	for row, err := range v.at.Rows(prefix, from, false) {
 		if err != nil {
-			return nil, v.answered(fmt.Errorf("reading offers: %w", err))
+			return nil, nil, v.answered(fmt.Errorf("reading offers: %w", err))
 		}
 		at, err := schemas.DecodeLocator(row.Key[len(prefix)+8:])
 		if err != nil {
-			return nil, fmt.Errorf("reading offers: %w", err)
+			return nil, nil, fmt.Errorf("reading offers: %w", err)
 		}
-		if looked++; looked > maxOffersLooked || len(records) >= limit {
-			break
-		}
-		r, err := v.bare(at)
-		if err != nil {
-			return nil, err
-		}
-		over, err := v.unanswered(r, now)
-		if err != nil {
-			return nil, err
-		}
-		if settled, err := v.row(settledRow(partner, at)); settled != nil || err != nil || !over {
-			if err != nil {
-				return nil, err
-			}
+		if after != nil && at == *after {
 			continue
 		}
-		full, err := v.dressed(r)
-		if err != nil {
-			return nil, err
+		if looked++; looked > maxOffersLooked || len(records) >= limit {
+			return records, next, nil
 		}
-		records = append(records, full)
+		r, err := v.overdue(partner, at, now)
+		if err != nil {
+			return nil, nil, err
+		}
+		if r != nil {
+			if page.full(r) {
+				return records, next, nil
+			}
+			records = append(records, *r)
+		}
+		next = &at
 	}
-	return records, nil
+	return records, nil, nil
+}
+
+// overdue is the record of an offer that ended without an answer and is not settled,
+// nil of any other.
+func (v *View) overdue(partner string, at schemas.Locator, now int64) (*schemas.Record, error) {
+	if settled, err := v.row(settledRow(partner, at)); settled != nil || err != nil {
+		return nil, err
+	}
+	r, err := v.bare(at)
+	if err != nil {
+		return nil, err
+	}
+	if over, err := v.unanswered(r, now); !over || err != nil {
+		return nil, err
+	}
+	full, err := v.dressed(r)
+	return &full, err
 }
 
 // unanswered reports whether an offer that a record made has ended, and was not answered.

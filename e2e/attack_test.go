@@ -210,7 +210,6 @@ func (x *testNet) awaitTransaction(t *testing.T, id schemas.Hash) {
 // was started again.
 func TestReplayAfterRestart(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	f := newForger(t, x)
 	raw, id := f.sign(t, nil)
 	if code, err := broadcast(t.Context(), x.members[1], raw); code != 0 || err != nil {

@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +25,15 @@ func TestCustodyPage(t *testing.T) {
 	}
 	x.level(t)
 
-	env := []string{"PALLET=" + pallet, "LOT=" + lot, "CARRIER=" + carrier.Partner, "RECEIVER=" + receiver.Partner, "ARBITER=" + arbiter.Partner}
+	reading := filepath.Join(t.TempDir(), "reading.json")
+	body = fmt.Sprintf(`{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],"type":"ObjectEvent","eventTime":%q,"eventTimeZoneOffset":"+00:00",
+		"action":"OBSERVE","bizStep":"sensor_reporting","epcList":[%q],"sensorElementList":[{"sensorMetadata":{"deviceID":"urn:example:logger:5"},"sensorReport":[{"type":"Temperature","value":48.2,"uom":"FAH"}]}]}`,
+		time.Now().Add(5*time.Minute).UTC().Format(time.RFC3339Nano), pallet)
+	if err := os.WriteFile(reading, []byte(body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	env := []string{"READING=" + reading, "PALLET=" + pallet, "LOT=" + lot, "CARRIER=" + carrier.Partner, "RECEIVER=" + receiver.Partner, "ARBITER=" + arbiter.Partner}
 	for i, m := range []int{0, 1, 2} {
 		env = append(env, fmt.Sprintf("NODE%d=%s", i+1, x.members[m].REST), fmt.Sprintf("KEY%d=%s", i+1, x.members[m].Key))
 	}
@@ -40,6 +50,15 @@ func TestCustodyPage(t *testing.T) {
 	}
 	if raw.State != schemas.Delivered.String() || len(raw.Handovers) != 2 || raw.Handovers[0].State != schemas.HandoverAcceptedWith.String() || raw.Handovers[0].Taken != 2 {
 		t.Errorf("delivered, it is %s", shown)
+	}
+	for _, m := range x.members[:4] {
+		told := waybill(t, "shipment", "conditions", "urn:example:shipment:7", "--outside", "--node", m.REST, "--key", m.Key)
+		if !strings.Contains(told, "temperature measured by "+carrier.Partner+" with urn:example:logger:5: 9 to 9 in 1 readings") || !strings.Contains(told, "still") {
+			t.Errorf("%s is told of the excursion: %s", m.Partner, told)
+		}
+		if !strings.Contains(waybill(t, "exceptions", "--node", m.REST, "--key", m.Key), schemas.Excursion.String()) {
+			t.Errorf("%s does not find the excursion among its exceptions", m.Partner)
+		}
 	}
 	if item := waybill(t, "item", pallet, "--node", shipper.REST, "--key", shipper.Key, "-o", "json"); !strings.Contains(item, `"custodian": "`+receiver.Partner+`"`) || !strings.Contains(item, "urn:example:shipment:7") {
 		t.Errorf("the pallet is %s", item)

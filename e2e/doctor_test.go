@@ -43,7 +43,6 @@ func corrupt(t *testing.T, home, item string) {
 // rebuild mends it.
 func TestDivergenceIsFoundAndMended(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	const sick = 3
 	id, body := newEvent(0, "doctor", 1)
 	if err := acknowledge(t.Context(), x.plain(t, 0), body); err != nil {

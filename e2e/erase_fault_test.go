@@ -120,7 +120,6 @@ func (x *testNet) eraseFaulty(t *testing.T, n int, fault injection) (id string, 
 func TestErasureUnderFaults(t *testing.T) {
 	needStrace(t)
 	x := start(t, 1)
-	x.close(t)
 	keep, _ := newEvent(0, "kept", 1)
 	if _, body := newEvent(0, "kept", 1); acknowledge(t.Context(), x.plain(t, 0), body) != nil {
 		t.Fatal("nothing can be captured")
@@ -159,7 +158,6 @@ func nodeLog(t *testing.T, m network.Member) string {
 // goes on, nothing is lost, and the body is gone.
 func TestErasureOnAFullDisk(t *testing.T) {
 	x := start(t, 1)
-	x.close(t)
 	keep, body := newEvent(0, "kept", 1)
 	if err := acknowledge(t.Context(), x.plain(t, 0), body); err != nil {
 		t.Fatal(err)

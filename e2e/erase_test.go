@@ -19,7 +19,6 @@ import (
 // does before it is ready. What is left is whole.
 func TestErasureAtEveryHolder(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	id, body := newEvent(0, "erase", 1)
 	text := strings.Replace(string(body), `"disposition"`, `"example:patient":"Jane Roe","disposition"`, 1)
 	text = strings.Replace(text, `epcis-context.jsonld"]`, `epcis-context.jsonld",{"example":"https://example.org/"}]`, 1)

@@ -18,7 +18,6 @@ import (
 func stoppedHome(t *testing.T) string {
 	t.Helper()
 	x := start(t, 1)
-	x.close(t)
 	for n := range 10 {
 		_, body := newEvent(0, "fault", n)
 		if err := acknowledge(t.Context(), x.plain(t, 0), body); err != nil {

@@ -52,7 +52,6 @@ func (x *testNet) sound(t *testing.T, i int) {
 // capture, is killed while it does, and stands where they stand.
 func TestJoinBySnapshot(t *testing.T) {
 	x := start(t, 4, "WAYBILL_SNAPSHOT_HEIGHTS=15")
-	x.close(t)
 	const joins = 3
 	var (
 		captured atomic.Int64

@@ -15,7 +15,6 @@ import (
 // was acknowledged is on all nodes, once, and all nodes have one history.
 func TestKills(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	const victim = 1
 	var (
 		mu      sync.Mutex // guards acked
@@ -74,7 +73,6 @@ func TestKills(t *testing.T) {
 // committed once when they are back, though its own node was killed meanwhile.
 func TestQuorumLostAndRegained(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	x.kill(t, 2)
 	x.kill(t, 3)
 	eventually(t, "the node notices that there is no quorum", func() bool {

@@ -22,7 +22,6 @@ import (
 // hand, and that all ends with the program that started it.
 func TestLocalnetContract(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	text, err := os.ReadFile(filepath.Join(x.dir, network.PartnersFile))
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +89,7 @@ func TestLocalnetContract(t *testing.T) {
 
 // A local network says what is in its way, and makes nothing.
 func TestLocalnetRefusals(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("several processes: not with -short")
 	}
@@ -142,6 +142,7 @@ func TestLocalnetRefusals(t *testing.T) {
 // The first thing that a newcomer runs: the story is played, the trace printed,
 // found the same on all nodes, and its bundle verified.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("several processes: not with -short")
 	}

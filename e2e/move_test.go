@@ -17,7 +17,6 @@ import (
 // votes.
 func TestMoveOfAValidator(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	const moved, down = 3, 2
 	old := x.members[moved].Home
 	dir := t.TempDir()
@@ -83,7 +82,6 @@ func section(t *testing.T, heading string) (commands []string) {
 // alone, takes part: it dials all others, and again when they were away.
 func TestValidatorBehindAFirewall(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	const hidden, down = 3, 2
 	x.end(t, hidden)
 	var address string

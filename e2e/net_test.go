@@ -64,8 +64,23 @@ type testNet struct {
 	again   map[string]*exec.Cmd // nodes that the test started again
 }
 
-// start makes a network of n partners that is ready.
+// start makes a network of n partners that is ready, for one test, which runs beside
+// others that have a network of their own.
 func start(t *testing.T, n int, env ...string) *testNet {
+	t.Helper()
+	t.Parallel()
+	shared.stop() // the tests that use it are not parallel: they have ended
+	x := begin(t, n, env...)
+	t.Cleanup(func() {
+		if t.Failed() {
+			x.showLogs(t)
+		}
+		x.stop()
+	})
+	return x
+}
+
+func begin(t *testing.T, n int, env ...string) *testNet {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("several processes: not with -short")
@@ -263,17 +278,6 @@ func (x *testNet) stop() {
 	os.RemoveAll(x.dir)
 }
 
-// close stops the network at the end of a test, and shows logs if it failed.
-func (x *testNet) close(t *testing.T) {
-	t.Helper()
-	t.Cleanup(func() {
-		if t.Failed() {
-			x.showLogs(t)
-		}
-		x.stop()
-	})
-}
-
 func (x *testNet) showLogs(t *testing.T) {
 	t.Helper()
 	for _, m := range x.members {
@@ -302,7 +306,7 @@ func (s *sharedNet) get(t *testing.T) *testNet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.net == nil {
-		s.net = start(t, 4)
+		s.net = begin(t, 4)
 	}
 	x := s.net
 	t.Cleanup(func() {

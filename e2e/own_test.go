@@ -15,7 +15,6 @@ import (
 // from the others the history that this one does not give.
 func TestOwnBodies(t *testing.T) {
 	x := start(t, 4, "WAYBILL_SNAPSHOT_HEIGHTS=10")
-	x.close(t)
 	const own, joins = 3, 2
 	x.kill(t, own)
 	x.restart(t, own, "--bodies", "own")

@@ -22,7 +22,6 @@ func (x *testNet) waits(t *testing.T, i int) int {
 // turn it is, also when one of four is dead: the interval never passes here.
 func TestIdleNetworkIsWoken(t *testing.T) {
 	x := start(t, 4, "WAYBILL_IDLE_INTERVAL=1h")
-	x.close(t)
 	f := newForger(t, x)
 	for i := range x.members {
 		raw, id := f.sign(t, nil)
@@ -59,7 +58,6 @@ func TestIdleNetworkIsWoken(t *testing.T) {
 // it returns, knows.
 func TestTransactionOutlivesItsOrigin(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	f := newForger(t, x)
 	x.kill(t, 2)
 	x.kill(t, 3)

@@ -89,7 +89,6 @@ func (s *shell) killed(t *testing.T, command, file string) {
 // every proof of later tells of it, to who holds a root of trust of before.
 func TestRescue(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	var acked []string
 	for n := range 8 {
 		id, body := newEvent(n%4, "before", n)
@@ -287,7 +286,6 @@ func (x *testNet) proveAcrossRescue(t *testing.T, s *shell, commands []string) {
 // proves it to who holds a root of trust of before.
 func TestJoinAfterRescue(t *testing.T) {
 	x := start(t, 6, "WAYBILL_SNAPSHOT_HEIGHTS=5")
-	x.close(t)
 	item := captureOne(t, x, 0)
 	x.level(t)
 	s := &shell{dir: t.TempDir(), env: []string{"PATH=/usr/bin:/bin"}}

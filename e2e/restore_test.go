@@ -83,7 +83,6 @@ func (x *testNet) end(t *testing.T, i int) {
 // have voted before. The steps are those of docs/operate.md.
 func TestBackupAndRestoreOfANode(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	const lost = 3
 	recipient, key := identity(t)
 	vault := filepath.Join(t.TempDir(), "backups")
@@ -191,7 +190,6 @@ func TestBackupAndRestoreOfANode(t *testing.T) {
 // comes back with everything that any of them has, and goes on.
 func TestRestoreOfAWholeNetwork(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	var acked []string
 	vaults := make([]string, len(x.members))
 	height := int64(0)
@@ -235,7 +233,6 @@ func TestRestoreOfAWholeNetwork(t *testing.T) {
 // A node that joined by a snapshot is checked, too, as far as it has history.
 func TestCheckOfANodeThatJoined(t *testing.T) {
 	x := start(t, 4, "WAYBILL_SNAPSHOT_HEIGHTS=5")
-	x.close(t)
 	const joins = 3
 	n := 0
 	snapshot := func(above int64) (last int64) {

@@ -131,7 +131,6 @@ func (x *testNet) noEvidence(t *testing.T, i int) {
 // started again, and its home has no key.
 func TestRemoteSigner(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	const remote, down = 3, 2
 	home := x.members[remote].Home
 	first := x.acknowledged(t, remote, "signer", 0)
@@ -183,7 +182,6 @@ func logged(path, text string) bool {
 // signs twice, and the old node comes back as the standby.
 func TestStandbyTakesOver(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	const pair, down = 3, 2
 	home := x.members[pair].Home
 	ids := []string{x.acknowledged(t, pair, "standby", 0)}

@@ -104,7 +104,6 @@ func eventIDs(t *testing.T, document []byte) (out []string) {
 // those of the interrupted messages again.
 func TestSubscriptionSurvivesKills(t *testing.T) {
 	x := start(t, 4, "WAYBILL_WEBHOOK_ALLOW=127.0.0.0/8")
-	x.close(t)
 	const each, kills = 30, 2
 	l := newListener(t, each/2)
 	at := []string{"--node", x.members[0].REST, "--key", x.members[0].Key}

@@ -13,7 +13,6 @@ import (
 // front of the height of an upgrade, where programs agree, two when they stopped there.
 func TestUpgradeUnderLoad(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	newer := filepath.Join(t.TempDir(), "waybill")
 	if out, err := exec.Command("go", "build", "-ldflags", "-X main.newestRules=2", "-o", newer, "../node/waybill").CombinedOutput(); err != nil {
 		t.Fatalf("building the newer program: %v\n%s", err, out)

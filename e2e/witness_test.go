@@ -53,7 +53,6 @@ func (x *testNet) round(t *testing.T, dir string, nodes ...int) (s audit.Witness
 // are there; killed at any moment it goes on, and never takes back a word.
 func TestWitness(t *testing.T) {
 	x := start(t, 4)
-	x.close(t)
 	dir := t.TempDir()
 	captureOne(t, x, 0)
 	x.level(t)

@@ -179,6 +179,12 @@ const (
 	ShippedRecalled                   // it is recalled, and was shipped on all the same
 )
 
+// Flags about conditions.
+const (
+	Excursion     Code = 455 + iota // measured outside the terms of a shipment
+	UnreadReading                   // of a shipment, and not compared with its terms
+)
+
 // Flags of what governs.
 const (
 	ReservedPrefix Code = 465 + iota // a claim: another partner alone commissions under this company prefix
@@ -272,7 +278,7 @@ var codes = map[Code]codeRow{
 	AlreadyErased:   {"already_erased", 409, "nothing is left to erase"},
 	TooManyErasures: {"too_many_erasures", 429, "send it again"},
 	Retained:        {"retained", 409, "its status says from when on it may be erased"},
-	UnknownClass:    {"unknown_class", 400, "name one of the classes in the network's genesis document"},
+	UnknownClass:    {"unknown_class", 400, "name one of the network's classes; an event that was recorded before there were any is in none"},
 	ShorterClass:    {"shorter_class", 409, "an event can only get a class that keeps it as long, at least, as the one it has"},
 	RuleFailed:      {"rule_failed", 500, "nothing was changed; tell the maintainers the transaction"},
 	TooFarInside:    {"too_far_inside", 413, "send it again, with fewer things at a time, or name their container"},
@@ -370,6 +376,9 @@ var codes = map[Code]codeRow{
 
 	CalledBack:      {"called_back", 0, "answer the recall: what you hold, and what became of it"},
 	ShippedRecalled: {"shipped_recalled", 0, "tell the receiver, and do as the recall says"},
+
+	Excursion:     {"excursion", 0, "GET /api/v1/shipments/{id}/conditions tells since when, how far and how long"},
+	UnreadReading: {"unread_reading", 0, "tell a number, its unit (CEL, KEL, FAH; P1), and a time that is not to come"},
 
 	Unauthorized:         {"unauthorized", 401, "send Authorization: Bearer KEY"},
 	Forbidden:            {"forbidden", 403, "use a key with the scope that the detail names"},

@@ -1,7 +1,7 @@
 package schemas
 
-// how reads what rules never use: sensors and certificates. They are checked
-// nevertheless, because what is on the ledger is there for good.
+// how reads certificates and sensors. All of them is checked, because what is on the
+// ledger is there for good; of the sensors rules use what terms can bound (condition.go).
 func (d *decoder) how() *Fault {
 	if n := d.at[fieldCertificationInfo]; n != 0 {
 		if f := d.certificates(n); f != nil {
@@ -9,7 +9,10 @@ func (d *decoder) how() *Fault {
 		}
 	}
 	if n := d.at[fieldSensorElementList]; n != 0 {
-		return d.list(n, MaxEventItems, d.sensorElement)
+		if f := d.list(n, MaxEventItems, d.sensorElement); f != nil {
+			return f
+		}
+		d.e.Skeleton.Sensors = d.sensors(n)
 	}
 	return nil
 }

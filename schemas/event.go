@@ -44,6 +44,7 @@ type Skeleton struct {
 	Order            *BodyOrder // of an order, which is no event and has nothing else but its time
 	Act              Act        // of an act, which is none either
 	Author           string     // id of the key of who signed the message by itself; "" for nobody
+	Sensors          []Sensor   // each device once, ascending
 }
 
 // Quantity is an amount of a class or lot.
@@ -86,6 +87,8 @@ type Event struct {
 	AuthorSignature []byte // of who is named as author; nil where nobody is, or it is withheld
 
 	HashIDs []HashID // of EventHasher, where somebody computed them; for the index and receipts
+
+	measured int // readings, whether they can be compared or not: what they weigh
 
 	// body and the skeleton's encoding, of an event that was decoded to be signed: by
 	// them is found out whether it is still what was decoded.

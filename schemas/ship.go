@@ -130,6 +130,26 @@ func DecodeUnits(v []byte) ([]string, error) {
 	return u.items, err
 }
 
+// MaxLotShipments is how many shipments of one holder some of a lot is found in.
+const MaxLotShipments = 16
+
+// lotShipments is the leaf value of the shipments in which a holder has some of a lot.
+type lotShipments struct{ ids []string }
+
+func (l *lotShipments) bind(b *binding) { bindList(b, 1, "shipments", &l.ids, MaxLotShipments, thing) }
+
+// AppendLotShipments appends the leaf value of such shipments, each as field 1.
+func AppendLotShipments(dst []byte, ids []string) []byte {
+	return append(dst, appendBound((&lotShipments{ids}).bind)...)
+}
+
+// DecodeLotShipments reads such a leaf value.
+func DecodeLotShipments(v []byte) ([]string, error) {
+	var l lotShipments
+	err := decodeBound(v, l.bind)
+	return l.ids, err
+}
+
 // HandoverState says how a hand-over stands.
 type HandoverState uint8
 
@@ -243,6 +263,7 @@ func DecodeDispute(v []byte) (d Dispute, err error) { return d, decodeBound(v, d
 type HandoverInfo struct {
 	Number uint64
 	Handover
+	Reason  string // that whoever rejected or withdrew it gave
 	Dispute *Dispute
 }
 

@@ -28,15 +28,20 @@ import (
 //	16 order            of a message that is no event
 //	17 act              of one that is none either
 //	18 author           text: id of the key with which the message alone is signed
+//	19 sensor           repeated: what it measured, ascending by device
 //
 //	quantity:    1 epcClass, 2 uom, 3 amount as canonical decimal, absent when it was left out
 //	party:       1 type, 2 identifier
 //	declaration: 1 declarationTime as field 3 above, 2 reason, 3 correctiveEventID, repeated
 //	order:       1 what it asks for, 2 eventID
 //	act:         1 its name, 2 its members, as its bind method numbers them
+//	sensor:      1 device, 2 qualities of which something cannot be compared (bits 1 and 2),
+//	             3 reading, repeated, ascending by quality and until, descending by from, ascending by low and high
+//	reading:     1 quality, 2 from, 3 until (times as field 3 above; absent: eventTime, and
+//	             the same), 4 low, 5 high as canonical decimals, absent where they are equal
 //
-// Numbers 19 to 31 are reserved for what later rules may read (persistent
-// dispositions, places, a shipment's terms); readers of this version refuse them.
+// Numbers 20 to 31 are reserved for what later rules may read (persistent
+// dispositions, places); readers of this version refuse them.
 
 // Append appends the skeleton's one encoding.
 func (s *Skeleton) Append(dst []byte) []byte {
@@ -65,7 +70,11 @@ func (s *Skeleton) Append(dst []byte) []byte {
 	if s.Act != nil {
 		dst = appendAct(dst, 17, s.Act)
 	}
-	return AppendString(dst, 18, s.Author)
+	dst = AppendString(dst, 18, s.Author)
+	for i := range s.Sensors {
+		dst = s.Sensors[i].append(dst, 19, s.EventTime)
+	}
+	return dst
 }
 
 // appendTime appends a time, which has no default: 1970 is a time as well.
@@ -109,7 +118,7 @@ func DecodeSkeleton(b []byte) (*Skeleton, error) {
 	s := &Skeleton{}
 	f, once := ReadFields(b), uint64(0)
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
-		repeats := n >= 7 && n <= 12
+		repeats := n >= 7 && n <= 12 || n == 19
 		if n == once && !repeats {
 			f.Fail(n, "repeated")
 			break
@@ -182,6 +191,12 @@ func (s *Skeleton) decodeField(f *Fields, n uint64, v []byte) {
 		if s.Author = decodeText(f, n, v); !plainName(s.Author) {
 			f.Fail(n, "no id of a key")
 		}
+	case 19:
+		one := decodeSensor(f, n, v, s.EventTime)
+		if last := len(s.Sensors) - 1; last >= 0 && s.Sensors[last].Device >= one.Device {
+			f.Fail(n, "out of order")
+		}
+		s.Sensors = append(s.Sensors, one)
 	default:
 		f.Fail(n, "unknown or reserved")
 	}

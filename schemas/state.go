@@ -28,11 +28,13 @@ const (
 	kindWaiting     = 'W' // item, partner
 	kindShipment    = 'T' // shipment
 	kindUnits       = 't' // shipment
+	kindLotShipment = 'l' // class, unit, holder
 	kindHandover    = 'h' // shipment, number
 	kindDispute     = 'D' // shipment, number of the hand-over
 	kindRecall      = 'Q' // issuer, name of a recall
 	kindRecallReply = 'a' // issuer, name of a recall, partner that answered it
 	kindRecalled    = 'q' // item, class or lot that recalls name
+	kindCondition   = 'U' // shipment, quality, partner, device: what it measured
 	kindErasure     = 'X' // partner, eventID: a body that is erased, or held
 	kindSigning     = 'Y' // who was seen signing
 	kindRescue      = 'Z' // epoch: the document by which the network was restarted
@@ -99,6 +101,11 @@ func LotOffersKey(class, uom, holder string) []byte {
 // ShipmentKey is the key of a shipment, UnitsKey that of what it consists of.
 func ShipmentKey(id string) []byte { return stateKey(kindShipment, id) }
 func UnitsKey(id string) []byte    { return stateKey(kindUnits, id) }
+
+// LotShipmentsKey is the key of the shipments in which a holder has some of a lot.
+func LotShipmentsKey(class, uom, holder string) []byte {
+	return stateKey(kindLotShipment, class, uom, holder)
+}
 
 // HandoverKey is the key of a shipment's n-th hand-over, from 1, and DisputeKey that of
 // the dispute about it.

@@ -54,6 +54,7 @@ var values = []struct {
 	{"shipment", func(b []byte) ([]byte, error) { v, err := schemas.DecodeShipment(b); return v.Append(nil), err }},
 	{"handover", func(b []byte) ([]byte, error) { v, err := schemas.DecodeHandover(b); return v.Append(nil), err }},
 	{"dispute", func(b []byte) ([]byte, error) { v, err := schemas.DecodeDispute(b); return v.Append(nil), err }},
+	{"measured", func(b []byte) ([]byte, error) { v, err := schemas.DecodeMeasured(b); return v.Append(nil), err }},
 	{"units", func(b []byte) ([]byte, error) {
 		v, err := schemas.DecodeUnits(b)
 		return schemas.AppendUnits(nil, v), err
@@ -80,6 +81,8 @@ func samples() map[string][][]byte {
 	handover := schemas.Handover{To: "haul", Offered: signing, Until: 9, Units: 3, Open: 1, Took: 1, Refused: 1, State: schemas.HandoverOpen, Answered: signing,
 		Discrepancies: []schemas.Discrepancy{{ID: "urn:example:lot", What: schemas.Over, Quantity: "1", UOM: "KGM"}}, Lots: lots}
 	dispute := schemas.Dispute{Opened: signing, Evidence: []schemas.Evidence{{Document: schemas.Hash{3}, Event: "urn:example:e"}}, From: schemas.GoOn, To: schemas.ComeBack, Outcome: schemas.Settled, Resolved: signing}
+	extreme := schemas.Extreme{Amount: "-0.5", Time: 8, At: at}
+	measured := schemas.Measured{Readings: 300, Late: 1, From: 3, Until: 9, Least: extreme, Greatest: extreme, Outside: 2, First: extreme, Last: extreme, Lasted: 1 << 40, Open: true}
 	item := schemas.Item{
 		Custodian: "acme", Parent: "https://id.gs1.org/00/095212312345678905", ParentEpoch: 3, Epoch: 1 << 40, Levels: 2, Disposition: "in_transit",
 		Ended: true, Offer: &shipped, Waiting: 2, Turn: 300, Lots: 64, Shipment: "urn:example:shipment:1", Custody: head(1), Observations: head(2),
@@ -114,6 +117,7 @@ func samples() map[string][][]byte {
 		"shipment":        {nil, shipment.Append(nil)},
 		"handover":        {nil, handover.Append(nil)},
 		"dispute":         {nil, dispute.Append(nil)},
+		"measured":        {nil, measured.Append(nil)},
 		"units":           {nil, schemas.AppendUnits(nil, []string{"urn:example:1", "urn:example:2"})},
 	}
 }

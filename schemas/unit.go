@@ -103,15 +103,15 @@ func (u unitOf) spread(amount *big.Rat) *big.Rat { return unitOf{factor: u.facto
 // Bounds of a number that is compared: beyond them it is equal to, above and below
 // nothing, so that no exponent makes a comparison dear.
 const (
-	maxCompared = 60 // significant digits
-	maxShift    = 60 // zeros before or behind them
+	maxCompared = 60  // significant digits
+	maxShift    = 60  // zeros before or behind them
+	maxNumber   = 400 // bytes
 )
 
 // rational reads a number as JSON writes it, or XML, which allows a plus sign and
 // leading zeros.
 func rational(s string) (*big.Rat, bool) {
-	const longest = 400
-	if len(s) > longest {
+	if len(s) > maxNumber {
 		return nil, false
 	}
 	digits, negative := strings.CutPrefix(s, "-")
@@ -124,12 +124,21 @@ func rational(s string) (*big.Rat, bool) {
 	if s = digits; negative {
 		s = "-" + digits
 	}
-	n, ok := scanNumber(s)
+	n, ok := numberIn(s)
 	switch {
-	case !ok || n.digits > maxCompared || n.point > maxCompared+maxShift || n.point < -maxShift:
+	case !ok:
 		return nil, false
 	case n.digits == 0:
 		return new(big.Rat), true
 	}
 	return new(big.Rat).SetString(s)
+}
+
+// numberIn reads the form of a number within the bounds.
+func numberIn(s string) (n number, ok bool) {
+	if len(s) > maxNumber {
+		return n, false
+	}
+	n, ok = scanNumber(s)
+	return n, ok && n.digits <= maxCompared && n.point <= maxCompared+maxShift && n.point >= -maxShift
 }

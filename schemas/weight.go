@@ -7,7 +7,7 @@ import "fmt"
 // long, members eight, and a prefix of one letter can stand for a thousand: so
 // bytes alone bound neither the time nor the memory that a block takes.
 const (
-	MaxBlockNames     = 100_000   // EPCs and quantities: each costs a read, a write and a link
+	MaxBlockNames     = 100_000   // EPCs, quantities and readings: each costs a read, a write and a link, or to be reckoned
 	MaxBlockMembers   = 1_000_000 // top-level members: each is hashed behind a salt of its own
 	MaxBlockSkeletons = 32 << 20  // bytes of skeletons, in which prefixes are resolved
 	MaxBlockAuthors   = 2_000     // signatures of authors: each is verified
@@ -31,7 +31,7 @@ func (w Weight) Check() error {
 	what, n, most := "", 0, 0
 	switch {
 	case w.Names > MaxBlockNames:
-		what, n, most = "%d EPCs and quantities, %d are allowed", w.Names, MaxBlockNames
+		what, n, most = "%d EPCs, quantities and readings, %d are allowed", w.Names, MaxBlockNames
 	case w.Members > MaxBlockMembers:
 		what, n, most = "%d members of events, %d are allowed", w.Members, MaxBlockMembers
 	case w.Skeletons > MaxBlockSkeletons:
@@ -47,7 +47,7 @@ func (w Weight) Check() error {
 // Weight is that of an event whose skeleton has so many bytes.
 func (e *Event) Weight(skeleton int) Weight {
 	s, w := &e.Skeleton, Weight{Members: len(e.Members), Skeletons: skeleton}
-	if w.Names = len(s.EPCs) + len(s.OutputEPCs) + len(s.Quantities) + len(s.OutputQuantities); s.Act != nil {
+	if w.Names = len(s.EPCs) + len(s.OutputEPCs) + len(s.Quantities) + len(s.OutputQuantities) + e.measured; s.Act != nil {
 		w.Names = s.Act.names()
 	}
 	if s.Author != "" {
@@ -73,6 +73,9 @@ func (s *Skeleton) text() int {
 		for i := range list {
 			n += len(list[i].Type) + len(list[i].ID)
 		}
+	}
+	for i := range s.Sensors {
+		n += len(s.Sensors[i].Device)
 	}
 	return n
 }

@@ -25,8 +25,17 @@ func (c *Client) Shipment(ctx context.Context, id string) (*api.Shipment, error)
 	return get[api.Shipment](ctx, c, ShipmentPath(id), nil)
 }
 
+// Conditions are what sensors measured of a shipment, from a page's token on; "" begins.
+func (c *Client) Conditions(ctx context.Context, shipment, page string) (*api.Conditions, error) {
+	q := url.Values{}
+	if page != "" {
+		q.Set("nextPageToken", page)
+	}
+	return get[api.Conditions](ctx, c, ShipmentPath(shipment)+"/conditions", q)
+}
+
 // OpenExceptions lists what of a partner's exceptions is not settled, with offers that
-// ended without an answer on the first page; "" is the node's own partner.
+// ended without an answer behind all records; "" is the node's own partner.
 func (c *Client) OpenExceptions(ctx context.Context, partner, page string) (*api.Exceptions, error) {
 	q := url.Values{"open": {"true"}}
 	for name, value := range map[string]string{"partner": partner, "nextPageToken": page} {

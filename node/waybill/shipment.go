@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -23,7 +24,7 @@ from hand to hand is done with waybill handover. Without a command, shipments ar
 	state := cmd.Flags().String("state", "", "only those in this state, as in_transit")
 	p.nodeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return p.listShipments(cmd, *party, *state) }
-	cmd.AddCommand(p.announceCommand(), p.shipmentShowCommand(),
+	cmd.AddCommand(p.announceCommand(), p.shipmentShowCommand(), p.conditionsCommand(),
 		p.shipmentStep("dispatch", "Send a shipment off, as its holder", "shipment dispatched"),
 		p.shipmentStep("return", "Offer a shipment back to its shipper; as the shipper that holds it, end it", "shipment offered back"),
 		p.shipmentStep("close", "Close what was delivered, as the receiver, or what came back, as the shipper", "shipment closed"),
@@ -86,9 +87,12 @@ func (p *program) shipmentShowCommand() *cobra.Command {
 			fmt.Fprintf(p.out, "  %s %s %s\n", l.Quantity, word(l.UOM), word(l.Class))
 		}
 		for _, h := range s.Handovers {
-			fmt.Fprintf(p.out, "hand-over %d: %s to %s, %s, %d of %d taken; offered with key %s held by %s", h.Handover, word(h.From), word(h.To), h.State, h.Taken, h.Units, word(h.Offered.Key), h.Offered.Held)
+			fmt.Fprintf(p.out, "hand-over %d: %s to %s, %s, %d of %d taken; offered with key %s held by %s", h.Handover, word(h.From), word(h.To), h.State, h.Taken, h.Units, signer(&h.Offered), h.Offered.Held)
 			if a := h.Answered; a != nil {
-				fmt.Fprintf(p.out, "; answered by %s with key %s held by %s", word(a.Partner), word(a.Key), a.Held)
+				fmt.Fprintf(p.out, "; answered by %s with key %s held by %s", word(a.Partner), signer(a), a.Held)
+			}
+			if h.Reason != "" {
+				fmt.Fprintf(p.out, ": %s", word(h.Reason))
 			}
 			fmt.Fprintln(p.out)
 			for _, d := range h.Discrepancies {
@@ -98,10 +102,14 @@ func (p *program) shipmentShowCommand() *cobra.Command {
 				fmt.Fprintf(p.out, "  disputed by %s, %d pieces of evidence, outcome: %s\n", word(d.Opened.Partner), len(d.Evidence), word(d.Outcome))
 			}
 		}
+		p.conditions(s.Conditions)
 		return nil
 	}
 	return cmd
 }
+
+// signer is the key that signed the message by itself, or that of its transaction.
+func signer(s *api.Signing) string { return word(cmp.Or(s.Author, s.Key)) }
 
 func (p *program) announceCommand() *cobra.Command {
 	var q struct {

@@ -127,6 +127,8 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [436, "shipment_stopped"],
   [450, "called_back"],
   [451, "shipped_recalled"],
+  [455, "excursion"],
+  [456, "unread_reading"],
   [465, "reserved_prefix"],
   [500, "unauthorized"],
   [501, "forbidden"],

@@ -7,6 +7,7 @@ import { sum } from "./hash.js";
 import { canonical, isClass, isURI } from "./identifier.js";
 import { ACTS } from "./codes.js";
 import { type Value, parse, quote } from "./json.js";
+import { type Sensor, decodeSensor, encodeSensor, sensorsOf } from "./sensor.js";
 
 export interface Quantity {
   readonly epcClass: string;
@@ -51,6 +52,7 @@ export interface Skeleton {
   order?: Order;
   act?: Act;
   author: string; // id of the key with which the message alone is signed
+  sensors: Sensor[];
 }
 
 /** Act is what a partner does on the ledger itself. Which member is which field is not known here. */
@@ -88,6 +90,7 @@ export function encodeSkeleton(s: Skeleton, declaration = true): Bytes {
   if (s.order) w.always(16, new Writer().uint(1, s.order.what).text(2, s.order.eventID).text(3, s.order.class).bytes());
   if (s.act) w.always(17, new Writer().text(1, s.act.name).field(2, s.act.fields).bytes());
   w.text(18, s.author);
+  for (const one of s.sensors) w.always(19, encodeSensor(one, s.eventTime));
   return w.bytes();
 }
 
@@ -133,6 +136,13 @@ export function decodeSkeleton(b: Bytes): Skeleton {
       case 16: s.order = decodeOrderField(f.v); break;
       case 17: s.act = decodeActField(f.v); break;
       case 18: s.author = text(f.v); break;
+      case 19: {
+        const one = decodeSensor(f.v, s.eventTime);
+        const last = s.sensors.at(-1);
+        if (last && compareText(last.device, one.device) >= 0) refuse("sensors out of order");
+        s.sensors.push(one);
+        break;
+      }
       default: refuse("a skeleton with an unknown field");
     }
   }
@@ -182,7 +192,7 @@ function decodeDeclaration(v: Bytes): Declaration {
 function newSkeleton(): Skeleton {
   return {
     type: 0, action: 0, eventTime: 0n, bizStep: "", disposition: "", parentID: "", epcs: [], outputEPCs: [], quantities: [], outputQuantities: [],
-    sources: [], destinations: [], transformationID: "", eventID: "", author: "",
+    sources: [], destinations: [], transformationID: "", eventID: "", author: "", sensors: [],
   };
 }
 
@@ -358,6 +368,7 @@ export function decodeEvent(body: Bytes): DecodedEvent {
   if (transformation !== undefined) s.transformationID = id(transformation);
   s.sources = list(at.get("sourceList")).map((e) => partyOf(own, e, "source", id));
   s.destinations = list(at.get("destinationList")).map((e) => partyOf(own, e, "destination", id));
+  s.sensors = sensorsOf(at.get("sensorElementList"), s.eventTime, { expand: (t) => expand(own, t), id, time });
   return { skeleton: s, names: v.members.map((m) => m.name) };
 }
 
