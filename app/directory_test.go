@@ -88,6 +88,11 @@ func BenchmarkParticipants(b *testing.B) {
 					b.Fatal(err)
 				}
 				took := int64(cpuTime() - at)
+				for _, r := range c.last.Receipts {
+					if code := r.Events[0].Code; code != schemas.OK {
+						b.Fatal(code)
+					}
+				}
 				c.height, c.hash = req.Height, res.AppHash
 				return took
 			}
