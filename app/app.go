@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,6 +75,7 @@ type App struct {
 	verifier verifier
 	shelf    *shelf[*archived]
 	bodies   *shelf[*remains]
+	rooms    sync.Pool // *[]byte, into which bodies are decompressed of which few are kept
 	hashes   *shelf[hashes]
 	blocks   Blocks
 	logger   *slog.Logger
@@ -280,7 +282,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	a.block, a.executed = nil, nil
 	a.memo.forget(done.txs)
 	if done.governed {
-		if err := a.readDirectory(); err != nil {
+		if err := a.renewDirectory(done); err != nil {
 			return nil, fmt.Errorf("block %d: %w", done.height, err)
 		}
 	}

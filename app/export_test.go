@@ -24,6 +24,11 @@ func (a *App) TestingOnlyForget() {
 	a.memo, a.hashes = newMemo(1<<10), newShelf[hashes](1<<10)
 }
 
+// TestingOnlyForgetRead drops what was read back from the archive.
+func (a *App) TestingOnlyForgetRead() {
+	a.shelf, a.bodies = newShelf[*archived](2*a.shelf.capacity), newShelf[*remains](2*a.bodies.capacity)
+}
+
 // TestingOnlyLookups sets how much a block looks up beyond what it names.
 func (a *App) TestingOnlyLookups(n int) { a.lookups = n }
 
@@ -100,4 +105,10 @@ func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key
 // TestingOnlyStranded counts what a partner holds among so many items.
 func (v *View) TestingOnlyStranded(partner string, most int) (*schemas.Stranded, error) {
 	return v.stranded(partner, most)
+}
+
+// TestingOnlyDirectory is the directory that the blocks kept, and one that is read whole.
+func (a *App) TestingOnlyDirectory() (kept, whole any, err error) {
+	d, err := directoryOf(a.store.Latest(), nil, nil, false)
+	return a.directory.Load(), d, err
 }
