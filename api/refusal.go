@@ -21,7 +21,9 @@ const (
 // explain reads the events of a transaction back, where what they say tells why one
 // was refused.
 func (o *outbox) explain(e *entry, out *outcome) {
-	if out.receipt == nil || out.events != nil || !slices.ContainsFunc(out.receipt.Events, func(r schemas.EventReceipt) bool { return r.Code == schemas.NotCustodian }) {
+	if out.receipt == nil || out.events != nil || !slices.ContainsFunc(out.receipt.Events, func(r schemas.EventReceipt) bool {
+		return r.Code == schemas.NotCustodian || r.Code == schemas.EventIDConflict
+	}) {
 		return
 	}
 	events, by, err := o.signedIn(e)
@@ -48,7 +50,7 @@ func (o *outbox) refusal(e *schemas.EventReceipt, event *schemas.Event, by strin
 	if e.Code == schemas.NotCustodian && event != nil {
 		return text + o.holders(event, by)
 	}
-	if e.Code != schemas.EventIDConflict {
+	if e.Code != schemas.EventIDConflict || by == "" {
 		return text
 	}
 	ctx, cancel := context.WithTimeout(o.ctx, refusalTime)
@@ -63,10 +65,10 @@ func (o *outbox) refusal(e *schemas.EventReceipt, event *schemas.Event, by strin
 	}
 	for i := range page.Records {
 		r := &page.Records[i]
-		if r.Partner != o.partner || r.EventID != e.EventID || r.Skeleton.Declaration != nil {
+		if r.Partner != by || r.EventID != e.EventID || r.Skeleton.Declaration != nil {
 			continue
 		}
-		return fmt.Sprintf("%s: %s recorded another event under this eventID at %s, eventTime %s, as message %d of transaction %s (position %d of height %d)", text, o.partner,
+		return fmt.Sprintf("%s: %s recorded another event under this eventID at %s, eventTime %s, as message %d of transaction %s (position %d of height %d)", text, by,
 			r.Time.UTC().Format(timeFormat), time.Unix(0, r.Skeleton.EventTime).UTC().Format(time.RFC3339Nano), r.Index, r.Transaction, r.Position, r.Height)
 	}
 	if page.More {
@@ -107,11 +109,11 @@ func (o *outbox) holders(e *schemas.Event, by string) string {
 	return ""
 }
 
-// partyTo reports whether a partner has to do with an item: it made it, is
-// to get it or waits for it, is a party of its shipment, or is among those who last
-// changed its state.
+// partyTo reports whether a partner has to do with an item: it made it, is to get
+// it, is a party of its shipment, or is among those who last changed its state. A
+// receipt that waits for an offer is nobody's word but its author's, and does not count.
 func partyTo(view View, it *schemas.ItemState, by string) (bool, error) {
-	if it.Maker == by || it.Offer != nil && it.Offer.Party == by || slices.ContainsFunc(it.Receipts, func(r schemas.Offer) bool { return r.Party == by }) {
+	if it.Maker == by || it.Offer != nil && it.Offer.Party == by {
 		return true, nil
 	}
 	if it.Shipment != "" {
