@@ -26,8 +26,12 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// drain is how long open requests may take when the node stops.
-const drain = 12 * time.Second
+// How long open requests may take when the node stops, and when consensus failed: then
+// most of them wait for a block that does not come.
+const (
+	drain       = 12 * time.Second
+	drainFailed = time.Second
+)
 
 // ErrConsensus says that the engine gave up: the node must not go on, since it
 // can neither vote nor trust its state. The log says why.
@@ -412,12 +416,20 @@ func (n *Node) Stop() error {
 }
 
 func (n *Node) shutdown() error {
-	ctx, cancel := context.WithTimeout(context.Background(), drain)
-	defer cancel()
-	if err := n.server.Shutdown(ctx); err != nil {
-		return errors.Join(err, n.server.Close())
+	patience := drain
+	if n.failed.Load() {
+		patience = drainFailed
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := n.server.Shutdown(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case n.failed.Load():
+		err = nil // it was to be expected
+	}
+	return errors.Join(err, n.server.Close())
 }
 
 func (n *Node) engineLog(part string) engineLogger {
