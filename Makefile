@@ -17,7 +17,7 @@ FUZZTIME ?= 20s
 RACED = ./app/store ./api/...
 # Tests of the state machine's views, pools and caches, which others use beside it; its
 # rules run in one goroutine.
-SHARED = View|Pool|Snapshot|Beside|Replica|Anticip|Verifier|EventHash|Archive|Erase|Overdue|Hostile|Lying|Recall|Govern
+SHARED = View|Pool|Ahead|FewOf|Snapshot|Beside|Replica|Anticip|Verifier|EventHash|Archive|Erase|Overdue|Hostile|Lying|Recall|Govern
 
 .PHONY: help build run test vet staticcheck house unit race e2e check bench fuzz verifier
 

@@ -49,6 +49,7 @@ type pager struct {
 	in    *place
 	bytes int // of bodies
 	count int
+	shows func(*schemas.Record) bool // whether the asker is shown an event; nil where all are
 }
 
 // step is how many records to read next, at most so many.

@@ -77,3 +77,6 @@ func (g *Gateway) TestingOnlySockets() int {
 	defer g.subs.mu.Unlock()
 	return len(g.subs.sockets)
 }
+
+// TestingOnlyOnly leaves in a trace what is shown.
+func TestingOnlyOnly(t *schemas.Trace, shows func(*schemas.Record) bool) int { return only(t, shows) }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -64,7 +65,11 @@ func prepared(t *testing.T) (h *harness, known *strings.Replacer) {
 			Missing:  &api.HeightRange{First: 1, Last: 2, Fetched: 1},
 			Partners: []api.NetworkMember{{Partner: schemas.Partner{ID: "acme-farms", Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}, Connected: true}}}
 	})
-	return h, strings.NewReplacer("{job}", job.CaptureID, "{transaction}", into[schemas.Receipt](t, r).Transaction.String(), "{signed}", string(h.signed(event(9))),
+	_, guest, err := h.store.CreateBoundKey("guest", local.Binding{Partner: "guest"}, local.Query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, strings.NewReplacer("{guest}", guest.ID, "{job}", job.CaptureID, "{transaction}", into[schemas.Receipt](t, r).Transaction.String(), "{signed}", string(h.signed(event(9))),
 		"{token}", h.do("GET", "/epcis/v2/events?perPage=1", "").want(t, 200).header.Get("nextPageToken"),
 		"{subscription}", subscription[strings.LastIndex(subscription, "/")+1:])
 }
@@ -137,6 +142,8 @@ func exchanges() []exchange {
 		{operation: "GET /api/v1/network", succeeds: ask{status: 200}, fails: ask{headers: other, status: 406}},
 		{operation: "GET /api/v1/partners", succeeds: ask{status: 200}, fails: ask{headers: other, status: 406}},
 		{operation: "GET /api/v1/partners/{id}/keys", succeeds: ask{path: "/api/v1/partners/acme-farms/keys", status: 200}, fails: ask{path: "/api/v1/partners/nobody/keys", status: 404}},
+		{operation: "POST /api/v1/guests", succeeds: ask{body: `{"partner":"newcomer"}`, status: 201}, fails: ask{body: `{"partner":"acme-farms"}`, status: 400}, also: []ask{{body: `{"partner":"newcomer"}`, path: "/api/v1/guests?dryRun=true", status: 200}}},
+		{operation: "DELETE /api/v1/guests/{id}", succeeds: ask{path: "/api/v1/guests/{guest}", status: 204}, fails: ask{path: "/api/v1/guests/none", status: 404}},
 		{operation: "POST /api/v1/keys", succeeds: ask{body: `{"public":"` + strings.Repeat("7a", 32) + `","roles":["capture","device"],"held":"client","until":9000}`, status: 201}, fails: ask{body: `{"roles":["king"]}`, status: 400}},
 		{operation: "POST /api/v1/keys/threshold", succeeds: ask{body: `{"threshold":1}`, status: 201}, fails: ask{body: `{"threshold":33}`, status: 400}},
 		{operation: "POST /api/v1/keys/{key}/revoke", succeeds: ask{path: "/api/v1/keys/gateway/revoke", body: `{"reason":"leaked"}`, status: 201}, fails: ask{path: "/api/v1/keys/gateway/revoke", body: `{"key":"other"}`, status: 400}},

@@ -388,7 +388,7 @@ func answered() map[string]any {
 		"Trace": api.Trace{}, "OrderRequest": api.OrderRequest{}, "Erasure": api.Erasure{}, "ErasureReceipt": schemas.ErasureReceipt{}, "Exceptions": api.Exceptions{},
 		"Transaction": api.Transaction{}, "Partner": schemas.Partner{}, "Partners": api.Partners{}, "FSMA": api.FSMA{}, "Import": api.Import{}, "Network": api.Network{}, "Trust": api.Trust{},
 		"SignedHeader": api.SignedHeader{}, "Checkpoint": api.Checkpoint{}, "Growth": api.Growth{}, "AnchorProof": api.AnchorProof{},
-		"PublicationRequest": api.PublicationRequest{}, "Publication": local.Publication{}, "Publications": api.Publications{}, "Link": local.Link{},
+		"GuestRequest": api.GuestRequest{}, "Guest": api.Guest{}, "PublicationRequest": api.PublicationRequest{}, "Publication": local.Publication{}, "Publications": api.Publications{}, "Link": local.Link{},
 		"PublicItem": api.PublicItem{}, "Publisher": api.Publisher{}, "PublicEvent": api.PublicEvent{}, "Linkset": api.Linkset{}, "LinkTarget": api.LinkTarget{},
 		"ResolverDescription": api.ResolverDescription{},
 		"ProposalState":       schemas.ProposalState{}, "Proposal": api.Proposal{}, "Proposals": api.Proposals{}, "Rehearsal": api.Rehearsal{}, "Impact": schemas.Impact{},

@@ -114,6 +114,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Delete("/public/{id}", g.deletePublication)
 	})
 	g.keyRoutes(m)
+	g.guestRoutes(m)
 }
 
 // methodNotAllowed answers with the methods that the resource has.

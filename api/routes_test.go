@@ -145,7 +145,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		if method == "POST" && route != "/api/v1/bundles" && !strings.HasPrefix(route, "/epcis/v2/queries") && !strings.Contains(route, "/subscriptions/") || strings.Contains(route, "capture") { // a renewed bundle is read
 			scope = "capture"
 		}
-		if method == "POST" && (route == "/api/v1/erasures" || strings.HasPrefix(route, "/api/v1/keys") || strings.HasPrefix(route, "/api/v1/proposals")) || strings.HasPrefix(route, "/api/v1/public") {
+		if method == "POST" && (route == "/api/v1/erasures" || strings.HasPrefix(route, "/api/v1/keys") || strings.HasPrefix(route, "/api/v1/proposals")) || strings.HasPrefix(route, "/api/v1/public") || strings.HasPrefix(route, "/api/v1/guests") {
 			scope = "admin"
 		}
 		for s, key := range keys {

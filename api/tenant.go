@@ -23,6 +23,7 @@ import (
 var boundRoutes = map[string]func(g *Gateway, r *http.Request, k *local.Key) error{
 	"GET /api/v1/items/{id}":            (*Gateway).concernsThing,
 	"GET /api/v1/items/{id}/trail":      (*Gateway).concernsThing,
+	"GET /api/v1/items/{id}/trace":      (*Gateway).concernsThing,
 	"GET /api/v1/exceptions":            (*Gateway).concernsExceptions,
 	"GET /api/v1/partners/{id}/keys":    (*Gateway).concernsPartner,
 	"GET /api/v1/partners/{id}/bundle":  (*Gateway).concernsPartner,

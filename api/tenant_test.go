@@ -91,7 +91,7 @@ func TestBoundKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		// What there is not is answered as what is somebody else's.
-		for _, at := range []string{"/api/v1/items/%s", "/api/v1/items/%s/trail"} {
+		for _, at := range []string{"/api/v1/items/%s", "/api/v1/items/%s/trail", "/api/v1/items/%s/trace"} {
 			path := func(urn string) string { return strings.Replace(at, "%s", url.PathEscape(urn), 1) }
 			there := h.do("GET", path(itemURN), "", "Authorization", key)
 			not := h.do("GET", path("urn:epc:id:sgtin:9521234.054321.404"), "", "Authorization", key)
@@ -111,7 +111,7 @@ func TestGuest(t *testing.T) {
 	r := into[schemas.Receipt](t, h.do("POST", "/api/v1/transactions", string(h.signedBy("guest", event(7, `"eventID":"urn:uuid:7"`))), "Content-Type", sendBinary, "Authorization", keys["guest"]).want(t, 201))
 	h.do("POST", "/api/v1/transactions", string(h.signedBy("acme-farms", event(8))), "Content-Type", sendBinary, "Authorization", keys["guest"]).problem(t, 403, "forbidden")
 	h.do("POST", "/epcis/v2/events", event(8), "Authorization", keys["guest"]).problem(t, 403, "forbidden")
-	for _, path := range []string{item, item + "/trail", "/api/v1/transactions/" + r.Transaction.String(), "/epcis/v2/events/urn:uuid:7", "/api/v1/exceptions?partner=guest", "/api/v1/partners/guest/keys"} {
+	for _, path := range []string{item, item + "/trail", item + "/trace", "/api/v1/transactions/" + r.Transaction.String(), "/epcis/v2/events/urn:uuid:7", "/api/v1/exceptions?partner=guest", "/api/v1/partners/guest/keys"} {
 		for _, who := range []string{"guest", "partner's observer"} {
 			h.do("GET", path, "", "Authorization", keys[who]).want(t, 200)
 		}
@@ -126,6 +126,33 @@ func TestGuest(t *testing.T) {
 	}
 	// Who moved still sends what it signed: its way to another host may be this node.
 	h.do("POST", "/api/v1/transactions", string(h.signedBy("moved", event(9))), "Content-Type", sendBinary, "Authorization", keys["moved"]).want(t, 201)
+}
+
+// TestGuestSeesItsPart: of a thing that a participant takes part in it is shown the
+// events that are its own or name it as a party; of the others a trail tells that they
+// are there, and a trace not even that. Who was granted the thing is shown all.
+func TestGuestSeesItsPart(t *testing.T) {
+	h := newHarness(t, defaults())
+	keys := guests(t, h)
+	key, _, err := h.store.CreateBoundKey("granted", local.Binding{Items: []string{"https://id.gs1.org/01/09521234543213/21/7"}}, local.Query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	item := "/api/v1/items/" + url.PathEscape("urn:epc:id:sgtin:9521234.054321.7")
+	h.do("POST", "/epcis/v2/events", event(7, `"eventID":"urn:uuid:before"`, `"disposition":"active"`)).want(t, 201)
+	h.do("POST", "/api/v1/transactions", string(h.signedBy("guest", event(7, `"eventID":"urn:uuid:own"`))), "Content-Type", sendBinary, "Authorization", keys["guest"]).want(t, 201)
+	for _, view := range []string{"/trail", "/trace"} {
+		part := string(h.do("GET", item+view, "", "Authorization", keys["guest"]).want(t, 200).body)
+		if !strings.Contains(part, "urn:uuid:own") || strings.Contains(part, "urn:uuid:before") || strings.Contains(part, "disposition") {
+			t.Errorf("the guest's %s is %s", view, part)
+		}
+		if whole := string(h.do("GET", item+view, "", "Authorization", "Bearer "+key).want(t, 200).body); !strings.Contains(whole, "urn:uuid:own") || !strings.Contains(whole, "urn:uuid:before") {
+			t.Errorf("who was granted the item has the %s %s", view, whole)
+		}
+	}
+	if !strings.Contains(string(h.do("GET", item+"/trace", "", "Authorization", keys["guest"]).want(t, 200).body), `"withheld":1`) {
+		t.Error("the trace does not say that it withholds something")
+	}
 }
 
 // TestGuestsJob: a job that a guest was referred to is its own.

@@ -11,7 +11,8 @@ import (
 // say so.
 type Trace struct {
 	*schemas.Trace
-	Events []Record `json:"events"`
+	Events   []Record `json:"events"`
+	Withheld int      `json:"withheld,omitempty"` // events that the API key is not shown, with what only they say
 }
 
 // getTrace follows an item.
@@ -48,6 +49,13 @@ func (g *Gateway) getTrace(w http.ResponseWriter, r *http.Request) {
 			read := pager{in: stateOf(r).read}
 			if err := read.add(trace.Events...); err != nil {
 				return err
+			}
+			shows, err := shown(view, keyOf(r))
+			if err != nil {
+				return err
+			}
+			if out.Withheld = 0; shows != nil {
+				out.Withheld = only(trace, shows)
 			}
 			out.Trace = trace
 			out.Events, err = recordsOf(trace.Events)

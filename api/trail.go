@@ -25,10 +25,10 @@ type Record struct {
 	VoidedBy    *schemas.Locator `json:"voided_by,omitempty"`
 	Trail       string           `json:"trail,omitempty"` // custody or observations, of an item
 	Event       json.RawMessage  `json:"event,omitempty"`
-	Missing     *Missing         `json:"missing,omitempty"` // why there is no event, where the node chose so
+	Missing     *Missing         `json:"missing,omitempty"` // why there is no event, where the node has none or does not show it
 }
 
-// Missing tells why this node does not hold a body that others do.
+// Missing tells why this node does not hold a body that others do, or does not show it.
 type Missing struct {
 	Code   schemas.Code `json:"code"`
 	Detail string       `json:"detail"`
@@ -113,7 +113,11 @@ func (g *Gateway) trail(w http.ResponseWriter, r *http.Request, kind func(schema
 	if err == nil {
 		err = g.read(func(view View) error {
 			out.Height = view.Height()
-			return out.readFrom(view, from, min(limit, maxRecords), pager{in: stateOf(r).read}, kind(id))
+			shows, err := shown(view, keyOf(r))
+			if err != nil {
+				return err
+			}
+			return out.readFrom(view, from, min(limit, maxRecords), pager{in: stateOf(r).read, shows: shows}, kind(id))
 		})
 	}
 	g.writePage(w, r, out, out.NextPageToken, err)
@@ -148,9 +152,13 @@ func (t *Trail) readFrom(view View, from trailToken, limit int, read pager, kind
 		if a == nil || b != nil && b.Locator.Compare(a.Locator) < 0 {
 			from = &second
 		}
-		record, err := recordOf(from.take(), from.name)
+		r := from.take()
+		record, err := recordOf(r, from.name)
 		if err != nil {
 			return err
+		}
+		if read.shows != nil && !read.shows(r) {
+			record.withhold()
 		}
 		t.Records = append(t.Records, record)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,6 +75,7 @@ type App struct {
 	verifier verifier
 	shelf    *shelf[*archived]
 	bodies   *shelf[*remains]
+	rooms    sync.Pool // *[]byte, into which bodies are decompressed of which few are kept
 	hashes   *shelf[hashes]
 	blocks   Blocks
 	logger   *slog.Logger

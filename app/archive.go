@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,8 +25,9 @@ type archived struct {
 	signature []byte
 	id        schemas.Hash
 	time      time.Time // of the block
+	refs      []byte    // where the archive has it and its bodies; nil where it was read another way
 	messages  [][]byte
-	results   []schemas.Result
+	results   [][]byte
 	raw       schemas.Hash                     // SHA-256 of all its bytes
 	records   []atomic.Pointer[schemas.Record] // those decoded so far, without body
 }
@@ -73,7 +75,7 @@ func (v *View) transaction(p place) (*archived, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the transaction at %d/%d: %w", placeHeight(p), placePosition(p), err)
 	}
-	t.time = time.Unix(0, int64(decodeUint64(block))).UTC()
+	t.time, t.refs = time.Unix(0, int64(decodeUint64(block))).UTC(), refs
 	v.app.shelf.keep(p, t)
 	return t, nil
 }
@@ -103,17 +105,25 @@ func (v *View) read(stream store.Stream, encoded []byte) ([]byte, error) {
 	return data, nil
 }
 
-// bodies reads the bodies of the transaction at a place.
-func (v *View) bodies(p place, count int) (*remains, error) {
-	if b, ok := v.app.bodies.find(p); ok {
+// sparse is which part of a transaction's bodies is so little that it is kept by
+// itself: most of a page's events lie in as many transactions.
+const sparse = 16
+
+// bodies reads the bodies of the transaction at a place, at least those
+// of some messages.
+func (v *View) bodies(p place, t *archived, of []uint32) (*remains, error) {
+	b, known := v.app.bodies.find(p)
+	if known && b.has(of) {
 		return b, nil
 	}
-	dropped := v.app.bodies.dropped()
-	refs, err := v.refs(p)
-	if refs == nil || err != nil {
-		return nil, err
+	if known && b.only != nil {
+		of = slices.Concat(b.only, of)
 	}
-	encoded, err := v.read(store.Bodies, refs[store.RefSize:])
+	if len(of)*sparse > len(t.messages) {
+		of = nil
+	}
+	dropped := v.app.bodies.dropped()
+	encoded, err := v.read(store.Bodies, t.refs[store.RefSize:])
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +136,7 @@ func (v *View) bodies(p place, count int) (*remains, error) {
 			return nil, err
 		}
 	}
-	r, err := v.app.readRemains(p, encoded, count)
+	r, err := v.app.readRemains(p, encoded, len(t.messages), of)
 	if err != nil {
 		return nil, fmt.Errorf("reading the bodies at %d/%d: %w", placeHeight(p), placePosition(p), err)
 	}
@@ -159,13 +169,20 @@ func (a *App) decodeArchived(frame []byte) (*archived, error) {
 		switch n {
 		case 1:
 			t.signed, t.id = v, schemas.TransactionID(v)
-			t.header, err = schemas.DecodeHeader(v)
+			if t.header, err = schemas.DecodeHeader(v); err == nil {
+				most := min(t.header.Count, schemas.MaxBlockMessages)
+				t.messages, t.results = make([][]byte, 0, most), make([][]byte, 0, most)
+			}
 		case 2:
 			t.signature = v
 		case 3:
 			t.messages = append(t.messages, v)
 		case 4:
-			t.results, err = schemas.DecodeResults(v)
+			results := schemas.ReadFields(v)
+			for k, result, ok := results.Next(); ok && k == 1; k, result, ok = results.Next() {
+				t.results = append(t.results, result)
+			}
+			err = results.Err()
 		case 5:
 			t.raw = f.Hash(n, v)
 		default:
@@ -196,10 +213,13 @@ func (t *archived) record(at schemas.Locator) (*schemas.Record, error) {
 		return r, nil
 	}
 	r, err := decodeMessageRecord(t.messages[at.Index])
+	if err == nil {
+		r.Result, err = schemas.DecodeResult(t.results[at.Index])
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading message %d of %d/%d: %w", at.Index, at.Height, at.Position, err)
 	}
-	r.Locator, r.Time, r.Transaction, r.Result = at, t.time, t.id, t.results[at.Index]
+	r.Locator, r.Time, r.Transaction = at, t.time, t.id
 	r.Partner, r.KeyID, r.Actor = t.header.Partner, t.header.KeyId, t.header.Actor
 	r.Digest = schemas.Digest(t.header.ChainId, r.Partner, r.Kind, r.SkeletonBytes, r.BodyRoot, r.DuplicateKey)
 	if r.EventID = r.Skeleton.EventID; r.EventID == "" {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -116,6 +117,12 @@ type remains struct {
 
 	secret []byte         // of the whole transaction, from which the events' follow
 	salts  []schemas.Hash // the events' secrets, of what an erasure left
+	only   []uint32       // messages whose bodies were read; nil: all were
+}
+
+// has reports whether the bodies of some messages were read.
+func (r *remains) has(of []uint32) bool {
+	return r.only == nil || !slices.ContainsFunc(of, func(i uint32) bool { return !slices.Contains(r.only, i) })
 }
 
 // salt is the secret of one event; zero where its body is erased. They are computed
@@ -180,8 +187,9 @@ func decodeRemains(b []byte) (*remains, error) {
 	return r, nil
 }
 
-// readRemains reads bodies in any of their forms; nil where all are gone.
-func (a *App) readRemains(p place, encoded []byte, count int) (*remains, error) {
+// readRemains reads bodies in any of their forms, perhaps of some messages only; nil
+// where all are gone.
+func (a *App) readRemains(p place, encoded []byte, count int, only []uint32) (*remains, error) {
 	if store.Erased(encoded) {
 		return nil, nil
 	}
@@ -200,15 +208,44 @@ func (a *App) readRemains(p place, encoded []byte, count int) (*remains, error) 
 	if err != nil {
 		return nil, err
 	}
-	joined, err := a.codec.Decompress(b.Frame, int(b.Size))
+	r := &remains{at: p, secret: b.Secret, only: only}
+	var room []byte
+	if only != nil {
+		kept, _ := a.rooms.Get().(*[]byte)
+		if kept == nil {
+			kept = new([]byte)
+		}
+		defer a.rooms.Put(kept)
+		if cap(*kept) < int(b.Size) && b.Size <= maxRoom {
+			*kept = make([]byte, 0, maxRoom)
+		}
+		room = *kept
+	}
+	joined, err := a.codec.DecompressInto(room, b.Frame, int(b.Size))
 	if err != nil {
 		return nil, err
 	}
-	r := &remains{at: p, secret: b.Secret}
 	if r.bodies, err = schemas.SplitBodies(joined, count); err != nil {
 		return nil, err
 	}
+	if only != nil {
+		r.keepOnly()
+	}
 	return r, nil
+}
+
+// maxRoom is how many bytes are decompressed into room that is used again.
+const maxRoom = 256 << 10
+
+// keepOnly lets go of the bodies that were not asked for, and of what they all lie in.
+func (r *remains) keepOnly() {
+	all := r.bodies
+	r.bodies = make([][]byte, len(all))
+	for _, i := range r.only {
+		if int(i) < len(all) {
+			r.bodies[i] = bytes.Clone(all[i])
+		}
+	}
 }
 
 // eraseBodies archives what remains of the transactions that the block's orders
@@ -252,7 +289,7 @@ func (a *App) heldOf(p place, ref store.Ref, records []byte) (*kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.left, err = a.readRemains(p, encoded, len(k.t.messages))
+	k.left, err = a.readRemains(p, encoded, len(k.t.messages), nil)
 	return k, err
 }
 
@@ -263,7 +300,7 @@ func (a *App) heldOfBlock(p place, r *txRecord) (k *kept, err error) {
 	if k.t, err = a.decodeArchived(a.codec.Compress(r.encode(schemas.Hash{}))); err != nil || r.tx.Bodies == nil {
 		return k, err
 	}
-	if k.left, err = a.readRemains(p, schemas.EncodeBodies(r.tx.Bodies), len(k.t.messages)); err == nil {
+	if k.left, err = a.readRemains(p, schemas.EncodeBodies(r.tx.Bodies), len(k.t.messages), nil); err == nil {
 		k.left.drop(r.unkept)
 	}
 	return k, err
@@ -320,7 +357,7 @@ func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
 		b.unindexAll(e.at, k.left, all)
 		return nil
 	}
-	left, err := a.readRemains(e.at, given, len(k.t.messages))
+	left, err := a.readRemains(e.at, given, len(k.t.messages), nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errRemains, err)
 	}

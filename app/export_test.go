@@ -24,6 +24,11 @@ func (a *App) TestingOnlyForget() {
 	a.memo, a.hashes = newMemo(1<<10), newShelf[hashes](1<<10)
 }
 
+// TestingOnlyForgetRead drops what was read back from the archive.
+func (a *App) TestingOnlyForgetRead() {
+	a.shelf, a.bodies = newShelf[*archived](2*a.shelf.capacity), newShelf[*remains](2*a.bodies.capacity)
+}
+
 // TestingOnlyLookups sets how much a block looks up beyond what it names.
 func (a *App) TestingOnlyLookups(n int) { a.lookups = n }
 
@@ -95,4 +100,9 @@ func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key
 		}
 	}
 	return code
+}
+
+// TestingOnlyStranded counts what a partner holds among so many items.
+func (v *View) TestingOnlyStranded(partner string, most int) (*schemas.Stranded, error) {
+	return v.stranded(partner, most)
 }

@@ -32,7 +32,7 @@ func (m *message) propose(c *schemas.Change) schemas.Code {
 		return code
 	}
 	p := schemas.Proposal{Proposer: m.partner, Time: m.now(), Ends: m.now() + m.dir.voting(), Change: *c, For: []string{m.partner}}
-	if c.Kind == schemas.Suspend {
+	if c.Kind.OverSilence() {
 		p.Ends += m.dir.silent()
 		for _, member := range m.dir.members {
 			p.Counts = append(p.Counts, schemas.Count{Member: member, Signed: m.signed(member)})
@@ -56,7 +56,7 @@ func (m *message) vote(v *schemas.Vote) schemas.Code {
 	switch {
 	case m.now() > p.Ends:
 		return schemas.VotingOver
-	case voted && !(v.Approve && slices.Contains(p.For, m.partner) && m.carried(p)):
+	case voted && !(v.Approve && slices.Contains(p.For, m.partner) && m.carried(at, p)):
 		return schemas.AlreadyVoted // unless the others have been silent for long enough since
 	case voted:
 	case v.Approve:
@@ -83,7 +83,7 @@ func (m *message) takeBack(w *schemas.Withdraw) schemas.Code {
 // decide writes a proposal, and runs its change if it passes.
 func (m *message) decide(at schemas.Locator, p *schemas.Proposal, board *schemas.Board) schemas.Code {
 	switch {
-	case m.carried(p):
+	case m.carried(at, p):
 		if board.Passed == uint64(m.height) {
 			return schemas.OneAtATime
 		}
@@ -112,33 +112,48 @@ func (m *message) closeProposal(at schemas.Locator, p *schemas.Proposal, board *
 }
 
 // carried reports whether enough members are for a proposal: more than two thirds of
-// all, or, to suspend one that is silent, of those that are not, who must be half of
-// all at least, so that a few never take the network from many.
-func (m *message) carried(p *schemas.Proposal) bool {
+// all, or, where it is about one that is silent, of those that are not, who must be
+// half of all at least, so that a few never take the network from many.
+func (m *message) carried(at schemas.Locator, p *schemas.Proposal) bool {
 	all, yes := len(m.dir.members), m.count(p.For)
 	if 3*yes > 2*all {
 		return true
 	}
-	if p.Change.Kind != schemas.Suspend || m.now() < p.Time+m.dir.silent() || !m.isSilent(p, p.Change.Partner) {
+	about := p.Change.Partner
+	if !p.Change.Kind.OverSilence() || m.now() < p.Time+m.dir.silent() || m.signedSince(p, about) {
 		return false
+	}
+	if p.Change.Kind == schemas.Suspend && m.votesSince(at, about) {
+		return false // to give it new keys counts what it signs with those that it has
 	}
 	awake := 0
 	for _, member := range m.dir.members {
-		if !m.isSilent(p, member) {
+		if member != about && (m.signedSince(p, member) || m.votesSince(at, member)) {
 			awake++
 		}
 	}
 	return 3*yes > 2*awake && 2*awake >= all
 }
 
-// isSilent reports whether a member signed nothing since a proposal to suspend one
-// was made: neither a vote on it, nor anything else.
-func (m *message) isSilent(p *schemas.Proposal, member string) bool {
+// signedSince reports whether a member signed anything since a proposal was made: a
+// vote on it, or anything else.
+func (m *message) signedSince(p *schemas.Proposal, member string) bool {
 	if member == m.partner || slices.Contains(p.For, member) || slices.Contains(p.Against, member) {
-		return false
+		return true
 	}
 	i := slices.IndexFunc(p.Counts, func(c schemas.Count) bool { return c.Member == member })
-	return i >= 0 && m.signed(member) == p.Counts[i].Signed
+	return i < 0 || m.signed(member) != p.Counts[i].Signed
+}
+
+// votesSince reports whether a member's validator is seen signing blocks, and was since
+// a proposal was made.
+func (m *message) votesSince(at schemas.Locator, member string) bool {
+	p := m.dir.partner(member)
+	if p == nil || len(p.Validate) == 0 {
+		return false
+	}
+	address := schemas.AddressOf(p.Validate)
+	return slices.ContainsFunc(m.block.signing, func(s schemas.Seen) bool { return s.Address == address && s.Height >= uint64(at.Height) })
 }
 
 // signed is how many messages a partner signed before this transaction.

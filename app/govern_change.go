@@ -123,8 +123,8 @@ func (m *message) judgeParameters(c *schemas.ParameterChange) schemas.Code {
 	switch {
 	case bytes.Equal(before.Append(nil), after.Append(nil)):
 		return schemas.NothingToChange
-	case len(c.Retention) > 0 && (len(before.Retention) == 0 || schemas.CheckRetention(after.Retention) != nil):
-		return schemas.UnknownClass // where there are none, times of events were not recorded; names are used once
+	case len(c.Retention) > 0 && schemas.CheckRetention(after.Retention) != nil:
+		return schemas.UnknownClass // names are used once
 	}
 	return schemas.OK
 }

@@ -179,6 +179,26 @@ func TestImpact(t *testing.T) {
 	}
 }
 
+// What a partner holds it holds however it came by it, and where not all items are
+// looked at, that is told.
+func TestStranded(t *testing.T) {
+	s := &script{chain: newChain(t, store.Options{})}
+	s.subjects = map[schemas.TrailKey]bool{}
+	s.run([]string{"block",
+		"farm: obj add epc=a,b,c,d step=commissioning; agg add parent=P-1 epc=a; obj del epc=d step=destroying; obj obs epc=b step=shipping to=mill",
+		"mill: obj obs epc=b step=receiving"})
+	for _, tc := range []struct {
+		partner string
+		most    int
+		want    schemas.Stranded
+	}{{"farm", 5, schemas.Stranded{Items: 2}}, {"mill", 5, schemas.Stranded{Items: 1}}, {"haul", 5, schemas.Stranded{}}, {"farm", 0, schemas.Stranded{Partial: true}}} {
+		got, err := s.view().TestingOnlyStranded(tc.partner, tc.most)
+		if err != nil || *got != tc.want {
+			t.Errorf("%s holds %+v of the first %d, %v, not %+v", tc.partner, got, tc.most, err, tc.want)
+		}
+	}
+}
+
 // What members decided can be computed again from the archive, and is the same with
 // who joins by a snapshot, who decides on with the others.
 func TestGovernanceIsKept(t *testing.T) {

@@ -100,56 +100,36 @@ func (v *View) Impact(c *schemas.Change) (*schemas.Impact, error) {
 		return out, nil
 	}
 	var err error
-	out.Stranded, err = v.stranded(p.ID)
+	out.Stranded, err = v.stranded(p.ID, maxStranded)
 	return out, err
 }
 
-// maxStranded is how many of a partner's messages are looked at for what it holds.
-const maxStranded = 2000
+// maxStranded is how many items of the ledger are looked at for what a partner holds.
+const maxStranded = 2_000_000
 
-// stranded counts what a partner holds of what its last messages name: it holds
-// nothing that it never named.
-func (v *View) stranded(partner string) (*schemas.Stranded, error) {
-	key := schemas.TrailKey{Kind: schemas.PartnerTrail, Subject: partner}
-	head, err := v.TrailHead(key)
-	if err != nil {
-		return nil, err
-	}
-	out, seen := &schemas.Stranded{}, map[string]bool{}
-	from := uint64(0)
-	if head.Count > maxStranded {
-		from, out.Partial = head.Count-maxStranded, true
-	}
-	for at, err := range v.places(key, from) {
+// stranded counts what a partner holds, among so many items of the ledger: an item in
+// a container is the container's matter.
+func (v *View) stranded(partner string, most int) (*schemas.Stranded, error) {
+	out, prefix := &schemas.Stranded{}, schemas.ItemKey("")
+	for leaf, err := range v.at.Leaves(prefix) {
 		if err != nil {
-			return nil, err
+			return nil, v.answered(fmt.Errorf("reading items: %w", err))
 		}
-		r, err := v.bare(at)
+		if most--; most < 0 {
+			out.Partial = true
+			break
+		}
+		it, err := schemas.DecodeItem(leaf.Value)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("reading item %q: %w", leaf.Key[len(prefix):], err)
 		}
-		e := r.Skeleton
-		for _, id := range append(append([]string{e.ParentID}, e.EPCs...), e.OutputEPCs...) {
-			if id == "" || seen[id] {
-				continue
-			}
-			if len(seen) >= schemas.MaxBlockNames {
-				out.Partial = true
-				return out, nil
-			}
-			seen[id] = true
-			it, err := v.leaf(id)
-			if err != nil {
-				return nil, err
-			}
-			if it == nil || it.Ended {
-				continue
-			}
-			if parent, custodian, err := v.placed(it); err != nil {
-				return nil, err
-			} else if parent == nil && custodian == partner {
-				out.Items++
-			}
+		if it.Ended {
+			continue
+		}
+		if parent, custodian, err := v.placed(&it); err != nil {
+			return nil, err
+		} else if parent == nil && custodian == partner {
+			out.Items++
 		}
 	}
 	return out, nil

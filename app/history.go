@@ -51,6 +51,7 @@ type histories struct {
 	limit  int // records that may be looked at
 	bytes  int // of their skeletons: one event may name twenty thousand things
 	events map[string][]*schemas.Record
+	leaves map[string]*schemas.Item     // of the trails that were read; nil: there is none
 	nodes  map[string][]*schemas.Record // by transformationID
 	stays  map[string][]*stay
 	stand  map[schemas.Locator]*schemas.Record     // nil: it does not stand
@@ -96,6 +97,7 @@ func (h *histories) trails(id string, thing bool) (places []schemas.Locator, err
 	if err != nil {
 		return nil, err
 	}
+	h.leaves[id] = it
 	if it != nil {
 		for _, t := range [...]struct {
 			kind schemas.TrailKind
@@ -330,6 +332,9 @@ func (h *histories) emptied(s *stay) error {
 // conflicts tells of every stay that began while the item was elsewhere. Neither
 // is dropped: which of the two is true, the ledger does not know.
 func (h *histories) conflicts(id string, stays []*stay) {
+	if len(stays) < 2 {
+		return
+	}
 	if _, scheme, err := schemas.Canonical(id); err == nil && scheme.Class() {
 		return // a lot may well be in several places
 	}

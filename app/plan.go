@@ -378,15 +378,12 @@ func (c *query) transactionsEvents(p place, yield func(candidate, error) bool) b
 		if !c.Ascending {
 			i = len(t.messages) - 1 - n
 		}
-		if r := &t.results[i]; r.Code != schemas.OK || r.Effect == schemas.Duplicate {
-			continue
-		}
 		at := schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)}
 		r, err := t.record(at)
 		if err != nil {
 			return yield(candidate{}, err)
 		}
-		if r.Kind != schemas.KindEvent {
+		if r.Kind != schemas.KindEvent || r.Result.Code != schemas.OK || r.Result.Effect == schemas.Duplicate {
 			continue
 		}
 		cand := candidate{time: r.Skeleton.EventTime, at: at}

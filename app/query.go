@@ -88,7 +88,10 @@ func (v *View) events(ctx context.Context, q schemas.EventQuery, atOnce int) (ou
 	}
 	var page page
 	out.Records = make([]schemas.Record, 0, len(found))
-	for _, r := range found {
+	for i, r := range found {
+		if i%maxReadAhead == 0 {
+			v.dressAhead(found[i:min(i+maxReadAhead, len(found))])
+		}
 		full, err := v.dressed(r)
 		if err != nil {
 			return out, err
@@ -111,7 +114,8 @@ func (c *query) find(out *schemas.EventPage) (found []*schemas.Record, err error
 		return nil, err
 	}
 	seen, matched := 0, 0
-	for cand, err := range source {
+	wanted := func() int { return max(c.Limit, 1) - len(found) }
+	for cand, err := range c.ahead(source, wanted) {
 		if err != nil {
 			return nil, c.view.answered(fmt.Errorf("reading the index: %w", err))
 		}
@@ -242,7 +246,7 @@ func (v *View) blockFrom(from int64) (height, recorded int64, err error) {
 // match returns the candidate's record if it is one that is asked for.
 func (c *query) match(cand candidate) (*schemas.Record, error) {
 	c.left--
-	if cand.at.Height < c.minHeight || cand.at.Height > c.maxHeight || !c.inTime(cand.time) || !c.mayMatch(&cand) {
+	if !c.mayBe(&cand) {
 		return nil, nil
 	}
 	r, err := c.view.bare(cand.at)
@@ -285,6 +289,11 @@ func (c *query) match(cand candidate) (*schemas.Record, error) {
 		return nil, nil
 	}
 	return r, nil
+}
+
+// mayBe reports what the index leaves open.
+func (c *query) mayBe(cand *candidate) bool {
+	return cand.at.Height >= c.minHeight && cand.at.Height <= c.maxHeight && c.inTime(cand.time) && c.mayMatch(cand)
 }
 
 func (c *query) inTime(t int64) bool {

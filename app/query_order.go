@@ -71,7 +71,7 @@ func (c *query) allKeyed() (list []keyed, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for cand, err := range source {
+	for cand, err := range whole.ahead(source, func() int { return maxReadAhead }) {
 		if err != nil {
 			return nil, c.view.answered(fmt.Errorf("reading the index: %w", err))
 		}

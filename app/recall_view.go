@@ -100,7 +100,7 @@ func (v *View) RecallReach(ctx context.Context, ref schemas.RecallRef) (*schemas
 		return nil, err
 	}
 	out := &schemas.RecallReach{RecallInfo: *info, Height: v.Height(), Time: v.Time(), Items: len(t.out.Items), Truncated: t.out.Truncated}
-	if err := v.holders(ctx, t.out.Items, out); err != nil {
+	if err := v.holders(ctx, t, out); err != nil {
 		return nil, err
 	}
 	for i := range out.Holders {
@@ -117,7 +117,7 @@ func (v *View) RecallReach(ctx context.Context, ref schemas.RecallRef) (*schemas
 }
 
 // holders tells who holds what of a reach, and how much.
-func (v *View) holders(ctx context.Context, items []schemas.TraceItem, out *schemas.RecallReach) error {
+func (v *View) holders(ctx context.Context, t *tracer, out *schemas.RecallReach) error {
 	at := map[string]int{}
 	holder := func(partner string) *schemas.RecallHolder {
 		i, ok := at[partner]
@@ -127,7 +127,7 @@ func (v *View) holders(ctx context.Context, items []schemas.TraceItem, out *sche
 		}
 		return &out.Holders[i]
 	}
-	for i, it := range items {
+	for i, it := range t.out.Items {
 		if i%256 == 255 && ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -147,7 +147,7 @@ func (v *View) holders(ctx context.Context, items []schemas.TraceItem, out *sche
 			}
 			continue
 		}
-		s, err := v.Item(it.ID)
+		s, err := v.heldOf(t, it.ID)
 		if err != nil {
 			return err
 		}
@@ -161,6 +161,18 @@ func (v *View) holders(ctx context.Context, items []schemas.TraceItem, out *sche
 	}
 	slices.SortFunc(out.Holders, func(a, b schemas.RecallHolder) int { return strings.Compare(a.Partner, b.Partner) })
 	return nil
+}
+
+// heldOf is the state of an item that a trace has met, nil where there is none.
+func (v *View) heldOf(t *tracer, id string) (*schemas.ItemState, error) {
+	it, known := t.leaves[id]
+	switch {
+	case !known:
+		return v.Item(id)
+	case it == nil:
+		return nil, nil
+	}
+	return v.stateOf(id, it)
 }
 
 // Recalled are the open recalls that name a thing or lot.

@@ -20,8 +20,8 @@ func (r *restoring) event(rec *schemas.SnapshotRecord) error {
 	if err == nil && !bytes.Equal(p.encode(), rec.Value) {
 		err = errors.New("not the one encoding of what it says")
 	}
-	if err == nil && (p.time != 0) != r.timed {
-		err = errors.New("it tells the time of its block, or not, as those of other networks do")
+	if err == nil && p.time != 0 && !r.timed { // without one it was recorded before there were classes
+		err = errors.New("it tells the time of its block, as those of networks with retention classes do")
 	}
 	if err != nil {
 		return lying("an event of a register: %w", err)

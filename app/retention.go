@@ -36,7 +36,7 @@ func (m *message) classify(from schemas.RetentionClass, p prior, now *schemas.Er
 	o := m.event.Order
 	to, ok := schemas.FindClass(m.dir.parameters.Retention, o.Class)
 	switch {
-	case !ok:
+	case !ok, p.time == 0: // or when it was recorded is not known: there were no classes
 		m.result.Code = schemas.UnknownClass
 		return
 	case to.Min < from.Min:
@@ -98,6 +98,9 @@ func (v *View) retention(s *Standing, partner, eventID string) (found bool, err 
 	p, err := decodePrior(row)
 	if err != nil {
 		return false, err
+	}
+	if p.time == 0 {
+		return false, nil // recorded before there were classes
 	}
 	s.Event, s.Class, s.From = p.at, class.Name, time.Unix(0, class.From(p.time)).UTC()
 	if class.Max > 0 {

@@ -155,3 +155,42 @@ func TestRetentionOfARestoredNode(t *testing.T) {
 		t.Errorf("after four minutes the body stands as %s", s.Standing)
 	}
 }
+
+// Members can agree on classes where there were none: they hold for what is recorded
+// from then on. What was before is in none, is never due, and restores with the rest.
+func TestRetentionFromNone(t *testing.T) {
+	const before, held, behind = "urn:example:event:a", "urn:example:event:b", "urn:example:event:d"
+	c := newChain(t, store.Options{Dir: filepath.Join(t.TempDir(), "ledger")})
+	c.keepSnapshots(filepath.Join(t.TempDir(), "snapshots"))
+	c.init()
+	c.submit("farm", false, c.event("obj add epc=a step=commissioning id=a"), c.event("obj add epc=b step=commissioning id=b"))
+	vote := `{"proposal":"2-0-0","approve":true}`
+	if codes := c.acts([3]string{"farm", "Propose", `{"kind":"parameters","parameters":{"retention":[{"name":"standard","minSeconds":180,"maxSeconds":300},{"name":"invoices","minSeconds":600}]}}`},
+		[3]string{"mill", "Vote", vote}, [3]string{"haul", "Vote", vote}); !slices.Equal(codes, []schemas.Code{schemas.OK, schemas.OK, schemas.OK}) {
+		t.Fatal(codes)
+	}
+	c.submit("farm", false, c.event("obj add epc=d step=commissioning id=d"))
+	mustBe(t, "of before, a class", c.classify("invoices", before), schemas.UnknownClass)
+	mustBe(t, "from now on, too early", c.give("farm", false, c.order(schemas.OrderErase, behind))[0], schemas.Retained)
+	mustBe(t, "a hold", c.give("farm", false, c.order(schemas.OrderHold, held))[0], schemas.OK)
+	mustBe(t, "a release", c.give("farm", false, c.order(schemas.OrderRelease, held))[0], schemas.OK)
+	if s, err := c.view().Erasure("farm", before); s != nil || err != nil {
+		t.Errorf("what was recorded before stands as %+v, %v", s, err)
+	}
+	c.submit("farm", false, c.event("obj obs epc=d"))
+	if due := c.due(); !slices.Equal(due, []string{behind}) {
+		t.Errorf("after five minutes %q are due", due)
+	}
+	r := joining(t, store.Options{})
+	r.restored(c, c.take())
+	for _, id := range []string{before, behind} {
+		raw := c.sign(c.draft("farm", false, c.order(schemas.OrderErase, id)))
+		c.block(raw)
+		r.block(raw)
+		mustBe(t, id, c.last.Receipts[0].Events[0], schemas.OK)
+		if string(c.hash) != string(r.hash) {
+			t.Fatalf("at height %d the restored node differs", c.height)
+		}
+	}
+	c.mustReplay()
+}

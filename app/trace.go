@@ -63,7 +63,7 @@ func (v *View) Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace,
 // tracer begins a trace that has no step yet.
 func (v *View) tracer(ctx context.Context, q schemas.TraceQuery) *tracer {
 	t := &tracer{
-		histories: histories{view: v, ctx: ctx, limit: slack + looks*q.MaxEvents, events: map[string][]*schemas.Record{}, nodes: map[string][]*schemas.Record{}, stays: map[string][]*stay{}, stand: map[schemas.Locator]*schemas.Record{}},
+		histories: histories{view: v, ctx: ctx, limit: slack + looks*q.MaxEvents, events: map[string][]*schemas.Record{}, leaves: map[string]*schemas.Item{}, nodes: map[string][]*schemas.Record{}, stays: map[string][]*stay{}, stand: map[schemas.Locator]*schemas.Record{}},
 		query:     q, out: &schemas.Trace{ID: q.ID, Height: v.Height(), Items: []schemas.TraceItem{}, Edges: []schemas.TraceEdge{}, Gaps: []schemas.TraceGap{}},
 		done: map[string][]step{}, items: map[string]bool{}, kept: map[schemas.Locator]bool{},
 		edges: map[schemas.TraceEdge]bool{}, gaps: map[schemas.TraceGap]bool{},

@@ -95,6 +95,11 @@ func (v *View) Item(id string) (*schemas.ItemState, error) {
 	if it == nil || err != nil {
 		return nil, err
 	}
+	return v.stateOf(id, it)
+}
+
+// stateOf is the state of an item of which the leaf was read.
+func (v *View) stateOf(id string, it *schemas.Item) (*schemas.ItemState, error) {
 	state := &schemas.ItemState{Item: *it, ID: id}
 	if err := v.complete(state); err != nil {
 		return nil, err
@@ -295,14 +300,15 @@ func (v *View) dressed(r *schemas.Record) (schemas.Record, error) {
 	return full, err
 }
 
-// bodiesOf are the bodies of a message's transaction, nil where they are not held.
+// bodiesOf are the bodies of a message's transaction, its own at least; nil where they
+// are not held.
 func (v *View) bodiesOf(r *schemas.Record) (*remains, error) {
 	p := placeOf(r.Locator)
 	t, err := v.transaction(p)
 	if err != nil {
 		return nil, err
 	}
-	return v.bodies(p, len(t.messages))
+	return v.bodies(p, t, []uint32{r.Index})
 }
 
 // bodyOf is a message's body, nil where it is not held.

@@ -54,6 +54,9 @@ func TestMembersGovern(t *testing.T) {
 	if trail, err = commission(1, "own"); err != nil || len(trail.Records) != 1 || trail.Records[0].Effect != schemas.Applied {
 		t.Fatalf("its own item has the trail %+v, %v", trail, err)
 	}
+	if _, said, code := x.waybill(t, append([]string{"leave"}, at(1)...)...); code != 1 || !strings.Contains(said, "still holds 1 item") || !strings.Contains(said, "of 3 validators left, 0 may fail") {
+		t.Errorf("who holds something leaves, with status %d: %s", code, said)
+	}
 	id, _, _ = strings.Cut(run(3, "propose", "parameters", "--custody", "strict"), " ")
 	run(2, "vote", id, "--approve")
 	run(1, "vote", id, "--approve")

@@ -83,13 +83,19 @@ func TestAuditPage(t *testing.T) {
 // returns what the last command printed that was asked for JSON.
 func (x *testNet) walk(t *testing.T, page string, variables ...string) (shown []byte) {
 	t.Helper()
+	return x.walkIn(t, t.TempDir(), page, variables...)
+}
+
+// walkIn is walk in a directory with files that the page names.
+func (x *testNet) walkIn(t *testing.T, dir, page string, variables ...string) (shown []byte) {
+	t.Helper()
 	bin := t.TempDir()
 	if err := os.Symlink(program, filepath.Join(bin, "waybill")); err != nil {
 		t.Fatal(err)
 	}
 	for _, command := range commandsOf(t, page) {
 		cmd := exec.Command("sh", "-c", command)
-		cmd.Env = append([]string{"PATH=" + bin + ":/usr/bin:/bin"}, variables...)
+		cmd.Dir, cmd.Env = dir, append([]string{"PATH=" + bin + ":/usr/bin:/bin"}, variables...)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", command, err, out)

@@ -72,17 +72,20 @@ func (x *testNet) validates(t *testing.T, i, want int) {
 }
 
 // joiningCommands are those of docs/joining.md.
-func joiningCommands(t *testing.T) []string {
+func joiningCommands(t *testing.T) []string { return sectionCommands(t, "Joining", 4) }
+
+// sectionCommands are so many of a section of docs/joining.md.
+func sectionCommands(t *testing.T, section string, count int) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "docs", "joining.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(text), "\n## Joining\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	commands := commandsIn(section)
-	if len(commands) != 4 {
-		t.Fatalf("%d commands of joining in docs/joining.md: %q", len(commands), commands)
+	_, part, _ := strings.Cut(string(text), "\n## "+section+"\n")
+	part, _, _ = strings.Cut(part, "\n## ")
+	commands := commandsIn(part)
+	if len(commands) != count {
+		t.Fatalf("%d commands of %s in docs/joining.md: %q", len(commands), section, commands)
 	}
 	return commands
 }
@@ -238,17 +241,26 @@ func TestValidatorsChangeUnderLoad(t *testing.T) {
 		t.Errorf("the new key is not in the place of the old one: %v", err)
 	}
 
-	// The fourth leaves.
-	leaver := x.members[3]
-	x.passes(t, 4, "remove", "--partner", leaver.Partner)
+	// The fourth leaves, by the commands of the documentation.
+	leaver, commands := x.members[3], sectionCommands(t, "Leaving", 2)
+	out := &shell{dir: x.dir, env: []string{"PATH=" + filepath.Dir(program) + ":/usr/bin:/bin", "HOME_DIR=" + leaver.Home, "WAYBILL_NODE=" + leaver.REST, "WAYBILL_KEY=" + leaver.Key}}
+	proposal, _, _ := strings.Cut(out.run(t, commands[0]), " ")
+	if said := out.run(t, "waybill leave"); !strings.Contains(said, "waybill vote "+proposal+" --approve") {
+		t.Errorf("asked again it says %q", said)
+	}
+	for i := range 3 {
+		waybill(t, append([]string{"vote", proposal, "--approve"}, x.at(i)...)...)
+	}
 	x.validates(t, 0, 4)
 	eventually(t, "who was removed has no peers", func() bool {
 		n, err := x.plain(t, 3).Network(t.Context())
 		return err == nil && n.Peers == 0
 	})
+	if said := out.run(t, "waybill leave"); !strings.Contains(said, "waybill export") || strings.Contains(said, "keep the node") {
+		t.Errorf("without peers it says %q", said)
+	}
 	x.kill(t, 3)
-	out := filepath.Join(x.dir, "all.jsonl")
-	if said := waybill(t, "export", "--home", leaver.Home, "--out", out); !strings.Contains(said, " records") {
+	if said := out.run(t, commands[1]); !strings.Contains(said, " records") {
 		t.Errorf("the export says %q", said)
 	}
 	x.members = append(x.members[:3:3], x.members[4])

@@ -22,7 +22,7 @@ import (
 // makes for it.
 const RequestFile = "request.json"
 
-// Request is a proposal to admit a partner, with its keys and its validator.
+// Request is a proposal to admit a partner, with its keys, and its validator or host.
 type Request struct {
 	Kind         string           `json:"kind"` // "admit"
 	Partner      string           `json:"partner"`
@@ -31,6 +31,8 @@ type Request struct {
 	Standing     schemas.Standing `json:"standing"`
 	LEI          string           `json:"lei,omitempty"`
 	Registration string           `json:"registration,omitempty"`
+	Host         string           `json:"host,omitempty"`    // of a participant: whose node it works through
+	Sponsor      string           `json:"sponsor,omitempty"` // of a participant
 	Keys         []RequestKey     `json:"keys"`
 	NodeID       string           `json:"nodeID,omitempty"`
 	Validator    string           `json:"validator,omitempty"` // hexadecimal

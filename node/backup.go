@@ -328,6 +328,7 @@ func (b *backup) addKeys(ctx context.Context) error {
 		{nodeKeyPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
 		{identityPath(""), len(b.vault.recipients) > 0, "the backup is not encrypted: keep a copy of keys apart"},
 		{validatorKeyPath(""), b.ValidatorKey, "not asked for (--validator-key): a restored node can take a new one"},
+		{nextValidatorPath(""), b.ValidatorKey, "not asked for (--validator-key): a restored node can take a new one"},
 	} {
 		if _, err := os.Stat(filepath.Join(b.Home, k.path)); k.path != partnerKeyPath("") && errors.Is(err, fs.ErrNotExist) {
 			if k.path == validatorKeyPath("") {

@@ -2,8 +2,11 @@ package node_test
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -161,6 +164,42 @@ func TestRestoreAsksHowTheValidatorSigns(t *testing.T) {
 	}
 	if _, err := node.Restore(t.Context(), node.RestoreOptions{From: vault, Identity: file, Home: home, NewValidatorKey: true}); err == nil {
 		t.Error("a home that is there is restored over")
+	}
+}
+
+// The key that is to follow a validator's comes back with it, and signs as it does
+// above the height that is said alone; a new key has no follower.
+func TestRestoreWithNextKey(t *testing.T) {
+	s := stopped(t)
+	public, err := node.MakeNextKey(&s)
+	must(t, err)
+	_, err = node.RotateKey(&s) // which has a next key, too
+	must(t, err)
+	vault := filepath.Join(t.TempDir(), "vault")
+	recipient, file := identity(t)
+	height := backup(t, s.Home, vault, recipient).Height
+	for _, o := range []node.RestoreOptions{{SignAfter: height + 7}, {NewValidatorKey: true}, {NoValidatorKey: true}} {
+		o.From, o.Identity, o.Home = vault, file, filepath.Join(t.TempDir(), "home")
+		if _, err := node.Restore(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(o.Home, "keys", "partner-next.json")); err != nil {
+			t.Errorf("the gateway's next key: %v", err)
+		}
+		key, err := os.ReadFile(filepath.Join(o.Home, "keys", "validator-next.json"))
+		if o.SignAfter == 0 {
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("beside another key the next one is %s, %v", key, err)
+			}
+			continue
+		}
+		if err != nil || !strings.Contains(string(key), base64.StdEncoding.EncodeToString(public)) {
+			t.Errorf("the next key is %s, %v", key, err)
+		}
+		state, err := os.ReadFile(filepath.Join(o.Home, "data", "sign_state_next.json"))
+		if err != nil || !strings.Contains(string(state), fmt.Sprintf(`"height": "%d"`, o.SignAfter)) {
+			t.Errorf("what it signed is %s, %v", state, err)
+		}
 	}
 }
 

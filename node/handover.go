@@ -39,6 +39,9 @@ type handover struct {
 	Machine string          `json:"machine"` // of the home that the state below is whole in
 	Key     json.RawMessage `json:"validator"`
 	State   json.RawMessage `json:"sign_state"`
+
+	Next      json.RawMessage `json:"next_validator,omitempty"` // that is ordered, or to be, in its place
+	NextState json.RawMessage `json:"next_sign_state,omitempty"`
 }
 
 // moved is what an old home keeps of a key that it gave up.
@@ -175,6 +178,9 @@ func giveUp(from *secrets, h handover, to *age.X25519Recipient, file string) (*M
 	if err != nil {
 		return nil, err
 	}
+	if err := h.takeNext(from); err != nil {
+		return nil, err
+	}
 	h.Format, h.ID = handoverFormat, schemas.Sum("waybill/handover", key.PubKey.Bytes(), h.State, []byte(to.String())).String()
 	text, err := json.MarshalIndent(h, "", "  ")
 	if err == nil {
@@ -192,7 +198,59 @@ func giveUp(from *secrets, h handover, to *age.X25519Recipient, file string) (*M
 	if err := errors.Join(os.Remove(givenUpPath(from.home)), syncPath(filepath.Join(from.home, keysDir))); err != nil {
 		return nil, fmt.Errorf("removing the key: %w", err)
 	}
+	// Last: run again after a cut, the handover is written once more, and has it again.
+	if err := destroy(nextValidatorPath(from.home), nextSignStatePath(from.home)); err != nil {
+		return nil, err
+	}
 	return &MoveReport{ID: h.ID, ChainID: h.ChainID, Partner: h.Partner, Machine: h.Machine, Validator: key.Address.String(), Height: state.Height}, nil
+}
+
+// takeNext puts the validator's next key, where there is one, into the handover.
+func (h *handover) takeNext(from *secrets) error {
+	next, err := from.next()
+	if next == nil || err != nil {
+		return err
+	}
+	if h.Next, err = cmtjson.Marshal(next.Key); err == nil {
+		h.NextState, err = cmtjson.Marshal(next.LastSignState)
+	}
+	if err != nil {
+		return fmt.Errorf("encoding the validator's next key: %w", err)
+	}
+	return nil
+}
+
+// placeNext writes the next key of a handover, behind what it signed. above is
+// whether this home lacks the log of the heights that were signed.
+func (h *handover) placeNext(to *secrets, above bool) error {
+	if h.Next == nil {
+		return nil
+	}
+	var state privval.FilePVLastSignState
+	var key privval.FilePVKey
+	if err := errors.Join(cmtjson.Unmarshal(h.NextState, &state), cmtjson.Unmarshal(h.Next, &key)); err != nil {
+		return fmt.Errorf("reading the handover's next key: %w", err)
+	}
+	if above && state.Height > 0 {
+		state = privval.FilePVLastSignState{Height: state.Height, Round: math.MaxInt32, Step: lastStep}
+	}
+	b, err := cmtjson.MarshalIndent(state, "", "  ")
+	if err == nil {
+		err = replaceFile(nextSignStatePath(to.home), b)
+	}
+	if err == nil {
+		b, err = cmtjson.MarshalIndent(key, "", "  ")
+	}
+	if err == nil {
+		b, err = to.seal(b)
+	}
+	if err == nil {
+		err = replaceFile(nextValidatorPath(to.home), b)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the validator's next key: %w", err)
+	}
+	return nil
 }
 
 // firstStep makes the home unable to start, or finds that it was made so for the
@@ -272,7 +330,7 @@ func MoveIn(s *Settings, arrival, from string) (r *MoveReport, err error) {
 	if r.Above = (was == nil || was.ID != h.ID) && state.Height > 0; r.Above {
 		state = privval.FilePVLastSignState{Height: state.Height, Round: math.MaxInt32, Step: lastStep}
 	}
-	if err := place(s.secrets(), key, state); err != nil {
+	if err := place(s.secrets(), key, state, func() error { return h.placeNext(s.secrets(), r.Above) }); err != nil {
 		return nil, err
 	}
 	return r, destroy(arrival, from, movedPath(s.Home))
@@ -312,9 +370,9 @@ func openHandover(arrival, from string) (h *handover, key privval.FilePVKey, sta
 	return h, key, state, nil
 }
 
-// place writes what was signed before the key that signs: cut off in between, the
-// home has no key.
-func place(to *secrets, key privval.FilePVKey, state privval.FilePVLastSignState) error {
+// place writes what was signed, and what next writes, before the key that signs: cut
+// off in between, the home has no key.
+func place(to *secrets, key privval.FilePVKey, state privval.FilePVLastSignState, next func() error) error {
 	if _, err := os.Stat(givenUpPath(to.home)); err == nil {
 		return errors.New("giving up the key of this home was cut off: run waybill move out again")
 	}
@@ -332,6 +390,9 @@ func place(to *secrets, key privval.FilePVKey, state privval.FilePVLastSignState
 	}
 	if err != nil {
 		return fmt.Errorf("writing the sign state: %w", err)
+	}
+	if err := next(); err != nil {
+		return err
 	}
 	b, err = cmtjson.MarshalIndent(key, "", "  ")
 	if err == nil {

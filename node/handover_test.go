@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -179,4 +180,37 @@ func TestNoDateStopsANode(t *testing.T) {
 	}
 	s.Trust = writePrivate(t, "trust.json", string(trust))
 	runs(t, s, 2)
+}
+
+// The key that is to follow a validator's moves with it, and a signer, which has one
+// key, takes neither.
+func TestMoveWithNextKey(t *testing.T) {
+	s := alone(t)
+	runs(t, s, 1)
+	public, err := node.MakeNextKey(&s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrival, recipient := arrive(t)
+	handover := filepath.Join(t.TempDir(), "handover")
+	if _, err := node.MoveOut(&s, recipient, handover); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(s.Home, "keys", "validator-next*")); err != nil || len(left) > 0 {
+		t.Errorf("of the next key is left: %v, %v", left, err)
+	}
+	if _, err := node.MoveToSigner(node.SignerOptions{Home: filepath.Join(t.TempDir(), "signer")}, arrival, handover); err == nil || !strings.Contains(err.Error(), "a signer has one key") {
+		t.Errorf("a signer takes both: %v", err)
+	}
+	copied := s
+	copied.Home = filepath.Join(t.TempDir(), "copy")
+	copyHome(t, s.Home, copied.Home)
+	if _, err := node.MoveIn(&copied, arrival, handover); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(copied.Home, "keys", "validator-next.json"))
+	if err != nil || !strings.Contains(string(b), base64.StdEncoding.EncodeToString(public)) {
+		t.Errorf("the next key that came is %s, %v", b, err)
+	}
+	runs(t, copied, 2)
 }

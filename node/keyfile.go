@@ -31,7 +31,7 @@ type KeyFileKind struct {
 // secretFiles are a home's files that hold a private key or a secret, those that
 // are there.
 func secretFiles(home string) (paths []string) {
-	for _, path := range []string{partnerKeyPath(home), nextKeyPath(home), nodeKeyPath(home), machineKeyPath(home), validatorKeyPath(home), givenUpPath(home)} {
+	for _, path := range []string{partnerKeyPath(home), nextKeyPath(home), nodeKeyPath(home), machineKeyPath(home), validatorKeyPath(home), nextValidatorPath(home), givenUpPath(home)} {
 		if _, err := os.Stat(path); err == nil {
 			paths = append(paths, path)
 		}

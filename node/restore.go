@@ -343,9 +343,12 @@ func (r *restore) placeKeys() error {
 		return err
 	}
 	from := s.secrets()
-	for _, path := range []string{partnerKeyPath(""), nodeKeyPath(""), validatorKeyPath("")} {
+	for _, path := range []string{partnerKeyPath(""), nodeKeyPath(""), validatorKeyPath(""), nextValidatorPath("")} {
 		_, inside := r.manifest.file(path)
-		if path == validatorKeyPath("") && (r.NewValidatorKey || r.NoValidatorKey) {
+		if path == nextValidatorPath("") && !r.hasKey(path) {
+			continue
+		}
+		if (path == validatorKeyPath("") || path == nextValidatorPath("")) && (r.NewValidatorKey || r.NoValidatorKey) {
 			if err := os.RemoveAll(filepath.Join(r.work, path)); err != nil {
 				return fmt.Errorf("leaving the validator's key out: %w", err)
 			}
@@ -387,6 +390,11 @@ func (r *restore) placeKeys() error {
 	}
 	if err := writeSecret(signStatePath(r.work), b); err != nil {
 		return err
+	}
+	if _, err := os.Stat(nextValidatorPath(r.work)); err == nil { // it may have been in force before the backup's node was lost
+		if err := writeSecret(nextSignStatePath(r.work), b); err != nil {
+			return err
+		}
 	}
 	if _, err = from.own(); err == nil {
 		_, err = from.validator()

@@ -104,6 +104,9 @@ func MoveToSigner(o SignerOptions, arrival, from string) (r *MoveReport, err err
 	if err != nil {
 		return nil, err
 	}
+	if h.Next != nil {
+		return nil, errors.New("the handover has the key that is to follow the validator's, too, and a signer has one key: take it into a node's home (waybill move in --home, with this arrival), and move it when the new key is in force")
+	}
 	r = &MoveReport{ID: h.ID, ChainID: h.ChainID, Partner: h.Partner, Validator: key.Address.String(), Height: state.Height}
 	if r.Machine, err = MakeMachineKey(s); err != nil {
 		return nil, err
@@ -120,7 +123,7 @@ func MoveToSigner(o SignerOptions, arrival, from string) (r *MoveReport, err err
 			return nil, err
 		}
 	}
-	if err := place(s.secrets(), key, state); err != nil {
+	if err := place(s.secrets(), key, state, func() error { return nil }); err != nil {
 		return nil, err
 	}
 	return r, destroy(arrival, from, movedPath(o.Home))

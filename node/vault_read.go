@@ -26,7 +26,7 @@ func readVault(ctx context.Context, d depot, identities []age.Identity) (*vault,
 
 // restorable are the files that a backup may hold: a manifest names no others,
 // wherever it came from.
-var restorable = regexp.MustCompile(`^(archive/(records|bodies)-\d{10}\.seg|gateway\.dump|genesis\.json|waybill\.json|card\.json|tip\.block|keys/(partner|node|validator)\.json|keys/identity\.age)$`)
+var restorable = regexp.MustCompile(`^(archive/(records|bodies)-\d{10}\.seg|gateway\.dump|genesis\.json|waybill\.json|card\.json|tip\.block|keys/(partner|node|validator)\.json|keys/(partner|validator)-next\.json|keys/identity\.age)$`)
 
 // manifest reads a backup's manifest; "" is the newest.
 func (v *vault) manifest(ctx context.Context, name string) (string, *manifest, error) {

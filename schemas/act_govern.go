@@ -98,6 +98,11 @@ func (k ChangeKind) String() string {
 	return "unknown"
 }
 
+// OverSilence reports whether a proposal of the kind can be carried by those who are
+// not silent, where the partner that it is about is: to suspend it, or to give it new
+// keys in the place of those that it lost.
+func (k ChangeKind) OverSilence() bool { return k == Suspend || k == RecoverKeys }
+
 // MarshalText writes the kind's name.
 func (k ChangeKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 

@@ -2,6 +2,7 @@ package schemas_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -136,4 +137,24 @@ func FuzzAct(f *testing.F) {
 			t.Fatalf("%s becomes %v, %v", body, made, err)
 		}
 	})
+}
+
+// A shipment and a recall name ten thousand things, and refuse one more.
+func TestActsAreBounded(t *testing.T) {
+	for name, members := range map[string]string{"AnnounceShipment": `"receiver":"shop"`, "Recall": `"recall":"r","instruction":"stop"`} {
+		for _, count := range []int{10_000, 10_001} {
+			var items []string
+			for i := range count {
+				items = append(items, fmt.Sprintf("%q", fmt.Sprintf("urn:example:box:%d", i)))
+			}
+			_, err := schemas.ReadAct(name, []byte("{"+members+`,"items":[`+strings.Join(items, ",")+"]}"), noon)
+			f, _ := err.(*schemas.Fault)
+			switch {
+			case count == 10_000 && err != nil:
+				t.Errorf("%s of %d things: %v", name, count, err)
+			case count > 10_000 && (f == nil || f.Code != schemas.TooLarge || f.Pointer != "/items" || !strings.Contains(f.Detail, "10000")):
+				t.Errorf("%s of %d things: %v", name, count, err)
+			}
+		}
+	}
 }

@@ -278,7 +278,7 @@ var codes = map[Code]codeRow{
 	AlreadyErased:   {"already_erased", 409, "nothing is left to erase"},
 	TooManyErasures: {"too_many_erasures", 429, "send it again"},
 	Retained:        {"retained", 409, "its status says from when on it may be erased"},
-	UnknownClass:    {"unknown_class", 400, "name one of the classes in the network's genesis document"},
+	UnknownClass:    {"unknown_class", 400, "name one of the network's classes; an event that was recorded before there were any is in none"},
 	ShorterClass:    {"shorter_class", 409, "an event can only get a class that keeps it as long, at least, as the one it has"},
 	RuleFailed:      {"rule_failed", 500, "nothing was changed; tell the maintainers the transaction"},
 	TooFarInside:    {"too_far_inside", 413, "send it again, with fewer things at a time, or name their container"},

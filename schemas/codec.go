@@ -76,6 +76,11 @@ func (c *Codec) Compress(b []byte) []byte {
 // Decompress returns the content of one zstd frame of exactly size bytes. What
 // it allocates is bounded by size, which the caller bounds.
 func (c *Codec) Decompress(frame []byte, size int) ([]byte, error) {
+	return c.DecompressInto(nil, frame, size)
+}
+
+// DecompressInto is Decompress into room that is used again, where it is enough.
+func (c *Codec) DecompressInto(room, frame []byte, size int) ([]byte, error) {
 	declared, err := checkFrame(frame)
 	if err != nil {
 		return nil, err
@@ -83,7 +88,7 @@ func (c *Codec) Decompress(frame []byte, size int) ([]byte, error) {
 	if size < 0 || declared != uint64(size) {
 		return nil, fmt.Errorf("the frame declares %d bytes of content, not %d", declared, size)
 	}
-	return decompress(c.dec, frame, size)
+	return decompress(c.dec, room, frame, size)
 }
 
 // Expand decompresses what this node's Compress wrote (archive records), whose
@@ -98,11 +103,14 @@ func (c *Codec) expand(frame []byte, limit uint64) ([]byte, error) {
 	if size > limit {
 		return nil, fmt.Errorf("%d bytes of content, %d are allowed", size, limit)
 	}
-	return decompress(c.archive, frame, int(size))
+	return decompress(c.archive, nil, frame, int(size))
 }
 
-func decompress(dec *zstd.Decoder, frame []byte, size int) ([]byte, error) {
-	out, err := dec.DecodeAll(frame, make([]byte, 0, size))
+func decompress(dec *zstd.Decoder, room, frame []byte, size int) ([]byte, error) {
+	if cap(room) < size {
+		room = make([]byte, 0, size)
+	}
+	out, err := dec.DecodeAll(frame, room[:0:size])
 	if err != nil {
 		return nil, fmt.Errorf("decompressing: %w", err)
 	}

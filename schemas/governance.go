@@ -71,7 +71,7 @@ type Proposal struct {
 	Outcome  Outcome
 	Decided  Locator // of the act that decided it
 
-	Counts []Count // of a proposal to suspend: what active members had signed
+	Counts []Count // of one that can be carried over silence: what active members had signed
 }
 
 // Append appends the leaf value: 1 proposer, 2 time, 3 ends, 4 change, as the act's
@@ -343,5 +343,5 @@ type Impact struct {
 // Stranded is custody that stays with who can sign nothing any more.
 type Stranded struct {
 	Items   int  `json:"items"`   // that it holds, containers with what is in them as one
-	Partial bool `json:"partial"` // there may be more: only the last of its messages were looked at
+	Partial bool `json:"partial"` // it holds so many at least: not all items of the ledger were looked at
 }

@@ -42,6 +42,9 @@ type Client struct {
 	most     int64 // bytes of an answer
 }
 
+// URL is that of the gateway that the client asks.
+func (c *Client) URL() string { return c.base }
+
 // Option changes a client.
 type Option func(*Client)
 

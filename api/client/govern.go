@@ -62,3 +62,14 @@ func (c *Client) Partner(ctx context.Context, id string) (*api.PartnerState, err
 func (c *Client) Prefixes(ctx context.Context) (*api.Prefixes, error) {
 	return get[api.Prefixes](ctx, c, "/api/v1/prefixes", nil)
 }
+
+// Keys lists a partner's keys, and the changes of them that wait.
+func (c *Client) Keys(ctx context.Context, partner string) (*api.Keys, error) {
+	return get[api.Keys](ctx, c, "/api/v1/partners/"+url.PathEscape(partner)+"/keys", nil)
+}
+
+// Invite makes an API key for a participant, which the answer shows once.
+func (c *Client) Invite(ctx context.Context, partner string) (*api.Guest, error) {
+	out := &api.Guest{}
+	return out, c.post(ctx, "/api/v1/guests", api.GuestRequest{Partner: partner}, nil, out)
+}

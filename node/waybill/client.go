@@ -6,11 +6,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-ledger/waybill/api/client"
+	"github.com/waybill-ledger/waybill/network"
 )
 
 // nodeFlags adds --node and --key, which say whom to ask.
 func (p *program) nodeFlags(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&p.nodes, "node", nil, "URL of a node's gateway (WAYBILL_NODE)")
+	cmd.Flags().StringArrayVar(&p.nodes, "node", nil, "URL of a node's gateway, or the link of a participant's invite (WAYBILL_NODE)")
 	cmd.Flags().StringArrayVar(&p.keys, "key", nil, "API key of that gateway (WAYBILL_KEY)")
 }
 
@@ -23,6 +24,13 @@ func (p *program) clients(open bool) ([]*client.Client, error) {
 	}
 	if len(keys) == 0 {
 		keys = split(p.getenv("WAYBILL_KEY"))
+	}
+	if len(nodes) == 1 && len(keys) == 0 && network.IsLink(nodes[0]) {
+		link, err := network.ParseLink(nodes[0])
+		if err != nil {
+			return nil, usageError{err}
+		}
+		nodes, keys = []string{link.Node}, []string{link.Key}
 	}
 	if open && len(keys) == 0 {
 		keys = []string{""}

@@ -24,6 +24,7 @@ document and its hash, addresses of peers, and a header that the newcomer may
 believe, which this node and those of --node agree on. It holds nothing secret, and
 admits nobody: the vote does. Tell the newcomer its genesis_hash by another way.`,
 	}
+	cmd.AddCommand(p.inviteParticipantCommand())
 	p.homeFlag(cmd, &home)
 	cmd.Flags().StringVar(&partner, "partner", "", "the newcomer's name on the ledger")
 	cmd.Flags().StringArrayVar(&p.nodes, "node", nil, "URL of another partner's gateway, to agree on the header (may repeat)")
@@ -73,6 +74,7 @@ Or join a network that begins: put a network's genesis document and its partners
 a root of trust the node begins with a snapshot of its peers' state, and checks all
 of it against the root; without one it fetches every block from the first.`,
 	}
+	cmd.AddCommand(p.joinParticipantCommand())
 	cmd.Flags().StringVar(&invite, "invite", "", "an invite to a network that runs")
 	cmd.Flags().StringVar(&partner.GLN, "gln", "", "with an invite: the partner's Global Location Number, 13 digits")
 	cmd.Flags().StringVar(&partner.Name, "name", "", "with an invite: its legal name")

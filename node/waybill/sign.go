@@ -150,38 +150,7 @@ func messagesOf(text []byte) ([]*schemas.Event, error) {
 }
 
 func (p *program) sign(ctx context.Context, s *signing, messages []*schemas.Event) error {
-	key, err := node.ReadClientKey(s.keyFile)
-	if err != nil {
-		return err
-	}
-	if s.chain == "" {
-		all, err := p.clients(true)
-		if err != nil {
-			return err
-		}
-		trust, err := all[0].Trust(ctx)
-		if err != nil {
-			return fmt.Errorf("asking for the chain and its height: %w", err)
-		}
-		s.chain, s.expiry = trust.ChainID, uint64(trust.Height+signLife)
-	}
-	codec, err := schemas.NewCodec()
-	if err != nil {
-		return err
-	}
-	draft := schemas.Draft{ChainID: s.chain, Partner: s.partner, KeyID: s.keyID, Actor: s.actor, Expiry: s.expiry, Nonce: make([]byte, schemas.NonceSize),
-		Secret: make([]byte, len(schemas.Hash{})), Atomic: s.atomic, Events: messages, DuplicateKeys: make([][]byte, len(messages))}
-	if s.keyID == "" {
-		draft.KeyID = key.ID()
-	}
-	for i, m := range messages {
-		if m.KindOf() == schemas.KindEvent {
-			draft.DuplicateKeys[i] = schemas.DuplicateKeyOf(key.Duplicates, m)
-		}
-	}
-	rand.Read(draft.Nonce) // never fails: crypto/rand ends the program instead
-	rand.Read(draft.Secret)
-	raw, id, err := codec.Sign(draft, key.Private)
+	raw, id, err := p.signed(ctx, s, messages)
 	if err != nil {
 		return err
 	}
@@ -196,6 +165,43 @@ func (p *program) sign(ctx context.Context, s *signing, messages []*schemas.Even
 	}
 	fmt.Fprintf(p.out, "%s\t%s, may be committed up to height %d\n", id, counted(len(messages), "message"), s.expiry)
 	return nil
+}
+
+// signed signs a transaction, for the chain and up to the height that are said, or
+// that the node tells.
+func (p *program) signed(ctx context.Context, s *signing, messages []*schemas.Event) (raw []byte, id schemas.Hash, err error) {
+	key, err := node.ReadClientKey(s.keyFile)
+	if err != nil {
+		return nil, id, err
+	}
+	if s.chain == "" {
+		all, err := p.clients(true)
+		if err != nil {
+			return nil, id, err
+		}
+		trust, err := all[0].Trust(ctx)
+		if err != nil {
+			return nil, id, fmt.Errorf("asking for the chain and its height: %w", err)
+		}
+		s.chain, s.expiry = trust.ChainID, uint64(trust.Height+signLife)
+	}
+	codec, err := schemas.NewCodec()
+	if err != nil {
+		return nil, id, err
+	}
+	draft := schemas.Draft{ChainID: s.chain, Partner: s.partner, KeyID: s.keyID, Actor: s.actor, Expiry: s.expiry, Nonce: make([]byte, schemas.NonceSize),
+		Secret: make([]byte, len(schemas.Hash{})), Atomic: s.atomic, Events: messages, DuplicateKeys: make([][]byte, len(messages))}
+	if s.keyID == "" {
+		draft.KeyID = key.ID()
+	}
+	for i, m := range messages {
+		if m.KindOf() == schemas.KindEvent {
+			draft.DuplicateKeys[i] = schemas.DuplicateKeyOf(key.Duplicates, m)
+		}
+	}
+	rand.Read(draft.Nonce) // never fails: crypto/rand ends the program instead
+	rand.Read(draft.Secret)
+	return codec.Sign(draft, key.Private)
 }
 
 // sendSigned sends a transaction, and tells what became of it.
