@@ -184,7 +184,7 @@ func (o *outbox) finalAnswer(s *submission) (*answer, error) {
 	event := receipt.Events[0]
 	switch {
 	case event.Code != schemas.OK:
-		return problemAnswer(&Problem{Code: event.Code, Detail: o.refusal(&event, out.event(out.first)), Receipt: receipt}, true)
+		return problemAnswer(&Problem{Code: event.Code, Detail: o.refusal(&event, out.event(out.first), out.signer), Receipt: receipt}, true)
 	case event.Effect == schemas.Duplicate:
 		return jsonAnswer(http.StatusOK, eventPath(event.EventID), receipt)
 	default:

@@ -204,22 +204,27 @@ func (o *outbox) renew(e *entry) error {
 
 // events reads an entry's events back from its own transaction.
 func (o *outbox) events(e *entry) ([]*schemas.Event, error) {
+	events, _, err := o.signedIn(e)
+	return events, err
+}
+
+// signedIn reads the events of an entry's transaction, and the partner that signed it.
+func (o *outbox) signedIn(e *entry) (events []*schemas.Event, by string, err error) {
 	raw := e.raw
 	if raw == nil {
-		var err error
 		if raw, err = o.store.Raw(e.ID); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
 	tx, err := o.codec.Decode(raw)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	events := make([]*schemas.Event, len(tx.Messages))
+	events = make([]*schemas.Event, len(tx.Messages))
 	for i := range tx.Messages {
 		events[i] = tx.Messages[i].Event
 	}
-	return events, nil
+	return events, tx.Header.Partner, nil
 }
 
 // sign signs events, and waits while the node cannot.

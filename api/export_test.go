@@ -78,5 +78,8 @@ func (g *Gateway) TestingOnlySockets() int {
 	return len(g.subs.sockets)
 }
 
+// TestingOnlyStreamTypes are the types of acts in the stream.
+func TestingOnlyStreamTypes() map[string]string { return streamTypes }
+
 // TestingOnlyOnly leaves in a trace what is shown.
 func TestingOnlyOnly(t *schemas.Trace, shows func(*schemas.Record) bool) int { return only(t, shows) }

@@ -72,6 +72,11 @@ func (g *Gateway) postProposal(w http.ResponseWriter, r *http.Request) {
 		if out.Receipt, err = g.ledger.DryRun(r.Context(), keyOf(r).ID, false, []*schemas.Event{act}); err != nil {
 			return nil, err
 		}
+		leave, err := turn(r, g.bundles) // what is stranded is counted over the whole ledger
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
 		err = g.read(func(view View) error {
 			out.Impact, err = view.Impact(&act.Skeleton.Act.(*schemas.Propose).Change)
 			return err

@@ -157,6 +157,7 @@ func exchanges() []exchange {
 			{body: `{"kind":"parameters","parameters":{"custody":"strict","retention":[{"name":"short","maxSeconds":60}]}}`, status: 201}}},
 		{operation: "POST /api/v1/proposals/{proposal}/votes", succeeds: ask{path: "/api/v1/proposals/3-0-0/votes", body: `{"approve":true}`, status: 201}, fails: ask{path: "/api/v1/proposals/3-0-0/votes", body: `{"approve":false}`, status: 400}},
 		{operation: "POST /api/v1/proposals/{proposal}/withdraw", succeeds: ask{path: "/api/v1/proposals/3-0-0/withdraw", body: `{"reason":"done"}`, status: 201}, fails: ask{path: "/api/v1/proposals/3-0-0/withdraw", body: `{"veto":true}`, status: 400}},
+		{operation: "GET /api/v1/stream", succeeds: ask{path: "/api/v1/stream?after=0-0-0&type=event.*&follow=false", status: 200}, fails: ask{path: "/api/v1/stream?after=x&follow=false", status: 400}},
 		{operation: "GET /api/v1/trust", succeeds: ask{status: 200}, fails: ask{headers: other, status: 406}},
 		{operation: "GET /api/v1/headers/{height}", succeeds: ask{path: "/api/v1/headers/latest", status: 200}, fails: ask{path: "/api/v1/headers/0", status: 400}},
 		{operation: "GET /api/v1/checkpoint", succeeds: ask{status: 200}, fails: ask{path: "/api/v1/checkpoint?x=1", status: 400}},

@@ -28,7 +28,7 @@ import (
 // OpenAPI document whose examples are of their schemas.
 func specification(t *testing.T, h *harness) *openapi3.T {
 	t.Helper()
-	for _, text := range []string{"text/html", "application/xml", "text/xml", "application/problem+xml", sheet.TypeXLSX} {
+	for _, text := range []string{"text/event-stream", "text/html", "application/xml", "text/xml", "application/problem+xml", sheet.TypeXLSX} {
 		openapi3filter.RegisterBodyDecoder(text, openapi3filter.FileBodyDecoder) // of these the document says no more than that they are a file
 	}
 	doc, err := openapi3.NewLoader().LoadFromData(h.do("GET", "/openapi.json", "").want(t, 200).body)
@@ -393,6 +393,6 @@ func answered() map[string]any {
 		"ResolverDescription": api.ResolverDescription{},
 		"ProposalState":       schemas.ProposalState{}, "Proposal": api.Proposal{}, "Proposals": api.Proposals{}, "Rehearsal": api.Rehearsal{}, "Impact": schemas.Impact{},
 		"Stranded": schemas.Stranded{}, "PartnerState": api.PartnerState{}, "Prefix": schemas.Prefix{}, "Prefixes": api.Prefixes{},
-		"Subscription": api.Subscription{}, "SubscriptionStatus": api.SubscriptionStatus{}, "ReplayRequest": api.ReplayRequest{},
+		"Subscription": api.Subscription{}, "SubscriptionStatus": api.SubscriptionStatus{}, "ReplayRequest": api.ReplayRequest{}, "Streamed": api.Streamed{},
 	}
 }

@@ -21,6 +21,7 @@ type outcome struct {
 	first   int
 	count   int
 	events  []*schemas.Event // of the transaction, where what they say is needed to tell why one was refused
+	signer  string           // partner that signed them
 	// fault says why nothing was recorded, and never will be.
 	fault *schemas.Fault
 	// known says that these bytes were on the ledger before they were sent.

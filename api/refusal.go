@@ -21,15 +21,17 @@ const (
 // explain reads the events of a transaction back, where what they say tells why one
 // was refused.
 func (o *outbox) explain(e *entry, out *outcome) {
-	if out.receipt == nil || out.events != nil || !slices.ContainsFunc(out.receipt.Events, func(r schemas.EventReceipt) bool { return r.Code == schemas.NotCustodian }) {
+	if out.receipt == nil || out.events != nil || !slices.ContainsFunc(out.receipt.Events, func(r schemas.EventReceipt) bool {
+		return r.Code == schemas.NotCustodian || r.Code == schemas.EventIDConflict
+	}) {
 		return
 	}
-	events, err := o.events(e)
+	events, by, err := o.signedIn(e)
 	if err != nil {
 		o.log.Warn("reading why a transaction was refused", slog.String("entry", e.ID), slog.Any("error", err))
 		return
 	}
-	out.events = events
+	out.events, out.signer = events, by
 }
 
 // event is the i-th event of the outcome's transaction, nil where it was not needed.
@@ -41,13 +43,14 @@ func (o *outcome) event(i int) *schemas.Event {
 }
 
 // refusal tells why an event was refused, with what it met. event is nil where only
-// its receipt is known.
-func (o *outbox) refusal(e *schemas.EventReceipt, event *schemas.Event) string {
+// its receipt is known; by is the partner that signed it, which is told what it has to
+// do with itself: a guest nothing of its host.
+func (o *outbox) refusal(e *schemas.EventReceipt, event *schemas.Event, by string) string {
 	text := "event " + clip(e.EventID) + " was refused"
 	if e.Code == schemas.NotCustodian && event != nil {
-		return text + o.holders(event)
+		return text + o.holders(event, by)
 	}
-	if e.Code != schemas.EventIDConflict {
+	if e.Code != schemas.EventIDConflict || by == "" {
 		return text
 	}
 	ctx, cancel := context.WithTimeout(o.ctx, refusalTime)
@@ -62,10 +65,10 @@ func (o *outbox) refusal(e *schemas.EventReceipt, event *schemas.Event) string {
 	}
 	for i := range page.Records {
 		r := &page.Records[i]
-		if r.Partner != o.partner || r.EventID != e.EventID || r.Skeleton.Declaration != nil {
+		if r.Partner != by || r.EventID != e.EventID || r.Skeleton.Declaration != nil {
 			continue
 		}
-		return fmt.Sprintf("%s: %s recorded another event under this eventID at %s, eventTime %s, as message %d of transaction %s (position %d of height %d)", text, o.partner,
+		return fmt.Sprintf("%s: %s recorded another event under this eventID at %s, eventTime %s, as message %d of transaction %s (position %d of height %d)", text, by,
 			r.Time.UTC().Format(timeFormat), time.Unix(0, r.Skeleton.EventTime).UTC().Format(time.RFC3339Nano), r.Index, r.Transaction, r.Position, r.Height)
 	}
 	if page.More {
@@ -76,7 +79,7 @@ func (o *outbox) refusal(e *schemas.EventReceipt, event *schemas.Event) string {
 
 // holders tells who holds what an event names and its author does not: the first that
 // the author is a party of. What it is none of, it is told nothing about.
-func (o *outbox) holders(e *schemas.Event) string {
+func (o *outbox) holders(e *schemas.Event, by string) string {
 	view, err := o.ledger.View()
 	if err != nil {
 		return ""
@@ -93,10 +96,10 @@ func (o *outbox) holders(e *schemas.Event) string {
 		if err != nil {
 			return ""
 		}
-		if it == nil || it.Custodian == "" || it.Custodian == o.partner {
+		if it == nil || it.Custodian == "" || it.Custodian == by {
 			continue
 		}
-		if party, err := o.partyTo(view, it); err != nil || party {
+		if party, err := partyTo(view, it, by); err != nil || party {
 			if err != nil {
 				return ""
 			}
@@ -106,11 +109,11 @@ func (o *outbox) holders(e *schemas.Event) string {
 	return ""
 }
 
-// partyTo reports whether the gateway's partner has to do with an item: it made it, is
-// to get it or waits for it, is a party of its shipment, or is among those who last
-// changed its state.
-func (o *outbox) partyTo(view View, it *schemas.ItemState) (bool, error) {
-	if it.Maker == o.partner || it.Offer != nil && it.Offer.Party == o.partner || slices.ContainsFunc(it.Receipts, func(r schemas.Offer) bool { return r.Party == o.partner }) {
+// partyTo reports whether a partner has to do with an item: it made it, is to get
+// it, is a party of its shipment, or is among those who last changed its state. A
+// receipt that waits for an offer is nobody's word but its author's, and does not count.
+func partyTo(view View, it *schemas.ItemState, by string) (bool, error) {
+	if it.Maker == by || it.Offer != nil && it.Offer.Party == by {
 		return true, nil
 	}
 	if it.Shipment != "" {
@@ -118,11 +121,11 @@ func (o *outbox) partyTo(view View, it *schemas.ItemState) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if s != nil && (slices.Contains([]string{s.Shipper, s.Receiver, s.Arbiter}, o.partner) || slices.Contains(s.Carriers, o.partner) || slices.Contains(s.Inspectors, o.partner)) {
+		if s != nil && (slices.Contains([]string{s.Shipper, s.Receiver, s.Arbiter}, by) || slices.Contains(s.Carriers, by) || slices.Contains(s.Inspectors, by)) {
 			return true, nil
 		}
 	}
 	key := schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: it.ID}
 	records, err := view.Trail(key, max(it.Custody.Count, refusalReads)-refusalReads, refusalReads)
-	return slices.ContainsFunc(records, func(r schemas.Record) bool { return r.Partner == o.partner }), err
+	return slices.ContainsFunc(records, func(r schemas.Record) bool { return r.Partner == by }), err
 }

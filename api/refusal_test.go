@@ -74,3 +74,19 @@ func TestRefusalNamesTheCustodian(t *testing.T) {
 		t.Errorf("%+v", j.Errors)
 	}
 }
+
+// A guest is told what it has to do with itself: what its host has to do with a thing
+// opens nothing to it.
+func TestRefusalTellsGuestsNothingOfTheirHost(t *testing.T) {
+	h := newHarness(t, defaults())
+	keys := guests(t, h)
+	h.do("POST", "/epcis/v2/events", strings.Replace(event(1), "OBSERVE", "ADD", 1)).want(t, 201)
+	h.ledger.set(func() { h.ledger.elsewhere, h.ledger.quorum = "haul", false })
+	gone := strings.Replace(event(1), `"OBSERVE","bizStep":"shipping"`, `"DELETE","bizStep":"destroying"`, 1)
+	at := h.do("POST", "/api/v1/transactions", string(h.signedBy("guest", gone)), "Content-Type", sendBinary, "Authorization", keys["guest"]).want(t, 202).header.Get("Location")
+	h.ledger.restore()
+	j := h.job(at)
+	if len(j.Errors) != 1 || j.Errors[0].Code != schemas.NotCustodian || strings.Contains(j.Errors[0].Detail, "haul") {
+		t.Errorf("a guest is told %+v", j.Errors)
+	}
+}

@@ -83,6 +83,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/masterdata", g.getMasterData)
 	})
 	g.governRoutes(m)
+	m.With(g.allow(local.Query), g.accepting(typeStream)).Get("/stream", g.getStream)
 	m.With(g.allow(local.Query), g.accepting(typeJSON, sheet.TypeCSV, sheet.TypeXLSX), g.reading).Get("/fsma204", g.getFSMA)
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeForm)).Post("/imports", g.postImport)
 	m.With(g.accepting(typeJSON)).Get("/trust", g.getTrust) // open: an auditor has no key

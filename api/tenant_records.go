@@ -55,12 +55,18 @@ func only(t *schemas.Trace, shows func(*schemas.Record) bool) (withheld int) {
 	}
 	t.Edges = slices.DeleteFunc(t.Edges, func(e schemas.TraceEdge) bool { return !evidence[e.At] })
 	t.Gaps = slices.DeleteFunc(t.Gaps, func(g schemas.TraceGap) bool { return !evidence[g.At] })
+	beside := map[string][]string{}
+	for _, e := range t.Edges {
+		beside[e.From], beside[e.To] = append(beside[e.From], e.To), append(beside[e.To], e.From)
+	}
 	reached := map[string]bool{t.ID: true}
-	for grown := true; grown; {
-		grown = false
-		for _, e := range t.Edges {
-			if reached[e.From] != reached[e.To] {
-				reached[e.From], reached[e.To], grown = true, true, true
+	for left := []string{t.ID}; len(left) > 0; {
+		at := left[0]
+		left = left[1:]
+		for _, id := range beside[at] {
+			if !reached[id] {
+				reached[id] = true
+				left = append(left, id)
 			}
 		}
 	}

@@ -290,6 +290,15 @@ func (v *fakeView) Shipments(_ string, _ schemas.ShipmentState, from string, _ i
 	return []schemas.ShipmentInfo{fakeShipment}, fakeShipment.ID, v.expired()
 }
 
+func (v *fakeView) Messages(after schemas.Locator, limit int) (out []schemas.Record, err error) {
+	for _, r := range v.records {
+		if r.Locator.Compare(after) > 0 && len(out) < limit {
+			out = append(out, r)
+		}
+	}
+	return out, v.expired()
+}
+
 func (v *fakeView) Conditions(_ string, behind *schemas.MeasuredInfo, _ int) ([]schemas.MeasuredInfo, bool, error) {
 	if behind != nil {
 		return nil, false, v.expired()

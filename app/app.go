@@ -282,7 +282,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	a.block, a.executed = nil, nil
 	a.memo.forget(done.txs)
 	if done.governed {
-		if err := a.readDirectory(); err != nil {
+		if err := a.renewDirectory(done); err != nil {
 			return nil, fmt.Errorf("block %d: %w", done.height, err)
 		}
 	}

@@ -17,8 +17,10 @@ import (
 type executed struct {
 	height     int64
 	time       time.Time
-	changed    bool // some transaction was admitted
-	governed   bool // what the directory tells has changed
+	changed    bool     // some transaction was admitted
+	governed   bool     // what the directory tells has changed
+	touched    []string // partners whose leaves changed
+	prefixed   bool     // company prefixes did
 	validators []abci.ValidatorUpdate
 	receipts   []schemas.Receipt
 	txs        [][]byte       // all of the block's
@@ -111,6 +113,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 	if err := a.record(b, req, source, recorded, results, out); err != nil {
 		return nil, nil, err
 	}
+	out.touched, out.prefixed = b.touched, b.prefixed
 	out.governed, out.validators = b.governed, b.validatorUpdates()
 	b.emitRuns() // without what the block's own erasures took out again
 	return out, results, nil

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -246,6 +247,11 @@ func (c *chain) finish(req *abci.RequestFinalizeBlock) *abci.ResponseFinalizeBlo
 		c.t.Fatal(err)
 	}
 	c.height, c.hash = req.Height, res.AppHash
+	if c.last.Governed {
+		if kept, whole, err := c.app.TestingOnlyDirectory(); err != nil || !reflect.DeepEqual(kept, whole) {
+			c.t.Fatalf("behind block %d the directory is %+v, read whole %+v: %v", req.Height, kept, whole, err)
+		}
+	}
 	for i, told := range c.last.Receipts {
 		r, _, err := c.view().Transaction(told.Transaction)
 		if err != nil || r == nil || len(r.Events) != len(told.Events) || r.Position != told.Position {

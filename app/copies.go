@@ -253,11 +253,11 @@ func (a *App) owed(height int64) iter.Seq2[target, error] {
 
 // turn is the partner whose turn it is at a height, "" where there are none.
 func (a *App) turn(height int64) string {
-	ids := slices.Sorted(maps.Values(a.partnersByGLN()))
-	if len(ids) == 0 {
+	d := a.directory.Load()
+	if d == nil || len(d.turns) == 0 {
 		return ""
 	}
-	return ids[height%int64(len(ids))]
+	return d.turns[height%int64(len(d.turns))]
 }
 
 func owedTarget(row store.Row) (t target, err error) {

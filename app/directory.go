@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -23,11 +24,13 @@ type directory struct {
 	byGLN      map[string]string // GLN to id of those that are not removed; only ever looked up
 	byID       map[string]int    // place in partners; only ever looked up
 	members    []string          // ids of those who vote
+	turns      []string          // the values of byGLN, ascending
+	read       bool              // from leaves, so that partners are by id
 	prefixes   []schemas.Prefix  // company prefixes by their digits, none of which begins with another
 }
 
 func newDirectory(parameters schemas.Parameters, partners []schemas.Partner, prefixes []schemas.Prefix) *directory {
-	d := &directory{parameters: parameters, partners: partners, prefixes: prefixes, nodes: map[string]bool{}, byGLN: map[string]string{}, byID: map[string]int{}}
+	d := &directory{parameters: parameters, partners: partners, nodes: map[string]bool{}, byGLN: map[string]string{}, byID: map[string]int{}}
 	for i, p := range partners {
 		d.byID[p.ID] = i
 		if p.State != schemas.Removed {
@@ -38,7 +41,9 @@ func newDirectory(parameters schemas.Parameters, partners []schemas.Partner, pre
 			d.members = append(d.members, p.ID)
 		}
 	}
-	slices.SortFunc(d.prefixes, func(p, q schemas.Prefix) int { return strings.Compare(p.Digits, q.Digits) })
+	// A copy: those before may be the last directory's, which others read.
+	d.prefixes = slices.SortedFunc(slices.Values(prefixes), func(p, q schemas.Prefix) int { return strings.Compare(p.Digits, q.Digits) })
+	d.turns = slices.Sorted(maps.Values(d.byGLN))
 	return d
 }
 
@@ -79,29 +84,83 @@ func (d *directory) partner(id string) *schemas.Partner {
 
 // readDirectory reads the directory from the last committed state.
 func (a *App) readDirectory() error {
-	view := a.store.Latest()
+	d, err := directoryOf(a.store.Latest(), nil, nil, false)
+	if err == nil {
+		a.directory.Store(d)
+	}
+	return err
+}
+
+// renewDirectory reads of the last committed state what a block changed: of thousands
+// of partners, one leaf where one of them changed.
+func (a *App) renewDirectory(done *executed) error {
+	d, err := directoryOf(a.store.Latest(), a.directory.Load(), done.touched, done.prefixed)
+	if err == nil {
+		a.directory.Store(d)
+	}
+	return err
+}
+
+// directoryOf reads the directory of a state. What is not among the partners touched,
+// and prefixes that are not, it takes over from last, unless that was not read itself.
+func directoryOf(view *store.View, last *directory, touched []string, prefixed bool) (*directory, error) {
 	value, _, err := view.Get(schemas.ParametersKey())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	parameters, err := schemas.DecodeParameters(value)
 	if err != nil {
-		return fmt.Errorf("the ledger's parameters are damaged: restore the node from a backup or from its peers: %w", err)
+		return nil, fmt.Errorf("the ledger's parameters are damaged: restore the node from a backup or from its peers: %w", err)
 	}
-	partners, err := partnersOf(view)
-	if err != nil {
-		return err
+	var partners []schemas.Partner
+	var prefixes []schemas.Prefix
+	if last == nil || !last.read {
+		prefixed = true
+		partners, err = partnersOf(view)
+	} else {
+		partners, err = last.partnersWith(view, touched)
+		prefixes = last.prefixes
 	}
-	prefixes, err := prefixesOf(view)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if prefixed {
+		if prefixes, err = prefixesOf(view); err != nil {
+			return nil, err
+		}
 	}
 	d := newDirectory(parameters, partners, prefixes)
-	if err := d.readOrders(view); err != nil {
-		return err
+	d.read = true
+	return d, d.readOrders(view)
+}
+
+// partnersWith are the partners with those touched read again; the directory's own
+// stay as they are.
+func (d *directory) partnersWith(view *store.View, touched []string) ([]schemas.Partner, error) {
+	if len(touched) == 0 {
+		return d.partners, nil
 	}
-	a.directory.Store(d)
-	return nil
+	out := slices.Clone(d.partners)
+	for _, id := range touched {
+		value, _, err := view.Get(schemas.PartnerKey(id))
+		if err != nil {
+			return nil, err
+		}
+		if value == nil {
+			continue // its admission was undone: leaves of partners are never removed
+		}
+		p, err := schemas.DecodePartner(id, value)
+		if err != nil {
+			return nil, fmt.Errorf("reading partner %q: %w", id, err)
+		}
+		i, known := slices.BinarySearchFunc(out, id, func(p schemas.Partner, id string) int { return strings.Compare(p.ID, id) })
+		if known {
+			out[i] = p
+		} else {
+			out = slices.Insert(out, i, p)
+		}
+	}
+	return out, nil
 }
 
 // readOrders reads what is ordered for validators: a node whose key is ordered has to

@@ -106,3 +106,9 @@ func (a *App) TestingOnlyReplaceKeys(eventID, partner string, keys []schemas.Key
 func (v *View) TestingOnlyStranded(partner string, most int) (*schemas.Stranded, error) {
 	return v.stranded(partner, most)
 }
+
+// TestingOnlyDirectory is the directory that the blocks kept, and one that is read whole.
+func (a *App) TestingOnlyDirectory() (kept, whole any, err error) {
+	d, err := directoryOf(a.store.Latest(), nil, nil, false)
+	return a.directory.Load(), d, err
+}

@@ -208,10 +208,10 @@ func (m *message) change(c *schemas.Change) schemas.Code {
 	case schemas.RegisterPrefix:
 		p := schemas.Prefix{Digits: c.Prefix, Partner: c.Partner, Strict: c.Strict}
 		m.led.Set(schemas.PrefixKey(c.Prefix), p.Append(nil), nil)
-		m.governed = true
+		m.governed, m.prefixed = true, true
 	case schemas.WithdrawPrefix:
 		m.led.Delete(schemas.PrefixKey(c.Prefix))
-		m.governed = true
+		m.governed, m.prefixed = true, true
 	case schemas.EraseBody:
 		return m.erase(c.Partner, c.EventID)
 	case schemas.RecoverKeys:

@@ -135,7 +135,7 @@ func (b *block) partnerLeaf(id string) *schemas.Partner {
 
 func (b *block) putPartner(p *schemas.Partner) {
 	b.led.Set(schemas.PartnerKey(p.ID), p.Append(nil), nil)
-	b.governed = true
+	b.touched, b.governed = append(b.touched, p.ID), true
 }
 
 // present are how many of the counted admin keys are valid in the next block.

@@ -176,7 +176,7 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 		return nil, fmt.Errorf("keeping block %d: %w", b.Height, err)
 	}
 	if done.governed {
-		if err := r.app.readDirectory(); err != nil {
+		if err := r.app.renewDirectory(done); err != nil {
 			return nil, fmt.Errorf("block %d: %w", b.Height, err)
 		}
 	}

@@ -46,7 +46,9 @@ type block struct {
 	// transaction runs; they are appended at its end, all at once.
 	registered []schemas.Hash
 
-	governed bool // an act changed a leaf that the directory is made of
+	touched  []string // partners whose leaves an act wrote, perhaps several times, perhaps undone
+	prefixed bool     // an act changed a company prefix
+	governed bool     // an act changed a leaf that the directory is made of
 
 	before leafReader // the leaves of the state before the block
 	added  []addedKey // keys that it added

@@ -254,7 +254,7 @@ func (b *block) partner(id string) (schemas.Partner, bool) {
 
 func (b *block) writePartner(p schemas.Partner) {
 	b.led.Set(schemas.PartnerKey(p.ID), p.Append(nil), nil)
-	b.governed = true
+	b.touched, b.governed = append(b.touched, p.ID), true
 }
 
 func (b *block) validatorOrder(partner string) *schemas.ValidatorOrder {

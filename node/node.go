@@ -346,6 +346,7 @@ func (n *Node) serve(rest net.Listener) error {
 	}
 	n.push("the gateway", n.gateway.Close)
 	n.server = api.Server(n.gateway, n.log, connections())
+	n.server.RegisterOnShutdown(n.gateway.EndStreams)
 	n.push("open requests", n.shutdown)
 	go func() { n.served <- n.server.Serve(rest) }()
 	n.log.Info("the node serves", "rest", n.settings.REST, "p2p", n.settings.P2P, "id", string(n.engine.NodeInfo().ID()))

@@ -206,8 +206,8 @@ func (d *decoder) metadata(n int, about *taken) {
 // an amount. What a sensor measured that says of itself that it fails is none.
 func (d *decoder) reading(n int, about taken) (one taken, ok bool) {
 	one = about
-	var amounts [4]string
-	count, unit := 0, ""
+	var amounts []string
+	unit := ""
 	for m := n + 1; m < int(d.t.tape[n].next); m = d.t.after(m) {
 		v := m + 1
 		switch d.t.str(m) {
@@ -218,8 +218,7 @@ func (d *decoder) reading(n int, about taken) (one taken, ok bool) {
 				return one, false
 			}
 		case "value", "minValue", "maxValue", "meanValue":
-			amounts[count] = d.t.raw(v)
-			count++
+			amounts = append(amounts, d.t.raw(v))
 		case "uom":
 			unit = d.t.str(v)
 		case "time":
@@ -229,10 +228,10 @@ func (d *decoder) reading(n int, about taken) (one taken, ok bool) {
 			one.device, _, _ = d.identifier(v)
 		}
 	}
-	if one.Of == 0 || count == 0 {
+	if one.Of == 0 || len(amounts) == 0 {
 		return one, false
 	}
-	for i, raw := range amounts[:count] {
+	for i, raw := range amounts {
 		low, high, ok := scales[one.Of].read(raw, unit)
 		if !ok {
 			return taken{device: one.device, Reading: Reading{Of: one.Of}, unread: true}, true

@@ -1,0 +1,52 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Messages are what was recorded behind a place, in the ledger's order, with their
+// results and without bodies: at most limit, refused ones and duplicates too. A
+// *schemas.Fault history_missing says that the node does not have them yet. The
+// records are the caller's, what they point to is shared: it must not be changed.
+func (v *View) Messages(after schemas.Locator, limit int) (out []schemas.Record, err error) {
+	if _, last, err := v.Missing(); err != nil || after.Height < last {
+		return nil, errors.Join(err, v.lacksAny())
+	}
+	p := placeOf(after)
+	for row, err := range v.at.Rows([]byte{rowBodies}, txRow(after.Height, after.Position), false) {
+		if err != nil {
+			return nil, v.answered(fmt.Errorf("reading messages: %w", err))
+		}
+		if len(row.Key) != 1+len(p) {
+			return nil, errors.New("the place of a transaction is damaged: restore the node from a backup or from its peers")
+		}
+		first := uint64(0)
+		if at := place(row.Key[1:]); at == p {
+			first = uint64(after.Index) + 1
+		} else {
+			p = at
+		}
+		t, err := v.transaction(p)
+		if err == nil && (t == nil || len(t.messages) > math.MaxUint32) {
+			err = fmt.Errorf("no transaction at %d/%d", placeHeight(p), placePosition(p))
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := first; i < uint64(len(t.messages)); i++ {
+			if len(out) >= limit {
+				return out, nil
+			}
+			r, err := t.record(schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)})
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, *r)
+		}
+	}
+	return out, nil
+}
