@@ -54,7 +54,7 @@ race: ## unit tests again under the race detector, where goroutines share state
 	$(GO) test -short -race -run '$(SHARED)' ./app
 
 e2e: ## four processes: kills, quorum lost and regained, attacks, bundles, conformance documents
-	$(GO) test -count=1 -timeout 20m ./e2e
+	$(GO) test -count=1 -timeout 20m -parallel 3 ./e2e
 
 verifier: ## fetch the compiler of the second verifier (api/audit/verifier), and compile it
 	cd api/audit/verifier && npm ci && npm run build

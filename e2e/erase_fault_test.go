@@ -31,6 +31,8 @@ func (x *testNet) startFaulty(t *testing.T, i int, fault injection) *exec.Cmd {
 	defer log.Close()
 	cmd := exec.Command("strace", "-f", "-o", os.DevNull, "-P", bodiesFile(x.members[i]), "-e", "trace="+fault.call, "-e", fault.String(), program, "start", "--home", x.members[i].Home)
 	cmd.Stdout, cmd.Stderr = log, log
+	// Injections count by thread: with processors to spare a goroutine stays on its own.
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=16")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that strace's end is the node's, too
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -55,7 +55,13 @@ func TestWitness(t *testing.T) {
 	x := start(t, 4)
 	dir := t.TempDir()
 	captureOne(t, x, 0)
-	x.level(t)
+	for i := range x.members { // what a block did is signed with the next one
+		c := x.plain(t, i)
+		eventually(t, "there is a checkpoint", func() bool {
+			_, err := c.Checkpoint(t.Context())
+			return err == nil
+		})
+	}
 	first := x.round(t, dir, 0, 1, 2, 3)
 	if first.Size == 0 {
 		t.Fatalf("nothing is cosigned: %+v", first)

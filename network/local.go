@@ -27,7 +27,7 @@ const (
 
 	rpcOffset    = 33 // first port of the engine's calls
 	p2pOffset    = 66 // first port of peers
-	readyTimeout = 30 * time.Second
+	readyTimeout = 2 * time.Minute
 )
 
 // LocalSpec says what local network is wanted.

@@ -45,6 +45,7 @@ func grownFor(t *testing.T, store *s3Store) (s node.Settings, events int) {
 	t.Helper()
 	s = alone(t)
 	s.SegmentBytes = smallSegments
+	s.IdleInterval = node.Duration(time.Hour) // so that no view expires while what it needs is away
 	n, err := node.Start(t.Context(), s, "test", io.Discard)
 	must(t, err)
 	for events = range 12 {

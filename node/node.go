@@ -26,9 +26,6 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// drain is how long open requests may take when the node stops.
-const drain = 12 * time.Second
-
 // ErrConsensus says that the engine gave up: the node must not go on, since it
 // can neither vote nor trust its state. The log says why.
 var ErrConsensus = errors.New("consensus failed: the node stops, its log tells why")
@@ -399,62 +396,8 @@ func (n *Node) Wait(ctx context.Context) error {
 	}
 }
 
-// Stop stops in the order of dependence: requests, gateway, engine, databases.
-func (n *Node) Stop() error {
-	n.stopping.Store(true)
-	var errs []error
-	for i := len(n.closers) - 1; i >= 0; i-- {
-		if err := n.closers[i].close(); err != nil {
-			errs = append(errs, fmt.Errorf("closing %s: %w", n.closers[i].what, err))
-		}
-	}
-	n.closers = nil
-	return errors.Join(errs...)
-}
-
-func (n *Node) shutdown() error {
-	ctx, cancel := context.WithTimeout(context.Background(), drain)
-	defer cancel()
-	if err := n.server.Shutdown(ctx); err != nil {
-		return errors.Join(err, n.server.Close())
-	}
-	return nil
-}
-
 func (n *Node) engineLog(part string) engineLogger {
 	return engineLogger{to: n.log.With("part", part), stopping: &n.stopping}
-}
-
-// stopEngine stops the engine. In front of an upgrade it may be held by a block that
-// this program does not know how to execute: then it is left, with nothing to lose.
-func (n *Node) stopEngine() error {
-	done := make(chan error, 1)
-	go func() { done <- n.engine.stop() }()
-	select {
-	case <-n.failure: // and the reason is there
-	default:
-		return <-done
-	}
-	var upgrade *app.UpgradeError
-	if !errors.As(n.reason, &upgrade) {
-		return <-done
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(drain):
-		n.log.Warn("the engine is left where it waits for another program", "height", upgrade.Height)
-		return nil
-	}
-}
-
-func ignoreClosed(f func() error) func() error {
-	return func() error {
-		if err := f(); err != nil && !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
-	}
 }
 
 // anew reports whether a node that ended for that reason begins again.

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,14 +51,22 @@ func alone(t *testing.T) node.Settings {
 	return s
 }
 
+// ports counts those that were given, from one that differs between runs.
+var ports = rand.N(uint32(20000))
+
+// freeAddress is below what systems give to clients and to who asks for any port: it is
+// still free when a node begins, or begins again, there.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 11000+atomic.AddUint32(&ports, 1)%20000)
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 func event(t *testing.T, n int) *schemas.Event {
