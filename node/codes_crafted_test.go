@@ -89,9 +89,8 @@ func spoiled(change func(*schemas.Envelope)) func(*testing.T, *town) *told {
 var unprovoked = map[schemas.Code]string{
 	schemas.Replayed: "a transaction that is sent again is answered with its receipt; nodes tell one another this",
 
-	schemas.RuleFailed:      "a fault of the rules, of which none is known",
-	schemas.TooFarInside:    "a hundred thousand containers in one block",
-	schemas.TooManyErasures: "more orders to erase in one block than a client can aim at one",
+	schemas.RuleFailed:   "a fault of the rules, of which none is known",
+	schemas.TooFarInside: "a hundred thousand containers in one block",
 
 	schemas.ValidatorTaken: "a proposal is refused as partner_taken before; only what changed since meets it",
 	schemas.UnsafeChange:   "another validator that was seen to sign, and then does not",
@@ -104,7 +103,6 @@ var unprovoked = map[schemas.Code]string{
 	schemas.InProgress:     "a write without an outcome for ten seconds, while it is sent again",
 	schemas.RateLimited:    "ten thousand requests at once",
 	schemas.Overloaded:     "four thousand writes at once",
-	schemas.Unavailable:    "a node that cannot commit",
 	schemas.Internal:       "a fault of the node, of which none is known",
 	schemas.HistoryMissing: "a node that joined by a snapshot, while it fetches the rest",
 	schemas.ArchiveAway:    "a node whose old bodies are in a store that is down",

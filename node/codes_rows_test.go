@@ -32,6 +32,9 @@ var signed = []provoked{
 	{schemas.UnknownEvent, `POST /api/v1/erasures {"order":"erase","eventID":"$event"}`},
 	{schemas.OnHold, recorded + ordered("hold") + ordered("erase")},
 	{schemas.AlreadyErased, recorded + ordered("erase") + ordered("erase")},
+	{schemas.TooManyErasures, `
+		acme-farms: ` + numbers("observe storing a id=%d", 17, "; ") + `
+		acme-farms: ` + numbers("erase %d", 17, "; ")},
 	{schemas.Retained, recorded + classified("books") + ordered("erase")},
 	{schemas.UnknownClass, recorded + classified("nothing")},
 	{schemas.ShorterClass, recorded + classified("books") + classified("plain")},
