@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"encoding/json"
 	"sync"
 	"time"
@@ -22,7 +23,14 @@ type ticker[T any] interface {
 // timeout is what the engine's timeouts are encoded as.
 type timeout struct {
 	Duration time.Duration       `json:"duration"`
+	Height   int64               `json:"height"`
+	Round    int32               `json:"round"`
 	Step     types.RoundStepType `json:"step"`
+}
+
+// after reports whether a timeout is of a later step than another.
+func (t timeout) after(o timeout) bool {
+	return cmp.Or(cmp.Compare(t.Height, o.Height), cmp.Compare(t.Round, o.Round), cmp.Compare(t.Step, o.Step)) > 0
 }
 
 // bell is the engine's timer, and a doorbell: an idle network waits for an interval
@@ -35,8 +43,9 @@ type bell[T any] struct {
 	quit    chan struct{}
 	once    sync.Once // of closing quit
 
-	mu   sync.Mutex // guards idle
+	mu   sync.Mutex // guards what follows
 	idle *T         // the wait for the interval, if that is what the engine does
+	last timeout    // the latest that was scheduled
 }
 
 // newBell wraps the engine's timer. The buffer is far larger than the timeouts of
@@ -78,9 +87,13 @@ func (b *bell[T]) Chan() <-chan T { return b.due }
 func (b *bell[T]) ScheduleTimeout(t T) {
 	d := decodeTimeout(t)
 	b.mu.Lock()
-	b.idle = nil
-	if d.Step == types.RoundStepNewRound {
-		b.idle = &t
+	// An engine that begins anew schedules the height's first step once more after its
+	// log led it to a later one: it ignores that, as its timer does.
+	if d.after(b.last) {
+		b.idle, b.last = nil, d
+		if d.Step == types.RoundStepNewRound {
+			b.idle = &t
+		}
 	}
 	b.mu.Unlock()
 	if d.Duration <= 0 && b.fire(t) {

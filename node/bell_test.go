@@ -64,6 +64,10 @@ func TestBell(t *testing.T) {
 	if ring(); fired() {
 		t.Error("a ring ends a wait that is over")
 	}
+	wait(types.RoundStepNewRound, 3, time.Hour)
+	if ring(); fired() {
+		t.Error("a ring ends a wait that was over before")
+	}
 	full = true
 	if wait(types.RoundStepNewRound, 4, time.Hour); !fired() {
 		t.Error("what waits already does not end the wait")
@@ -73,7 +77,12 @@ func TestBell(t *testing.T) {
 	if !fired() {
 		t.Error("a timeout of no duration is not due at once")
 	}
-	wait(types.RoundStepNewRound, 6, time.Millisecond)
+	wait(types.RoundStepNewRound, 6, time.Hour)
+	wait(types.RoundStepNewHeight, 6, time.Hour)
+	if ring(); !fired() {
+		t.Error("scheduled an earlier step again, the engine is not woken")
+	}
+	wait(types.RoundStepNewRound, 7, time.Millisecond)
 	select {
 	case <-b.Chan():
 	case <-time.After(patience):
@@ -93,7 +102,8 @@ func TestBellNeverBlocks(t *testing.T) {
 	}
 }
 
-// An idle network makes a block as soon as something waits, whatever the interval.
+// An idle network makes a block as soon as something waits, whatever the interval, also
+// when a node was started again.
 func TestIdleNetworkIsWoken(t *testing.T) {
 	s := alone(t)
 	s.IdleInterval = node.Duration(time.Hour)
@@ -101,14 +111,11 @@ func TestIdleNetworkIsWoken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := n.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
 	for i := range 5 {
-		if r := commit(t, n, event(t, i)); r.Height == 0 {
-			t.Errorf("receipt %+v", r)
-		}
+		r := commit(t, n, event(t, i))
+		<-n.Ledger().Watch(r.Height) // the block that signs what this one did; then it is idle
+		must(t, n.Stop())
+		n = start(t, s)
 	}
+	must(t, n.Stop())
 }
