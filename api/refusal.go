@@ -121,7 +121,7 @@ func partyTo(view View, it *schemas.ItemState, by string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if s != nil && (slices.Contains([]string{s.Shipper, s.Receiver, s.Arbiter}, by) || slices.Contains(s.Carriers, by) || slices.Contains(s.Inspectors, by)) {
+		if s != nil && slices.Contains(s.Parties(), by) {
 			return true, nil
 		}
 	}

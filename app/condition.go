@@ -60,7 +60,7 @@ func (m *message) shipmentsOf(id string) (list []*shipment) {
 
 // measure compares what a party of a shipment measured with its terms.
 func (m *message) measure(s *shipment) {
-	if len(s.Bands) == 0 || s.Final() || !slices.Contains(partiesOf(&s.Shipment), m.partner) {
+	if len(s.Bands) == 0 || s.Final() || !slices.Contains(s.Parties(), m.partner) {
 		return
 	}
 	until := m.arrived(s)
@@ -129,7 +129,7 @@ func (m *message) gauge(s *shipment, of schemas.Quality, allowed *schemas.Range,
 		m.touchShipment(s)
 		m.flag(schemas.Excursion)
 		if !before.Open { // it begins: while it lasts, the record tells
-			for _, p := range partiesOf(&s.Shipment) {
+			for _, p := range s.Parties() {
 				m.concern(p)
 			}
 		}

@@ -123,7 +123,7 @@ func (b *block) putKeyRing(partner string, ring *schemas.KeyRing) {
 	b.led.Set(schemas.KeyRingKey(partner), ring.Append(nil), nil)
 }
 
-// leaf reads a partner's leaf as it stands in this block, nil where there is none.
+// partnerLeaf reads a partner's leaf as it stands in this block, nil where there is none.
 func (b *block) partnerLeaf(id string) *schemas.Partner {
 	value, _ := b.get(schemas.PartnerKey(id))
 	if value == nil {
@@ -133,6 +133,7 @@ func (b *block) partnerLeaf(id string) *schemas.Partner {
 	return &p
 }
 
+// putPartner writes a partner's leaf, which the directory is made of.
 func (b *block) putPartner(p *schemas.Partner) {
 	b.led.Set(schemas.PartnerKey(p.ID), p.Append(nil), nil)
 	b.touched, b.governed = append(b.touched, p.ID), true

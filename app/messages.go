@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -16,26 +15,17 @@ func (v *View) Messages(after schemas.Locator, limit int) (out []schemas.Record,
 	if _, last, err := v.Missing(); err != nil || after.Height < last {
 		return nil, errors.Join(err, v.lacksAny())
 	}
-	p := placeOf(after)
-	for row, err := range v.at.Rows([]byte{rowBodies}, txRow(after.Height, after.Position), false) {
+	for p, err := range v.transactions(txRow(after.Height, after.Position)) {
 		if err != nil {
 			return nil, v.answered(fmt.Errorf("reading messages: %w", err))
 		}
-		if len(row.Key) != 1+len(p) {
-			return nil, errors.New("the place of a transaction is damaged: restore the node from a backup or from its peers")
-		}
-		first := uint64(0)
-		if at := place(row.Key[1:]); at == p {
-			first = uint64(after.Index) + 1
-		} else {
-			p = at
-		}
-		t, err := v.transaction(p)
-		if err == nil && (t == nil || len(t.messages) > math.MaxUint32) {
-			err = fmt.Errorf("no transaction at %d/%d", placeHeight(p), placePosition(p))
-		}
+		t, err := v.held(p)
 		if err != nil {
 			return nil, err
+		}
+		first := uint64(0)
+		if p == placeOf(after) {
+			first = uint64(after.Index) + 1
 		}
 		for i := first; i < uint64(len(t.messages)); i++ {
 			if len(out) >= limit {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -17,30 +18,52 @@ func (v *View) Records(ctx context.Context) iter.Seq2[schemas.Record, error] {
 			yield(schemas.Record{}, err)
 			return
 		}
-		for row, err := range v.at.Rows([]byte{rowBodies}, nil, false) {
+		for p, err := range v.transactions(nil) {
 			if err == nil {
 				err = ctx.Err()
-			}
-			if err == nil && len(row.Key) != 1+len(place{}) {
-				err = fmt.Errorf("the place of a transaction is damaged: restore the node from a backup or from its peers")
 			}
 			if err != nil {
 				yield(schemas.Record{}, err)
 				return
 			}
-			if !v.recordsAt(place(row.Key[1:]), yield) {
+			if !v.recordsAt(p, yield) {
 				return
 			}
 		}
 	}
 }
 
-// recordsAt are the messages of one transaction; false where nobody wants more.
-func (v *View) recordsAt(p place, yield func(schemas.Record, error) bool) bool {
+// transactions are the places of all transactions in the ledger's order, from the row
+// of one on; nil begins with the first.
+func (v *View) transactions(from []byte) iter.Seq2[place, error] {
+	return func(yield func(place, error) bool) {
+		for row, err := range v.at.Rows([]byte{rowBodies}, from, false) {
+			if err == nil && len(row.Key) != 1+len(place{}) {
+				err = errors.New("the place of a transaction is damaged: restore the node from a backup or from its peers")
+			}
+			if err != nil {
+				yield(place{}, err)
+				return
+			}
+			if !yield(place(row.Key[1:]), nil) {
+				return
+			}
+		}
+	}
+}
+
+// held reads the transaction of a place, which has one.
+func (v *View) held(p place) (*archived, error) {
 	t, err := v.transaction(p)
 	if err == nil && t == nil {
 		err = fmt.Errorf("no transaction at %d/%d", placeHeight(p), placePosition(p))
 	}
+	return t, err
+}
+
+// recordsAt are the messages of one transaction; false where nobody wants more.
+func (v *View) recordsAt(p place, yield func(schemas.Record, error) bool) bool {
+	t, err := v.held(p)
 	if err != nil {
 		yield(schemas.Record{}, err)
 		return false

@@ -185,7 +185,7 @@ func (b *block) rescued(r *proof.Rescue) {
 		if !stays {
 			b.aside = append(b.aside, p.Validate)
 			p.Validate = nil
-			b.writePartner(p)
+			b.putPartner(&p)
 		}
 	}
 }

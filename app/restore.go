@@ -304,7 +304,7 @@ func (r *restoring) shipment(id string, value []byte) error {
 	if err != nil {
 		return lying("a shipment is malformed")
 	}
-	for _, party := range partiesOf(&s) {
+	for _, party := range s.Parties() {
 		if err := r.into.PutRow(shipmentRow(party, id), present); err != nil {
 			return err
 		}

@@ -77,18 +77,6 @@ func (m *message) saveShipment(s *shipment) {
 
 func shipmentRow(party, id string) []byte { return rowKey(rowShipment, party, id) }
 
-// partiesOf are all partners that a shipment concerns, each once, the shipper first.
-func partiesOf(s *schemas.Shipment) (all []string) {
-	for _, list := range [][]string{{s.Shipper, s.Receiver}, s.Carriers, s.Inspectors, {s.Arbiter}} {
-		for _, p := range list {
-			if p != "" && !slices.Contains(all, p) {
-				all = append(all, p)
-			}
-		}
-	}
-	return all
-}
-
 // signing is who sent the message, with which key, and how that of its author is held,
 // where one signed the message by itself, else the transaction's.
 func (m *message) signing() schemas.Signing {
@@ -129,7 +117,7 @@ func (m *message) announce(a *schemas.AnnounceShipment) {
 		m.result.Code = schemas.OfferToSelf
 		return
 	}
-	for _, p := range partiesOf(&s.Shipment) {
+	for _, p := range s.Parties() {
 		if known := m.dir.partner(p); known == nil || known.State != schemas.Active {
 			m.result.Code = schemas.PartnerInactive
 			return
@@ -207,7 +195,7 @@ func (m *message) rolesIn(s *shipment, does shipMessage) (roles shipRole) {
 		}
 		return 0
 	case doHold:
-		if slices.Contains(partiesOf(&s.Shipment), m.partner) {
+		if slices.Contains(s.Parties(), m.partner) {
 			return holding
 		}
 		return 0

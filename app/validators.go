@@ -54,7 +54,7 @@ func (b *block) orderValidator(partner, nodeID string, key []byte) schemas.Code 
 	}
 	if bytes.Equal(p.Validate, key) { // the same key on another machine
 		p.NodeID = nodeID
-		b.writePartner(p)
+		b.putPartner(&p)
 		b.dropOrder(partner)
 		return schemas.OK
 	}
@@ -83,7 +83,7 @@ func (b *block) removeValidator(p schemas.Partner) schemas.Code {
 		return schemas.UnsafeChange
 	}
 	p.Validate = nil
-	b.writePartner(p)
+	b.putPartner(&p)
 	b.dropOrder(p.ID)
 	return schemas.OK
 }
@@ -120,7 +120,7 @@ func (b *block) activate() {
 		after := slices.DeleteFunc(b.validating(), func(v schemas.Partner) bool { return v.ID == id })
 		p.NodeID, p.Validate = order.NodeID, order.Key
 		if b.survives(append(after, p), p.Validate) {
-			b.writePartner(p)
+			b.putPartner(&p)
 			b.dropOrder(id)
 		}
 	}
@@ -245,16 +245,10 @@ func (b *block) writeSigning() {
 }
 
 func (b *block) partner(id string) (schemas.Partner, bool) {
-	value, _ := b.get(schemas.PartnerKey(id))
-	if value == nil {
-		return schemas.Partner{}, false
+	if p := b.partnerLeaf(id); p != nil {
+		return *p, true
 	}
-	return must(schemas.DecodePartner(id, value)), true
-}
-
-func (b *block) writePartner(p schemas.Partner) {
-	b.led.Set(schemas.PartnerKey(p.ID), p.Append(nil), nil)
-	b.touched, b.governed = append(b.touched, p.ID), true
+	return schemas.Partner{}, false
 }
 
 func (b *block) validatorOrder(partner string) *schemas.ValidatorOrder {

@@ -64,6 +64,18 @@ type Shipment struct {
 	Trail     Head
 }
 
+// Parties are all partners that the shipment concerns, each once, the shipper first.
+func (s *Shipment) Parties() (all []string) {
+	for _, list := range [][]string{{s.Shipper, s.Receiver}, s.Carriers, s.Inspectors, {s.Arbiter}} {
+		for _, p := range list {
+			if p != "" && !slices.Contains(all, p) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
 func (s *Shipment) bind(b *binding) {
 	bind(b, 1, "shipper", &s.Shipper, shortName)
 	s.ShipmentParties.bind(b, 2)
