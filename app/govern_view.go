@@ -95,7 +95,7 @@ func (v *View) Impact(c *schemas.Change) (*schemas.Impact, error) {
 	case (c.Kind == schemas.Remove || c.Kind == schemas.RemoveValidator) && has:
 		validators--
 	}
-	out := &schemas.Impact{Members: members, Needed: schemas.Quorum(members), Validators: validators, Faults: max(validators-1, 0) / 3}
+	out := &schemas.Impact{Members: members, Needed: schemas.Quorum(members), Validators: validators, Faults: schemas.Faults(validators)}
 	if !leaves || p == nil {
 		return out, nil
 	}

@@ -330,6 +330,10 @@ func (p *Proposal) Tell(at Locator, now int64, members int) ProposalState {
 // Quorum is how many of so many members must be for a proposal: more than two thirds.
 func Quorum(members int) int { return 2*members/3 + 1 }
 
+// Faults is how many of so many validators may fail while blocks go on: less than a
+// third.
+func Faults(validators int) int { return max(validators-1, 0) / 3 }
+
 // Impact is what a change would do, told before anybody votes on it.
 type Impact struct {
 	Members    int `json:"members"`    // active ones, after it

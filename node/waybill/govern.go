@@ -193,13 +193,17 @@ func (p *program) rehearse(cmd *cobra.Command, c *client.Client, body []byte) er
 	i := r.Impact
 	fmt.Fprintf(p.out, "members      %d, of whom %d must be for a proposal\nvalidators   %d, of which %d may fail while blocks go on\n", i.Members, i.Needed, i.Validators, i.Faults)
 	if s := i.Stranded; s != nil {
-		more := ""
-		if s.Partial {
-			more = " or more"
-		}
-		fmt.Fprintf(p.out, "stranded     %s%s held by who could sign nothing any more\n", counted(s.Items, "item"), more)
+		fmt.Fprintf(p.out, "stranded     %s held by who could sign nothing any more\n", strandedItems(s))
 	}
 	return nil
+}
+
+// strandedItems says how many items are stranded, as far as they were counted.
+func strandedItems(s *schemas.Stranded) string {
+	if s.Partial {
+		return counted(s.Items, "item") + " or more"
+	}
+	return counted(s.Items, "item")
 }
 
 // decided prints the proposal that an act made or was about; "" is the one it made.

@@ -127,13 +127,21 @@ of it against the root; without one it fetches every block from the first.`,
 	return cmd
 }
 
-// accept joins by an invite, and prints the request.
-func (p *program) accept(path string, s node.Settings, partner schemas.Partner) error {
-	if partner.GLN == "" {
+// checkGLN holds --gln to its form.
+func checkGLN(gln string) error {
+	if gln == "" {
 		return usage("--gln is the partner's Global Location Number, 13 digits")
 	}
-	if _, err := schemas.ParseIdentifier("https://id.gs1.org/417/" + partner.GLN); err != nil {
+	if _, err := schemas.ParseIdentifier("https://id.gs1.org/417/" + gln); err != nil {
 		return usage("--gln: %v", err)
+	}
+	return nil
+}
+
+// accept joins by an invite, and prints the request.
+func (p *program) accept(path string, s node.Settings, partner schemas.Partner) error {
+	if err := checkGLN(partner.GLN); err != nil {
+		return err
 	}
 	i, err := network.ReadInvite(path)
 	if err != nil {

@@ -165,13 +165,9 @@ func (l *leaving) harm(network *api.Network) string {
 	}
 	var harm []string
 	if s := l.Impact.Stranded; s != nil && s.Items > 0 {
-		more := ""
-		if s.Partial {
-			more = " or more"
-		}
-		harm = append(harm, fmt.Sprintf("%s still holds %s%s, which nobody could hand over any more: hand them over first", l.Partner, counted(s.Items, "item"), more))
+		harm = append(harm, fmt.Sprintf("%s still holds %s, which nobody could hand over any more: hand them over first", l.Partner, strandedItems(s)))
 	}
-	if faults := max(validators-1, 0) / 3; l.Impact.Faults < faults {
+	if faults := schemas.Faults(validators); l.Impact.Faults < faults {
 		harm = append(harm, fmt.Sprintf("of %s left, %d may fail while blocks go on, now %d may: let another member validate first", counted(l.Impact.Validators, "validator"), l.Impact.Faults, faults))
 	}
 	return strings.Join(harm, "; ")

@@ -74,8 +74,8 @@ gateway: set WAYBILL_NODE to it.`,
 		if keyFile == "" {
 			return usage("--signing-key says in which file the key is, or is made")
 		}
-		if _, err := schemas.ParseIdentifier("https://id.gs1.org/417/" + partner.GLN); err != nil {
-			return usage("--gln is the participant's Global Location Number, 13 digits: %v", err)
+		if err := checkGLN(partner.GLN); err != nil {
+			return err
 		}
 		if partner.Name == "" {
 			partner.Name = link.Partner
