@@ -232,25 +232,41 @@ func (h *handover) placeNext(to *secrets, above bool) error {
 		return fmt.Errorf("reading the handover's next key: %w", err)
 	}
 	if above && state.Height > 0 {
-		state = privval.FilePVLastSignState{Height: state.Height, Round: math.MaxInt32, Step: lastStep}
+		state = lastOf(state.Height)
 	}
-	b, err := cmtjson.MarshalIndent(state, "", "  ")
+	err := writeSignState(nextSignStatePath(to.home), state)
 	if err == nil {
-		err = replaceFile(nextSignStatePath(to.home), b)
-	}
-	if err == nil {
-		b, err = cmtjson.MarshalIndent(key, "", "  ")
-	}
-	if err == nil {
-		b, err = to.seal(b)
-	}
-	if err == nil {
-		err = replaceFile(nextValidatorPath(to.home), b)
+		err = to.writeKey(nextValidatorPath(to.home), key)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the validator's next key: %w", err)
 	}
 	return nil
+}
+
+// lastOf is the sign state of a key that signs nothing more at a height.
+func lastOf(height int64) privval.FilePVLastSignState {
+	return privval.FilePVLastSignState{Height: height, Round: math.MaxInt32, Step: lastStep}
+}
+
+func writeSignState(path string, state privval.FilePVLastSignState) error {
+	b, err := cmtjson.MarshalIndent(state, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, b)
+}
+
+// writeKey writes a validator's key, sealed as the home's others are.
+func (s *secrets) writeKey(path string, key privval.FilePVKey) error {
+	b, err := cmtjson.MarshalIndent(key, "", "  ")
+	if err == nil {
+		b, err = s.seal(b)
+	}
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, b)
 }
 
 // firstStep makes the home unable to start, or finds that it was made so for the
@@ -328,7 +344,7 @@ func MoveIn(s *Settings, arrival, from string) (r *MoveReport, err error) {
 	}
 	r = &MoveReport{ID: h.ID, ChainID: h.ChainID, Partner: h.Partner, Validator: key.Address.String(), Height: state.Height}
 	if r.Above = (was == nil || was.ID != h.ID) && state.Height > 0; r.Above {
-		state = privval.FilePVLastSignState{Height: state.Height, Round: math.MaxInt32, Step: lastStep}
+		state = lastOf(state.Height)
 	}
 	if err := place(s.secrets(), key, state, func() error { return h.placeNext(s.secrets(), r.Above) }); err != nil {
 		return nil, err
@@ -384,24 +400,13 @@ func place(to *secrets, key privval.FilePVKey, state privval.FilePVLastSignState
 	} else if _, err := os.Stat(validatorKeyPath(to.home)); err == nil {
 		return fmt.Errorf("%s is there: it is never replaced", validatorKeyPath(to.home))
 	}
-	b, err := cmtjson.MarshalIndent(state, "", "  ")
-	if err == nil {
-		err = replaceFile(signStatePath(to.home), b)
-	}
-	if err != nil {
+	if err := writeSignState(signStatePath(to.home), state); err != nil {
 		return fmt.Errorf("writing the sign state: %w", err)
 	}
 	if err := next(); err != nil {
 		return err
 	}
-	b, err = cmtjson.MarshalIndent(key, "", "  ")
-	if err == nil {
-		b, err = to.seal(b)
-	}
-	if err == nil {
-		err = replaceFile(validatorKeyPath(to.home), b)
-	}
-	if err != nil {
+	if err := to.writeKey(validatorKeyPath(to.home), key); err != nil {
 		return fmt.Errorf("writing the validator's key: %w", err)
 	}
 	return nil

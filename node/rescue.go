@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +13,6 @@ import (
 
 	dbm "github.com/cometbft/cometbft-db"
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
-	cmtjson "github.com/cometbft/cometbft/libs/json"
 	"github.com/cometbft/cometbft/libs/protoio"
 	"github.com/cometbft/cometbft/privval"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
@@ -415,11 +413,7 @@ func (at *standpoint) free(r *proof.Rescue) error {
 	if _, err := os.Stat(rescuePath(at.home, signedRescue)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	b, err := cmtjson.MarshalIndent(privval.FilePVLastSignState{Height: r.Height, Round: math.MaxInt32, Step: lastStep}, "", "  ")
-	if err == nil {
-		err = replaceFile(signStatePath(at.home), b)
-	}
-	if err != nil {
+	if err := writeSignState(signStatePath(at.home), lastOf(r.Height)); err != nil {
 		return fmt.Errorf("writing the sign state: %w", err)
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -380,7 +379,7 @@ func (r *restore) placeKeys() error {
 	}
 	// No round of that height is above this one, so that the engine signs nothing
 	// at it or below.
-	last := privval.FilePVLastSignState{Height: r.SignAfter, Round: math.MaxInt32, Step: lastStep}
+	last := lastOf(r.SignAfter)
 	if r.NewValidatorKey {
 		last = privval.FilePVLastSignState{}
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -113,7 +112,7 @@ func MoveToSigner(o SignerOptions, arrival, from string) (r *MoveReport, err err
 	}
 	if _, err := os.Stat(validatorKeyPath(o.Home)); errors.Is(err, fs.ErrNotExist) {
 		if r.Above = h.Machine == "" && state.Height > 0; r.Above {
-			state = privval.FilePVLastSignState{Height: state.Height, Round: math.MaxInt32, Step: lastStep}
+			state = lastOf(state.Height)
 		}
 		b, err := json.Marshal(signerHome{h.ChainID, h.Partner})
 		if err == nil {
