@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -75,14 +74,7 @@ func TestQuorumLostAndRegained(t *testing.T) {
 	x := start(t, 4)
 	x.kill(t, 2)
 	x.kill(t, 3)
-	eventually(t, "the node notices that there is no quorum", func() bool {
-		res, err := http.Get(x.members[0].REST + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer res.Body.Close()
-		return res.StatusCode == http.StatusServiceUnavailable
-	})
+	x.awaitNoQuorum(t, 0)
 	c := x.client(t, 0)
 	id, body := newEvent(0, "quorum", 1)
 	w, err := c.Event(t.Context(), body, client.Write{})

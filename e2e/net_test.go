@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -257,6 +258,19 @@ func (x *testNet) awaitReady(t *testing.T, i int) {
 	t.Helper()
 	c := x.plain(t, i)
 	eventually(t, x.members[i].Partner+" is ready", func() bool { return c.Ready(t.Context()) == nil })
+}
+
+// awaitNoQuorum waits until a node that runs says that no block can be decided.
+func (x *testNet) awaitNoQuorum(t *testing.T, i int) {
+	t.Helper()
+	eventually(t, "the node notices that there is no quorum", func() bool {
+		res, err := http.Get(x.members[i].REST + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer res.Body.Close()
+		return res.StatusCode == http.StatusServiceUnavailable
+	})
 }
 
 // stop ends everything that the test started, each by its own process.

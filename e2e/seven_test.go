@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"net/http"
 	"testing"
 
 	"github.com/waybill-ledger/waybill/api/client"
@@ -25,14 +24,7 @@ func TestTwoOfSevenAreLost(t *testing.T) {
 	x.kill(t, 6)
 	goesOn(2)
 	x.kill(t, 4)
-	eventually(t, "the node notices that there is no quorum", func() bool {
-		res, err := http.Get(x.members[0].REST + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer res.Body.Close()
-		return res.StatusCode == http.StatusServiceUnavailable
-	})
+	x.awaitNoQuorum(t, 0)
 	_, body := newEvent(3, "seven", 1)
 	w, err := x.client(t, 3).Event(t.Context(), body, client.Write{})
 	if err != nil || w.Receipt != nil {
