@@ -124,18 +124,26 @@ func (c *Client) do(ctx context.Context, q request) (*answer, error) {
 		if err == nil || attempt >= c.attempts || !again(err) {
 			return a, err
 		}
-		wait := pause
-		if p := Problem(err); p != nil && p.RetryAfter > 0 {
-			wait = max(wait, time.Duration(p.RetryAfter)*time.Second)
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, errors.Join(ctx.Err(), err)
-		case <-timer.C:
+		if e := rest(ctx, pause, err); e != nil {
+			return nil, errors.Join(e, err)
 		}
 		pause *= 2
+	}
+}
+
+// rest waits before what broke down is asked again: for a pause, or for as long as the
+// gateway said.
+func rest(ctx context.Context, pause time.Duration, err error) error {
+	if p := Problem(err); p != nil {
+		pause = max(pause, time.Duration(p.RetryAfter)*time.Second)
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
 }
 
@@ -163,19 +171,48 @@ func NewIdempotencyKey() string {
 }
 
 func (c *Client) once(ctx context.Context, q request) (*answer, error) {
+	res, err := c.send(ctx, c.http, q)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := c.read(res)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{res.StatusCode, res.Header, body}, nil
+}
+
+// send sends a request. The body of what is answered is the caller's to read and to
+// close; a refusal is an error.
+func (c *Client) send(ctx context.Context, by *http.Client, q request) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, q.method, c.base+q.path, bytes.NewReader(q.body))
 	if err != nil {
 		return nil, fmt.Errorf("making a request: %w", err)
 	}
-	req.Header = q.header.Clone()
+	if q.header != nil {
+		req.Header = q.header.Clone()
+	}
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
-	res, err := c.http.Do(req)
+	res, err := by.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", c.base, err)
 	}
+	if res.StatusCode < 300 {
+		return res, nil
+	}
 	defer res.Body.Close()
+	body, err := c.read(res)
+	if err != nil {
+		return nil, err
+	}
+	return nil, problemOf(res, body)
+}
+
+// read reads the whole of an answer, which is bounded.
+func (c *Client) read(res *http.Response) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(res.Body, c.most+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer of %s: %w", c.base, err)
@@ -183,10 +220,7 @@ func (c *Client) once(ctx context.Context, q request) (*answer, error) {
 	if int64(len(body)) > c.most {
 		return nil, fmt.Errorf("%w: larger than %d bytes", errAnswer, c.most)
 	}
-	if res.StatusCode >= 300 {
-		return nil, problemOf(res, body)
-	}
-	return &answer{res.StatusCode, res.Header, body}, nil
+	return body, nil
 }
 
 // problemOf reads a problem document.

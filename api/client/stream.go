@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -49,12 +48,8 @@ func (c *Client) Stream(ctx context.Context, parameters url.Values, tell func(*a
 		if failed++; failed >= c.attempts {
 			return errors.Join(errors.New("the stream ends again and again"), err)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case <-timer.C:
+		if err := rest(ctx, pause, err); err != nil {
+			return err
 		}
 		pause *= 2
 	}
@@ -67,29 +62,15 @@ type toldError struct{ error }
 func (c *Client) streamOnce(ctx context.Context, q url.Values, tell func(*api.Streamed) error) (last string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/api/v1/stream?"+q.Encode(), nil)
-	if err != nil {
-		return "", fmt.Errorf("making a request: %w", err)
-	}
-	if c.key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.key)
-	}
 	endless := *c.http
 	endless.Timeout = 0 // that of a whole answer
 	quiet := time.AfterFunc(silence, cancel)
 	defer quiet.Stop()
-	res, err := endless.Do(req)
+	res, err := c.send(ctx, &endless, request{method: http.MethodGet, path: "/api/v1/stream?" + q.Encode()})
 	if err != nil {
-		return "", fmt.Errorf("asking %s: %w", c.base, err)
+		return "", err
 	}
 	defer res.Body.Close()
-	if res.StatusCode >= 300 {
-		body, err := io.ReadAll(io.LimitReader(res.Body, c.most))
-		if err != nil {
-			return "", fmt.Errorf("reading the answer of %s: %w", c.base, err)
-		}
-		return "", problemOf(res, body)
-	}
 	lines := bufio.NewScanner(res.Body)
 	lines.Buffer(nil, int(c.most))
 	var data, id string
