@@ -55,16 +55,24 @@ func (c *Client) Stream(ctx context.Context, parameters url.Values, tell func(*a
 	}
 }
 
+// errSilent says that a connection gave no sign of life for too long.
+var errSilent = errors.New("the stream gives no sign of life")
+
 // toldError is the caller's own, which no new connection cures.
 type toldError struct{ error }
 
 // streamOnce follows one connection to its end, and answers the last cursor that it had.
 func (c *Client) streamOnce(ctx context.Context, q url.Values, tell func(*api.Streamed) error) (last string, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer func() {
+		if err != nil && context.Cause(ctx) == errSilent { // else it would look as if the caller had enough
+			err = errSilent
+		}
+	}()
 	endless := *c.http
 	endless.Timeout = 0 // that of a whole answer
-	quiet := time.AfterFunc(silence, cancel)
+	quiet := time.AfterFunc(silence, func() { cancel(errSilent) })
 	defer quiet.Stop()
 	res, err := c.send(ctx, &endless, request{method: http.MethodGet, path: "/api/v1/stream?" + q.Encode()})
 	if err != nil {
