@@ -65,6 +65,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 	b := &block{led: led, chain: a.chainID(), height: req.Height, time: req.Time.UTC(), rules: a.RulesAt(req.Height), dir: a.directory.Load(), probe: a.probe,
 		before: a.leavesBefore(), most: a.lookups, followed: map[string]bool{}, own: a.own, heeded: map[schemas.Locator]bool{}}
 	out := &executed{height: req.Height, time: b.time}
+	a.ended(b)
 	b.led.PutRow([]byte{rowNow}, be64(b.now()))
 	last := b.lastChanged()
 	if last > 0 && last == req.Height-1 {
@@ -110,6 +111,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 		b.forgetNonces(last)
 		b.led.Set(schemas.ChangedKey(), schemas.AppendUint(nil, 1, uint64(req.Height)), nil)
 	}
+	b.became()
 	if err := a.record(b, req, source, recorded, results, out); err != nil {
 		return nil, nil, err
 	}

@@ -112,3 +112,31 @@ func (a *App) TestingOnlyDirectory() (kept, whole any, err error) {
 	d, err := directoryOf(a.store.Latest(), nil, nil, false)
 	return a.directory.Load(), d, err
 }
+
+// TestingOnlyDeadlines are the rows of what ends and has not, as kept and as the leaves
+// say.
+func (v *View) TestingOnlyDeadlines() (kept, told map[string]string, err error) {
+	kept, told = map[string]string{}, map[string]string{}
+	for row, err := range v.at.Rows([]byte{rowDeadline}, append([]byte{rowDeadline}, be64(v.time.UnixNano())...), false) {
+		if err != nil {
+			return nil, nil, err
+		}
+		kept[string(row.Key)] = string(row.Value)
+	}
+	for leaf, err := range v.at.Leaves(nil) {
+		if err != nil {
+			return nil, nil, err
+		}
+		kind, name := schemas.KindOf(leaf.Key)
+		ends, err := deadlinesOf(kind, string(name), leaf.Key, leaf.Value)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i := range ends {
+			if key, value := ends[i].row(); ends[i].until >= v.time.UnixNano() {
+				told[string(key)] = string(value)
+			}
+		}
+	}
+	return kept, told, nil
+}

@@ -98,6 +98,7 @@ func (m *message) decide(at schemas.Locator, p *schemas.Proposal, board *schemas
 	case 3*m.count(p.Against) >= len(m.dir.members): // the rest is not more than two thirds
 		m.closeProposal(at, p, board, schemas.ProposalRejected)
 	default:
+		m.expect(nil, proposalDeadline(at, p))
 		m.led.Set(schemas.ProposalKey(at), p.Append(nil), nil)
 		m.led.Set(schemas.BoardKey(), board.Append(nil), nil)
 	}
@@ -105,7 +106,9 @@ func (m *message) decide(at schemas.Locator, p *schemas.Proposal, board *schemas
 }
 
 func (m *message) closeProposal(at schemas.Locator, p *schemas.Proposal, board *schemas.Board, outcome schemas.Outcome) {
+	m.expect(proposalDeadline(at, p), nil)
 	p.Outcome, p.Decided, p.Counts = outcome, m.at, nil
+	m.decided(at, p)
 	board.Open = slices.DeleteFunc(board.Open, func(o schemas.OpenProposal) bool { return o.At == at })
 	m.led.Set(schemas.ProposalKey(at), p.Append(nil), nil)
 	m.led.Set(schemas.BoardKey(), board.Append(nil), nil)

@@ -47,6 +47,8 @@ const (
 	rowShipment    = 's' // partner, shipment that it is a party of
 	rowOffered     = 'f' // partner, time, locator of an offer that it made or got
 	rowSettled     = 'S' // partner, locator of an exception that it worked off
+	rowDeadline    = 'U' // time, kind, cause, subject of what ends then
+	rowMoment      = 'm' // height, kind, subject of what happened without a message
 	rowVoid        = 'v' // locator: that of the declaration that voids it
 )
 
@@ -56,7 +58,7 @@ var _ = map[byte]bool{
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
 	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true, rowHash: true, rowUnkept: true, rowRecalled: true, rowProposal: true,
-	rowShipment: true, rowOffered: true, rowSettled: true,
+	rowShipment: true, rowOffered: true, rowSettled: true, rowDeadline: true, rowMoment: true,
 }
 
 // Fields with an index of their own.

@@ -90,6 +90,8 @@ func (m *message) offers(key []byte) []schemas.Offer {
 }
 
 func (m *message) setOffers(key []byte, offers []schemas.Offer) {
+	value, _ := m.get(key)
+	m.expect(lotDeadlines(key, must(schemas.DecodeOffers(value))), lotDeadlines(key, offers))
 	if len(offers) == 0 {
 		m.led.Delete(key)
 		return

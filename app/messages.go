@@ -3,15 +3,31 @@ package app
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // Messages are what was recorded behind a place, in the ledger's order, with their
-// results and without bodies: at most limit, refused ones and duplicates too. A
+// results and without bodies, refused ones and duplicates too; behind those of a block
+// stands what happened in it without a message, as moments. At most limit are returned. A
 // *schemas.Fault history_missing says that the node does not have them yet. The
 // records are the caller's, what they point to is shared: it must not be changed.
-func (v *View) Messages(after schemas.Locator, limit int) (out []schemas.Record, err error) {
+func (v *View) Messages(after schemas.Locator, limit int) ([]schemas.Record, error) {
+	out, err := v.messages(after, limit)
+	if err != nil {
+		return nil, err
+	}
+	moments, err := v.moments(after, limit)
+	if err != nil || len(moments) == 0 {
+		return out, err
+	}
+	out = append(out, moments...)
+	slices.SortFunc(out, func(x, y schemas.Record) int { return x.Compare(y.Locator) })
+	return out[:min(limit, len(out))], nil
+}
+
+func (v *View) messages(after schemas.Locator, limit int) (out []schemas.Record, err error) {
 	if _, last, err := v.Missing(); err != nil || after.Height < last {
 		return nil, errors.Join(err, v.lacksAny())
 	}

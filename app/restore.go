@@ -229,6 +229,9 @@ func (r *restoring) state(rec *schemas.SnapshotRecord) error {
 // state keys.
 func (r *restoring) note(rec *schemas.SnapshotRecord) error {
 	kind, name := schemas.KindOf(rec.Key)
+	if err := r.deadlines(kind, string(name), rec); err != nil {
+		return err
+	}
 	switch kind {
 	case schemas.RegisterLeaf:
 		reg, err := schemas.DecodeRegister(rec.Value)

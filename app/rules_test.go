@@ -36,6 +36,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //	conditions NAME   what was measured of a shipment
 //	recalls           all of them      reach ISSUER RECALL
 //	proposals         partners         prefixes         parameters
+//	moments           what happened without a message
 func TestRules(t *testing.T) {
 	files, err := filepath.Glob("testdata/rules/*.txt")
 	if err != nil || len(files) == 0 {
@@ -153,6 +154,8 @@ func (s *script) run(lines []string) {
 		s.overdue(args[0])
 	case "recalls":
 		s.recalls()
+	case "moments":
+		s.moments()
 	case "reach":
 		s.reach(args[0], args[1])
 	case "trace":
@@ -213,6 +216,7 @@ func (s *script) checkAll() {
 	for key := range s.subjects {
 		s.checkTrails(key)
 	}
+	s.checkMoments()
 }
 
 func (s *script) blocks(args, lines []string) {

@@ -129,7 +129,8 @@ type item struct {
 	custody      log
 	observations log
 	touched      trail
-	own          bool // the author holds it, or did until this message
+	own          bool       // the author holds it, or did until this message
+	ends         []deadline // of its leaf as it is written
 }
 
 // trail says to which of an item's trails a message belongs. What changes the
@@ -186,7 +187,7 @@ func (m *message) item(id string) *item {
 	if value != nil {
 		it.known = true
 		it.Item = must(schemas.DecodeItem(value))
-		it.aside = aside
+		it.aside, it.ends = aside, itemDeadline(id, &it.Item)
 		if it.Offer != nil && !m.stands(it.Offer) {
 			it.Offer = nil // lapsed: judged when it is looked at
 		}
@@ -301,6 +302,9 @@ func (m *message) save() {
 }
 
 func (m *message) write(it *item) {
+	ends := itemDeadline(it.id, &it.Item)
+	m.expect(it.ends, ends)
+	it.ends = ends
 	m.led.Set(schemas.ItemKey(it.id), it.Item.Append(make([]byte, 0, 192)), it.aside)
 }
 

@@ -18,6 +18,7 @@ type shipment struct {
 	aside   []byte            // its trail
 	last    *schemas.Handover // the last hand-over, where the state is HandoverPending
 	touched bool
+	ends    []deadline // of its leaves as they are written
 }
 
 // shipment loads a shipment, nil where there is none. An offer that has ended is found
@@ -33,9 +34,11 @@ func (m *message) shipment(id string) *shipment {
 	s := &shipment{id: id, Shipment: must(schemas.DecodeShipment(value)), aside: aside}
 	m.afford(1 + len(s.Lots) + len(s.Documents))
 	m.remember(s)
+	s.ends = shipmentDeadline(id, &s.Shipment)
 	if s.State == schemas.HandoverPending {
 		h := m.handover(id, s.Handovers)
 		s.last = &h
+		s.ends = append(s.ends, handoverDeadline(id, &h)...)
 		if m.now() > h.Until {
 			m.finish(s, doExpire)
 		}
@@ -70,6 +73,9 @@ func (m *message) saveShipment(s *shipment) {
 	l.append(m.entry(key))
 	s.Trail, s.aside = l.head(), l.AppendTo(nil)
 	m.led.Set(schemas.ShipmentKey(s.id), s.Shipment.Append(nil), s.aside)
+	ends := append(shipmentDeadline(s.id, &s.Shipment), handoverDeadline(s.id, s.last)...)
+	m.expect(s.ends, ends)
+	s.ends = ends
 	if s.last != nil {
 		m.led.Set(schemas.HandoverKey(s.id, s.Handovers), s.last.Append(nil), nil)
 	}

@@ -185,6 +185,7 @@ func TestShipmentHistories(t *testing.T) {
 				m = next
 			}
 			m.check(rt, a)
+			a.checkMoments()
 		}
 	})
 }

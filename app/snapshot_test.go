@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -173,6 +174,11 @@ func TestSnapshotRestore(t *testing.T) {
 				for key, value := range s.rows("depqQwvW") {
 					if joined.rows(key[:1])[key] != value {
 						rt.Fatalf("row %q is not restored", key)
+					}
+				}
+				for key, value := range s.rows("U") {
+					if joined.rows("U")[key] != value && key[1:9] >= string(binary.BigEndian.AppendUint64(nil, uint64(s.time.UnixNano()))) {
+						rt.Fatalf("what ends at %x is not restored", key)
 					}
 				}
 				if have, want := len(joined.rows("depqQwvW")), len(s.rows("depqQwvW")); have != want {

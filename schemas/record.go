@@ -26,6 +26,8 @@ type Record struct {
 	Body          []byte // as submitted; nil where the body is not held
 	Secret        Hash   // the event's secret; zero where the body is not held
 	Unkept        bool   // the body is not held because the node keeps its own partner's alone
+
+	Moment *Moment // what happened without a message: then only place, time and partner are set
 }
 
 // TrailKind says which of a subject's trails is meant.

@@ -52,7 +52,9 @@ const (
 	ClassLeaf       StateKind = kindClass
 	ContentsLeaf    StateKind = kindContents
 	ErasureLeaf     StateKind = kindErasure
+	HandoverLeaf    StateKind = kindHandover
 	ItemLeaf        StateKind = kindItem
+	LotOffersLeaf   StateKind = kindLotOffers
 	NoncesLeaf      StateKind = kindNonces
 	ParametersLeaf  StateKind = kindParameters
 	RecalledLeaf    StateKind = kindRecalled
