@@ -15,8 +15,8 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// The stream tells every message that is committed, in the ledger's order, as
-// server-sent events (WHATWG HTML, 9.2). It is read from the ledger behind a cursor
+// The stream tells every message that is committed, and what happens without one, in
+// the ledger's order, as server-sent events (WHATWG HTML, 9.2). It is read from the ledger behind a cursor
 // that the client keeps: nothing is kept for it, and what it did not take it asks for
 // again. The next records are read only when its connection has taken the last.
 
@@ -125,15 +125,28 @@ func (s *streaming) next(ctx context.Context) (told []byte, height int64, err er
 	case <-ctx.Done():
 		return nil, 0, ctx.Err()
 	}
-	if key, ok := s.g.local.KeyByID(s.key); !ok || !key.Has(local.Query) {
+	key, ok := s.g.local.KeyByID(s.key)
+	if !ok || !key.Has(local.Query) {
 		return nil, 0, errRevoked
 	}
+	if err := s.g.hosts(&key); err != nil {
+		return nil, 0, err
+	}
 	var records []schemas.Record
-	err = s.g.read(func(view View) (err error) {
-		records, err = view.Messages(s.at, streamStep)
-		if height = 0; len(records) < streamStep {
+	var end schemas.Locator
+	err = s.g.read(func(view View) error {
+		all, err := view.Messages(s.at, streamStep)
+		if err != nil {
+			return err
+		}
+		height, end = 0, s.at
+		if len(all) > 0 {
+			end = all[len(all)-1].Locator // all are looked at, whatever is told
+		}
+		if len(all) < streamStep {
 			height = view.Height()
 		}
+		records, err = confined(view, &key, all)
 		return err
 	})
 	if err != nil {
@@ -141,7 +154,6 @@ func (s *streaming) next(ctx context.Context) (told []byte, height int64, err er
 	}
 	s.buffer.Reset()
 	for i := range records {
-		s.at = records[i].Locator
 		if one := s.filter.streamed(&records[i]); one != nil {
 			body, err := json.Marshal(one)
 			if err != nil {
@@ -150,9 +162,10 @@ func (s *streaming) next(ctx context.Context) (told []byte, height int64, err er
 			fmt.Fprintf(&s.buffer, "id: %s\nevent: %s\ndata: %s\n\n", one.Cursor, one.Type, body) // a buffer takes everything
 		}
 	}
-	if end := endOf(height); height > 0 && s.at.Compare(end) < 0 {
-		s.at = end
+	if last := endOf(height); height > 0 && end.Compare(last) < 0 {
+		end = last
 	}
+	s.at = end
 	return s.buffer.Bytes(), height, nil
 }
 

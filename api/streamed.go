@@ -12,7 +12,8 @@ import (
 )
 
 // Streamed is what the stream tells of one message that was committed: what it was,
-// what it was about and what became of it. Its body is not in it, but where to ask.
+// what it was about and what became of it. Its body is not in it, but where to ask. What
+// happened without a message has no event and no transaction, but what caused it.
 type Streamed struct {
 	Cursor      string         `json:"cursor"`
 	Type        string         `json:"type"`
@@ -20,11 +21,13 @@ type Streamed struct {
 	Partner     string         `json:"partner"`
 	Subjects    []string       `json:"subjects"`
 	EventID     string         `json:"eventID"`
-	Transaction schemas.Hash   `json:"transaction"`
+	Transaction schemas.Hash   `json:"transaction,omitzero"`
 	Code        schemas.Code   `json:"code"`
 	Effect      schemas.Effect `json:"effect"`
 	Flags       []schemas.Code `json:"flags"`
 	Link        string         `json:"link"`
+	Cause       string         `json:"cause,omitempty"` // cursor of the message that began or decided it
+	From        int64          `json:"from,omitempty"`  // height from which it holds
 }
 
 // eventRecorded is the type of every event.
@@ -60,7 +63,7 @@ func streamType(s *schemas.Skeleton) string {
 // isStreamType reports whether there is a type, or, where it ends in ".*", any below.
 func isStreamType(text string) bool {
 	is := func(name string) bool { return matchesType(text, name) }
-	if is(eventRecorded) {
+	if is(eventRecorded) || isMomentType(text) {
 		return true
 	}
 	for _, name := range streamTypes {
@@ -114,14 +117,17 @@ func newStreamFilter(q map[string]string) (f streamFilter, err error) {
 
 // streamed is what is told of a record, nil where the filter leaves it out.
 func (f *streamFilter) streamed(r *schemas.Record) *Streamed {
-	name := streamType(r.Skeleton)
-	if f.partner != "" && f.partner != r.Partner ||
+	name := typeOf(r)
+	if f.partner != "" && !of(r, f.partner) ||
 		len(f.types) > 0 && !slices.ContainsFunc(f.types, func(asked string) bool { return matchesType(asked, name) }) {
 		return nil
 	}
-	subjects := r.Skeleton.Subjects(r.Partner, r.EventID)
+	subjects := about(r)
 	if _, ok := slices.BinarySearch(subjects, f.subject); f.subject != "" && !ok {
 		return nil
+	}
+	if r.Moment != nil {
+		return momentStreamed(r)
 	}
 	return &Streamed{Cursor: streamCursor(r.Locator), Type: name, Time: r.Time, Partner: r.Partner, Subjects: append([]string{}, subjects...),
 		EventID: r.EventID, Transaction: r.Transaction, Code: r.Result.Code, Effect: r.Result.Effect, Flags: append([]schemas.Code{}, r.Result.Flags...),

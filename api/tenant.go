@@ -21,17 +21,23 @@ import (
 // boundRoutes are the requests that a bound key may make, and what is looked at
 // before they are answered.
 var boundRoutes = map[string]func(g *Gateway, r *http.Request, k *local.Key) error{
-	"GET /api/v1/items/{id}":            (*Gateway).concernsThing,
-	"GET /api/v1/items/{id}/trail":      (*Gateway).concernsThing,
-	"GET /api/v1/items/{id}/trace":      (*Gateway).concernsThing,
-	"GET /api/v1/exceptions":            (*Gateway).concernsExceptions,
-	"GET /api/v1/partners/{id}/keys":    (*Gateway).concernsPartner,
-	"GET /api/v1/partners/{id}/bundle":  (*Gateway).concernsPartner,
-	"GET /api/v1/transactions/{hash}":   (*Gateway).concernsTransaction,
-	"POST /api/v1/transactions":         nil, // postTransaction looks who signed it
-	"GET /epcis/v2/events":              nil, // page leaves out what others recorded
-	"GET /epcis/v2/events/{eventID}":    nil,
-	"GET /epcis/v2/capture/{captureID}": (*Gateway).concernsJob,
+	"GET /api/v1/items/{id}":                (*Gateway).concernsThing,
+	"GET /api/v1/items/{id}/trail":          (*Gateway).concernsThing,
+	"GET /api/v1/items/{id}/trace":          (*Gateway).concernsThing,
+	"GET /api/v1/exceptions":                (*Gateway).concernsExceptions,
+	"GET /api/v1/shipments":                 (*Gateway).concernsShipments,
+	"GET /api/v1/shipments/{id}":            (*Gateway).concernsShipment,
+	"GET /api/v1/shipments/{id}/handovers":  (*Gateway).concernsShipment,
+	"GET /api/v1/shipments/{id}/conditions": (*Gateway).concernsShipment,
+	"GET /api/v1/shipments/{id}/trail":      (*Gateway).concernsShipment,
+	"GET /api/v1/stream":                    nil, // told leaves out what is not theirs
+	"GET /api/v1/partners/{id}/keys":        (*Gateway).concernsPartner,
+	"GET /api/v1/partners/{id}/bundle":      (*Gateway).concernsPartner,
+	"GET /api/v1/transactions/{hash}":       (*Gateway).concernsTransaction,
+	"POST /api/v1/transactions":             nil, // postTransaction looks who signed it
+	"GET /epcis/v2/events":                  nil, // page leaves out what others recorded
+	"GET /epcis/v2/events/{eventID}":        nil,
+	"GET /epcis/v2/capture/{captureID}":     (*Gateway).concernsJob,
 }
 
 // bounded judges a request with a bound key.

@@ -1,6 +1,9 @@
 package schemas
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Subjects are what a message is about, each once, as the ledger names it: of an
 // event its things, classes and lots; of an order the event; of an act the shipment,
@@ -36,32 +39,13 @@ func (s *Skeleton) Subjects(by, id string) []string {
 }
 
 func actSubjects(a Act, by, id string, add func(...string)) {
+	add(ShipmentOf(a, id))
 	switch a := a.(type) {
 	case *AnnounceShipment:
-		if a.Shipment == "" {
-			add(id)
-		}
-		add(a.Shipment)
 		add(a.Items...)
 		for i := range a.Lots {
 			add(a.Lots[i].Class)
 		}
-	case *ShipmentStep:
-		add(a.Shipment)
-	case *OfferHandover:
-		add(a.Shipment)
-	case *ReturnShipment:
-		add(a.Shipment)
-	case *AcceptHandover:
-		add(a.Shipment)
-	case *HandoverStep:
-		add(a.Shipment)
-	case *DisputeHandover:
-		add(a.Shipment)
-	case *AddEvidence:
-		add(a.Shipment)
-	case *ResolveDispute:
-		add(a.Shipment)
 	case *Recall:
 		add(by + "/" + a.Recall)
 		add(a.Items...)
@@ -85,4 +69,30 @@ func actSubjects(a Act, by, id string, add func(...string)) {
 	case *ApproveKeyChange:
 		add(a.Change)
 	}
+}
+
+// ShipmentOf is the shipment that an act is about, "" where it is about none. id is the
+// eventID of its message, which names a shipment that its announcement does not.
+func ShipmentOf(a Act, id string) string {
+	switch a := a.(type) {
+	case *AnnounceShipment:
+		return cmp.Or(a.Shipment, id)
+	case *ShipmentStep:
+		return a.Shipment
+	case *OfferHandover:
+		return a.Shipment
+	case *ReturnShipment:
+		return a.Shipment
+	case *AcceptHandover:
+		return a.Shipment
+	case *HandoverStep:
+		return a.Shipment
+	case *DisputeHandover:
+		return a.Shipment
+	case *AddEvidence:
+		return a.Shipment
+	case *ResolveDispute:
+		return a.Shipment
+	}
+	return ""
 }
