@@ -49,6 +49,7 @@ type fakeLedger struct {
 	commits    map[schemas.Hash]*commit
 	order      []*commit
 	records    []schemas.Record
+	moments    []schemas.Record
 	duplicates map[string]int // record
 	eventIDs   map[string]int
 }
@@ -358,7 +359,7 @@ func (l *fakeLedger) View() (api.View, error) {
 	for id, c := range l.commits {
 		commits[id] = c
 	}
-	return &fakeView{elsewhere: l.elsewhere, missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), commits: commits, wholeTraces: l.wholeTraces, short: l.short, tooComplex: l.tooComplex}, nil
+	return &fakeView{elsewhere: l.elsewhere, missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), moments: slices.Clone(l.moments), commits: commits, wholeTraces: l.wholeTraces, short: l.short, tooComplex: l.tooComplex}, nil
 }
 
 func (l *fakeLedger) ViewAt(int64) (api.View, error) {

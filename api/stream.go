@@ -16,9 +16,11 @@ import (
 )
 
 // The stream tells every message that is committed, and what happens without one, in
-// the ledger's order, as server-sent events (WHATWG HTML, 9.2). It is read from the ledger behind a cursor
-// that the client keeps: nothing is kept for it, and what it did not take it asks for
-// again. The next records are read only when its connection has taken the last.
+// The stream tells every message that is committed, and what happens without one, in
+// the ledger's order, as server-sent events (WHATWG HTML, 9.2). It is read from the
+// ledger behind a cursor that the client keeps: nothing is kept for it, and what it did
+// not take it asks for again. The next records are read only when its connection has
+// taken the last.
 
 const (
 	typeStream  = "text/event-stream"

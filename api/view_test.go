@@ -22,8 +22,9 @@ type fakeView struct {
 	records     []schemas.Record
 	commits     map[schemas.Hash]*commit
 	wholeTraces bool
-	short       bool // a page looks at two records
-	tooComplex  bool // queries are
+	short       bool             // a page looks at two records
+	tooComplex  bool             // queries are
+	moments     []schemas.Record // behind all records
 }
 
 var _ api.View = (*fakeView)(nil)
@@ -292,6 +293,11 @@ func (v *fakeView) Shipments(_ string, _ schemas.ShipmentState, from string, _ i
 
 func (v *fakeView) Messages(after schemas.Locator, limit int) (out []schemas.Record, err error) {
 	for _, r := range v.records {
+		if r.Locator.Compare(after) > 0 && len(out) < limit {
+			out = append(out, r)
+		}
+	}
+	for _, r := range v.moments {
 		if r.Locator.Compare(after) > 0 && len(out) < limit {
 			out = append(out, r)
 		}
