@@ -15,19 +15,27 @@ import (
 // maxGuests bounds the bound API keys of a gateway.
 const maxGuests = 20_000
 
+// maxGrants bounds what one observer is shown.
+const maxGrants = 100
+
 // GuestRequest asks for an API key for a participant that is to work through this
-// node. It need not be admitted yet: until it is, the key reads nothing.
+// node, which need not be admitted yet: until it is, the key reads nothing. Or for an
+// observer, by a name for people and what it is shown.
 type GuestRequest struct {
-	Partner string `json:"partner"`
+	Partner string   `json:"partner,omitempty"`
+	Name    string   `json:"name,omitempty"`
+	Grant   []string `json:"grant,omitempty"` // names of partners, and identifiers of things
 }
 
-// Guest is an API key of a participant.
+// Guest is an API key of a participant or an observer.
 type Guest struct {
-	ID      string `json:"id"` // of the API key, by which it is revoked
-	Partner string `json:"partner"`
-	Key     string `json:"key,omitempty"` // shown once
-	Host    string `json:"host"`
-	ChainID string `json:"chain_id"`
+	ID      string   `json:"id"` // of the API key, by which it is revoked
+	Partner string   `json:"partner,omitempty"`
+	Name    string   `json:"name,omitempty"`
+	Grant   []string `json:"grant,omitempty"`
+	Key     string   `json:"key,omitempty"` // shown once
+	Host    string   `json:"host"`
+	ChainID string   `json:"chain_id"`
 }
 
 func (g *Gateway) guestRoutes(m chi.Router) {
@@ -38,15 +46,58 @@ func (g *Gateway) guestRoutes(m chi.Router) {
 	})
 }
 
-// postGuest makes an API key that is bound to a participant.
+// Granted is what an observer is shown: of partners by their names, and of things by
+// their identifiers, which are URIs.
+func Granted(grants []string) (to local.Binding, err error) {
+	for _, grant := range grants {
+		if schemas.IsPartnerID(grant) {
+			to.Partners = append(to.Partners, grant)
+			continue
+		}
+		id, _, err := schemas.Canonical(grant)
+		if err != nil {
+			return to, fmt.Errorf("%q is neither a partner's name nor an identifier: %w", grant, err)
+		}
+		to.Items = append(to.Items, id)
+	}
+	return to, nil
+}
+
+// binding is to what the key that was asked for is bound, and the name that people know
+// it by.
+func (g *Gateway) binding(in *GuestRequest) (to local.Binding, name string, err error) {
+	if len(in.Grant) == 0 && in.Name == "" {
+		if !schemas.IsPartnerID(in.Partner) || in.Partner == g.cfg.Partner {
+			return to, "", fault(schemas.BadIdentifier, clip(in.Partner)+" is no name for a guest: 1 to 32 of a-z, 0-9 and inner hyphens, and not the node's own")
+		}
+		return local.Binding{Partner: in.Partner}, in.Partner, nil
+	}
+	switch {
+	case in.Partner != "":
+		return to, "", fault(schemas.BadValue, "a guest is a participant, by partner, or an observer, by name and grant")
+	case in.Name == "" || len(in.Name) > 200 || !printable(in.Name):
+		return to, "", fault(schemas.MissingField, "an observer's key has a name for people, of at most 200 bytes")
+	case len(in.Grant) == 0:
+		return to, "", fault(schemas.MissingField, "grant names the partners and things that the observer is shown")
+	case len(in.Grant) > maxGrants:
+		return to, "", fault(schemas.TooLarge, fmt.Sprintf("%d grants, %d at most", len(in.Grant), maxGrants))
+	}
+	if to, err = Granted(in.Grant); err != nil {
+		err = fault(schemas.BadIdentifier, err.Error())
+	}
+	return to, in.Name, err
+}
+
+// postGuest makes an API key that is bound to a participant or an observer.
 func (g *Gateway) postGuest(w http.ResponseWriter, r *http.Request) {
 	g.write(w, r, maxPublication, func(body []byte, dry bool) (*answer, error) {
 		var in GuestRequest
 		if err := json.Unmarshal(body, &in); err != nil {
 			return nil, fault(schemas.BadJSON, err.Error())
 		}
-		if !schemas.IsPartnerID(in.Partner) || in.Partner == g.cfg.Partner {
-			return nil, fault(schemas.BadIdentifier, clip(in.Partner)+" is no name for a guest: 1 to 32 of a-z, 0-9 and inner hyphens, and not the node's own")
+		to, name, err := g.binding(&in)
+		if err != nil {
+			return nil, err
 		}
 		bound := 0
 		for _, k := range g.local.Keys() {
@@ -57,8 +108,11 @@ func (g *Gateway) postGuest(w http.ResponseWriter, r *http.Request) {
 		if bound >= maxGuests {
 			return nil, fault(schemas.TooLarge, fmt.Sprintf("%d API keys are bound already: revoke those of guests that left", bound))
 		}
-		out := Guest{Partner: in.Partner, Host: g.cfg.Partner}
-		err := g.read(func(view View) error {
+		out := Guest{Partner: in.Partner, Name: in.Name, Grant: in.Grant, Host: g.cfg.Partner}
+		err = g.read(func(view View) error {
+			if in.Partner == "" {
+				return nil
+			}
 			p, err := view.Partner(in.Partner)
 			if err == nil && p != nil && (p.Standing != schemas.StandingParticipant || p.State == schemas.Removed) {
 				err = fault(schemas.PartnerTaken, in.Partner+" is on the ledger, and no participant")
@@ -75,7 +129,11 @@ func (g *Gateway) postGuest(w http.ResponseWriter, r *http.Request) {
 		if out.ChainID = network.ChainID; dry {
 			return jsonAnswer(http.StatusOK, "", out)
 		}
-		key, kept, err := g.local.CreateBoundKey(in.Partner, local.Binding{Partner: in.Partner}, local.Capture, local.Query)
+		scopes := []local.Scope{local.Query}
+		if in.Partner != "" {
+			scopes = append(scopes, local.Capture)
+		}
+		key, kept, err := g.local.CreateBoundKey(name, to, scopes...)
 		if err != nil {
 			return nil, err
 		}

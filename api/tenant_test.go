@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -185,4 +186,23 @@ func TestBoundKeyIsNoAdmin(t *testing.T) {
 	if _, _, err := h.store.CreateBoundKey("guest", local.Binding{Partner: "guest"}, local.Query, local.Admin); err == nil {
 		t.Error("a bound key with the scope admin is made")
 	}
+}
+
+// TestObserver: a member shows somebody something while the node runs, and takes it back.
+func TestObserver(t *testing.T) {
+	h := newHarness(t, defaults())
+	h.record(1)
+	item := "/api/v1/items/" + url.PathEscape(itemURN)
+	shown := into[api.Guest](t, h.do("POST", "/api/v1/guests", `{"name":"auditor","grant":["mill","`+itemURN+`"]}`).want(t, 201))
+	key := "Bearer " + shown.Key
+	h.do("GET", item, "", "Authorization", key).want(t, 200)
+	h.do("GET", "/api/v1/partners/acme-farms/keys", "", "Authorization", key).problem(t, 404, "not_found")
+	h.do("POST", "/epcis/v2/events", event(2), "Authorization", key).problem(t, 403, "forbidden")
+	for body, code := range map[string]string{`{"name":"x"}`: "missing_field", `{"grant":["mill"]}`: "missing_field", `{"name":"x","grant":["no name"]}`: "bad_identifier",
+		`{"partner":"mill","name":"x","grant":["mill"]}`: "bad_value"} {
+		h.do("POST", "/api/v1/guests", body).problem(t, 400, code)
+	}
+	h.do("POST", "/api/v1/guests", `{"name":"x","grant":["mill"`+strings.Repeat(`,"mill"`, 100)+`]}`).problem(t, 413, "too_large")
+	h.do("DELETE", "/api/v1/guests/"+shown.ID, "").want(t, 204)
+	h.do("GET", item, "", "Authorization", key).problem(t, 401, "unauthorized")
 }

@@ -73,3 +73,10 @@ func (c *Client) Invite(ctx context.Context, partner string) (*api.Guest, error)
 	out := &api.Guest{}
 	return out, c.post(ctx, "/api/v1/guests", api.GuestRequest{Partner: partner}, nil, out)
 }
+
+// Show makes an API key for an observer, by a name for people, who is shown what
+// concerns these partners and things. The answer shows the key once.
+func (c *Client) Show(ctx context.Context, name string, grants []string) (*api.Guest, error) {
+	out := &api.Guest{}
+	return out, c.post(ctx, "/api/v1/guests", api.GuestRequest{Name: name, Grant: grants}, nil, out)
+}

@@ -24,7 +24,7 @@ document and its hash, addresses of peers, and a header that the newcomer may
 believe, which this node and those of --node agree on. It holds nothing secret, and
 admits nobody: the vote does. Tell the newcomer its genesis_hash by another way.`,
 	}
-	cmd.AddCommand(p.inviteParticipantCommand())
+	cmd.AddCommand(p.inviteParticipantCommand(), p.inviteObserverCommand())
 	p.homeFlag(cmd, &home)
 	cmd.Flags().StringVar(&partner, "partner", "", "the newcomer's name on the ledger")
 	cmd.Flags().StringArrayVar(&p.nodes, "node", nil, "URL of another partner's gateway, to agree on the header (may repeat)")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/node"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -93,19 +94,9 @@ func bindingOf(partner string, grants []string) (to local.Binding, err error) {
 	if partner != "" && !schemas.IsPartnerID(partner) {
 		return to, fmt.Errorf("%q is no partner's name", partner)
 	}
+	to, err = api.Granted(grants)
 	to.Partner = partner
-	for _, grant := range grants {
-		if schemas.IsPartnerID(grant) {
-			to.Partners = append(to.Partners, grant)
-			continue
-		}
-		id, _, err := schemas.Canonical(grant)
-		if err != nil {
-			return to, fmt.Errorf("%q is neither a partner's name nor an identifier: %w", grant, err)
-		}
-		to.Items = append(to.Items, id)
-	}
-	return to, nil
+	return to, err
 }
 
 func (p *program) keyListCommand() *cobra.Command {

@@ -49,6 +49,37 @@ own with it (waybill join participant). The API key needs the scope admin.`,
 	return cmd
 }
 
+func (p *program) inviteObserverCommand() *cobra.Command {
+	var grants []string
+	cmd := &cobra.Command{
+		Use: "observer NAME --grant PARTNER,ID,...", Short: "Print an API key for whom the node shows something", Args: exactly(1, "a name, for people"),
+		Long: `Print an API key that reads what concerns these partners and things, and writes
+nothing. It is shown this once, and holds at once: the node goes on. DELETE
+/api/v1/guests/ID revokes it; -o json tells its id. The API key needs the scope admin.`,
+	}
+	p.nodeFlags(cmd)
+	cmd.Flags().StringSliceVar(&grants, "grant", nil, "names of partners and identifiers of things, separated by commas")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(grants) == 0 {
+			return usage("--grant says what is shown")
+		}
+		c, err := p.client()
+		if err != nil {
+			return err
+		}
+		guest, err := c.Show(cmd.Context(), args[0], grants)
+		if err != nil {
+			return err
+		}
+		if p.output == "json" {
+			return p.json(guest)
+		}
+		fmt.Fprintln(p.out, guest.Key)
+		return nil
+	}
+	return cmd
+}
+
 func (p *program) joinParticipantCommand() *cobra.Command {
 	var keyFile string
 	var partner schemas.Partner
