@@ -93,7 +93,7 @@ func readWebhook(body []byte, into any) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		return badWebhook(wrong.Field, "%s is no %s here", wrong.Value, wrong.Type)
+		return badWebhook(strings.TrimPrefix(wrong.Field, "Filter."), "a %s cannot be here", wrong.Value)
 	case err != nil:
 		return badWebhook("", "%s", strings.TrimPrefix(err.Error(), "json: "))
 	}
