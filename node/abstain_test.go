@@ -1,0 +1,34 @@
+package node_test
+
+import (
+	"errors"
+	"testing"
+
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	"github.com/cometbft/cometbft/types"
+
+	"github.com/waybill-ledger/waybill/node"
+)
+
+// Nothing is signed at a height of rules that the program does not know.
+func TestNothingSignedBehindAnUpgrade(t *testing.T) {
+	unknown := errors.New("unknown rules")
+	v := node.Abstaining(types.NewMockPV(), func(height int64) error {
+		if height >= 5 {
+			return unknown
+		}
+		return nil
+	})
+	for height, want := range map[int64]error{4: nil, 5: unknown, 6: unknown} {
+		for _, kind := range []cmtproto.SignedMsgType{cmtproto.PrevoteType, cmtproto.PrecommitType} {
+			vote := &cmtproto.Vote{Type: kind, Height: height}
+			if err := v.SignVote("chain", vote); !errors.Is(err, want) || (vote.Signature == nil) != (want != nil) {
+				t.Errorf("%v at %d: %v, signature %x", kind, height, err, vote.Signature)
+			}
+		}
+		p := &cmtproto.Proposal{Type: cmtproto.ProposalType, Height: height}
+		if err := v.SignProposal("chain", p); !errors.Is(err, want) || (p.Signature == nil) != (want != nil) {
+			t.Errorf("proposal at %d: %v, signature %x", height, err, p.Signature)
+		}
+	}
+}
