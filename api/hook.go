@@ -29,8 +29,9 @@ type hook struct {
 	sub *local.Subscription
 }
 
-// behind looks at no more than streamStep records at once, but where a message was begun
-// before, whose records are not farther apart.
+// behind looks at few records more than streamStep at once, but where a message was begun
+// before, whose records are not farther apart. To begin to read costs as much as a
+// hundred records, so that there are no small steps.
 func (h *hook) behind(ctx context.Context, c *local.Cursor, _ int64, limit int) (m *message, err error) {
 	err = h.g.read(func(view View) error {
 		m = &message{height: view.Height()}
@@ -38,7 +39,7 @@ func (h *hook) behind(ctx context.Context, c *local.Cursor, _ int64, limit int) 
 			m.end = *c.After
 		}
 		looked, more := 0, true
-		for step := max(messageStep, limit); more && (looked < streamStep || c.Until != nil); step = min(2*step, streamStep) {
+		for step := max(messageSteps, limit); more && (looked < streamStep || c.Until != nil); step = streamStep {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
