@@ -71,19 +71,20 @@ func (g guard) control(_, address string, _ syscall.RawConn) error {
 	return g.check(at.Addr())
 }
 
-// dest checks a destination's URL as far as it tells by itself.
-func (g guard) dest(text string) error {
+// dest checks a destination's URL, which a member of a request gives, as far as it tells
+// by itself.
+func (g guard) dest(code schemas.Code, member, text string) error {
 	bad := func(detail string) error {
-		return &schemas.Fault{Code: schemas.BadSubscription, Pointer: "/dest", Detail: detail}
+		return &schemas.Fault{Code: code, Pointer: "/" + member, Detail: detail}
 	}
 	u, err := url.Parse(text)
 	switch {
 	case len(text) > maxDest || !printable(text) || err != nil:
-		return bad(fmt.Sprintf("dest is a URL of at most %d bytes", maxDest))
+		return bad(fmt.Sprintf("%s is a URL of at most %d bytes", member, maxDest))
 	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
-		return bad("dest is an http or https URL with a host")
+		return bad(member + " is an http or https URL with a host")
 	case u.User != nil || u.Fragment != "":
-		return bad("dest has neither a user nor a fragment: use a signatureToken")
+		return bad(member + " has neither a user nor a fragment: messages are signed instead")
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
 		if err := g.check(a); err != nil {

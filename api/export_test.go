@@ -69,7 +69,10 @@ func TestingOnlyGuard(allowed []netip.Prefix, address string) error {
 }
 
 // TestingOnlySign writes the headers of a message.
-var TestingOnlySign = sign
+func TestingOnlySign(h http.Header, token, id string, at time.Time, body []byte) {
+	sign(h, token, id, at, body)
+	signGS1(h, token, body)
+}
 
 // TestingOnlySockets is how many WebSockets are open.
 func (g *Gateway) TestingOnlySockets() int {

@@ -70,6 +70,17 @@ func reservationOf(r *http.Request, body []byte) (*reservation, error) {
 	}, nil
 }
 
+// keep is what is written with a change so that a repeat of its request gets the same
+// answer; nothing for a request without a key.
+func (res *reservation) keep(a *answer, made time.Time) []local.Change {
+	if res == nil {
+		return nil
+	}
+	record := &local.Answer{Request: res.request, Made: made}
+	a.record(record)
+	return local.PutAnswer(res.key, record, true)
+}
+
 // flights are the requests with an idempotency key that this process works on.
 type flights struct {
 	mu   sync.Mutex // guards open

@@ -7,10 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,13 +22,45 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
+// source is what a subscription tells of.
+type source interface {
+	// behind reads what is behind a cursor, as much as one message of at most limit
+	// records holds, up to a height, 0 for the last. A message that was begun before
+	// ends where it did.
+	behind(ctx context.Context, c *local.Cursor, upTo int64, limit int) (*message, error)
+	// letter writes the message behind a cursor, which was due at a time where there is
+	// a schedule: the same whenever it is written again.
+	letter(m *message, c *local.Cursor, due time.Time) (*letter, error)
+}
+
+// source is what a subscription tells of: events that a stored query finds, or what the
+// stream tells.
+func (g *Gateway) source(sub *local.Subscription) (source, error) {
+	if sub.Filter != nil {
+		return &hook{g, sub}, nil
+	}
+	query, err := g.storedQuery(sub.Query)
+	if err != nil {
+		return nil, err
+	}
+	return &found{g, query, sub}, nil
+}
+
+// letter is a message as it is sent, before it is signed.
+type letter struct {
+	id     string // of the message, and no other's
+	header http.Header
+	body   []byte
+}
+
 // message is what a subscription is told at once.
 type message struct {
 	records []schemas.Record
-	given   int             // of these, how many still have a body
-	end     schemas.Locator // of the message; all up to it is in it or does not match
-	ended   bool            // nothing else is recorded up to the height
-	height  int64           // of the view that it was read from
+	texts   []json.RawMessage // of a webhook: the records as it tells them
+	given   int               // records that are told: of a stored query those that have a body
+	end     schemas.Locator   // of the message; all up to it is in it or does not match
+	ended   bool              // nothing else is recorded up to the height
+	height  int64             // of the view that it was read from
 }
 
 // How many records are read at once: at first, when their size is not known, and at
@@ -37,10 +70,15 @@ const (
 	messageSteps = 64
 )
 
-// behind reads what a stored query finds behind a cursor, as much as one message
-// holds, up to a height, 0 for the last. A message that was begun before ends where
-// it did.
-func (g *Gateway) behind(ctx context.Context, q *StoredQuery, c *local.Cursor, upTo int64, limit int) (m *message, err error) {
+// found tells of the events that a stored query finds.
+type found struct {
+	g     *Gateway
+	query *StoredQuery
+	sub   *local.Subscription
+}
+
+func (f *found) behind(ctx context.Context, c *local.Cursor, upTo int64, limit int) (m *message, err error) {
+	g := f.g
 	ctx, cancel := context.WithTimeout(ctx, g.limits.ReadTime)
 	defer cancel()
 	err = g.read(func(view View) error {
@@ -54,7 +92,7 @@ func (g *Gateway) behind(ctx context.Context, q *StoredQuery, c *local.Cursor, u
 		if upTo > 0 {
 			m.height = min(upTo, m.height)
 		}
-		ask := q.Behind(c.After, 0)
+		ask := f.query.Behind(c.After, 0)
 		ask.MaxHeight, ask.Effort = m.height, readEffort
 		if c.Since != nil && (ask.GERecordTime == nil || ask.GERecordTime.Before(*c.Since)) {
 			ask.GERecordTime = c.Since
@@ -92,7 +130,7 @@ func (m *message) fill(ctx context.Context, view View, ask schemas.EventQuery, c
 		case !page.More:
 			m.ended = true
 			if len(m.records) == 0 { // whatever comes is above
-				m.end = lastOf(m.height)
+				m.end = endOf(m.height)
 			}
 			return nil
 		case len(m.records) == 0:
@@ -105,9 +143,20 @@ func (m *message) fill(ctx context.Context, view View, ask schemas.EventQuery, c
 	}
 }
 
-// lastOf is a place behind all that a height records.
-func lastOf(height int64) schemas.Locator {
-	return schemas.Locator{Height: height, Position: math.MaxUint32, Index: math.MaxUint32}
+// letter is an EPCISQueryDocument.
+func (f *found) letter(m *message, c *local.Cursor, due time.Time) (*letter, error) {
+	body, err := m.document(results{name: f.sub.Query, subscription: f.sub.ID}, f.sub.Format, due)
+	if err != nil {
+		return nil, err
+	}
+	h := http.Header{}
+	h.Set("GS1-EPCIS-Version", epcisVersion)
+	h.Set("GS1-CBV-Version", cbvVersion)
+	if f.sub.Format != "" {
+		h.Set(epcFormat, f.sub.Format)
+	}
+	signGS1(h, f.sub.Token, body)
+	return &letter{messageID(f.sub.ID, c, due), h, body}, nil
 }
 
 // document is the message as an EPCISQueryDocument: the same whenever it is made
@@ -143,10 +192,20 @@ func messageID(subscription string, c *local.Cursor, due time.Time) string {
 	return "msg_" + hex.EncodeToString(h[:16])
 }
 
-// sign writes the headers that tell who sent a message: those of Standard Webhooks,
-// and GS1-Signature (EPCIS 2.0, 12.6), which is the HMAC-SHA256 of the body under the
-// signatureToken, in hexadecimal. Both need a token. One that is written as Standard
-// Webhooks write secrets, whsec_ and base64, is decoded for theirs.
+// signGS1 writes GS1-Signature (EPCIS 2.0, 12.6): the HMAC-SHA256 of the body under the
+// signatureToken, in hexadecimal, if there is one.
+func signGS1(h http.Header, token string, body []byte) {
+	if token != "" {
+		h.Set("GS1-Signature", hex.EncodeToString(mac([]byte(token), body)))
+	}
+}
+
+// secretPrefix begins secrets as Standard Webhooks write them; base64 follows.
+const secretPrefix = "whsec_"
+
+// sign writes the headers of Standard Webhooks that tell which message it is, and, with
+// a token, who sent it. One that is written as they write secrets, whsec_ and base64, is
+// decoded.
 func sign(h http.Header, token, id string, at time.Time, body []byte) {
 	stamp := strconv.FormatInt(at.Unix(), 10)
 	h.Set("webhook-id", id)
@@ -154,9 +213,8 @@ func sign(h http.Header, token, id string, at time.Time, body []byte) {
 	if token == "" {
 		return
 	}
-	h.Set("GS1-Signature", hex.EncodeToString(mac([]byte(token), body)))
 	secret := []byte(token)
-	if text, ok := strings.CutPrefix(token, "whsec_"); ok {
+	if text, ok := strings.CutPrefix(token, secretPrefix); ok {
 		if b, err := base64.StdEncoding.DecodeString(text); err == nil {
 			secret = b
 		}
@@ -174,19 +232,15 @@ func mac(key []byte, parts ...[]byte) []byte {
 
 // post sends a message to the receiver, and answers the status that it answers, and
 // how long it wants to be left alone.
-func (s *subscriber) post(ctx context.Context, id string, body []byte) (status int, wait time.Duration, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Dest, bytes.NewReader(body))
+func (s *subscriber) post(ctx context.Context, l *letter) (status int, wait time.Duration, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Dest, bytes.NewReader(l.body))
 	if err != nil {
 		return 0, 0, fmt.Errorf("making a message: %w", err)
 	}
+	maps.Copy(r.Header, l.header)
 	r.Header.Set("Content-Type", typeJSON)
 	r.Header.Set("User-Agent", s.all.g.vendorVersion())
-	r.Header.Set("GS1-EPCIS-Version", epcisVersion)
-	r.Header.Set("GS1-CBV-Version", cbvVersion)
-	if s.Format != "" {
-		r.Header.Set(epcFormat, s.Format)
-	}
-	sign(r.Header, s.Token, id, s.all.now(), body)
+	sign(r.Header, s.Token, l.id, s.all.now(), l.body)
 	res, err := s.all.client.Do(r)
 	if err != nil {
 		var where *url.Error // whose URL may hold secrets of the receiver's

@@ -21,7 +21,7 @@ import (
 //     filled in, on the ledger that prepared makes; empty where there are none.
 //     headers are name, value, name, value; an empty value removes one. The key has
 //     all scopes, and a body is application/json unless headers say otherwise.
-//     Path and body may name what only prepared knows: {job}, {transaction}, {signed}, {token}, {subscription}.
+//     Path and body may name what only prepared knows: {job}, {transaction}, {signed}, {token}, {subscription}, {webhook}.
 //     Of a GET every media type that the document promises is asked for.
 //   - fails: the main way to fail. It may be a request that the document forbids.
 //     Leave it out where nothing can fail. That a key is needed is asked by itself.
@@ -56,6 +56,7 @@ func prepared(t *testing.T) (h *harness, known *strings.Replacer) {
 	h.do("POST", "/epcis/v2/events", `{"type":"ObjectEvent","action":"ADD","eventTime":"2026-05-01T10:00:00Z","eventTimeZoneOffset":"+00:00","quantityList":[{"epcClass":"`+classID+`","quantity":12.5,"uom":"KGM"}]}`).want(t, 201)
 	h.do("POST", "/epcis/v2/queries", `{"name":"stored","query":{"eventType":["ObjectEvent"]}}`).want(t, 201)
 	subscription := h.do("POST", "/epcis/v2/queries/stored/subscriptions", `{"dest":"https://example.invalid/","schedule":{"hour":"1"},"signatureToken":"t","initialRecordTime":"2026-05-01T00:00:00Z"}`).want(t, 201).header.Get("Location")
+	webhook := into[api.Webhook](t, h.do("POST", "/api/v1/webhooks", `{"url":"https://example.invalid/","types":["event.*"],"partner":"mill","subject":"`+itemURN+`","batch":7}`).want(t, 201)).ID
 	job := h.job(h.do("POST", "/epcis/v2/capture", document(event(7), event(7))).want(t, 202).header.Get("Location"))
 	h.publish(itemLink, `{"title":"A tomato","custody":true,"links":[{"type":"gs1:pip","href":"https://example.com/","title":"About","media":"text/html","lang":"en"}]}`)
 	h.publish(classLink, "")
@@ -69,7 +70,7 @@ func prepared(t *testing.T) (h *harness, known *strings.Replacer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h, strings.NewReplacer("{guest}", guest.ID, "{job}", job.CaptureID, "{transaction}", into[schemas.Receipt](t, r).Transaction.String(), "{signed}", string(h.signed(event(9))),
+	return h, strings.NewReplacer("{guest}", guest.ID, "{webhook}", webhook, "{job}", job.CaptureID, "{transaction}", into[schemas.Receipt](t, r).Transaction.String(), "{signed}", string(h.signed(event(9))),
 		"{token}", h.do("GET", "/epcis/v2/events?perPage=1", "").want(t, 200).header.Get("nextPageToken"),
 		"{subscription}", subscription[strings.LastIndex(subscription, "/")+1:])
 }
@@ -199,6 +200,16 @@ func exchanges() []exchange {
 		exchange{operation: "POST /api/v1/subscriptions/{subscriptionID}/replay", succeeds: ask{path: "/api/v1/subscriptions/{subscription}/replay", body: `{"recordTime":"2026-05-01T00:00:00Z"}`, status: 200}, fails: ask{path: "/api/v1/subscriptions/{subscription}/replay", body: `{"recordTime":"2026"}`, status: 400}},
 		exchange{operation: "OPTIONS " + subscriptions, succeeds: ask{path: "/epcis/v2/queries/x/subscriptions", status: 204}},
 		exchange{operation: "OPTIONS " + subscriptions + "/{subscriptionID}", succeeds: ask{path: "/epcis/v2/queries/x/subscriptions/y", status: 204}})
+	const hook = "/api/v1/webhooks/{webhook}"
+	list = append(list,
+		exchange{operation: "POST /api/v1/webhooks", succeeds: ask{body: `{"url":"https://example.invalid/x"}`, status: 201}, fails: ask{body: `{"url":"nowhere"}`, status: 400},
+			also: []ask{{path: "/api/v1/webhooks?dryRun=true", body: `{"url":"https://example.invalid/x","types":["shipment.*","handover.*"],"partner":"mill","subject":"mill/listeria","after":"0-0-0","batch":100,"secret":"whsec_` + strings.Repeat("c2VjcmV0", 4) + `"}`, status: 200}}},
+		exchange{operation: "GET /api/v1/webhooks", succeeds: ask{path: "/api/v1/webhooks?perPage=1", status: 200}, fails: ask{path: "/api/v1/webhooks?perPage=0", status: 400}},
+		exchange{operation: "GET " + hook, succeeds: ask{path: hook, status: 200}, fails: ask{path: "/api/v1/webhooks/none", status: 404}},
+		exchange{operation: "DELETE " + hook, succeeds: ask{path: hook, status: 204}, fails: ask{path: "/api/v1/webhooks/none", status: 404}},
+		exchange{operation: "POST " + hook + "/replay", succeeds: ask{path: hook + "/replay", body: `{"height":1}`, status: 200}, fails: ask{path: hook + "/replay", body: `{}`, status: 400}},
+		exchange{operation: "POST " + hook + "/pause", succeeds: ask{path: hook + "/pause", status: 200}, fails: ask{path: hook + "/pause", body: `{"why":1}`, status: 400}},
+		exchange{operation: "POST " + hook + "/resume", succeeds: ask{path: hook + "/resume", body: "{}", status: 200}, fails: ask{path: "/api/v1/webhooks/none/resume", status: 404}})
 	for name, value := range map[string]string{"eventTypes/{eventType}": "ObjectEvent", "epcs/{epc}": url.PathEscape(itemURN), "bizSteps/{bizStep}": "shipping",
 		"bizLocations/{bizLocation}": url.PathEscape(placeURN), "readPoints/{readPoint}": url.PathEscape(placeURN), "dispositions/{disposition}": "active"} {
 		all, segment, _ := strings.Cut(name, "/")

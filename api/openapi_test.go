@@ -394,5 +394,6 @@ func answered() map[string]any {
 		"ProposalState":       schemas.ProposalState{}, "Proposal": api.Proposal{}, "Proposals": api.Proposals{}, "Rehearsal": api.Rehearsal{}, "Impact": schemas.Impact{},
 		"Stranded": schemas.Stranded{}, "PartnerState": api.PartnerState{}, "Prefix": schemas.Prefix{}, "Prefixes": api.Prefixes{},
 		"Subscription": api.Subscription{}, "SubscriptionStatus": api.SubscriptionStatus{}, "ReplayRequest": api.ReplayRequest{}, "Streamed": api.Streamed{},
+		"WebhookRequest": api.WebhookRequest{}, "Webhook": api.Webhook{}, "Webhooks": api.Webhooks{}, "WebhookReplay": api.WebhookReplay{}, "WebhookMessage": api.WebhookMessage{},
 	}
 }

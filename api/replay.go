@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -28,7 +29,9 @@ func (g *Gateway) postReplay(w http.ResponseWriter, r *http.Request) {
 		}
 		since, err := recordTime(q.RecordTime)
 		if err == nil && !dry {
-			err = s.replay(*since)
+			err = s.set(func(c *local.Cursor) {
+				*c = local.Cursor{Since: since, Round: c.Round + 1, Ran: c.Ran, Notified: c.Notified}
+			})
 		}
 		if err != nil {
 			return nil, err

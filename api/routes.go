@@ -84,6 +84,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 	})
 	g.governRoutes(m)
 	m.With(g.allow(local.Query), g.accepting(typeStream)).Get("/stream", g.getStream)
+	g.webhookRoutes(m)
 	m.With(g.allow(local.Query), g.accepting(typeJSON, sheet.TypeCSV, sheet.TypeXLSX), g.reading).Get("/fsma204", g.getFSMA)
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeForm)).Post("/imports", g.postImport)
 	m.With(g.accepting(typeJSON)).Get("/trust", g.getTrust) // open: an auditor has no key

@@ -142,7 +142,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		}
 		h.do(method, path, "", "Authorization", "Basic x").problem(t, 401, "unauthorized")
 		scope := "query"
-		if method == "POST" && route != "/api/v1/bundles" && !strings.HasPrefix(route, "/epcis/v2/queries") && !strings.Contains(route, "/subscriptions/") || strings.Contains(route, "capture") { // a renewed bundle is read
+		if method == "POST" && route != "/api/v1/bundles" && !strings.HasPrefix(route, "/epcis/v2/queries") && !strings.Contains(route, "/subscriptions/") && !strings.HasPrefix(route, "/api/v1/webhooks") || strings.Contains(route, "capture") { // a renewed bundle is read
 			scope = "capture"
 		}
 		if method == "POST" && (route == "/api/v1/erasures" || strings.HasPrefix(route, "/api/v1/keys") || strings.HasPrefix(route, "/api/v1/proposals")) || strings.HasPrefix(route, "/api/v1/public") || strings.HasPrefix(route, "/api/v1/guests") {

@@ -263,7 +263,7 @@ func (g *Gateway) nextMessage(ctx context.Context, a *socketAsk, upTo int64, due
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	}
-	m, err := g.subs.behind(ctx, a.query, a.cursor, upTo, g.limits.MessageEvents)
+	m, err := g.subs.behind(ctx, &found{g, a.query, &a.sub}, a.cursor, upTo, g.limits.MessageEvents)
 	empty := err == nil && m.ended && !sent && a.sub.ReportIfEmpty && !due.IsZero()
 	if err != nil || m.given == 0 && !empty {
 		return m, nil, err

@@ -37,7 +37,7 @@ func endOf(height int64) schemas.Locator {
 type streaming struct {
 	g      *Gateway
 	key    string
-	filter streamFilter
+	filter *local.Filter
 	at     schemas.Locator // all up to it was told
 	follow bool
 	out    *http.ResponseController
@@ -156,7 +156,7 @@ func (s *streaming) next(ctx context.Context) (told []byte, height int64, err er
 	}
 	s.buffer.Reset()
 	for i := range records {
-		if one := s.filter.streamed(&records[i]); one != nil {
+		if one := streamed(s.filter, &records[i]); one != nil {
 			body, err := json.Marshal(one)
 			if err != nil {
 				return nil, 0, fmt.Errorf("writing a record of the stream: %w", err)

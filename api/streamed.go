@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -86,44 +88,35 @@ func matchesType(asked, name string) bool {
 	return asked == name
 }
 
-// streamFilter is what of the stream is told; what is empty leaves out nothing.
-type streamFilter struct {
-	types   []string
-	partner string
-	subject string // canonical, or as the ledger names what has no identifier of GS1
-}
-
 // mostTypes bounds the types that one filter names.
 const mostTypes = 64
 
-func newStreamFilter(q map[string]string) (f streamFilter, err error) {
-	f.partner, f.subject = q["partner"], q["subject"]
-	if id, err := schemas.ParseIdentifier(f.subject); f.subject != "" && err == nil {
-		f.subject = id.String()
+// streamFilter is what of the stream is told. The error is for whoever asked.
+func streamFilter(types []string, partner, subject string) (*local.Filter, error) {
+	f := &local.Filter{Types: types, Partner: partner, Subject: subject}
+	if id, err := schemas.ParseIdentifier(subject); subject != "" && err == nil {
+		f.Subject = id.String()
 	}
-	if q["type"] == "" {
-		return f, nil
+	if len(types) > mostTypes {
+		return nil, fmt.Errorf("more than %d types are named", mostTypes)
 	}
-	if f.types = strings.Split(q["type"], "|"); len(f.types) > mostTypes {
-		return f, fault(schemas.BadParameter, fmt.Sprintf("type names more than %d", mostTypes))
-	}
-	for _, t := range f.types {
+	for _, t := range types {
 		if !isStreamType(t) {
-			return f, fault(schemas.BadParameter, "no such type: "+clip(t))
+			return nil, errors.New("no such type: " + clip(t))
 		}
 	}
 	return f, nil
 }
 
 // streamed is what is told of a record, nil where the filter leaves it out.
-func (f *streamFilter) streamed(r *schemas.Record) *Streamed {
+func streamed(f *local.Filter, r *schemas.Record) *Streamed {
 	name := typeOf(r)
-	if f.partner != "" && !of(r, f.partner) ||
-		len(f.types) > 0 && !slices.ContainsFunc(f.types, func(asked string) bool { return matchesType(asked, name) }) {
+	if f.Partner != "" && !of(r, f.Partner) ||
+		len(f.Types) > 0 && !slices.ContainsFunc(f.Types, func(asked string) bool { return matchesType(asked, name) }) {
 		return nil
 	}
 	subjects := about(r)
-	if _, ok := slices.BinarySearch(subjects, f.subject); f.subject != "" && !ok {
+	if _, ok := slices.BinarySearch(subjects, f.Subject); f.Subject != "" && !ok {
 		return nil
 	}
 	if r.Moment != nil {
@@ -158,7 +151,7 @@ func parseStreamCursor(text string) (at schemas.Locator, err error) {
 
 // askStream reads what a request for the stream asks for. Without a cursor it begins
 // behind the last block.
-func (g *Gateway) askStream(r *http.Request) (f streamFilter, at schemas.Locator, follow bool, err error) {
+func (g *Gateway) askStream(r *http.Request) (f *local.Filter, at schemas.Locator, follow bool, err error) {
 	q, err := parameters(r, "after", "type", "partner", "subject", "follow")
 	if err != nil {
 		return f, at, false, err
@@ -166,8 +159,12 @@ func (g *Gateway) askStream(r *http.Request) (f streamFilter, at schemas.Locator
 	if text := q["follow"]; text != "" && text != "true" && text != "false" {
 		return f, at, false, fault(schemas.BadParameter, "follow is true or false: "+clip(text))
 	}
-	if f, err = newStreamFilter(q); err != nil {
-		return f, at, false, err
+	var types []string
+	if q["type"] != "" {
+		types = strings.Split(q["type"], "|")
+	}
+	if f, err = streamFilter(types, q["partner"], q["subject"]); err != nil {
+		return f, at, false, fault(schemas.BadParameter, err.Error())
 	}
 	cursor := r.Header.Get("Last-Event-ID") // where a client goes on by itself, its address still has the first one
 	if cursor == "" {

@@ -15,9 +15,9 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// Subscriptions (EPCIS 2.0, 8.2.5 and 12.5) are delivered from the committed ledger,
-// in its order, and never from memory. Each has one goroutine and one cursor. A
-// message is what the stored query finds behind the cursor; the receiver answers
+// Subscriptions (EPCIS 2.0, 8.2.5 and 12.5) and webhooks are delivered from the committed
+// ledger, in its order, and never from memory. Each has one goroutine and one cursor. A
+// message is what its source finds behind the cursor; the receiver answers
 // 2xx; the cursor is synced behind the message; only then comes the next. So a node
 // that is killed in between sends that message again, under the same id, and skips
 // none. A receiver that is away costs nothing but the cursor that waits for it.
@@ -77,10 +77,10 @@ type subscriber struct {
 	stop     context.CancelFunc
 
 	// Only the goroutine of the subscription uses these.
-	query *StoredQuery
-	upTo  int64 // height up to which the schedule's run goes, 0 between runs
-	limit int   // events a message
-	slow  bool
+	source source // of what it is told, nil before it is read
+	upTo   int64  // height up to which the schedule's run goes, 0 between runs
+	limit  int    // events or records a message
+	slow   bool
 
 	mu       sync.Mutex // guards what follows; held while the cursor is written
 	gone     bool
@@ -118,6 +118,9 @@ func (a *subscriptions) start(ctx context.Context) error {
 // run begins the delivery of a subscription; a.mu is held.
 func (a *subscriptions) run(sub *local.Subscription, cursor *local.Cursor) error {
 	s := &subscriber{Subscription: *sub, all: a, wake: make(chan struct{}, 1), cursor: *cursor, limit: a.g.limits.MessageEvents}
+	if sub.Filter != nil {
+		s.limit = max(1, sub.Batch)
+	}
 	if sub.Schedule != nil {
 		at, err := parseSchedule(sub.Schedule)
 		if err != nil {
@@ -238,6 +241,9 @@ func shownFailure(err error) string {
 // step delivers one message, if there is one, and tells what to wait for.
 func (s *subscriber) step(ctx context.Context) (rest, error) {
 	c := s.at()
+	if c.Paused != "" {
+		return rest{at: s.all.now().Add(longestSleep)}, nil // and then it is looked whether its key is still there
+	}
 	var due time.Time
 	if s.schedule != nil {
 		ran := c.Ran
@@ -253,12 +259,12 @@ func (s *subscriber) step(ctx context.Context) (rest, error) {
 		return rest{}, err
 	}
 	defer leave()
-	if s.query == nil {
-		if s.query, err = s.all.g.storedQuery(s.Query); err != nil {
+	if s.source == nil {
+		if s.source, err = s.all.g.source(&s.Subscription); err != nil {
 			return rest{}, err
 		}
 	}
-	m, err := s.all.behind(ctx, s.query, &c, s.upTo, s.limit)
+	m, err := s.all.behind(ctx, s.source, &c, s.upTo, s.limit)
 	if err != nil {
 		return rest{}, err
 	}
@@ -305,14 +311,14 @@ func (s *subscriber) turn(ctx context.Context) (leave func(), err error) {
 }
 
 // behind reads what is behind a cursor when it is its turn.
-func (a *subscriptions) behind(ctx context.Context, q *StoredQuery, c *local.Cursor, upTo int64, limit int) (*message, error) {
+func (a *subscriptions) behind(ctx context.Context, of source, c *local.Cursor, upTo int64, limit int) (*message, error) {
 	select {
 	case a.reading <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	began := time.Now()
-	m, err := a.g.behind(ctx, q, c, upTo, limit)
+	m, err := of.behind(ctx, c, upTo, limit)
 	time.AfterFunc(min(longestRest, time.Since(began)), func() { <-a.reading })
 	return m, err
 }
@@ -326,7 +332,7 @@ func (s *subscriber) move(c *local.Cursor, end schemas.Locator, delivered bool) 
 	if s.gone || s.cursor.Round != c.Round { // deleted, or set back meanwhile
 		return nil
 	}
-	c.After, c.Until = &end, nil
+	c.After, c.Until, c.Paused = &end, nil, s.cursor.Paused
 	if delivered || end.Height >= s.written+cursorHeights {
 		put, err := local.PutCursor(s.ID, c)
 		if err == nil {
@@ -348,18 +354,21 @@ func (s *subscriber) deliver(ctx context.Context, c *local.Cursor, m *message, d
 			return err
 		}
 	}
-	body, err := m.document(results{name: s.Query, subscription: s.ID}, s.Format, due)
+	l, err := s.source.letter(m, c, due)
 	if err != nil {
 		return err
 	}
 	began := s.all.now()
-	status, wait, err := s.post(ctx, messageID(s.ID, c, due), body)
+	status, wait, err := s.post(ctx, l)
 	if err != nil {
 		return err
 	}
-	if status == http.StatusRequestEntityTooLarge && len(m.records) > 1 {
+	switch {
+	case status == http.StatusRequestEntityTooLarge && len(m.records) > 1:
 		s.limit = len(m.records) / 2 // as the standard wants it
 		return fmt.Errorf("%w answered 413: it gets fewer events at a time", errReceiver)
+	case status == http.StatusGone && s.Filter != nil:
+		return s.set(func(c *local.Cursor) { c.Paused = "the receiver answered 410" })
 	}
 	if wait > 0 {
 		return &busy{status, wait}
@@ -383,7 +392,7 @@ func (s *subscriber) mark(c *local.Cursor, end schemas.Locator) error {
 	if s.gone || s.cursor.Round != c.Round {
 		return errors.New("the cursor was set back")
 	}
-	c.Until = &end
+	c.Until, c.Paused = &end, s.cursor.Paused
 	put, err := local.PutCursor(s.ID, c)
 	if err == nil {
 		err = s.all.g.local.Apply(put)
@@ -394,17 +403,19 @@ func (s *subscriber) mark(c *local.Cursor, end schemas.Locator) error {
 	return err
 }
 
-// replay sets the cursor back, or forth, to a record time.
-func (s *subscriber) replay(since time.Time) error {
+// set changes the cursor, and commits other changes with it; what waits for a receiver
+// waits no longer.
+func (s *subscriber) set(change func(*local.Cursor), with ...local.Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone {
-		return fault(schemas.NotFound, "no such subscription: "+s.ID)
+		return fault(schemas.NotFound, "it was ended meanwhile: "+s.ID)
 	}
-	c := local.Cursor{Since: &since, Round: s.cursor.Round + 1, Ran: s.cursor.Ran, Notified: s.cursor.Notified}
+	c := s.cursor
+	change(&c)
 	put, err := local.PutCursor(s.ID, &c)
 	if err == nil {
-		err = s.all.g.local.Commit(put)
+		err = s.all.g.local.Commit(append(with, put)...)
 	}
 	if err != nil {
 		return err

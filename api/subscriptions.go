@@ -44,15 +44,15 @@ type SubscriptionRequest struct {
 
 // SubscriptionStatus is how the delivery of a subscription stands.
 type SubscriptionStatus struct {
-	State    string     `json:"state"`            // current, behind or retrying
-	Height   int64      `json:"height,omitempty"` // up to which everything was delivered
-	Lag      int64      `json:"lag"`              // heights behind the ledger
-	Failures int        `json:"failures"`         // in a row
-	Failure  string     `json:"lastError,omitempty"`
+	State    string     `json:"state"`               // current, behind or retrying; of a webhook, too, paused
+	Height   int64      `json:"height,omitempty"`    // up to which everything was delivered
+	Lag      int64      `json:"lag"`                 // heights behind the ledger
+	Failures int        `json:"failures"`            // in a row
+	Failure  string     `json:"lastError,omitempty"` // or why it is paused
 	Next     *time.Time `json:"nextTry,omitempty"`
 }
 
-// told is what may be seen of a subscription.
+// told is what may be seen of a subscription of a stored query.
 func (s *subscriber) told(height int64) Subscription {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,19 +65,26 @@ func (s *subscriber) told(height int64) Subscription {
 	if out.Notified != nil && out.Notified.After(*out.Least) {
 		out.Least = out.Notified
 	}
+	out.Status = s.status(height)
+	return out
+}
+
+// status is how the delivery stands while the ledger has a height; s.mu is held.
+func (s *subscriber) status(height int64) *SubscriptionStatus {
 	st := &SubscriptionStatus{State: "current", Lag: height, Failures: s.failures, Failure: s.failure, Next: given(s.next)}
-	if c.After != nil {
-		st.Height = c.After.Height
-		st.Lag = max(0, height-c.After.Height)
+	if after := s.cursor.After; after != nil {
+		st.Height = after.Height
+		st.Lag = max(0, height-after.Height)
 	}
 	switch {
+	case s.cursor.Paused != "":
+		st.State, st.Failure = "paused", s.cursor.Paused
 	case s.failures > 0:
 		st.State = "retrying"
 	case st.Lag > 0:
 		st.State = "behind"
 	}
-	out.Status = st
-	return out
+	return st
 }
 
 func given(t time.Time) *time.Time {
@@ -174,7 +181,7 @@ func (a *subscriptions) read(body []byte) (*local.Subscription, error) {
 			return nil, &schemas.Fault{Code: schemas.BadSubscription, Pointer: "/" + name, Detail: name + " has the wrong type: dest, signatureToken, initialRecordTime and the fields of schedule are texts, stream and reportIfEmpty true or false"}
 		}
 	}
-	if err := a.guard.dest(sub.Dest); err != nil {
+	if err := a.guard.dest(schemas.BadSubscription, "dest", sub.Dest); err != nil {
 		return nil, err
 	}
 	if len(sub.Token) > 256 || sent["signatureToken"] != nil && !printable(sub.Token) {
@@ -220,7 +227,7 @@ func (g *Gateway) begin(initial *time.Time) (*local.Cursor, error) {
 	if err != nil {
 		return nil, err
 	}
-	end := lastOf(view.Height())
+	end := endOf(view.Height())
 	return &local.Cursor{After: &end}, nil
 }
 
@@ -239,21 +246,11 @@ func (g *Gateway) subscribe(sub *local.Subscription, res *reservation) (*answer,
 	if err != nil {
 		return nil, err
 	}
-	put, err := local.PutSubscription(sub)
+	changes, err := local.NewSubscription(sub, cursor)
 	if err != nil {
 		return nil, err
 	}
-	at, err := local.PutCursor(sub.ID, cursor)
-	if err != nil {
-		return nil, err
-	}
-	changes := []local.Change{put, at}
-	if res != nil {
-		record := &local.Answer{Request: res.request, Made: sub.Made}
-		out.record(record)
-		changes = append(changes, local.PutAnswer(res.key, record, true)...)
-	}
-	return out, g.subs.add(sub, cursor, changes)
+	return out, g.subs.add(sub, cursor, append(res.keep(out, sub.Made), changes...))
 }
 
 // add writes a subscription that is new, and begins to deliver it.
@@ -286,7 +283,7 @@ func (a *subscriptions) room(owner string) error {
 		}
 	}
 	if own >= a.g.limits.Subscriptions || len(a.byID)+len(a.sockets) >= maxSubscriptions {
-		return fault(schemas.TooLarge, fmt.Sprintf("the API key has %d subscriptions, and no more can be: end one", own))
+		return fault(schemas.TooLarge, fmt.Sprintf("the API key has %d subscriptions, webhooks and streams, and no more can be: end one", own))
 	}
 	return nil
 }
@@ -315,7 +312,8 @@ func (a *subscriptions) dropAll(name string, changes ...local.Change) error {
 	return nil
 }
 
-// of are the subscriptions of a query, oldest first; of one API key unless it is "".
+// of are the subscriptions of a query, or, where that is "", webhooks, oldest first; of
+// one API key unless it is "".
 func (a *subscriptions) of(name, owner string) (out []*subscriber) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -346,17 +344,31 @@ func (a *subscriptions) count() (all, failing int) {
 	return len(list), failing
 }
 
-// find is the subscription of a path, which its own API key alone can see.
-func (g *Gateway) find(r *http.Request) (*subscriber, error) {
-	id, err := segment(r, "subscriptionID")
+// subscriber is what has the id in a request's path, which its own API key alone can see: a
+// webhook, or a subscription of a stored query.
+func (g *Gateway) subscriber(r *http.Request, parameter string, webhook bool) (*subscriber, error) {
+	id, err := segment(r, parameter)
 	if err != nil {
 		return nil, err
 	}
 	g.subs.mu.Lock()
 	s := g.subs.byID[id]
 	g.subs.mu.Unlock()
-	if s == nil || s.Owner != keyOf(r).ID {
-		return nil, fault(schemas.NotFound, "this API key has no subscription "+clip(id))
+	if s == nil || s.Owner != keyOf(r).ID || (s.Filter != nil) != webhook {
+		what := "subscription "
+		if webhook {
+			what = "webhook "
+		}
+		return nil, fault(schemas.NotFound, "this API key has no "+what+clip(id))
+	}
+	return s, nil
+}
+
+// find is the subscription of a path.
+func (g *Gateway) find(r *http.Request) (*subscriber, error) {
+	s, err := g.subscriber(r, "subscriptionID", false)
+	if err != nil {
+		return nil, err
 	}
 	if chi.URLParam(r, "queryName") == "" {
 		return s, nil

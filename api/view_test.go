@@ -292,6 +292,9 @@ func (v *fakeView) Shipments(_ string, _ schemas.ShipmentState, from string, _ i
 }
 
 func (v *fakeView) Messages(after schemas.Locator, limit int) (out []schemas.Record, err error) {
+	if after.Height < v.missing[1] {
+		return nil, &schemas.Fault{Code: schemas.HistoryMissing}
+	}
 	for _, r := range v.records {
 		if r.Locator.Compare(after) > 0 && len(out) < limit {
 			out = append(out, r)

@@ -11,7 +11,7 @@ import (
 )
 
 // BenchmarkDispatch is what a block costs that a thousand subscriptions are told of:
-// each asks for what is new behind the block before. Of blocks of one event and of
+// each asks for what is new behind the block before, as a webhook by looking at all of it. Of blocks of one event and of
 // 5,000, where a thousandth is for each subscription, or nothing.
 func BenchmarkDispatch(b *testing.B) {
 	const subscriptions, old = 1000, 100_000
@@ -71,6 +71,24 @@ func BenchmarkDispatch(b *testing.B) {
 				b.ReportMetric(float64(found)/float64(b.N), "events")
 			})
 		}
+		b.Run(fmt.Sprintf("%d events/as a webhook", size), func(b *testing.B) {
+			for range b.N {
+				v := c.view()
+				for range subscriptions {
+					at := schemas.Locator{Height: before, Position: 1 << 31}
+					for more := true; more; {
+						records, err := v.Messages(at, 256)
+						if err != nil {
+							b.Fatal(err)
+						}
+						if more = len(records) == 256; more {
+							at = records[255].Locator
+						}
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/subscriptions, "µs/subscription")
+		})
 	}
 }
 

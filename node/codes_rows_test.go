@@ -224,6 +224,7 @@ var asked = []provoked{
 	{schemas.BadSubscription, `
 		POST /epcis/v2/queries {"name":"told","query":{"EQ_bizStep":["storing"]}}
 		POST /epcis/v2/queries/told/subscriptions {"dest":"nowhere","stream":true}`},
+	{schemas.BadWebhook, `POST /api/v1/webhooks {"url":"nowhere"}`},
 	{schemas.BodyNotKept, `
 		mill: add commissioning a id=
 		GET /epcis/v2/events/$event`},

@@ -228,6 +228,7 @@ const (
 	BadSheet                               // a spreadsheet, or a message of EDI, that cannot be read
 	BadSubscription                        // how a subscription is to be told cannot be done
 	BodyNotKept                            // of a record: this node keeps the bodies of what its partner is a party to
+	BadWebhook                             // a webhook that cannot be made, or set back, as it was asked for
 )
 
 type codeRow struct {
@@ -405,6 +406,7 @@ var codes = map[Code]codeRow{
 	BodyNotKept:          {"body_not_kept", 404, "not kept by this node: ask the node of the partner who recorded it"},
 	BadSheet:             {"bad_sheet", 400, "send CSV as UTF-8, an .xlsx workbook, or the message that the mapping names: docs/import.md"},
 	BadSubscription:      {"bad_subscription", 400, "give a dest, and stream or a schedule: docs/subscriptions.md"},
+	BadWebhook:           {"bad_webhook", 400, "give a url, of the rest what the detail does not complain of: docs/webhooks.md"},
 }
 
 // String returns the code's stable name, as JSON shows it.

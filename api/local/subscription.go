@@ -8,8 +8,9 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// Subscription is a subscription of a stored query, as it was asked for. It never
-// changes; how far it was delivered is its cursor, a row of its own.
+// Subscription is a subscription of a stored query, or of the stream where it has a
+// filter, as it was asked for. It never changes; how far it was delivered is its cursor,
+// a row of its own.
 type Subscription struct {
 	ID            string            `json:"id"`
 	Query         string            `json:"query"` // name of the stored query
@@ -21,6 +22,15 @@ type Subscription struct {
 	Initial       *time.Time        `json:"initial,omitempty"` // record time from which on
 	Made          time.Time         `json:"made"`
 	Format        string            `json:"format,omitempty"` // GS1-EPC-Format of its events; "" as they were submitted
+	Filter        *Filter           `json:"filter,omitempty"` // of the stream; nil: of a stored query
+	Batch         int               `json:"batch,omitempty"`  // of the stream: records a message; 0: one, without a list around it
+}
+
+// Filter is what of the stream is told. What is empty leaves out nothing.
+type Filter struct {
+	Types   []string `json:"types,omitempty"` // shipment.* is all below
+	Partner string   `json:"partner,omitempty"`
+	Subject string   `json:"subject,omitempty"` // canonical
 }
 
 // Cursor is how far a subscription was delivered: all that was recorded up to
@@ -34,6 +44,7 @@ type Cursor struct {
 	Round    uint64           `json:"round,omitempty"` // how often the cursor was set back
 	Ran      time.Time        `json:"ran,omitzero"`    // when its schedule was last followed
 	Notified time.Time        `json:"notified,omitzero"`
+	Paused   string           `json:"paused,omitempty"` // why nothing is delivered; "": it is
 }
 
 // PutSubscription writes a subscription.
@@ -52,6 +63,16 @@ func PutCursor(id string, c *Cursor) (Change, error) {
 		return Change{}, fmt.Errorf("encoding a subscription's cursor: %w", err)
 	}
 	return Change{key: row(rowCursor, []byte(id)), value: value}, nil
+}
+
+// NewSubscription writes a subscription and from where on it is delivered.
+func NewSubscription(s *Subscription, c *Cursor) ([]Change, error) {
+	put, err := PutSubscription(s)
+	if err != nil {
+		return nil, err
+	}
+	at, err := PutCursor(s.ID, c)
+	return []Change{put, at}, err
 }
 
 // DropSubscription deletes a subscription and its cursor.

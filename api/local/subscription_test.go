@@ -23,8 +23,10 @@ func TestSubscriptions(t *testing.T) {
 	want := []*local.Subscription{
 		{ID: "1", Query: "q", Owner: "k", Dest: "https://example.com/", Token: "t", Made: since},
 		{ID: "2", Query: "q", Owner: "k", Dest: "https://example.com/", Schedule: map[string]string{"hour": "1"}, ReportIfEmpty: true, Initial: &since, Made: since},
+		{ID: "3", Owner: "k", Dest: "https://example.com/", Token: "t", Filter: &local.Filter{Types: []string{"shipment.*"}, Partner: "mill", Subject: "urn:x:1"}, Batch: 7, Made: since},
+		{ID: "4", Owner: "k", Dest: "https://example.com/", Filter: &local.Filter{}, Made: since}, // of everything, and still of no query
 	}
-	cursor := &local.Cursor{After: &schemas.Locator{Height: 3, Index: 2}, Since: &since, Until: &schemas.Locator{Height: 5, Position: 1}, Round: 2, Ran: since, Notified: since}
+	cursor := &local.Cursor{After: &schemas.Locator{Height: 3, Index: 2}, Since: &since, Until: &schemas.Locator{Height: 5, Position: 1}, Round: 2, Ran: since, Notified: since, Paused: "why"}
 	for i := len(want) - 1; i >= 0; i-- {
 		put, err := local.PutSubscription(want[i])
 		if err != nil {
@@ -78,7 +80,7 @@ func TestSubscriptions(t *testing.T) {
 		if at, err := s.Cursor("2"); at != nil || err != nil {
 			t.Errorf("%s: dropped, and has a cursor: %v %v", name, at, err)
 		}
-		if got, err := s.Subscriptions(); len(got) != 1 || err != nil {
+		if got, err := s.Subscriptions(); len(got) != len(want)-1 || err != nil {
 			t.Errorf("%s: dropped, and there: %v %v", name, got, err)
 		}
 		if err := s.Close(); err != nil {

@@ -92,7 +92,7 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 	}
 	root.AddCommand(p.startCommand(), p.localnetCommand(), p.initCommand(), p.keyCommand(), p.genesisCommand(), p.inviteCommand(), p.joinCommand(), p.exportCommand(), p.historyCommand(), p.versionCommand(), p.moveCommand(), p.signerCommand(),
 		p.statusCommand(), p.captureCommand(), p.importCommand(), p.eventsCommand(), p.fsmaCommand(),
-		p.streamCommand(), p.subscribeCommand(), p.subscriptionsCommand(), p.unsubscribeCommand(),
+		p.streamCommand(), p.webhookCommand(), p.subscribeCommand(), p.subscriptionsCommand(), p.unsubscribeCommand(),
 		p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(), p.hashCommand(),
 		p.trustCommand(), p.bundleCommand(), p.renewCommand(), p.verifyCommand(), p.witnessCommand(), p.checkCommand(), p.rescueCommand(),
 		p.backupCommand(), p.restoreCommand(), p.doctorCommand(), p.eraseCommand(), p.recallCommand(), p.shipmentCommand(), p.handoverCommand(), p.exceptionsCommand(), p.signCommand(), p.publishCommand(), p.unpublishCommand(), p.benchCommand(),

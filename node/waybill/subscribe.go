@@ -104,7 +104,7 @@ func queryDefinition(parameters []string) (json.RawMessage, error) {
 
 // printSubscription prints a line: what is told, to whom, when, and how it stands.
 func (p *program) printSubscription(s *api.Subscription) {
-	when, stands := "stream", ""
+	when := "stream"
 	if !s.Stream {
 		text, err := json.Marshal(s.Schedule)
 		if err != nil { // cannot be: it is text
@@ -112,16 +112,22 @@ func (p *program) printSubscription(s *api.Subscription) {
 		}
 		when = string(text)
 	}
-	if st := s.Status; st != nil {
-		stands = fmt.Sprintf("\t%s, %s behind", st.State, counted(int(st.Lag), "height"))
-		if st.Failure != "" {
-			stands += ": " + escape(st.Failure)
-		}
-		if st.Next != nil {
-			stands += ", next try " + st.Next.UTC().Format(time.RFC3339)
-		}
+	fmt.Fprintf(p.out, "%s\t%s\t%s\t%s%s\n", escape(s.Query), escape(s.ID), escape(s.Dest), escape(when), standing(s.Status))
+}
+
+// standing is how a delivery stands, behind a tab; "" of one that has not begun.
+func standing(st *api.SubscriptionStatus) string {
+	if st == nil {
+		return ""
 	}
-	fmt.Fprintf(p.out, "%s\t%s\t%s\t%s%s\n", escape(s.Query), escape(s.ID), escape(s.Dest), escape(when), stands)
+	text := fmt.Sprintf("\t%s, %s behind", st.State, counted(int(st.Lag), "height"))
+	if st.Failure != "" {
+		text += ": " + escape(st.Failure)
+	}
+	if st.Next != nil {
+		text += ", next try " + st.Next.UTC().Format(time.RFC3339)
+	}
+	return text
 }
 
 func (p *program) subscriptionsCommand() *cobra.Command {
