@@ -56,17 +56,27 @@ func (v *verification) checkPartners() error {
 		v.partners[part.ID] = p
 	}
 	for _, s := range v.subjects {
-		holder := s.report.Custodian
-		if holder == "" || strings.HasPrefix(holder, schemas.External) || !v.b.Scope.Names {
-			continue
+		for _, id := range s.named() {
+			if id == "" || strings.HasPrefix(id, schemas.External) || !v.b.Scope.Names {
+				continue
+			}
+			p, ok := v.partners[id]
+			if !ok {
+				return fmt.Errorf("%q, of whom %s %s tells: the partner's leaf is missing", id, s.Kind, s.ID)
+			}
+			p.used = true
 		}
-		p, ok := v.partners[holder]
-		if !ok {
-			return fmt.Errorf("custodian %q: the partner's leaf is missing", holder)
-		}
-		p.used = true
 	}
 	return nil
+}
+
+// named are the partners that the subject tells of beside those who signed: who holds
+// it, or the parties of a shipment.
+func (s *subject) named() []string {
+	if s.shipment != nil {
+		return s.shipment.Parties()
+	}
+	return []string{s.report.Custodian}
 }
 
 func (v *verification) checkKeys(where string, part *PartnerPart, p *partner) error {
