@@ -70,15 +70,6 @@ func (v *verification) checkPartners() error {
 	return nil
 }
 
-// named are the partners that the subject tells of beside those who signed: who holds
-// it, or the parties of a shipment.
-func (s *subject) named() []string {
-	if s.shipment != nil {
-		return s.shipment.Parties()
-	}
-	return []string{s.report.Custodian}
-}
-
 func (v *verification) checkKeys(where string, part *PartnerPart, p *partner) error {
 	last := ""
 	for j := range part.Keys {

@@ -171,6 +171,15 @@ func (v *verification) checkUnits(asked *subject) error {
 	return nil
 }
 
+// named are the partners that the subject tells of beside those who signed: who holds
+// it, or the parties of a shipment.
+func (s *subject) named() []string {
+	if s.shipment != nil {
+		return s.shipment.Parties()
+	}
+	return []string{s.report.Custodian}
+}
+
 // findSigned notes which of a shipment's doings are among the records here, where the
 // signature of each was checked.
 func (v *verification) findSigned() {

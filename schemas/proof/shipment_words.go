@@ -167,6 +167,7 @@ func (r *Report) units() []string {
 func (s *ShipmentReport) notProven() []string {
 	said := []string{
 		"What became of the shipment's things elsewhere: each has a trail of its own.",
+		"That none of the events was declared erroneous since: declarations are in the trails of the things that the events name.",
 		"What sensors measured, but for the events at which an excursion from its terms began or ended: they are flagged in its trail.",
 	}
 	for i := range s.Handovers {
