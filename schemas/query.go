@@ -148,11 +148,11 @@ type BundleOf uint8
 
 // What bundles are of.
 const (
-	BundleOfThing   BundleOf = iota // an item or a class, or both, whatever the ledger has
-	BundleOfItem                    // an item
-	BundleOfLot                     // a class or lot
-	BundleOfPartner                 // a partner's activity
-	BundleOfShipment                // a shipment
+	BundleOfThing    BundleOf = iota // an item or a class, or both, whatever the ledger has
+	BundleOfItem                     // an item
+	BundleOfLot                      // a class or lot
+	BundleOfPartner                  // a partner's activity
+	BundleOfShipment                 // a shipment
 )
 
 // Listing is a kind of values that the index has in order.
