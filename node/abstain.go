@@ -1,6 +1,8 @@
 package node
 
 import (
+	"io"
+
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
 )
@@ -28,4 +30,15 @@ func (a abstaining) SignProposal(chainID string, proposal *cmtproto.Proposal) er
 		return err
 	}
 	return a.PrivValidator.SignProposal(chainID, proposal)
+}
+
+// Close ends what the validator waits for: the engine calls it before it waits for
+// consensus, of validators that have it.
+func (a abstaining) Close() error { return closeVoter(a.PrivValidator) }
+
+func closeVoter(v types.PrivValidator) error {
+	if c, ok := v.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }

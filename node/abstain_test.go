@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"errors"
+	"io"
 	"testing"
 
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
@@ -30,5 +31,22 @@ func TestNothingSignedBehindAnUpgrade(t *testing.T) {
 		if err := v.SignProposal("chain", p); !errors.Is(err, want) || (p.Signature == nil) != (want != nil) {
 			t.Errorf("proposal at %d: %v, signature %x", height, err, p.Signature)
 		}
+	}
+}
+
+// waiting is a validator that a signer answers for.
+type waiting struct {
+	types.PrivValidator
+	closed bool
+}
+
+func (w *waiting) Close() error { w.closed = true; return nil }
+
+// The engine ends what a validator waits for, whatever is between them.
+func TestVoterIsClosed(t *testing.T) {
+	inner := &waiting{PrivValidator: types.NewMockPV()}
+	v := node.Abstaining(node.Rotating(inner), func(int64) error { return nil })
+	if err := v.(io.Closer).Close(); err != nil || !inner.closed {
+		t.Errorf("closed %v, %v", inner.closed, err)
 	}
 }

@@ -172,6 +172,9 @@ func Abstaining(v types.PrivValidator, due func(height int64) error) types.PrivV
 	return abstaining{v, due}
 }
 
+// Rotating is a validator that gets another key.
+func Rotating(now types.PrivValidator) types.PrivValidator { return &rotating{now: now} }
+
 // RestoreMark is in a directory that a restore makes.
 const RestoreMark = restoring
 
