@@ -186,6 +186,9 @@ func TestShipmentHistories(t *testing.T) {
 			}
 			m.check(rt, a)
 		}
+		for s := range shipmentCount {
+			a.provesShipment(rt, fmt.Sprintf("urn:example:shipment:%d", s))
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -181,23 +182,42 @@ func (s *subject) named() []string {
 }
 
 // findSigned notes which of a shipment's doings are among the records here, where the
-// signature of each was checked.
+// signature of each was checked, and why a hand-over was answered as it was.
 func (v *verification) findSigned() {
 	s := v.report.Asked()
 	if s.Shipment == nil {
 		return
 	}
-	by := map[schemas.Locator]string{}
+	records := map[schemas.Locator]*Event{}
 	for i := range v.report.Events {
 		if e := &v.report.Events[i]; e.in(s.ID, schemas.ShipmentTrail) {
-			by[e.Locator] = e.Partner
+			records[e.Locator] = e
 		}
 	}
 	for i := range s.Shipment.Handovers {
-		for _, done := range s.Shipment.Handovers[i].signings() {
-			done.Shown = by[done.Locator] == done.Partner
+		h := &s.Shipment.Handovers[i]
+		for _, done := range h.signings() {
+			e := records[done.Locator]
+			done.Shown = e != nil && e.Partner == done.Partner
+		}
+		if h.Answered != nil && h.Answered.Shown {
+			h.Reason = records[h.Answered.Locator].reason()
 		}
 	}
+}
+
+// reason is what an act says of why it was done, "" where that is not shown.
+func (e *Event) reason() string {
+	if e.Body == nil || e.skeleton.Act == nil {
+		return ""
+	}
+	var body struct {
+		Reason string `json:"reason"`
+	}
+	if err := json.Unmarshal(e.Body, &body); err != nil {
+		return "" // it was read as an act before
+	}
+	return body.Reason
 }
 
 // ShipmentReport is what a bundle proves of a shipment.
@@ -235,6 +255,7 @@ type HandoverReport struct {
 	Refused       uint64                `json:"refused"`
 	Offered       Signing               `json:"offered"`
 	Answered      *Signing              `json:"answered,omitempty"`
+	Reason        string                `json:"reason,omitempty"` // that the act gave which answered, where it is shown
 	Discrepancies []schemas.Discrepancy `json:"discrepancies,omitempty"`
 	Lots          []schemas.ShipmentLot `json:"lots,omitempty"` // of what was taken
 	Dispute       *DisputeReport        `json:"dispute,omitempty"`

@@ -113,6 +113,9 @@ func (h *HandoverReport) proven() string {
 		}
 		said += d.ID
 	}
+	if h.Reason != "" {
+		said += fmt.Sprintf("; because %q", h.Reason)
+	}
 	return said + "."
 }
 

@@ -104,16 +104,27 @@ export function decodeShipment(b: Bytes): Shipment {
 
 export const decodeUnits = (b: Bytes): string[] => new Leaf(b, 1, 1).all(1).map(text);
 
-/** Records tells whether a partner's record at a place is among those of the shipment's trail here. */
-export type Records = (partner: string, at: Locator) => boolean;
+/** Shown is a record of the shipment's trail that is here; reason is why it was done, where an act says so and that is shown. */
+interface Shown {
+  readonly at: Locator;
+  readonly partner: string;
+  readonly reason: string;
+}
 
-export function records(of: readonly { readonly at: Locator; readonly partner: string }[]): Records {
-  const by = new Map(of.map((r) => [hex(locatorBytes(r.at)), r.partner]));
-  return (partner, at) => by.get(hex(locatorBytes(at))) === partner;
+/** Records finds a partner's record at a place among those of the shipment's trail here. */
+export type Records = (partner: string, at: Locator) => Shown | undefined;
+
+export function records(of: readonly Shown[]): Records {
+  const by = new Map(of.map((r) => [hex(locatorBytes(r.at)), r]));
+  return (partner, at) => {
+    const r = by.get(hex(locatorBytes(at)));
+    return r?.partner === partner ? r : undefined;
+  };
 }
 
 interface Signing {
   readonly partner: string;
+  readonly at: Locator;
   readonly report: (shown: Records) => object;
 }
 
@@ -125,9 +136,10 @@ function signingOf(b: Bytes): Signing {
   const partner = l.text(1);
   return {
     partner,
+    at,
     report: (shown) => ({
       partner, ...some("key", l.text(2)), ...some("held", HOLDINGS[Number(l.uint(3))] ?? ""), ...some("author", l.text(4)), ...when("time", l.time(5)), ...when("event_time", l.time(6)),
-      height: Number(at.height), position: at.position, index: at.index, shown: shown(partner, at),
+      height: Number(at.height), position: at.position, index: at.index, shown: shown(partner, at) !== undefined,
     }),
   };
 }
@@ -144,7 +156,7 @@ export function handoverReport(n: number, handover: Bytes, dispute: Bytes, now: 
   });
   return {
     handover: n, state, ...(state === "open" && now > l.time(3) && { ended: true }), from: offered.partner, to: l.text(1), ...when("until", l.time(3)),
-    units: Number(l.uint(4)), taken: Number(l.uint(6)), refused: Number(l.uint(7)), offered: offered.report(shown), ...signed("answered", answered, shown),
+    units: Number(l.uint(4)), taken: Number(l.uint(6)), refused: Number(l.uint(7)), offered: offered.report(shown), ...signed("answered", answered, shown), ...some("reason", answered.partner === "" ? "" : shown(answered.partner, answered.at)?.reason ?? ""),
     ...some("discrepancies", discrepancies), ...some("lots", lotsOf(l.all(11))), ...(dispute.length > 0 && { dispute: disputeReport(dispute, shown) }),
   };
 }

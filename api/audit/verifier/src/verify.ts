@@ -712,7 +712,7 @@ class Verification {
 
   private shipmentReport(s: SubjectState, of: Shipment): object {
     const trail = this.events.filter((e) => e.trails.some((t) => t.letter === "s" && t.id === s.part.id));
-    const shown = records(trail.map((e) => ({ at: e.at, partner: e.header.partner })));
+    const shown = records(trail.map((e) => ({ at: e.at, partner: e.header.partner, reason: e.body && e.skeleton?.act ? String(JSON.parse(text(e.body)).reason ?? "") : "" })));
     const handovers = this.b.handovers.map((h, i) => handoverReport(i + 1, h.leaf.value, h.dispute.value, this.state.time, shown));
     return { ...of.report, ...(s.contents.length > 0 && { contents: s.contents }), handovers };
   }
