@@ -56,13 +56,14 @@ func (v *verification) checkPartners() error {
 		v.partners[part.ID] = p
 	}
 	for _, s := range v.subjects {
-		for _, id := range s.named() {
+		as, named := s.named()
+		for _, id := range named {
 			if id == "" || strings.HasPrefix(id, schemas.External) || !v.b.Scope.Names {
 				continue
 			}
 			p, ok := v.partners[id]
 			if !ok {
-				return fmt.Errorf("%q, of whom %s %s tells: the partner's leaf is missing", id, s.Kind, s.ID)
+				return fmt.Errorf("%s %q: the partner's leaf is missing", as, id)
 			}
 			p.used = true
 		}

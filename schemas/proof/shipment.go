@@ -174,11 +174,11 @@ func (v *verification) checkUnits(asked *subject) error {
 
 // named are the partners that the subject tells of beside those who signed: who holds
 // it, or the parties of a shipment.
-func (s *subject) named() []string {
+func (s *subject) named() (as string, partners []string) {
 	if s.shipment != nil {
-		return s.shipment.Parties()
+		return "party", s.shipment.Parties()
 	}
-	return []string{s.report.Custodian}
+	return "custodian", []string{s.report.Custodian}
 }
 
 // findSigned notes which of a shipment's doings are among the records here, where the

@@ -60,7 +60,7 @@ var forgedShipment = []forgery{
 	}, "of which the bundle has no records"},
 	{"names without a party's", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Partners = append(b.Partners[:1:1], b.Partners[2:]...)
-	}, "the partner's leaf is missing"},
+	}, "party \"borg-foods\": the partner's leaf is missing"},
 }
 
 // TestForgedShipments: whoever has all of the ledger, and no key of others, makes no
