@@ -50,6 +50,20 @@ func (g *Gateway) getPartnerBundle(w http.ResponseWriter, r *http.Request) {
 	}, "first", "count")
 }
 
+// getShipmentBundle answers the proof of a shipment: what was done about it, by whom,
+// and how it stands.
+func (g *Gateway) getShipmentBundle(w http.ResponseWriter, r *http.Request) {
+	g.serveBundle(w, r, "shipment.bundle", func(q map[string]string) (schemas.BundleQuery, error) {
+		out := schemas.BundleQuery{Of: schemas.BundleOfShipment}
+		id, err := subject(r)
+		if err == nil {
+			out.ID = id.String()
+			out.Units, err = flag(q, "units", false)
+		}
+		return out, err
+	}, "units")
+}
+
 func thingQuery(r *http.Request, q map[string]string) (out schemas.BundleQuery, err error) {
 	id, err := subject(r)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/api/client"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -56,6 +58,15 @@ func TestClient(t *testing.T) {
 		t.Fatalf("%+v %v", tx, err)
 	}
 	reads(t, c)
+	shipment := schemas.BundleQuery{ID: "urn:example:shipment:7", Of: schemas.BundleOfShipment, Units: true, Names: true}
+	if _, err := c.Bundle(ctx, shipment); err != nil {
+		t.Fatal(err)
+	}
+	h.ledger.mu.Lock()
+	if diff := cmp.Diff(shipment, h.ledger.asked); diff != "" {
+		t.Error(diff)
+	}
+	h.ledger.mu.Unlock()
 
 	_, err = c.Event(ctx, []byte(`{"type":"ObjectEvent"}`), client.Write{})
 	if p := client.Problem(err); p == nil || p.Code != schemas.MissingField || p.Status != 400 || p.Hint == "" || client.Code(err) != schemas.MissingField {

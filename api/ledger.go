@@ -44,7 +44,7 @@ type Ledger interface {
 	View() (View, error)
 	ViewAt(height int64) (View, error)
 
-	// Bundle proves what the ledger has of an item, a lot or a partner's activity,
+	// Bundle proves what the ledger has of an item, a lot, a partner's activity or a shipment,
 	// or that it has nothing, to somebody who trusts no node. Answers the encoded
 	// bundle in its binary form.
 	Bundle(ctx context.Context, q schemas.BundleQuery) ([]byte, error)

@@ -102,6 +102,7 @@ func exchanges() []exchange {
 		{operation: "GET /api/v1/items/{id}/bundle", succeeds: ask{path: item + "/bundle?observations=true", status: 200}, fails: ask{path: item + "/bundle?as=partner", status: 400}},
 		{operation: "GET /api/v1/lots/{id}/bundle", succeeds: ask{path: lot + "/bundle?partner=brook", status: 200}, fails: ask{path: lot + "/bundle?as=item", status: 400}},
 		{operation: "GET /api/v1/partners/{id}/bundle", succeeds: ask{path: "/api/v1/partners/acme-farms/bundle?first=1", status: 200}, fails: ask{path: "/api/v1/partners/acme-farms/bundle?first=-1", status: 400}},
+		{operation: "GET /api/v1/shipments/{id}/bundle", succeeds: ask{path: "/api/v1/shipments/urn:example:shipment:7/bundle?units=true", status: 200}, fails: ask{path: "/api/v1/shipments/urn:example:shipment:7/bundle?units=1", status: 400}},
 		{operation: "POST /api/v1/bundles", succeeds: ask{path: "/api/v1/bundles?since=1", body: "old", headers: binary(), status: 200}, fails: ask{body: "old", headers: []string{"Content-Type", "text/plain"}, status: 415}},
 		{operation: "GET /epcis/v2/", succeeds: ask{path: "/epcis/v2/", status: 200}, fails: ask{path: "/epcis/v2/?x=1", status: 400}},
 		{operation: "GET /api/v1/masterdata", succeeds: ask{path: "/api/v1/masterdata?perPage=1", status: 200}, fails: ask{path: "/api/v1/masterdata?nextPageToken=x", status: 400}},

@@ -101,6 +101,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 		m.Get("/items/{id}/bundle", g.getItemBundle)
 		m.Get("/lots/{id}/bundle", g.getLotBundle)
 		m.Get("/partners/{id}/bundle", g.getPartnerBundle)
+		m.Get("/shipments/{id}/bundle", g.getShipmentBundle)
 	})
 	m.With(g.allow(local.Query), g.accepting(typeBundle, typeBinary, typeJSON), g.sending(typeBundle, typeBinary), g.reading).Post("/bundles", g.postBundle)
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeTransaction, typeBinary)).Post("/transactions", g.postTransaction)

@@ -419,8 +419,10 @@ func bundles(t *testing.T, h *harness, base, link string) {
 			Observations: true, Ancestors: 3, Names: true, Times: true, Since: 7, Height: 9},
 		base + "/bundle?withhold=ex%3Aprice%7CreadPoint&only=ilmd&hashIDs=true&as=lot": {ID: link, Of: schemas.BundleOfLot, Containers: true,
 			Withhold: []string{"ex:price", "readPoint"}, Only: []string{"ilmd"}, HashIDs: true},
-		lot + "/bundle?partner=brook":         {ID: link, Of: schemas.BundleOfLot, Containers: true, Partner: "brook"},
-		partner + "/bundle?first=10&count=20": {ID: "acme-farms", Of: schemas.BundleOfPartner, First: 10, Count: 20},
+		lot + "/bundle?partner=brook":                                           {ID: link, Of: schemas.BundleOfLot, Containers: true, Partner: "brook"},
+		"/api/v1/shipments/urn:example:shipment:7/bundle":                       {ID: "urn:example:shipment:7", Of: schemas.BundleOfShipment},
+		"/api/v1/shipments/urn:example:shipment:7/bundle?units=true&names=true": {ID: "urn:example:shipment:7", Of: schemas.BundleOfShipment, Units: true, Names: true},
+		partner + "/bundle?first=10&count=20":                                   {ID: "acme-farms", Of: schemas.BundleOfPartner, First: 10, Count: 20},
 	} {
 		h.do("GET", path, "").want(t, 200)
 		h.ledger.mu.Lock()
@@ -429,7 +431,8 @@ func bundles(t *testing.T, h *harness, base, link string) {
 		}
 		h.ledger.mu.Unlock()
 	}
-	for _, path := range []string{base + "/bundle?ancestors=17", base + "/bundle?ancestors=-1", base + "/bundle?observations=yes", base + "/bundle?as=partner", base + "/bundle?first=1",
+	for _, path := range []string{base + "/bundle?ancestors=17", base + "/bundle?ancestors=-1", base + "/bundle?observations=yes", base + "/bundle?as=partner", base + "/bundle?first=1", base + "/bundle?units=true",
+		"/api/v1/shipments/urn:example:shipment:7/bundle?containers=true", "/api/v1/shipments/urn:example:shipment:7/bundle?units=1",
 		base + "/bundle?partner=brook", lot + "/bundle?as=item", lot + "/bundle?observations=true", partner + "/bundle?containers=true", partner + "/bundle?first=-1",
 		partner + "/bundle?count=x", base + "/bundle?height=18446744073709551615", base + "/bundle?since=1.5", base + "/bundle?withhold=" + strings.Repeat("a%7C", 500) + "a"} {
 		h.do("GET", path, "").problem(t, 400, "bad_parameter")

@@ -25,7 +25,7 @@ func (a *App) Bundle(ctx context.Context, q schemas.BundleQuery) (*proof.Bundle,
 		if err != nil {
 			return nil, nil, err
 		}
-		g.view = view
+		g.view, g.state, g.leaves = view, map[string]leaf{}, 0
 		read := g.read
 		b, err := g.bundle(q)
 		if !expired(err) || q.Height != 0 {
@@ -63,7 +63,16 @@ type gathering struct {
 	trees   map[place]*signed
 	read    int // records and entries so far
 	count   int // records kept
-	size    int // bytes that will be in the bundle, about
+	size    int // bytes of records that will be in the bundle, about
+
+	state  map[string]leaf // of the view
+	leaves int             // bytes of them
+}
+
+// leaf is a value of the state with its path.
+type leaf struct {
+	value []byte
+	path  proof.Path
 }
 
 func (g *gathering) bundle(q schemas.BundleQuery) (*proof.Bundle, error) {
@@ -72,7 +81,7 @@ func (g *gathering) bundle(q schemas.BundleQuery) (*proof.Bundle, error) {
 		return nil, err
 	}
 	return proof.Assemble(proof.Material{
-		Asked: asked, Scope: proof.Scope{Containers: q.Containers, Ancestors: uint64(max(0, q.Ancestors)), Names: q.Names, Times: q.Times},
+		Asked: asked, Scope: proof.Scope{Containers: q.Containers, Ancestors: uint64(max(0, q.Ancestors)), Names: q.Names, Times: q.Times, Units: q.Units},
 		Observations: q.Observations, First: q.First, Count: q.Count, Source: g,
 		Disclosure: proof.Disclosure{Only: q.Only, Withhold: q.Withhold, HashIDs: q.HashIDs, Partner: q.Partner},
 	})
@@ -86,6 +95,9 @@ func (g *gathering) asked(q schemas.BundleQuery) ([]proof.Thing, error) {
 	canonical, scheme, err := schemas.Canonical(q.ID)
 	if err != nil {
 		return nil, err
+	}
+	if q.Of == schemas.BundleOfShipment {
+		return []proof.Thing{{Kind: proof.AShipment, ID: canonical}}, nil
 	}
 	item, class := proof.Thing{Kind: proof.AnItem, ID: canonical}, proof.Thing{Kind: proof.AClass, ID: canonical}
 	hasItem, err := g.has(schemas.ItemKey(canonical))
@@ -114,12 +126,23 @@ func (g *gathering) has(key []byte) (bool, error) {
 
 // State is proof.Source's.
 func (g *gathering) State(key []byte) ([]byte, proof.Path, error) {
+	if l, ok := g.state[string(key)]; ok {
+		return l.value, l.path, nil
+	}
+	if len(g.state)%256 == 255 && g.ctx.Err() != nil {
+		return nil, proof.Path{}, g.ctx.Err()
+	}
 	value, err := g.view.StateValue(key)
 	if err != nil {
 		return nil, proof.Path{}, err
 	}
 	path, err := g.view.Path(key)
-	return value, path, err
+	if err != nil {
+		return nil, path, err
+	}
+	g.state[string(key)] = leaf{value, path}
+	g.leaves += len(value) + 32*len(path.Siblings)
+	return value, path, g.fits()
 }
 
 // Records is proof.Source's.
@@ -178,10 +201,16 @@ func (g *gathering) proven(r *schemas.Record) (proof.Record, error) {
 	if out.Inclusion, err = s.tree.Inclusion(uint64(r.Index)); err != nil {
 		return out, err
 	}
-	if g.size += len(r.Body) + len(s.header) + 32*len(out.Inclusion); g.size > proof.MaxBundle {
-		return out, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("the events are too large for a bundle, which has up to %d bytes", proof.MaxBundle)}
+	g.size += len(r.Body) + len(s.header) + 32*len(out.Inclusion)
+	return out, g.fits()
+}
+
+// fits reports whether what was read so far may be in one bundle.
+func (g *gathering) fits() error {
+	if g.size+g.leaves > proof.MaxBundle {
+		return &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("too much for a bundle, which has up to %d bytes: ask for fewer records, or for a shipment without its units", proof.MaxBundle)}
 	}
-	return out, nil
+	return nil
 }
 
 func (g *gathering) transaction(at schemas.Locator) (*signed, error) {

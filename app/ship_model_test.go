@@ -187,6 +187,9 @@ func TestShipmentHistories(t *testing.T) {
 			m.check(rt, a)
 			a.checkMoments()
 		}
+		for s := range shipmentCount {
+			a.provesShipment(rt, fmt.Sprintf("urn:example:shipment:%d", s))
+		}
 	})
 }
 

@@ -37,7 +37,8 @@ func TestCustodyPage(t *testing.T) {
 	for i, m := range []int{0, 1, 2} {
 		env = append(env, fmt.Sprintf("NODE%d=%s", i+1, x.members[m].REST), fmt.Sprintf("KEY%d=%s", i+1, x.members[m].Key))
 	}
-	shown := x.walk(t, "custody.md", env...)
+	dir := t.TempDir()
+	shown := x.walkIn(t, dir, "custody.md", env...)
 	var raw struct {
 		State     string `json:"state"`
 		Handovers []struct {
@@ -50,6 +51,17 @@ func TestCustodyPage(t *testing.T) {
 	}
 	if raw.State != schemas.Delivered.String() || len(raw.Handovers) != 2 || raw.Handovers[0].State != schemas.HandoverAcceptedWith.String() || raw.Handovers[0].Taken != 2 {
 		t.Errorf("delivered, it is %s", shown)
+	}
+	statement, err := os.ReadFile(filepath.Join(dir, "statement.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, says := range []string{"Its state was then closed; " + receiver.Partner + " held it, with 38.5 KGM of " + lot, "Hand-over 1: " + shipper.Partner + " (key ", "accepted in full by " + carrier.Partner + " (key ",
+		"accepted with differences by " + receiver.Partner + " (key ", "held by the partner's gateway", "short: 1.5 KGM of " + lot + ", damaged: " + pallet, "resolved as delivered, which both sides said",
+		receiver.Partner + " held 1.", schemas.Excursion.String(), "That everything that happened was reported"} {
+		if !strings.Contains(string(statement), says) {
+			t.Errorf("the statement lacks %q:\n%s", says, statement)
+		}
 	}
 	for _, m := range x.members[:4] {
 		told := waybill(t, "shipment", "conditions", "urn:example:shipment:7", "--outside", "--node", m.REST, "--key", m.Key)

@@ -62,7 +62,8 @@ func TestDocumentIsTrueOfANode(t *testing.T) {
 		{"GET /api/v1/items/{id}/trail", items + "/trail", "", nil, 200},
 		{"GET /api/v1/items/{id}/trace", items + "/trace", "", nil, 200},
 		{"GET /api/v1/items/{id}/bundle", items + "/bundle", "", binary, 200},
-		{"GET /api/v1/lots/{id}/bundle", "/api/v1/lots/" + url.PathEscape(lot) + "/bundle", "", binary, 200}, // that it has no record
+		{"GET /api/v1/shipments/{id}/bundle", "/api/v1/shipments/urn:example:shipment:none/bundle", "", binary, 200}, // that there is none
+		{"GET /api/v1/lots/{id}/bundle", "/api/v1/lots/" + url.PathEscape(lot) + "/bundle", "", binary, 200},         // that it has no record
 		{"GET /api/v1/exceptions", "/api/v1/exceptions?perPage=1", "", nil, 200},
 		{"GET /api/v1/fsma204", "/api/v1/fsma204?from=2026-05-01T00:00:00Z&to=2026-05-02T00:00:00Z", "", nil, 200},
 		{"GET /api/v1/network", "", "", nil, 200},

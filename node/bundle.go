@@ -21,7 +21,7 @@ const (
 	maxTimes   = 4000             // blocks of one bundle whose times are proven
 )
 
-// Bundle proves what the ledger has of an item, lot or partner, as of the height
+// Bundle proves what the ledger has of an item, lot, partner or shipment, as of the height
 // at the call or the one asked for. The header that carries a state's hash is that
 // of the next block, unless the last block changed nothing and its own header
 // carries it already. The gateway bounds how many are made at once: each may take

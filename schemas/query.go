@@ -124,7 +124,7 @@ type TraceGap struct {
 }
 
 // BundleQuery asks for a bundle: the proof of what the ledger has of an item, a
-// class or lot, or a partner.
+// class or lot, a partner or a shipment.
 type BundleQuery struct {
 	ID           string   // canonical; of a partner its id
 	Of           BundleOf // what it is asked for as
@@ -137,6 +137,7 @@ type BundleQuery struct {
 	Withhold     []string // members of events that are not shown
 	HashIDs      bool     // eventIDs that are hashes of what is withheld are shown all the same
 	Partner      string   // of a lot: events of this partner alone are shown
+	Units        bool     // of a shipment: also where the things that it consists of are
 	First, Count uint64   // of a partner: records from the n-th on, at most so many; 0 for all
 	Height       int64    // of the state; 0 for the last
 	Since        int64    // height of the reader's root of trust; 0 where the validators never changed
@@ -147,10 +148,11 @@ type BundleOf uint8
 
 // What bundles are of.
 const (
-	BundleOfThing   BundleOf = iota // an item or a class, or both, whatever the ledger has
-	BundleOfItem                    // an item
-	BundleOfLot                     // a class or lot
-	BundleOfPartner                 // a partner's activity
+	BundleOfThing    BundleOf = iota // an item or a class, or both, whatever the ledger has
+	BundleOfItem                     // an item
+	BundleOfLot                      // a class or lot
+	BundleOfPartner                  // a partner's activity
+	BundleOfShipment                 // a shipment
 )
 
 // Listing is a kind of values that the index has in order.

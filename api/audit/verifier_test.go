@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -252,6 +253,56 @@ func TestVerifiersAgree(t *testing.T) {
 		if !s.agree(v.name, v.binary, v.trust, 0) || !s.agree(v.name+" as JSON", v.json, v.trust, 0) {
 			t.Errorf("%s is refused", v.name)
 		}
+	}
+}
+
+// TestVerifiersAgreeOnShipments: neither accepts one whose parts are left out, exchanged,
+// or there too often, and both say the same of one that has all.
+func TestVerifiersAgreeOnShipments(t *testing.T) {
+	s := newSecond(t)
+	seen := map[string]int{}
+	for _, v := range bundleVectors(t) {
+		for name, alter := range map[string]func(b *proof.Bundle) bool{
+			"without hand-overs":       func(b *proof.Bundle) bool { b.Handovers = nil; return true },
+			"with a hand-over less":    func(b *proof.Bundle) bool { b.Handovers = b.Handovers[1:]; return true },
+			"with one twice":           func(b *proof.Bundle) bool { b.Handovers = append(b.Handovers, b.Handovers[0]); return true },
+			"with them exchanged":      func(b *proof.Bundle) bool { slices.Reverse(b.Handovers); return true },
+			"with the other's dispute": func(b *proof.Bundle) bool { b.Handovers[0].Dispute = b.Handovers[1].Dispute; return true },
+			"with its dispute denied": func(b *proof.Bundle) bool {
+				h := &b.Handovers[1].Dispute
+				has := h.Value != nil
+				h.Value = nil
+				return has
+			},
+			"with its units' leaf less": func(b *proof.Bundle) bool { has := b.Units != nil; b.Units = nil; return has },
+			"with the scope of units":   func(b *proof.Bundle) bool { had := b.Units != nil; b.Scope.Units = !b.Scope.Units; return had },
+			"with a unit less": func(b *proof.Bundle) bool {
+				has := b.Units != nil
+				b.Subjects = b.Subjects[:len(b.Subjects)-1]
+				return has
+			},
+			"with containers":            func(b *proof.Bundle) bool { b.Scope.Containers = true; return true },
+			"with ancestors":             func(b *proof.Bundle) bool { b.Scope.Ancestors = 1; return true },
+			"as an unknown thing's":      func(b *proof.Bundle) bool { b.Subjects[0].Kind = proof.Unknown; return true },
+			"as a partner's":             func(b *proof.Bundle) bool { b.Subjects[0].Kind = proof.APartner; return true },
+			"with the names less":        func(b *proof.Bundle) bool { has := b.Scope.Names; b.Partners = b.Partners[1:]; return has },
+			"without the last of trails": func(b *proof.Bundle) bool { b.Transactions = b.Transactions[:len(b.Transactions)-1]; return true },
+		} {
+			b, err := proof.DecodeBundle(v.binary)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(b.Handovers) < 2 || !alter(b) {
+				continue
+			}
+			seen[name]++
+			if s.agree(v.name+" "+name, b.Encode(), v.trust, 0) {
+				t.Errorf("%s passes %s", v.name, name)
+			}
+		}
+	}
+	if len(seen) != 15 {
+		t.Errorf("only %v were tried", seen)
 	}
 }
 

@@ -84,8 +84,8 @@ func (c *Client) Trace(ctx context.Context, id string, direction schemas.Directi
 	return get[api.Trace](ctx, c, itemPath(id)+"/trace", q)
 }
 
-// Bundle answers the proof of what the ledger has of an item, a lot or a partner's
-// activity, in its binary form. The identifier may have any form.
+// Bundle answers the proof of what the ledger has of an item, a lot, a partner's
+// activity or a shipment, in its binary form. The identifier may have any form.
 func (c *Client) Bundle(ctx context.Context, q schemas.BundleQuery) ([]byte, error) {
 	path := itemPath(q.ID)
 	switch q.Of {
@@ -93,6 +93,8 @@ func (c *Client) Bundle(ctx context.Context, q schemas.BundleQuery) ([]byte, err
 		path = "/api/v1/lots/" + url.PathEscape(q.ID)
 	case schemas.BundleOfPartner:
 		path = "/api/v1/partners/" + url.PathEscape(q.ID)
+	case schemas.BundleOfShipment:
+		path = "/api/v1/shipments/" + url.PathEscape(q.ID)
 	}
 	path += "/bundle"
 	if v := bundleValues(q); len(v) > 0 {
@@ -121,8 +123,8 @@ func (c *Client) Renew(ctx context.Context, bundle []byte, since int64) ([]byte,
 
 func bundleValues(q schemas.BundleQuery) url.Values {
 	v := url.Values{}
-	thing := q.Of != schemas.BundleOfPartner
-	for name, set := range map[string]bool{"observations": q.Observations, "names": q.Names, "times": q.Times, "hashIDs": q.HashIDs} {
+	thing := q.Of != schemas.BundleOfPartner && q.Of != schemas.BundleOfShipment
+	for name, set := range map[string]bool{"observations": q.Observations, "names": q.Names, "times": q.Times, "hashIDs": q.HashIDs, "units": q.Units} {
 		if set {
 			v.Set(name, "true")
 		}

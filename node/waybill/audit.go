@@ -183,6 +183,12 @@ func (p *program) printSubject(s *proof.SubjectReport) {
 	if s.OfferedTo != "" {
 		fmt.Fprintf(p.out, "  offered to %s\n", word(s.OfferedTo))
 	}
+	if s.InShipment != "" {
+		fmt.Fprintf(p.out, "  in shipment %s\n", word(s.InShipment))
+	}
+	if s.Shipment != nil {
+		p.printShipped(s.Shipment)
+	}
 	for _, b := range s.Balances {
 		quantity := b.Quantity
 		if !b.Known {
@@ -192,6 +198,19 @@ func (p *program) printSubject(s *proof.SubjectReport) {
 			quantity += " " + word(b.UOM)
 		}
 		fmt.Fprintf(p.out, "  held %s by %s\n", quantity, word(b.Partner))
+	}
+}
+
+// printShipped prints how a shipment stood, and what became of its hand-overs.
+func (p *program) printShipped(s *proof.ShipmentReport) {
+	fmt.Fprintf(p.out, "  %s, held by %s\n", s.State, word(s.Holder))
+	for i := range s.Handovers {
+		h := &s.Handovers[i]
+		state := h.State.String()
+		if h.Ended {
+			state = "its time was over"
+		}
+		fmt.Fprintf(p.out, "  hand-over %d from %s to %s: %s, %d of %d taken\n", h.Handover, word(h.From), word(h.To), state, h.Taken, h.Units)
 	}
 }
 

@@ -15,6 +15,7 @@ type bundleFlags struct {
 	schemas.BundleQuery
 	as        string
 	partner   bool
+	shipment  bool
 	trustFile string
 	vouchFlags
 }
@@ -23,9 +24,9 @@ func (p *program) bundleCommand() *cobra.Command {
 	var f bundleFlags
 	cmd := &cobra.Command{
 		Use: "bundle ID > FILE", Short: "Fetch the proof of an item's trails, to standard output", Args: exactly(1, "one identifier"),
-		Long: `Fetch the proof of what the ledger has of an item, a class or lot, or a partner's
-activity, or that it has nothing, to standard output. It is binary, with -o json the
-same in JSON; waybill verify reads both.
+		Long: `Fetch the proof of what the ledger has of an item, a class or lot, a partner's
+activity or a shipment, or that it has nothing, to standard output. It is binary, with
+-o json the same in JSON; waybill verify reads both.
 
 What rules read of an event is shown with anything of it. --only and --withhold
 choose among the other members; an event whose eventID is made from a hash of what
@@ -44,6 +45,8 @@ is withheld is withheld whole, unless --hash-ids.`,
 	flags.StringVar(&f.as, "as", "", "item or lot: which of the two, where a private identifier may be both")
 	flags.StringVar(&f.Partner, "by", "", "of a lot: show this partner's events alone")
 	flags.BoolVar(&f.partner, "partner", false, "the identifier is a partner's: fetch what it sent")
+	flags.BoolVar(&f.shipment, "shipment", false, "the identifier is a shipment's: fetch what was done about it, and how it stands")
+	flags.BoolVar(&f.Units, "units", false, "of a shipment: also where the things are that it was announced with")
 	flags.Uint64Var(&f.First, "first", 0, "of a partner: leave out so many of its messages")
 	flags.Uint64Var(&f.Count, "count", 0, "of a partner: so many of its messages at most, 0 for all")
 	flags.Int64Var(&f.Height, "height", 0, "of the state: one of the last few, 0 for the last")
@@ -85,6 +88,12 @@ func (f *bundleFlags) query(id string) (schemas.BundleQuery, error) {
 	switch {
 	case !ok:
 		return q, usage("--as %q is neither item nor lot", f.as)
+	case f.partner && f.shipment:
+		return q, usage("--partner and --shipment: the identifier is one or the other's")
+	case f.shipment && (f.as != "" || q.Partner != "" || q.Observations || q.Ancestors > 0):
+		return q, usage("--shipment is about a shipment, the other flags about things")
+	case !f.shipment && q.Units:
+		return q, usage("--units is about a shipment: --shipment")
 	case f.partner && (f.as != "" || q.Partner != "" || q.Observations || q.Ancestors > 0):
 		return q, usage("--partner is about a partner, the other flags about things")
 	case !f.partner && (q.First > 0 || q.Count > 0):
@@ -99,6 +108,9 @@ func (f *bundleFlags) query(id string) (schemas.BundleQuery, error) {
 	}
 	if f.partner {
 		q.Of = schemas.BundleOfPartner
+	}
+	if f.shipment {
+		q.Of = schemas.BundleOfShipment
 	}
 	if f.trustFile != "" {
 		trust, err := readTrust(f.trustFile)

@@ -46,7 +46,7 @@ type Record struct {
 func Assemble(m Material) (*Bundle, error) {
 	b := &Bundle{Scope: m.Scope}
 	w := builder{Material: m, b: b, read: map[Thing]*reading{}, signers: map[string]map[string]bool{}, releases: map[release]bool{}}
-	for _, step := range []func() error{w.subjects, w.trails, w.records, w.partners, w.balances} {
+	for _, step := range []func() error{w.subjects, w.trails, w.records, w.partners, w.balances, w.handovers} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("bundle of %s: %w", m.Asked[0].ID, err)
 		}
@@ -147,9 +147,9 @@ type builder struct {
 	read     map[Thing]*reading
 	needs    map[Thing]*need
 	signers  map[string]map[string]bool // partner to its keys that signed
-	holders  []string
-	releases map[release]bool
-	leaves   []Thing // of containers that are needed for their leaves
+	named    []string                   // partners that are told of beside those that signed
+	releases map[release]bool           // that are there
+	leaves   []Thing                    // of containers that are needed for their leaves
 }
 
 // leaf reads a value that must be there.
@@ -178,13 +178,18 @@ func (w *builder) subjects() error {
 		asked = nil
 	}
 	for _, t := range asked {
-		if err := w.whole(t); err != nil {
+		err := w.whole(t)
+		if err != nil {
 			return err
 		}
-		if t.Kind == AnItem {
-			if err := w.outwards(t); err != nil {
-				return err
-			}
+		switch t.Kind {
+		case AnItem:
+			err = w.outwards(t)
+		case AShipment:
+			err = w.shipment(t)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	found, err := w.settle(asked)
@@ -201,8 +206,10 @@ func (w *builder) subjects() error {
 			others = append(others, t)
 		}
 	}
+	alone := map[Thing]bool{} // needed for their leaves alone
 	for _, t := range w.leaves {
-		if w.needs[t] == nil {
+		if w.needs[t] == nil && !alone[t] {
+			alone[t] = true
 			others = append(others, t)
 		}
 	}
@@ -241,6 +248,8 @@ func stateKeys(t Thing) (own, other []byte) {
 		return schemas.ItemKey(t.ID), schemas.ClassKey(t.ID)
 	case AClass:
 		return schemas.ClassKey(t.ID), schemas.ItemKey(t.ID)
+	case AShipment:
+		return schemas.ShipmentKey(t.ID), nil
 	}
 	return schemas.RegisterKey(t.ID), nil
 }
@@ -253,7 +262,7 @@ func (w *builder) subject(t Thing, asked bool) (*SubjectPart, error) {
 	}
 	part := &SubjectPart{Kind: t.Kind, ID: t.ID, Value: value, Path: path.Append(nil)}
 	if other == nil || !asked || len(w.Asked) > 1 {
-		if value == nil && t.Kind != APartner {
+		if value == nil && t.Kind != APartner && t.Kind != AShipment {
 			return nil, fmt.Errorf("the state has nothing at %q", own)
 		}
 		return part, nil
@@ -300,7 +309,7 @@ func (w *builder) outwards(t Thing) error {
 	}
 	for range maxNesting + 1 {
 		if it.Parent == "" {
-			w.holders = append(w.holders, it.Custodian)
+			w.named = append(w.named, it.Custodian)
 			return nil
 		}
 		w.leaves = append(w.leaves, Thing{AnItem, it.Parent})
@@ -314,6 +323,10 @@ func (w *builder) outwards(t Thing) error {
 		}
 		if parent.Epoch != it.ParentEpoch {
 			at := release{it.Parent, it.ParentEpoch}
+			if w.releases[at] {
+				return nil
+			}
+			w.releases[at] = true
 			released, err := w.leaf(schemas.ReleaseKey(at.container, at.epoch))
 			if err != nil {
 				return err
@@ -322,7 +335,7 @@ func (w *builder) outwards(t Thing) error {
 			if err != nil {
 				return fmt.Errorf("reading a release: %w", err)
 			}
-			w.holders = append(w.holders, holder)
+			w.named = append(w.named, holder)
 			w.b.Releases = append(w.b.Releases, ReleasePart{at.container, at.epoch, *released})
 			return nil
 		}
@@ -381,9 +394,10 @@ func (w *builder) sign(partner, key string) {
 	w.signers[partner][key] = true
 }
 
-// partners adds who signed, and, where names are wanted, who holds the items.
+// partners adds who signed, and, where names are wanted, who holds the items, and the
+// parties of a shipment.
 func (w *builder) partners() error {
-	for _, holder := range w.holders {
+	for _, holder := range w.named {
 		if w.Scope.Names && holder != "" && !strings.HasPrefix(holder, schemas.External) && w.signers[holder] == nil {
 			w.signers[holder] = map[string]bool{}
 		}

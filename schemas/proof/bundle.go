@@ -24,17 +24,18 @@ type Subject uint64
 
 // Subjects of bundles.
 const (
-	AnItem   Subject = 1 + iota // an instance: its custody trail, and on request its observations
-	AClass                      // a class or lot: its trail
-	Unknown                     // an identifier under which the ledger has neither
-	APartner                    // a partner: every message that it sent
+	AnItem    Subject = 1 + iota // an instance: its custody trail, and on request its observations
+	AClass                       // a class or lot: its trail
+	Unknown                      // an identifier under which the ledger has neither
+	APartner                     // a partner: every message that it sent
+	AShipment                    // a shipment: what was done about it
 )
 
-var subjectNames = [...]string{AnItem: "item", AClass: "class", Unknown: "unknown", APartner: "partner"}
+var subjectNames = [...]string{AnItem: "item", AClass: "class", Unknown: "unknown", APartner: "partner", AShipment: "shipment"}
 
 // String returns the subject's name, as JSON shows it.
 func (s Subject) String() string {
-	if s == 0 || s > APartner {
+	if s == 0 || s > AShipment {
 		return "invalid"
 	}
 	return subjectNames[s]
@@ -73,14 +74,17 @@ type Bundle struct {
 	Accumulator  *StateLeaf        // of the headers before, under the signed header
 	Blocks       []BlockPart       // by height: when blocks were made
 	Rescues      []RescuePart      // by epoch: how the network was restarted
+	Handovers    []HandoverPart    // of the shipment asked for, all of them, from the first on
+	Units        *StateLeaf        // what the shipment consists of
 }
 
 // Scope is what a bundle claims to have beside its subjects' own records.
 type Scope struct {
-	Containers bool   `json:"containers"` // the trails of the containers that things were in, while they were
-	Names      bool   `json:"names"`      // the partners, as the state has them
-	Times      bool   `json:"times"`      // when the blocks with records were made
-	Ancestors  uint64 `json:"ancestors"`  // how many transformations upstream are followed
+	Containers bool   `json:"containers"`      // the trails of the containers that things were in, while they were
+	Names      bool   `json:"names"`           // the partners, as the state has them
+	Times      bool   `json:"times"`           // when the blocks with records were made
+	Ancestors  uint64 `json:"ancestors"`       // how many transformations upstream are followed
+	Units      bool   `json:"units,omitempty"` // of a shipment: where the things that it consists of are
 }
 
 // SubjectPart is what the state has of one thing, and which records of its trails
@@ -117,6 +121,13 @@ type ReleasePart struct {
 	Container string
 	Epoch     uint64 // that ended
 	Leaf      StateLeaf
+}
+
+// HandoverPart is a hand-over of a shipment, and the dispute about it: a path alone
+// where there is none.
+type HandoverPart struct {
+	Leaf    StateLeaf
+	Dispute StateLeaf
 }
 
 // PartnerPart is a partner's keys that signed, and, on request, its own leaf.

@@ -137,6 +137,8 @@ func (t Thing) mainTrail() schemas.TrailKey {
 		return schemas.TrailKey{Kind: schemas.ClassTrail, Subject: t.ID}
 	case APartner:
 		return schemas.TrailKey{Kind: schemas.PartnerTrail, Subject: t.ID}
+	case AShipment:
+		return schemas.TrailKey{Kind: schemas.ShipmentTrail, Subject: t.ID}
 	}
 	return schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: t.ID}
 }

@@ -111,6 +111,10 @@ func (b *Bundle) decodeField(f *schemas.Fields, n uint64, v []byte) {
 		b.Blocks = append(b.Blocks, readBlock(f, n, v))
 	case fieldRescue:
 		b.Rescues = append(b.Rescues, readRescue(f, n, v))
+	case fieldHandover:
+		b.Handovers = append(b.Handovers, readHandover(f, n, v))
+	case fieldUnits:
+		b.Units = readLeaf(f, n, v)
 	default:
 		f.Fail(n, "unknown")
 	}
@@ -170,6 +174,8 @@ func (s *Scope) decode(outer *schemas.Fields, in uint64, v []byte) {
 			s.Names = f.Uint(n, v) == 1
 		case 4:
 			s.Times = f.Uint(n, v) == 1
+		case 5:
+			s.Units = f.Uint(n, v) == 1
 		default:
 			f.Fail(n, "unknown")
 		}

@@ -51,6 +51,23 @@ func readRescue(outer *schemas.Fields, in uint64, v []byte) (r RescuePart) {
 	return r
 }
 
+func readHandover(outer *schemas.Fields, in uint64, v []byte) (h HandoverPart) {
+	f := each(outer, in, v, func(f *schemas.Fields, n uint64, v []byte) {
+		switch n {
+		case 1:
+			h.Leaf = *readLeaf(f, n, v)
+		case 2:
+			h.Dispute = readPlace(f, n, v)
+		default:
+			f.Fail(n, "unknown")
+		}
+	})
+	if f.Err() == nil && (len(h.Leaf.Path) == 0 || len(h.Dispute.Path) == 0) {
+		outer.Fail(in, "a hand-over without its leaf, or without what is known of a dispute")
+	}
+	return h
+}
+
 // readNamed reads what a partner and its keys have in common: a name and a leaf.
 func readNamed(f *schemas.Fields, v []byte, more func(n uint64, v []byte)) (id string, leaf *StateLeaf) {
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
@@ -146,7 +163,7 @@ func readSubject(outer *schemas.Fields, in uint64, v []byte) (s SubjectPart) {
 			f.Fail(n, "unknown")
 		}
 	})
-	if outer.Err() == nil && (s.Kind == 0 || s.Kind > APartner || s.ID == "" || len(s.Path) == 0) {
+	if outer.Err() == nil && (s.Kind == 0 || s.Kind > AShipment || s.ID == "" || len(s.Path) == 0) {
 		outer.Fail(in, "a subject without kind, identifier or path")
 	}
 	return s

@@ -26,6 +26,8 @@ const (
 	fieldAccumulator = 17
 	fieldBlock       = 18
 	fieldRescue      = 19
+	fieldHandover    = 20
+	fieldUnits       = 21
 )
 
 // Encode is the bundle's one encoding.
@@ -68,15 +70,20 @@ func (b *Bundle) Encode() []byte {
 		r := &b.Rescues[i]
 		dst = schemas.AppendField(dst, fieldRescue, schemas.AppendField(schemas.AppendField(nil, 1, r.Document), 2, r.Path))
 	}
-	return dst
+	for i := range b.Handovers {
+		h := &b.Handovers[i]
+		dst = schemas.AppendField(dst, fieldHandover, appendLeaf(appendLeaf(nil, 1, &h.Leaf), 2, &h.Dispute))
+	}
+	return appendLeaf(dst, fieldUnits, b.Units)
 }
 
-// encode is the scope: 1 containers, 2 ancestors, 3 names, 4 times.
+// encode is the scope: 1 containers, 2 ancestors, 3 names, 4 times, 5 units.
 func (s *Scope) encode() []byte {
 	b := schemas.AppendUint(nil, 1, flag(s.Containers))
 	b = schemas.AppendUint(b, 2, s.Ancestors)
 	b = schemas.AppendUint(b, 3, flag(s.Names))
-	return schemas.AppendUint(b, 4, flag(s.Times))
+	b = schemas.AppendUint(b, 4, flag(s.Times))
+	return schemas.AppendUint(b, 5, flag(s.Units))
 }
 
 func flag(set bool) uint64 {

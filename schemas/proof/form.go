@@ -70,12 +70,13 @@ var (
 		{4, "header", aNest, false, &headerForm}, {5, "validators_hash", aBytes, false, nil}, {6, "cosignatures", aNest, true, &cosignatureForm}, {7, "timestamp", aBytes, false, nil}}
 	blockForm = form{{1, "height", aNumber, false, nil}, {2, "time", aTime, false, nil}, {3, "time_path", aHashes, false, nil}, {4, "parts", aNumber, false, nil},
 		{5, "parts_hash", aBytes, false, nil}, {6, "next_path", aHashes, false, nil}, {7, "index", aNumber, false, nil}, {8, "inclusion", aHashes, false, nil}}
-	rescueForm = form{{1, "document", aBytes, false, nil}, {2, "path", aBytes, false, nil}}
-	scopeForm  = form{{1, "containers", aNumber, false, nil}, {2, "ancestors", aNumber, false, nil}, {3, "names", aNumber, false, nil}, {4, "times", aNumber, false, nil}}
-	bundleForm = form{{fieldVersion, "version", aNumber, false, nil}, {fieldScope, "scope", aNest, false, &scopeForm}, {fieldChain, "chain_id", aText, false, nil},
+	rescueForm   = form{{1, "document", aBytes, false, nil}, {2, "path", aBytes, false, nil}}
+	handoverForm = form{{1, "leaf", aNest, false, &leafForm}, {2, "dispute", aNest, false, &leafForm}}
+	scopeForm    = form{{1, "containers", aNumber, false, nil}, {2, "ancestors", aNumber, false, nil}, {3, "names", aNumber, false, nil}, {4, "times", aNumber, false, nil}, {5, "units", aNumber, false, nil}}
+	bundleForm   = form{{fieldVersion, "version", aNumber, false, nil}, {fieldScope, "scope", aNest, false, &scopeForm}, {fieldChain, "chain_id", aText, false, nil},
 		{fieldHeader, "header", aNest, false, &headerForm}, {fieldCommit, "commit", aNest, false, &commitForm}, {fieldValidator, "validators", aValidator, true, nil},
 		{fieldSubject, "subjects", aNest, true, &subjectForm}, {fieldRelease, "releases", aNest, true, &releaseForm}, {fieldPartner, "partners", aNest, true, &partnerForm},
 		{fieldTransaction, "transactions", aNest, true, &transactionForm}, {fieldBalance, "balances", aNest, true, &leafForm}, {fieldStep, "steps", aNest, true, &stepForm},
 		{fieldAnchor, "anchor", aNest, false, &anchorForm}, {fieldWitnessed, "witnessed", aNest, true, &witnessedForm}, {fieldAccumulator, "accumulator", aNest, false, &leafForm}, {fieldBlock, "blocks", aNest, true, &blockForm},
-		{fieldRescue, "rescues", aNest, true, &rescueForm}}
+		{fieldRescue, "rescues", aNest, true, &rescueForm}, {fieldHandover, "handovers", aNest, true, &handoverForm}, {fieldUnits, "units", aNest, false, &leafForm}}
 )

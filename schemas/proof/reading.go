@@ -48,6 +48,9 @@ func (w *builder) headOf(t Thing, kind schemas.TrailKind) (schemas.Head, error) 
 	case schemas.PartnerTrail:
 		r, err := schemas.DecodeRegister(value)
 		return r.Trail, err
+	case schemas.ShipmentTrail:
+		s, err := schemas.DecodeShipment(value)
+		return s.Trail, err
 	}
 	return schemas.DecodeSingleHead(value)
 }

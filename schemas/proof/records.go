@@ -56,15 +56,17 @@ func (v *verification) checkPartners() error {
 		v.partners[part.ID] = p
 	}
 	for _, s := range v.subjects {
-		holder := s.report.Custodian
-		if holder == "" || strings.HasPrefix(holder, schemas.External) || !v.b.Scope.Names {
-			continue
+		as, named := s.named()
+		for _, id := range named {
+			if id == "" || strings.HasPrefix(id, schemas.External) || !v.b.Scope.Names {
+				continue
+			}
+			p, ok := v.partners[id]
+			if !ok {
+				return fmt.Errorf("%s %q: the partner's leaf is missing", as, id)
+			}
+			p.used = true
 		}
-		p, ok := v.partners[holder]
-		if !ok {
-			return fmt.Errorf("custodian %q: the partner's leaf is missing", holder)
-		}
-		p.used = true
 	}
 	return nil
 }

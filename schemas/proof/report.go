@@ -38,6 +38,7 @@ const (
 	RoleAsked     = "asked"
 	RoleContainer = "container"
 	RoleAncestor  = "ancestor"
+	RoleUnit      = "unit" // of a shipment asked for
 	RoleOther     = "other"
 )
 
@@ -48,13 +49,15 @@ type SubjectReport struct {
 	Role        string            `json:"role"`
 	Present     bool              `json:"present"`
 	Alone       bool              `json:"alone"`               // it is not both item and class
-	Custodian   string            `json:"custodian,omitempty"` // of the outermost container; of an item asked for
-	Containers  []string          `json:"containers"`          // that it is in, outwards; of an item asked for
+	Custodian   string            `json:"custodian,omitempty"` // of the outermost container; of an item asked for, or of a unit of a shipment
+	Containers  []string          `json:"containers"`          // that it is in, outwards; of such an item
 	Disposition string            `json:"disposition,omitempty"`
-	Ended       bool              `json:"ended,omitempty"`      // consumed, destroyed or decommissioned
-	OfferedTo   string            `json:"offered_to,omitempty"` // whose answer an open offer awaits
+	Ended       bool              `json:"ended,omitempty"`       // consumed, destroyed or decommissioned
+	OfferedTo   string            `json:"offered_to,omitempty"`  // whose answer an open offer awaits
+	InShipment  string            `json:"in_shipment,omitempty"` // the last one that an item was announced as a unit of
 	Trails      []TrailReport     `json:"trails,omitempty"`
 	Balances    []schemas.Balance `json:"balances,omitempty"` // of a class or lot asked for: by unit and partner
+	Shipment    *ShipmentReport   `json:"shipment,omitempty"`
 }
 
 // TrailReport tells which records of a trail the bundle has: Shown ones from First
@@ -139,6 +142,8 @@ func trailNames(k schemas.TrailKind) string {
 		return "class trail"
 	case schemas.PartnerTrail:
 		return "partner trail"
+	case schemas.ShipmentTrail:
+		return "shipment trail"
 	}
 	return "unknown trail"
 }
@@ -184,6 +189,7 @@ func (r *Report) add(m *MessagePart, e *readEvent, trails []EventTrail, h *signe
 // finish tells what follows from all records together.
 func (v *verification) finish() {
 	v.findVoided()
+	v.findSigned()
 	for i := range v.report.Events {
 		e := &v.report.Events[i]
 		if p := v.partners[e.Partner]; p.Partner != nil {

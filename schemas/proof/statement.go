@@ -25,6 +25,7 @@ func (r *Report) Proven() []string {
 	for _, s := range r.asked() {
 		said = append(said, s.proven()...)
 	}
+	said = append(said, r.units()...)
 	switch n := count(r.role(RoleAncestor), "ancestor"); {
 	case r.Complete:
 		said = append(said, "All that it was made from, as far upstream as records tell, is there: "+n+".")
@@ -48,6 +49,8 @@ func (r *Report) role(role string) (n int) {
 
 func (s *SubjectReport) proven() (said []string) {
 	switch {
+	case s.Kind == AShipment && !s.Present:
+		return []string{"The ledger then had no shipment of the identifier " + s.ID + "."}
 	case s.Kind == APartner && !s.Present:
 		return []string{"The partner " + s.ID + " had then sent nothing."}
 	case !s.Present:
@@ -70,6 +73,8 @@ func (s *SubjectReport) proven() (said []string) {
 		return append(said, fmt.Sprintf("What partners then held of it, as far as the records shown here name them: %s. What was packed into containers is held with them, and is not counted here.", count(len(s.Balances), "balance")))
 	case APartner:
 		return said
+	case AShipment:
+		return append(said, s.Shipment.proven()...)
 	}
 	switch {
 	case s.Custodian == "":
@@ -120,6 +125,8 @@ func (r *Report) NotProven() []string {
 		case !s.Present:
 			said = append(said, "That nothing happened to "+s.ID+": only that nobody had reported it.")
 			continue
+		case s.Kind == AShipment:
+			said = append(said, s.Shipment.notProven()...)
 		case !s.Alone && s.Kind != APartner && len(r.asked()) == 1:
 			said = append(said, "That "+s.ID+" is not the identifier of both an item and a class or lot: the bundle tells of one.")
 		}

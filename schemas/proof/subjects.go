@@ -13,13 +13,15 @@ import (
 // subject is a subject of the bundle under verification.
 type subject struct {
 	Thing
-	part   *SubjectPart
-	asked  bool
-	item   schemas.Item // of an item
-	heads  [2]schemas.Head
-	trails []*trail // as in part
-	report *SubjectReport
-	leaf   bool // something needs its leaf
+	part     *SubjectPart
+	asked    bool
+	item     schemas.Item      // of an item
+	shipment *schemas.Shipment // of one that is there
+	heads    [2]schemas.Head
+	trails   []*trail // as in part
+	report   *SubjectReport
+	leaf     bool // something needs its leaf
+	unit     bool // of the shipment asked for
 }
 
 // trail is a trail of which the bundle has records.
@@ -40,6 +42,8 @@ func kindsOf(s Subject) []schemas.TrailKind {
 		return []schemas.TrailKind{schemas.ClassTrail}
 	case APartner:
 		return []schemas.TrailKind{schemas.PartnerTrail}
+	case AShipment:
+		return []schemas.TrailKind{schemas.ShipmentTrail}
 	}
 	return nil
 }
@@ -100,7 +104,7 @@ func (v *verification) checkSubject(s *subject) (err error) {
 		}
 		scheme = of
 	}
-	if (p.Kind == Unknown) != (p.Value == nil) && p.Kind != APartner {
+	if (p.Kind == Unknown) != (p.Value == nil) && p.Kind != APartner && p.Kind != AShipment {
 		return errors.New("its value is missing, or there is one of what is unknown")
 	}
 	switch p.Kind {
@@ -112,7 +116,7 @@ func (v *verification) checkSubject(s *subject) (err error) {
 			return err
 		}
 		s.heads = [2]schemas.Head{s.item.Custody, s.item.Observations}
-		s.report.Disposition, s.report.Ended = s.item.Disposition, s.item.Ended
+		s.report.Disposition, s.report.Ended, s.report.InShipment = s.item.Disposition, s.item.Ended, s.item.Shipment
 		if s.item.Offer != nil && !s.item.Offer.Lapsed(v.report.Time.UnixNano()) {
 			s.report.OfferedTo = s.item.Offer.Party
 		}
@@ -133,6 +137,8 @@ func (v *verification) checkSubject(s *subject) (err error) {
 			return err
 		}
 		return v.absent("absence as class", schemas.ClassKey(p.ID), p.Other)
+	case AShipment:
+		return v.checkShipmentLeaf(s)
 	}
 	return v.checkActivity(s)
 }
@@ -216,9 +222,16 @@ type release struct {
 	epoch     uint64
 }
 
-// checkCustodians proves who holds the items that were asked for.
+// released is what the bundle has of a release.
+type released struct {
+	leaf *StateLeaf
+	used bool // and proven
+}
+
+// checkCustodians proves who holds the items that were asked for, and the units of a
+// shipment.
 func (v *verification) checkCustodians() error {
-	v.releases = make(map[release]*StateLeaf, len(v.b.Releases))
+	v.releases = make(map[release]*released, len(v.b.Releases))
 	for i := range v.b.Releases {
 		r := &v.b.Releases[i]
 		if i > 0 {
@@ -226,10 +239,10 @@ func (v *verification) checkCustodians() error {
 				return fmt.Errorf("release of %s: it is there twice, or not behind those before it", r.Container)
 			}
 		}
-		v.releases[release{r.Container, r.Epoch}] = &r.Leaf
+		v.releases[release{r.Container, r.Epoch}] = &released{leaf: &r.Leaf}
 	}
 	for _, s := range v.subjects {
-		if s.asked && s.Kind == AnItem {
+		if s.Kind == AnItem && (s.asked || s.unit) {
 			holder, err := v.custodian(s)
 			if err != nil {
 				return fmt.Errorf("custodian of %s: %w", s.ID, err)
@@ -238,7 +251,7 @@ func (v *verification) checkCustodians() error {
 		}
 	}
 	for i := range v.b.Releases {
-		if r := &v.b.Releases[i]; v.releases[release{r.Container, r.Epoch}] != nil {
+		if r := &v.b.Releases[i]; !v.releases[release{r.Container, r.Epoch}].used {
 			return fmt.Errorf("release of %s: nothing needs it", r.Container)
 		}
 	}
@@ -258,16 +271,17 @@ func (v *verification) custodian(s *subject) (string, error) {
 		}
 		parent.leaf = true
 		if parent.item.Epoch != it.ParentEpoch {
-			at := release{it.Parent, it.ParentEpoch}
-			leaf := v.releases[at]
-			if leaf == nil {
+			r := v.releases[release{it.Parent, it.ParentEpoch}]
+			if r == nil {
 				return "", fmt.Errorf("%s: it was emptied, and the leaf of who did is missing", where)
 			}
-			delete(v.releases, at)
-			if err := v.leaf("release of "+where, schemas.ReleaseKey(it.Parent, it.ParentEpoch), leaf); err != nil {
-				return "", err
+			if !r.used {
+				if err := v.leaf("release of "+where, schemas.ReleaseKey(it.Parent, it.ParentEpoch), r.leaf); err != nil {
+					return "", err
+				}
+				r.used = true
 			}
-			return schemas.DecodeRelease(leaf.Value)
+			return schemas.DecodeRelease(r.leaf.Value)
 		}
 		if len(s.report.Containers) == maxNesting {
 			return "", fmt.Errorf("%s: nested deeper than %d", where, maxNesting)
@@ -306,7 +320,9 @@ func (v *verification) checkNeeds() error {
 		case n == nil && !s.leaf, n == nil && len(s.trails) > 0:
 			return fmt.Errorf("%s: nothing needs it", where)
 		case n == nil:
-			s.report.Role = RoleContainer
+			if s.report.Role = RoleContainer; s.unit {
+				s.report.Role = RoleUnit
+			}
 			continue
 		case n.fromStart && main != nil && main.part.First > 0:
 			return fmt.Errorf("%s: its %s begins with record %d", where, trailNames(main.key.Kind), main.part.First)

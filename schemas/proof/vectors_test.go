@@ -28,7 +28,7 @@ func vectors(t testing.TB) []vector {
 		return vector{name: name, bundle: l.make(m), trust: l.trust()}
 	}
 	seenAtOnce, seenIdle := witnessed(t)
-	return []vector{
+	return append([]vector{
 		story("item", func(*ledger, *proof.Material) {}),
 		story("custody", func(_ *ledger, m *proof.Material) { m.Observations, m.Scope.Names = false, false }),
 		story("class", func(_ *ledger, m *proof.Material) { m.Asked[0] = proof.Thing{Kind: proof.AClass, ID: lot} }),
@@ -59,7 +59,7 @@ func vectors(t testing.TB) []vector {
 			}}
 		}),
 		ordered(t), acting(t), actedOn(t), actedLot(t), authored(t), sensed(t), contained(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t), packedLot(t), seenAtOnce, seenIdle, rescued(t), rescuedAtOnce(t), rescuedBefore(t),
-	}
+	}, shipments(t)...)
 }
 
 // inChain is a history of containers: the unit goes into a box, the box onto a

@@ -23,7 +23,7 @@ func Verify(bundle []byte, trust *Trust, accepted ...schemas.Hash) (*Report, err
 	}
 	v := &verification{b: b, trust: trust, accepted: accepted, headers: map[int64]schemas.Hash{}, partners: make(map[string]*partner, len(b.Partners)),
 		places: make(map[Thing]*subject, len(b.Subjects)), heights: map[int64]bool{}}
-	for _, check := range []func() error{v.checkHeaders, v.checkRescues, v.checkAccumulator, v.checkSubjects, v.checkCustodians, v.checkPartners,
+	for _, check := range []func() error{v.checkHeaders, v.checkRescues, v.checkAccumulator, v.checkSubjects, v.checkShipment, v.checkCustodians, v.checkPartners,
 		v.checkTransactions, v.checkTrails, v.checkNeeds, v.checkBalances, v.checkBlocks, v.checkWitnessed} {
 		if err := check(); err != nil {
 			return nil, err
@@ -52,7 +52,7 @@ type verification struct {
 
 	subjects []*subject
 	places   map[Thing]*subject
-	releases map[release]*StateLeaf // not needed yet
+	releases map[release]*released
 	partners map[string]*partner
 	heights  map[int64]bool // of transactions
 }

@@ -37,8 +37,8 @@ export interface Validator {
   readonly power: bigint;
 }
 
-export type SubjectKind = 1 | 2 | 3 | 4;
-export const [ITEM, CLASS, UNKNOWN, PARTNER]: readonly [1, 2, 3, 4] = [1, 2, 3, 4];
+export type SubjectKind = 1 | 2 | 3 | 4 | 5;
+export const [ITEM, CLASS, UNKNOWN, PARTNER, SHIPMENT]: readonly [1, 2, 3, 4, 5] = [1, 2, 3, 4, 5];
 
 export interface TrailPart {
   readonly kind: string; // its letter
@@ -91,6 +91,7 @@ export interface Bundle {
   readonly ancestors: number;
   readonly names: boolean;
   readonly times: boolean;
+  readonly units: boolean;
   readonly chainID: string;
   readonly header: Header;
   readonly commit: Commit;
@@ -106,6 +107,8 @@ export interface Bundle {
   readonly accumulator: Leaf | undefined;
   readonly blocks: readonly BlockPart[];
   readonly rescues: readonly { readonly document: Bytes; readonly path: Bytes }[];
+  readonly handovers: readonly { readonly leaf: Leaf; readonly dispute: Leaf }[];
+  readonly unitsLeaf: Leaf | undefined;
 }
 
 export interface BlockPart {
@@ -164,6 +167,7 @@ function bundleOf(n: Node): Bundle {
     ancestors: Number(scope?.uint(2, 17n) ?? 0n),
     names: (scope?.uint(3, 1n) ?? 0n) === 1n,
     times: (scope?.uint(4, 1n) ?? 0n) === 1n,
+    units: (scope?.uint(5, 1n) ?? 0n) === 1n,
     chainID: n.text(3),
     header: headerOf(need(n.nest(4), "the header")),
     commit: commitOf(need(n.nest(5), "the commit")),
@@ -187,6 +191,8 @@ function bundleOf(n: Node): Bundle {
     accumulator: n.has(17) ? leafOf(n.nest(17)!) : undefined,
     blocks: n.nests(18).map(blockOf),
     rescues: n.nests(19).map((r) => ({ document: r.bytes(1), path: r.bytes(2) })),
+    handovers: n.nests(20).map((h) => ({ leaf: leafOf(need(h.nest(1), "the leaf of a hand-over")), dispute: placeOf(need(h.nest(2), "what is known of a dispute")) })),
+    unitsLeaf: n.has(21) ? leafOf(n.nest(21)!) : undefined,
   };
 }
 
@@ -224,7 +230,7 @@ function validatorOf(v: Bytes): Validator {
 
 function subjectOf(n: Node): Subject {
   const kind = Number(n.uint(1, MAX_COUNT));
-  if (kind < 1 || kind > 4) refuse(`a subject of kind ${kind}`);
+  if (kind < 1 || kind > 5) refuse(`a subject of kind ${kind}`);
   return {
     kind: kind as SubjectKind,
     id: n.text(2),

@@ -39,7 +39,7 @@ const anchor = form([1, "header", "nest", false, header], [2, "validators_hash",
 const block = form(
   [1, "height", "number"], [2, "time", "time"], [3, "time_path", "hashes"], [4, "parts", "number"], [5, "parts_hash", "bytes"], [6, "next_path", "hashes"], [7, "index", "number"], [8, "inclusion", "hashes"],
 );
-const scope = form([1, "containers", "number"], [2, "ancestors", "number"], [3, "names", "number"], [4, "times", "number"]);
+const scope = form([1, "containers", "number"], [2, "ancestors", "number"], [3, "names", "number"], [4, "times", "number"], [5, "units", "number"]);
 const cosignature = form([1, "name", "text"], [2, "time", "number"], [3, "signature", "bytes"]);
 const witnessed = form(
   [1, "size", "number"], [2, "index", "number"], [3, "inclusion", "hashes"], [4, "header", "nest", false, header], [5, "validators_hash", "bytes"],
@@ -47,6 +47,7 @@ const witnessed = form(
 );
 
 const rescue = form([1, "document", "bytes"], [2, "path", "bytes"]);
+const handover = form([1, "leaf", "nest", false, leaf], [2, "dispute", "nest", false, leaf]);
 
 /** BUNDLE is the form of the whole. */
 export const BUNDLE: Form = form(
@@ -54,7 +55,7 @@ export const BUNDLE: Form = form(
   [6, "validators", "validator", true], [7, "subjects", "nest", true, subject], [9, "releases", "nest", true, release], [11, "partners", "nest", true, partner],
   [12, "transactions", "nest", true, transaction], [13, "balances", "nest", true, leaf], [14, "steps", "nest", true, step], [15, "anchor", "nest", false, anchor],
   [16, "witnessed", "nest", true, witnessed], [17, "accumulator", "nest", false, leaf], [18, "blocks", "nest", true, block],
-  [19, "rescues", "nest", true, rescue],
+  [19, "rescues", "nest", true, rescue], [20, "handovers", "nest", true, handover], [21, "units", "nest", false, leaf],
 );
 
 const MAX_FIELDS = 1_000_000;

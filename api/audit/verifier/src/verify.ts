@@ -2,7 +2,7 @@
 // and what it then says.
 
 import {
-  ACT_KIND, type Bundle, type Leaf, type Message, type Subject, type SubjectKind, type Transaction, type WitnessedPart, CLASS, ITEM, PARTNER, UNKNOWN, decode,
+  ACT_KIND, type Bundle, type Leaf, type Message, type Subject, type SubjectKind, type Transaction, type WitnessedPart, CLASS, ITEM, PARTNER, SHIPMENT, UNKNOWN, decode,
 } from "./bundle.js";
 import { type Bytes, Refused, be32, compareText, equal, hex, refuse, text, unhex, utf8 } from "./bytes.js";
 import { type MainTrail, type Placed, type Thing, search, thingKey } from "./closure.js";
@@ -17,14 +17,15 @@ import {
   compareLocators, decodeBalance, decodeHead, decodeHeader, decodeItem, decodeKey, decodePartner, decodeRelease, entry, itemKey, keyKey, noHead,
   partnerKey, registerKey, releaseKey, transactionID,
 } from "./ledger.js";
+import { type Shipment, decodeShipment, decodeUnits, disputeKey, handoverKey, handoverReport, records, shipmentKey, unitsKey } from "./shipment.js";
 import { type Rescue, accepts, rescueKey, rescueOf, rescueReport } from "./rescue.js";
 import type { Trust } from "./trust.js";
 import { type Demand, cosigned } from "./witness.js";
 
 const EXTERNAL = "external:";
-const KINDS = ["", "item", "class", "unknown", "partner"];
-const TRAILS: Readonly<Record<string, string>> = { c: "custody trail", o: "observation trail", l: "class trail", p: "partner trail" };
-const TRAILS_OF: Readonly<Record<SubjectKind, readonly string[]>> = { 1: ["c", "o"], 2: ["l"], 3: [], 4: ["p"] };
+const KINDS = ["", "item", "class", "unknown", "partner", "shipment"];
+const TRAILS: Readonly<Record<string, string>> = { c: "custody trail", o: "observation trail", l: "class trail", p: "partner trail", s: "shipment trail" };
+const TRAILS_OF: Readonly<Record<SubjectKind, readonly string[]>> = { 1: ["c", "o"], 2: ["l"], 3: [], 4: ["p"], 5: ["s"] };
 
 interface Trail {
   readonly letter: string;
@@ -39,9 +40,12 @@ interface SubjectState {
   readonly part: Subject;
   readonly asked: boolean;
   item?: Item;
+  shipment?: Shipment;
+  contents: readonly string[];
   heads: Head[];
   trails: Trail[];
-  needed: boolean; // as a container of what was asked for
+  needed: boolean; // as a container of what was asked for, or as a unit of it
+  unit: boolean; // of the shipment asked for
   role: string;
   alone: boolean;
   custodian: string;
@@ -99,6 +103,7 @@ class Verification {
     await this.checkRescues();
     await this.checkAccumulator();
     await this.checkSubjects();
+    await this.checkShipment();
     await this.checkCustodians();
     await this.checkPartners();
     await this.checkTransactions();
@@ -255,7 +260,7 @@ class Verification {
       if (this.places.has(key) || (i > asked && !(before!.kind < part.kind || (before!.kind === part.kind && compareText(before!.id, part.id) < 0)))) {
         refuse(`${where}: it is there twice, or out of order`);
       }
-      const s: SubjectState = { part, asked: i < asked, heads: [], trails: [], needed: false, role: i < asked ? "asked" : "other", alone: false, custodian: "", containers: [], balances: [] };
+      const s: SubjectState = { part, asked: i < asked, heads: [], trails: [], needed: false, unit: false, contents: [], role: i < asked ? "asked" : "other", alone: false, custodian: "", containers: [], balances: [] };
       this.places.set(key, s);
       this.subjects.push(s);
       await this.checkSubject(s, both, where);
@@ -266,11 +271,12 @@ class Verification {
   private async checkSubject(s: SubjectState, both: boolean, where: string): Promise<void> {
     const { kind, id, value, path, other } = s.part;
     let scheme: Scheme = "private";
+    const named = kind === PARTNER || kind === SHIPMENT; // as nothing else can be
     if (kind !== PARTNER) {
       const c = canonical(id);
       if (c.id !== id) refuse(`${where}: it is not in canonical form`);
       scheme = c.scheme;
-      if ((kind === UNKNOWN) !== (value === undefined)) refuse(`${where}: its value is missing, or there is one of what is unknown`);
+      if (!named && (kind === UNKNOWN) !== (value === undefined)) refuse(`${where}: its value is missing, or there is one of what is unknown`);
     }
     const ambiguous = scheme === "private" || scheme === "gs1";
     switch (kind) {
@@ -287,6 +293,14 @@ class Verification {
         if (!s.asked || other === undefined) return refuse(`${where}: nobody asked for it, or a path is missing`);
         await absent(this.root, itemKey(id), path, where);
         return absent(this.root, classKey(id), other, where);
+      case SHIPMENT:
+        if (!s.asked || other !== undefined) refuse(`${where}: nobody asked for it, or it has a path too many`);
+        s.heads = [noHead];
+        if (value === undefined) return absent(this.root, shipmentKey(id), path, where);
+        await member(this.root, shipmentKey(id), value, path, where);
+        s.shipment = decodeShipment(value);
+        s.heads = [s.shipment.trail];
+        return;
       case PARTNER:
         if (!s.asked || other !== undefined) refuse(`${where}: nobody asked for it, or it has a path too many`);
         if (value === undefined) {
@@ -322,8 +336,34 @@ class Verification {
     if (listed.length > 0) refuse(`${where}: it has a trail that such a subject has not, or trails out of order`);
   }
 
+  /** checkShipment proves what is told of a shipment beside its leaf. */
+  private async checkShipment(): Promise<void> {
+    const { b } = this;
+    const asked = this.subjects[0]!;
+    const s = asked.shipment;
+    if (asked.part.kind === SHIPMENT && (b.containers || b.ancestors > 0)) refuse("scope: containers or ancestors of a shipment");
+    if (b.units && !s) refuse("scope: units of what is no shipment that the ledger has");
+    if (BigInt(b.handovers.length) !== (s?.handovers ?? 0n)) refuse("hand-overs: more or fewer than the shipment has");
+    if ((b.unitsLeaf !== undefined) !== (b.units && s!.items > 0n)) refuse("units: their leaf is missing, or nothing needs it");
+    const id = asked.part.id;
+    for (const [i, h] of b.handovers.entries()) {
+      const where = `hand-over ${i + 1}`;
+      await this.leaf(handoverKey(id, BigInt(i + 1)), h.leaf, where);
+      const key = disputeKey(id, BigInt(i + 1));
+      if (h.dispute.value.length === 0) await absent(this.root, key, h.dispute.path, `${where}: no dispute`);
+      else await this.leaf(key, h.dispute, `${where}: dispute`);
+    }
+    if (!b.unitsLeaf) return;
+    await this.leaf(unitsKey(id), b.unitsLeaf, "units");
+    asked.contents = decodeUnits(b.unitsLeaf.value);
+    for (const unit of asked.contents) {
+      const u = this.places.get(thingKey({ kind: ITEM, id: unit })) ?? refuse(`unit ${unit}: its leaf is missing`);
+      u.unit = u.needed = true;
+    }
+  }
+
   private async checkCustodians(): Promise<void> {
-    const releases = new Map<string, Leaf>();
+    const releases = new Map<string, { leaf: Leaf; used: boolean }>();
     let last: { container: string; epoch: bigint } | undefined;
     for (const r of this.b.releases) {
       if (last) {
@@ -331,15 +371,15 @@ class Verification {
         if (order > 0 || (order === 0 && last.epoch >= r.epoch)) refuse(`release of ${r.container}: it is there twice, or out of order`);
       }
       last = r;
-      releases.set(`${r.epoch} ${r.container}`, r.leaf);
+      releases.set(`${r.epoch} ${r.container}`, { leaf: r.leaf, used: false });
     }
     for (const s of this.subjects) {
-      if (s.asked && s.item) s.custodian = await this.custodian(s, s.item, releases);
+      if ((s.asked || s.unit) && s.item) s.custodian = await this.custodian(s, s.item, releases);
     }
-    if (releases.size > 0) refuse("a release that nothing needs");
+    if ([...releases.values()].some((r) => !r.used)) refuse("a release that nothing needs");
   }
 
-  private async custodian(s: SubjectState, first: Item, releases: Map<string, Leaf>): Promise<string> {
+  private async custodian(s: SubjectState, first: Item, releases: Map<string, { leaf: Leaf; used: boolean }>): Promise<string> {
     let it = first;
     while (it.parent !== "") {
       const id = it.parent;
@@ -348,10 +388,10 @@ class Verification {
       parent.needed = true;
       if (parent.item.epoch !== it.parentEpoch) {
         const at = `${it.parentEpoch} ${id}`;
-        const leaf = releases.get(at) ?? refuse(`container ${id}: it was emptied, and the leaf of who did is missing`);
-        releases.delete(at);
-        await this.leaf(releaseKey(id, it.parentEpoch), leaf, `release of ${id}`);
-        return decodeRelease(leaf.value);
+        const r = releases.get(at) ?? refuse(`container ${id}: it was emptied, and the leaf of who did is missing`);
+        if (!r.used) await this.leaf(releaseKey(id, it.parentEpoch), r.leaf, `release of ${id}`);
+        r.used = true;
+        return decodeRelease(r.leaf.value);
       }
       if (s.containers.length === 16) refuse(`container ${id}: nested too deep`);
       s.containers.push(id);
@@ -381,10 +421,12 @@ class Verification {
       }
       this.partners.set(p.id, { keys, leaf, used: false });
     }
-    for (const { custodian } of this.subjects) {
-      if (!this.b.names || custodian === "" || custodian.startsWith(EXTERNAL)) continue;
-      const p = this.partners.get(custodian) ?? refuse(`custodian ${custodian}: the partner's leaf is missing`);
-      p.used = true;
+    for (const { custodian, shipment } of this.subjects) {
+      for (const id of shipment?.parties ?? [custodian]) {
+        if (!this.b.names || id === "" || id.startsWith(EXTERNAL)) continue;
+        const p = this.partners.get(id) ?? refuse(`custodian or party ${id}: the partner's leaf is missing`);
+        p.used = true;
+      }
     }
   }
 
@@ -501,7 +543,7 @@ class Verification {
       if (!n && (!s.needed || s.trails.length > 0)) refuse(`${s.part.id}: nothing needs it`);
       const main = this.mainTrail(s.part)!;
       if (n?.fromStart && main.first > 0n) refuse(`${s.part.id}: its first records are missing`);
-      s.role = n?.follows ? "ancestor" : "container";
+      s.role = n?.follows ? "ancestor" : !n && s.unit ? "unit" : "container";
     }
   }
 
@@ -651,9 +693,9 @@ class Verification {
       signed: Number(this.signed.signed),
       power: Number(this.signed.total),
       ...(steps.length > 0 && { steps }),
-      scope: { containers: b.containers, ancestors: b.ancestors, names: b.names, times: b.times },
+      scope: { containers: b.containers, ancestors: b.ancestors, names: b.names, times: b.times, ...(b.units && { units: true }) },
       ...(this.complete && { complete: true }),
-      subjects: this.subjects.map((s) => subjectReport(s, this.state.time)),
+      subjects: this.subjects.map((s) => ({ ...subjectReport(s, this.state.time), ...(s.shipment && { shipment: this.shipmentReport(s, s.shipment) }) })),
       ...(partners.length > 0 && {
         partners: partners.map((p) => ({
           id: p.id, name: p.name, gln: p.gln, standing: STANDINGS[p.standing] ?? "",
@@ -666,6 +708,13 @@ class Verification {
       ...(this.witnessed.length > 0 && { witnessed: this.witnessed }),
       ...(this.rescues.length > 0 && { rescues: this.rescues.map((r) => rescueReport(r.rescue, r.crossed)) }),
     };
+  }
+
+  private shipmentReport(s: SubjectState, of: Shipment): object {
+    const trail = this.events.filter((e) => e.trails.some((t) => t.letter === "s" && t.id === s.part.id));
+    const shown = records(trail.map((e) => ({ at: e.at, partner: e.header.partner, reason: e.body && e.skeleton?.act ? String(JSON.parse(text(e.body)).reason ?? "") : "" })));
+    const handovers = this.b.handovers.map((h, i) => handoverReport(i + 1, h.leaf.value, h.dispute.value, this.state.time, shown));
+    return { ...of.report, ...(s.contents.length > 0 && { contents: s.contents }), handovers };
   }
 
   private eventReport(e: EventState): object {
@@ -724,6 +773,7 @@ function subjectReport(s: SubjectState, now: bigint): object {
     containers: s.containers,
     ...(s.item?.disposition && { disposition: s.item.disposition }),
     ...(s.item?.ended && { ended: true }),
+    ...(s.item?.shipment && { in_shipment: s.item.shipment }),
     ...(offer?.party && now - offer.time <= MAX_WAITING && (offer.until === 0n || now <= offer.until) && { offered_to: offer.party }),
     ...(trails.length > 0 && { trails }),
     ...(s.balances.length > 0 && { balances: s.balances }),
