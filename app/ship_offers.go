@@ -153,7 +153,7 @@ func (m *message) findHandover(id string, n uint64) *shipment {
 	case n > s.Handovers:
 		m.result.Code = schemas.NoSuchHandover
 	case s.State != schemas.HandoverPending || n != s.Handovers:
-		if m.result.Code = schemas.WrongState; m.lateFor(s, n) {
+		if m.result.Code = schemas.WrongState; slices.Contains(s.Parties(), m.partner) && m.lateFor(s, n) {
 			m.result.Code = schemas.OfferExpired
 		}
 	default:
@@ -312,6 +312,10 @@ func (m *message) acceptLot(s *shipment, q schemas.Quantity, from string, d *dif
 	}
 	if over != nil {
 		got.Amount = got.Amount.Add(must(schemas.ParseDecimal(over.Quantity)))
+	}
+	if got.Amount.Beyond() {
+		m.result.Code = schemas.BadDiscrepancy
+		return
 	}
 	if got.Amount.Sign() == 0 {
 		m.closeOffer(o, offerRefused)
