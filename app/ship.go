@@ -345,7 +345,7 @@ func (m *message) offerUnits(s *shipment, to string, until int64) {
 	case units == 0:
 		m.result.Code = schemas.NothingToOffer
 		return
-	case m.shipsRecalled(mine, lots):
+	case m.shipsRecalled(mine, lots, to, s.Receiver):
 		return
 	case units < s.Units:
 		m.flag(schemas.Incomplete)
