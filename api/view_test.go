@@ -22,8 +22,9 @@ type fakeView struct {
 	records     []schemas.Record
 	commits     map[schemas.Hash]*commit
 	wholeTraces bool
-	short       bool // a page looks at two records
-	tooComplex  bool // queries are
+	short       bool   // a page looks at two records
+	tooComplex  bool   // queries are
+	looked      func() // told whenever messages are read
 }
 
 var _ api.View = (*fakeView)(nil)
@@ -291,6 +292,9 @@ func (v *fakeView) Shipments(_ string, _ schemas.ShipmentState, from string, _ i
 }
 
 func (v *fakeView) Messages(after schemas.Locator, limit int) (out []schemas.Record, err error) {
+	if v.looked != nil {
+		v.looked()
+	}
 	for _, r := range v.records {
 		if r.Locator.Compare(after) > 0 && len(out) < limit {
 			out = append(out, r)
