@@ -18,6 +18,9 @@ func (g *Gateway) TestingOnlyRoutes() chi.Routes { return g.handler.(chi.Routes)
 // TestingOnlyReads tells how many reads are worked on, and what their answers take.
 func (g *Gateway) TestingOnlyReads() (count int, bytes int64) { return g.reads.used() }
 
+// TestingOnlySubscribersRead tells how many reads for subscribers are under way, or rest.
+func (g *Gateway) TestingOnlySubscribersRead() int { return len(g.subs.reading) }
+
 // TestingOnlyChoose picks a media type by an Accept header.
 func TestingOnlyChoose(accept string, offered ...string) string { return choose(accept, offered) }
 

@@ -43,6 +43,7 @@ type fakeLedger struct {
 	realBundles bool // bundles have a JSON form
 	network     api.Network
 	missing     [2]int64 // heights without records
+	looked      func()   // told whenever messages are read
 
 	broadcasts int
 	signed     int
@@ -359,7 +360,7 @@ func (l *fakeLedger) View() (api.View, error) {
 	for id, c := range l.commits {
 		commits[id] = c
 	}
-	return &fakeView{elsewhere: l.elsewhere, missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), moments: slices.Clone(l.moments), commits: commits, wholeTraces: l.wholeTraces, short: l.short, tooComplex: l.tooComplex}, nil
+	return &fakeView{looked: l.looked, elsewhere: l.elsewhere, missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), moments: slices.Clone(l.moments), commits: commits, wholeTraces: l.wholeTraces, short: l.short, tooComplex: l.tooComplex}, nil
 }
 
 func (l *fakeLedger) ViewAt(int64) (api.View, error) {

@@ -31,6 +31,7 @@ type RecallReply struct {
 	Time    time.Time       `json:"time"`
 	Done    bool            `json:"done"`
 	Held    []RecallHolding `json:"held,omitempty"`
+	HeldCut bool            `json:"held_cut,omitempty"` // held is left out: all answers together list more than one tells
 }
 
 // RecallHolding is what a holder says that it has of a thing or lot.
@@ -180,7 +181,7 @@ func recallOf(s *schemas.RecallInfo) Recall {
 	out := Recall{RecallRef: s.RecallRef, Class: s.Class, Instruction: s.Instruction, Deadline: ledgerTime(s.Deadline), Issued: ledgerTime(s.Issued),
 		Closed: ledgerTime(s.Closed), Open: s.Closed == 0, Named: s.Named, Locator: s.At}
 	for _, a := range s.Replies {
-		reply := RecallReply{Partner: a.Partner, Time: ledgerTime(a.Time), Done: a.Done}
+		reply := RecallReply{Partner: a.Partner, Time: ledgerTime(a.Time), Done: a.Done, HeldCut: a.Cut}
 		for _, h := range a.Held {
 			reply.Held = append(reply.Held, RecallHolding(h))
 		}

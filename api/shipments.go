@@ -27,7 +27,7 @@ type Shipment struct {
 	Items      []string              `json:"items,omitempty"` // units, of one shipment that is asked for
 	Lots       []schemas.ShipmentLot `json:"lots,omitempty"`  // with the holder
 	Announced  time.Time             `json:"announced"`
-	Handovers  []Handover            `json:"handovers,omitempty"`  // the last first, at most a hundred
+	Handovers  []Handover            `json:"handovers,omitempty"`  // the last first, at most a hundred, fewer where they list much
 	Conditions []Condition           `json:"conditions,omitempty"` // of one shipment that is asked for, at most a hundred
 	Events     uint64                `json:"events"`               // in its trail
 	Head       string                `json:"head"`                 // of its trail

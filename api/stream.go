@@ -121,12 +121,11 @@ func (s *streaming) tell(ctx context.Context, told []byte) error {
 // next reads what is behind the cursor and moves it: at most streamStep records. The
 // height is that up to which all was read, 0 where others may follow.
 func (s *streaming) next(ctx context.Context) (told []byte, height int64, err error) {
-	select {
-	case s.g.subs.fast <- struct{}{}:
-		defer func() { <-s.g.subs.fast }()
-	case <-ctx.Done():
-		return nil, 0, ctx.Err()
+	done, err := s.g.subs.readTurn(ctx)
+	if err != nil {
+		return nil, 0, err
 	}
+	defer done()
 	key, ok := s.g.local.KeyByID(s.key)
 	if !ok || !key.Has(local.Query) {
 		return nil, 0, errRevoked

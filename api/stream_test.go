@@ -223,3 +223,25 @@ func TestStreamTypes(t *testing.T) {
 		t.Errorf("%d types are of no act", len(types)-len(used))
 	}
 }
+
+// TestStreamsTakeTurns: what streams read counts among what is read for subscribers, of
+// which there is a bounded part of the machine, however many look for what there is not.
+func TestStreamsTakeTurns(t *testing.T) {
+	h := newHarness(t, defaults())
+	h.record(0)
+	outOfTurn := make(chan bool, 100)
+	h.ledger.mu.Lock()
+	h.ledger.looked = func() { outOfTurn <- h.g.TestingOnlySubscribersRead() == 0 }
+	h.ledger.mu.Unlock()
+	for range 4 {
+		h.listen("?after=0-0-0", "").take(1)
+	}
+	h.ledger.mu.Lock()
+	h.ledger.looked = nil
+	h.ledger.mu.Unlock()
+	for range 4 {
+		if <-outOfTurn {
+			t.Error("a stream read when it was not its turn")
+		}
+	}
+}

@@ -312,15 +312,23 @@ func (s *subscriber) turn(ctx context.Context) (leave func(), err error) {
 
 // behind reads what is behind a cursor when it is its turn.
 func (a *subscriptions) behind(ctx context.Context, of source, c *local.Cursor, upTo int64, limit int) (*message, error) {
+	done, err := a.readTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return of.behind(ctx, c, upTo, limit)
+}
+
+// readTurn waits until it may be read for a subscriber.
+func (a *subscriptions) readTurn(ctx context.Context) (done func(), err error) {
 	select {
 	case a.reading <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	began := time.Now()
-	m, err := of.behind(ctx, c, upTo, limit)
-	time.AfterFunc(min(longestRest, time.Since(began)), func() { <-a.reading })
-	return m, err
+	return func() { time.AfterFunc(min(longestRest, time.Since(began)), func() { <-a.reading }) }, nil
 }
 
 // move sets the cursor behind what was delivered, or looked at in vain: c is the

@@ -25,6 +25,7 @@ type fakeView struct {
 	short       bool             // a page looks at two records
 	tooComplex  bool             // queries are
 	moments     []schemas.Record // behind all records
+	looked      func()           // told whenever messages are read
 }
 
 var _ api.View = (*fakeView)(nil)
@@ -292,6 +293,9 @@ func (v *fakeView) Shipments(_ string, _ schemas.ShipmentState, from string, _ i
 }
 
 func (v *fakeView) Messages(after schemas.Locator, limit int) (out []schemas.Record, err error) {
+	if v.looked != nil {
+		v.looked()
+	}
 	if after.Height < v.missing[1] {
 		return nil, &schemas.Fault{Code: schemas.HistoryMissing}
 	}

@@ -202,7 +202,7 @@ func (m *message) makeOffers() {
 		m.claim(false)
 		return
 	}
-	if m.shipsRecalled(ids, m.handedLots()) {
+	if m.shipsRecalled(ids, m.handedLots(), to) {
 		return
 	}
 	if p := m.dir.partner(to); p != nil && p.State != schemas.Active && m.strict(ids...) {
@@ -236,7 +236,7 @@ func (m *message) offerItem(it *item, to string) {
 	}
 	it.Offer = m.open(to)
 	m.enlist(it)
-	if r := m.receipt(it, to); r != nil && r.EventTime >= m.event.EventTime {
+	if r := m.receipt(it, to); r != nil && r.EventTime >= m.event.EventTime && m.meets(it.Offer.Shipment != "") {
 		m.flag(schemas.MatchedReceipt)
 		m.led.Delete(schemas.WaitingKey(it.id, to))
 		m.led.DeleteRow(waitingRow(it.id, to))
@@ -347,7 +347,7 @@ func (m *message) receive(it *item) {
 	switch {
 	case holder == m.partner:
 	case m.offered(it):
-		if m.stopped(it.id, it.Offer) {
+		if m.stopped(it.id, it.Offer) || m.handedOver(it.Offer) != nil && m.needsClient() {
 			return
 		}
 		m.concern(holder)

@@ -107,6 +107,11 @@ func (v *View) TestingOnlyStranded(partner string, most int) (*schemas.Stranded,
 	return v.stranded(partner, most)
 }
 
+// TestingOnlyRecall is Recall with so many things and lots that answers list.
+func (v *View) TestingOnlyRecall(ref schemas.RecallRef, held int) (*schemas.RecallInfo, error) {
+	return v.recallWith(ref, held)
+}
+
 // TestingOnlyDirectory is the directory that the blocks kept, and one that is read whole.
 func (a *App) TestingOnlyDirectory() (kept, whole any, err error) {
 	d, err := directoryOf(a.store.Latest(), nil, nil, false)

@@ -119,7 +119,7 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 		return
 	}
 	receipts := m.offers(receiptsKey(q, to))
-	if i := m.waitingLot(receipts, q); i >= 0 {
+	if i := m.waitingLot(receipts, q); i >= 0 && m.meets(m.shipping != nil || m.promised(q)) {
 		m.flag(schemas.MatchedReceipt)
 		m.setOffers(receiptsKey(q, to), without(slices.Clone(receipts), i))
 		o := m.open(to)
@@ -295,7 +295,7 @@ func (m *message) accept(q schemas.Quantity) *schemas.Offer {
 func (m *message) receiveLot(q schemas.Quantity) {
 	m.touchClass(q.Class)
 	if o := m.accept(q); o != nil {
-		if m.stopped(q.Class, o) {
+		if m.stopped(q.Class, o) || o.Shipment != "" && m.needsClient() {
 			return
 		}
 		m.passLot(quantityOf(q, o), o.From, m.partner, amount(q))

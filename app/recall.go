@@ -92,7 +92,7 @@ func (m *message) callBack(ref schemas.RecallRef, s *schemas.RecallState, scope 
 			m.concern(holder)
 			m.flag(schemas.CalledBack)
 		}
-		if !m.mark(id, ref, s) {
+		if !m.name(id, ref, s) {
 			return
 		}
 	}
@@ -102,7 +102,7 @@ func (m *message) callBack(ref schemas.RecallRef, s *schemas.RecallState, scope 
 			return
 		}
 		m.touchClass(lot)
-		if !m.mark(lot, ref, s) {
+		if !m.name(lot, ref, s) {
 			return
 		}
 	}
@@ -117,32 +117,62 @@ func (b *block) marks(id string) (r schemas.Recalled) {
 	return r
 }
 
-// mark notes that a recall names a thing or lot, in the place of one that is closed
-// where there is no room.
-func (m *message) mark(id string, ref schemas.RecallRef, s *schemas.RecallState) bool {
+// name marks what its maker's recall names. Where sixteen open recalls name it, one that
+// it inherited gives way: that is found along the graph, and nobody else's recalls keep a
+// maker from calling its own things back.
+func (m *message) name(id string, ref schemas.RecallRef, s *schemas.RecallState) bool {
 	r := m.marks(id)
 	if slices.Contains(r.Recalls, ref) {
 		return true
 	}
 	if len(r.Recalls) >= schemas.MaxRecalls {
-		r.Recalls = m.openOnes(r.Recalls)
+		m.drop(id, &r, func(ref schemas.RecallRef) bool { return !m.isOpen(ref) })
+	}
+	if len(r.Recalls) >= schemas.MaxRecalls {
+		others := func(ref schemas.RecallRef) bool { return ref.Issuer != m.partner }
+		if i := slices.IndexFunc(r.Recalls, others); i >= 0 {
+			oldest := r.Recalls[i]
+			m.drop(id, &r, func(ref schemas.RecallRef) bool { return ref == oldest })
+		}
 	}
 	if len(r.Recalls) >= schemas.MaxRecalls {
 		m.result.Code = schemas.TooManyRecalls
 		return false
 	}
-	r.Recalls = append(r.Recalls, ref)
+	m.mark(id, &r, ref)
 	m.led.Set(schemas.RecalledKey(id), r.Append(nil), nil)
-	m.led.PutRow(recalledRow(ref, id), present)
 	s.Named++
 	return true
 }
 
-func (b *block) openOnes(refs []schemas.RecallRef) (open []schemas.RecallRef) {
-	for _, ref := range refs {
-		if s := b.recallOf(ref); s != nil && s.Closed == 0 {
-			open = append(open, ref)
+// mark notes that a recall names a thing or lot. The marks are written by the caller.
+func (m *message) mark(id string, r *schemas.Recalled, ref schemas.RecallRef) {
+	r.Recalls = append(r.Recalls, ref)
+	m.led.PutRow(recalledRow(ref, id), present)
+}
+
+// drop takes marks off a thing or lot, and out of what their recalls list.
+func (m *message) drop(id string, r *schemas.Recalled, which func(schemas.RecallRef) bool) {
+	r.Recalls = slices.DeleteFunc(r.Recalls, func(ref schemas.RecallRef) bool {
+		gone := which(ref)
+		if gone {
+			m.led.DeleteRow(recalledRow(ref, id))
 		}
+		return gone
+	})
+}
+
+// isOpen reports whether a recall is open. A message that names thousands of things reads
+// each recall that names them once.
+func (m *message) isOpen(ref schemas.RecallRef) bool {
+	open, known := m.recalls[ref]
+	if !known {
+		s := m.recallOf(ref)
+		if m.recalls == nil {
+			m.recalls = map[schemas.RecallRef]bool{}
+		}
+		open = s != nil && s.Closed == 0
+		m.recalls[ref] = open
 	}
 	return open
 }
@@ -164,57 +194,88 @@ func (b *block) anyRecall() bool {
 }
 
 // recalled reports whether an open recall names a thing or lot, where any is open.
-func (b *block) recalled(id string) bool { return len(b.openOnes(b.marks(id).Recalls)) > 0 }
+func (m *message) recalled(id string) bool { return slices.ContainsFunc(m.marks(id).Recalls, m.isOpen) }
 
-// shipsRecalled judges what the author is about to hand over: of what is recalled,
-// that is refused where custody is strict, and told elsewhere.
-func (m *message) shipsRecalled(ids []string, lots []schemas.Quantity) (refused bool) {
+// shipsRecalled judges what the author is about to hand over, to somebody or on the way to
+// somebody: of what is recalled, that is refused where custody is strict, unless it goes
+// back to who recalls it, and told elsewhere.
+func (m *message) shipsRecalled(ids []string, lots []schemas.Quantity, to ...string) (refused bool) {
 	if !m.anyRecall() {
 		return false
 	}
 	called := slices.DeleteFunc(named(ids, lots), func(id string) bool { return !m.recalled(id) })
-	if len(called) > 0 && m.strict(called...) {
+	if len(called) == 0 {
+		return false
+	}
+	on := slices.DeleteFunc(slices.Clone(called), func(id string) bool {
+		return !slices.ContainsFunc(m.marks(id).Recalls, func(ref schemas.RecallRef) bool { return m.isOpen(ref) && !slices.Contains(to, ref.Issuer) })
+	})
+	if len(on) > 0 && m.strict(on...) {
 		m.result.Code = schemas.RecalledItem
 		return true
 	}
-	if len(called) > 0 {
-		m.flag(schemas.ShippedRecalled)
-	}
+	m.flag(schemas.ShippedRecalled)
 	return false
 }
 
-// inherit marks what a transformation made of things that are recalled.
+// inherit marks what a transformation made of things that are recalled. What has no room
+// for a mark is found along the graph.
 func (m *message) inherit() {
 	if !m.anyRecall() {
 		return
 	}
 	var refs []schemas.RecallRef
 	for _, id := range inputs(m.event) {
-		for _, ref := range m.openOnes(m.marks(id).Recalls) {
-			if !slices.Contains(refs, ref) && len(refs) < schemas.MaxRecalls {
+		for _, ref := range m.marks(id).Recalls {
+			if len(refs) < schemas.MaxRecalls && m.isOpen(ref) && !slices.Contains(refs, ref) {
 				refs = append(refs, ref)
 			}
 		}
 	}
-	for _, ref := range refs {
+	if len(refs) == 0 {
+		return
+	}
+	made := outputs(m.event)
+	m.afford((len(refs) - 1) * len(made)) // one mark of each is no more than the thing itself costs
+	counts := make([]uint64, len(refs))
+	for _, id := range made {
+		m.inheritBy(id, refs, counts)
+	}
+	for i, ref := range refs {
 		s := m.recallOf(ref)
-		for _, id := range outputs(m.event) {
-			if !m.mark(id, ref, s) {
-				m.result.Code = schemas.OK // what has no room is found along the graph
-			}
-		}
+		s.Named += counts[i]
 		m.led.Set(schemas.RecallKey(ref.Issuer, ref.Recall), s.Append(nil), nil)
-		m.flag(schemas.CalledBack)
 		m.concern(ref.Issuer)
+	}
+	m.flag(schemas.CalledBack)
+}
+
+// inheritBy marks one thing or lot by all the recalls that it has room for, and counts
+// them.
+func (m *message) inheritBy(id string, refs []schemas.RecallRef, counts []uint64) {
+	r := m.marks(id)
+	before := len(r.Recalls)
+	for i, ref := range refs {
+		if slices.Contains(r.Recalls, ref) {
+			continue
+		}
+		if len(r.Recalls) >= schemas.MaxRecalls {
+			m.drop(id, &r, func(ref schemas.RecallRef) bool { return !m.isOpen(ref) })
+		}
+		if len(r.Recalls) >= schemas.MaxRecalls {
+			break
+		}
+		m.mark(id, &r, ref)
+		counts[i]++
+	}
+	if len(r.Recalls) > before || before == schemas.MaxRecalls {
+		m.led.Set(schemas.RecalledKey(id), r.Append(nil), nil)
 	}
 }
 
-// make notes who brings a class or lot into being first.
+// make notes who brings a class or lot into being first, whoever may have spoken of it
+// before.
 func (m *message) make(class string) {
-	value, _ := m.get(schemas.ClassKey(class))
-	if value != nil {
-		return // it has a trail
-	}
 	if r := m.marks(class); r.Maker == "" {
 		r.Maker = m.partner
 		m.led.Set(schemas.RecalledKey(class), r.Append(nil), nil)

@@ -13,6 +13,8 @@ import (
 const (
 	maxReachEvents = 100_000 // events that are looked at
 	maxReachDepth  = 64
+
+	maxHeldTold = 20_000 // things and lots that all answers together list
 )
 
 // Recalls are recalls in the order of issuer and name, behind one, at most limit; more
@@ -45,6 +47,11 @@ func (v *View) Recalls(after schemas.RecallRef, open bool, limit int) (out []sch
 
 // Recall is a recall with the answers of its holders, nil where there is none.
 func (v *View) Recall(ref schemas.RecallRef) (*schemas.RecallInfo, error) {
+	return v.recallWith(ref, maxHeldTold)
+}
+
+// recallWith is Recall with so many things and lots that answers list.
+func (v *View) recallWith(ref schemas.RecallRef, held int) (*schemas.RecallInfo, error) {
 	value, _, err := v.get(schemas.RecallKey(ref.Issuer, ref.Recall))
 	if value == nil || err != nil || ref.Issuer == "" {
 		return nil, err
@@ -53,7 +60,7 @@ func (v *View) Recall(ref schemas.RecallRef) (*schemas.RecallInfo, error) {
 	if out.RecallState, err = schemas.DecodeRecall(value); err != nil {
 		return nil, fmt.Errorf("reading a recall of %s: %w", ref.Issuer, err)
 	}
-	prefix := schemas.RecallReplyKey(ref.Issuer, ref.Recall, "")
+	told, prefix := 0, schemas.RecallReplyKey(ref.Issuer, ref.Recall, "")
 	for leaf, err := range v.at.Leaves(prefix) {
 		if err != nil {
 			return nil, v.answered(fmt.Errorf("reading answers to a recall: %w", err))
@@ -62,33 +69,43 @@ func (v *View) Recall(ref schemas.RecallRef) (*schemas.RecallInfo, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading an answer to a recall: %w", err)
 		}
-		out.Replies = append(out.Replies, schemas.RecallReply{Partner: string(leaf.Key[len(prefix):]), Acknowledgement: a})
+		reply := schemas.RecallReply{Partner: string(leaf.Key[len(prefix):]), Acknowledgement: a}
+		if told += len(a.Held); told > held {
+			reply.Held, reply.Cut = nil, len(a.Held) > 0
+		}
+		out.Replies = append(out.Replies, reply)
 	}
 	return out, nil
 }
 
-// recalledBy are the things and lots that a recall names.
-func (v *View) recalledBy(ref schemas.RecallRef) (ids []string, err error) {
+// recalledBy are the things and lots that a recall names, as far as one look goes; more
+// tells whether there are others.
+func (v *View) recalledBy(ref schemas.RecallRef) (ids []string, more bool, err error) {
 	prefix := recalledRow(ref, "")
 	for row, err := range v.at.Rows(prefix, nil, false) {
 		if err != nil {
-			return nil, v.answered(fmt.Errorf("reading what a recall names: %w", err))
+			return nil, false, v.answered(fmt.Errorf("reading what a recall names: %w", err))
 		}
-		if ids = append(ids, string(row.Key[len(prefix):])); len(ids) > maxReachEvents {
-			break
+		if len(ids) >= maxReachEvents {
+			return ids, true, nil
 		}
+		ids = append(ids, string(row.Key[len(prefix):]))
 	}
-	return ids, nil
+	return ids, false, nil
 }
 
 // RecallReach follows what a recall names downstream, and tells who holds what of it
-// now. It reads no bodies.
+// now. It reads no bodies. On a node that lacks records it cannot tell all, and says so.
 func (v *View) RecallReach(ctx context.Context, ref schemas.RecallRef) (*schemas.RecallReach, error) {
 	info, err := v.Recall(ref)
 	if info == nil || err != nil {
 		return nil, err
 	}
-	named, err := v.recalledBy(ref)
+	named, more, err := v.recalledBy(ref)
+	if err != nil {
+		return nil, err
+	}
+	_, lacking, err := v.Missing()
 	if err != nil {
 		return nil, err
 	}
@@ -99,14 +116,14 @@ func (v *View) RecallReach(ctx context.Context, ref schemas.RecallRef) (*schemas
 	if err := t.run(); err != nil {
 		return nil, err
 	}
-	out := &schemas.RecallReach{RecallInfo: *info, Height: v.Height(), Time: v.Time(), Items: len(t.out.Items), Truncated: t.out.Truncated}
+	out := &schemas.RecallReach{RecallInfo: *info, Height: v.Height(), Time: v.Time(), Items: len(t.out.Items), Truncated: t.out.Truncated || more || lacking > 0}
 	if err := v.holders(ctx, t, out); err != nil {
 		return nil, err
 	}
-	for i := range out.Holders {
+	for i := range out.Holders { // answers are in the order of partners, too
 		h := &out.Holders[i]
-		at := slices.IndexFunc(info.Replies, func(r schemas.RecallReply) bool { return r.Partner == h.Partner })
-		if h.Acknowledged = at >= 0; h.Acknowledged {
+		at, found := slices.BinarySearchFunc(info.Replies, h.Partner, func(r schemas.RecallReply, partner string) int { return strings.Compare(r.Partner, partner) })
+		if h.Acknowledged = found; found {
 			h.Done = info.Replies[at].Done
 		}
 		if !h.Done {

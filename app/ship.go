@@ -53,9 +53,12 @@ func (m *message) remember(s *shipment) {
 	m.ships[s.id] = s
 }
 
+// handover reads a hand-over, and is charged for what the answer to it lists.
 func (b *block) handover(id string, n uint64) schemas.Handover {
 	value, _ := b.get(schemas.HandoverKey(id, n))
-	return must(schemas.DecodeHandover(value))
+	h := must(schemas.DecodeHandover(value))
+	b.afford(1 + len(h.Discrepancies) + len(h.Lots))
+	return h
 }
 
 // touchShipment notes that the message belongs to the shipment's trail.
@@ -105,6 +108,12 @@ func (m *message) answering() schemas.Signing {
 func (m *message) active(partner string) bool {
 	p := m.dir.partner(partner)
 	return p != nil && p.State == schemas.Active && p.Standing != schemas.StandingObserver
+}
+
+// removed reports whether a partner has left the network.
+func (m *message) removed(partner string) bool {
+	p := m.dir.partner(partner)
+	return p != nil && p.State == schemas.Removed
 }
 
 // announce begins a shipment, of what its author holds.
@@ -199,7 +208,10 @@ func (m *message) rolesIn(s *shipment, does shipMessage) (roles shipRole) {
 		if m.partner == s.HeldBy || m.partner == s.Arbiter {
 			return holding
 		}
-		return 0
+		if m.active(s.HeldBy) {
+			return 0
+		}
+		fallthrough // who cannot sign cannot let go: any party does
 	case doHold:
 		if slices.Contains(s.Parties(), m.partner) {
 			return holding
@@ -339,7 +351,7 @@ func (m *message) offerUnits(s *shipment, to string, until int64) {
 	case units == 0:
 		m.result.Code = schemas.NothingToOffer
 		return
-	case m.shipsRecalled(mine, lots):
+	case m.shipsRecalled(mine, lots, to, s.Receiver):
 		return
 	case units < s.Units:
 		m.flag(schemas.Incomplete)

@@ -9,26 +9,32 @@ import (
 // Disputes. Either side of a hand-over that was answered argues about it; both agree on
 // how it ends, or an arbiter says so that the shipment names.
 
-// argued is the shipment and the answered hand-over that an act about a dispute names.
-func (m *message) argued(id string, n uint64) (*shipment, *schemas.Handover) {
+// argued is the shipment that an act about a dispute names, nil and a code where it
+// has no such hand-over.
+func (m *message) argued(id string, n uint64) *shipment {
 	s := m.findShipment(id)
-	if s == nil {
-		return nil, nil
-	}
-	if n > s.Handovers {
+	if s != nil && n > s.Handovers {
 		m.result.Code = schemas.NoSuchHandover
-		return nil, nil
+		return nil
 	}
+	return s
+}
+
+// numbered is a hand-over of a shipment. It can list much: whatever else stands
+// against a message is found before.
+func (m *message) numbered(s *shipment, n uint64) *schemas.Handover {
 	if s.last != nil && n == s.Handovers {
-		return s, s.last
+		return s.last
 	}
-	h := m.handover(id, n)
-	return s, &h
+	h := m.handover(s.id, n)
+	return &h
 }
 
 func (m *message) disputeOf(id string, n uint64) schemas.Dispute {
 	value, _ := m.get(schemas.DisputeKey(id, n))
-	return must(schemas.DecodeDispute(value))
+	d := must(schemas.DecodeDispute(value))
+	m.afford(len(d.Evidence))
+	return d
 }
 
 func (m *message) setDispute(id string, n uint64, d *schemas.Dispute) {
@@ -47,13 +53,18 @@ func (m *message) disputing(s *shipment, h *schemas.Handover) (roles shipRole) {
 }
 
 func (m *message) dispute(a *schemas.DisputeHandover) {
-	s, h := m.argued(a.Shipment, a.Handover)
+	s := m.argued(a.Shipment, a.Handover)
 	if s == nil {
 		return
 	}
+	if !slices.Contains(s.Parties(), m.partner) { // then it is on neither side
+		_, m.result.Code = nextState(s.State, s.HeldBy != "", doDispute, 0)
+		return
+	}
+	h := m.numbered(s, a.Handover)
 	next, code := nextState(s.State, s.HeldBy != "", doDispute, m.disputing(s, h))
-	if code == schemas.OK && h.State == schemas.HandoverOpen {
-		code = schemas.WrongState
+	if code == schemas.OK && (h.State == schemas.HandoverOpen || m.disputeOf(s.id, a.Handover).Outcome != 0) {
+		code = schemas.WrongState // not answered yet, or argued to its end
 	}
 	if m.result.Code = code; code != schemas.OK {
 		return
@@ -74,12 +85,17 @@ func (m *message) tellDispute(s *shipment, h *schemas.Handover, c schemas.Code) 
 
 // openDispute is the dispute that an act is about, while it is open.
 func (m *message) openDispute(id string, n uint64) (*shipment, *schemas.Handover) {
-	s, h := m.argued(id, n)
-	if s != nil && (s.State != schemas.Disputed || s.Disputed != n) {
+	s := m.argued(id, n)
+	switch {
+	case s == nil:
+	case s.State != schemas.Disputed || s.Disputed != n:
 		m.result.Code = schemas.WrongState
-		return nil, nil
+	case !slices.Contains(s.Parties(), m.partner):
+		m.result.Code = schemas.WrongRole
+	default:
+		return s, m.numbered(s, n)
 	}
-	return s, h
+	return nil, nil
 }
 
 func (m *message) addEvidence(a *schemas.AddEvidence) {
@@ -102,8 +118,8 @@ func (m *message) addEvidence(a *schemas.AddEvidence) {
 
 var outcomes = map[schemas.Settlement]shipMessage{schemas.GoOn: doGoOn, schemas.Settled: doSettle, schemas.ComeBack: doComeBack} // only ever looked up
 
-// resolve says how a dispute is to end. It ends when both sides say the same, or when
-// the arbiter says it.
+// resolve says how a dispute is to end. It ends when both sides say the same, when the
+// arbiter says it, or when one says it while the other is no partner any more.
 func (m *message) resolve(a *schemas.ResolveDispute) {
 	s, h := m.openDispute(a.Shipment, a.Handover)
 	if s == nil {
@@ -122,7 +138,11 @@ func (m *message) resolve(a *schemas.ResolveDispute) {
 	if m.partner == h.To {
 		d.To = a.Outcome
 	}
-	if roles&asArbiter != 0 && roles&asDisputant == 0 || d.From == d.To {
+	alone := roles&asArbiter != 0
+	if roles&asDisputant != 0 {
+		alone = m.removed(h.Offered.Partner) || m.removed(h.To)
+	}
+	if alone || d.From == d.To {
 		d.Outcome, d.Resolved = a.Outcome, m.signing()
 		s.State, s.Disputed = next, 0
 		m.tellDispute(s, h, schemas.DisputeResolved)

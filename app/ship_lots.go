@@ -30,6 +30,12 @@ func (m *message) promise(s *shipment) {
 	}
 }
 
+// promised reports whether the author has some of a lot in a shipment.
+func (m *message) promised(q schemas.Quantity) bool {
+	value, _ := m.get(schemas.LotShipmentsKey(q.Class, q.UOM, m.partner))
+	return value != nil
+}
+
 // heldIn is a shipment that a partner holds and that is not over, else nil.
 func (m *message) heldIn(id, holder string) *shipment {
 	if s := m.shipment(id); s != nil && !s.Free() && s.Holder == holder {

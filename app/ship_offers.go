@@ -145,6 +145,20 @@ func (m *message) stopped(id string, o *schemas.Offer) bool {
 	return false
 }
 
+// needsClient refuses who accepts a hand-over of a shipment with a key that the gateway
+// holds, where the network wants another.
+func (m *message) needsClient() bool {
+	if m.dir.parameters.ClientAccepts && !m.heldByClient() {
+		m.result.Code = schemas.ClientKeyNeeded
+		return true
+	}
+	return false
+}
+
+// meets reports whether a receipt that waited can answer an offer. It does not tell with
+// which key it was signed: where that matters, a hand-over of a shipment waits for another.
+func (m *message) meets(shipped bool) bool { return !shipped || !m.dir.parameters.ClientAccepts }
+
 // findHandover is the shipment whose open hand-over an act is about.
 func (m *message) findHandover(id string, n uint64) *shipment {
 	s := m.findShipment(id)
@@ -153,7 +167,7 @@ func (m *message) findHandover(id string, n uint64) *shipment {
 	case n > s.Handovers:
 		m.result.Code = schemas.NoSuchHandover
 	case s.State != schemas.HandoverPending || n != s.Handovers:
-		if m.result.Code = schemas.WrongState; m.lateFor(s, n) {
+		if m.result.Code = schemas.WrongState; slices.Contains(s.Parties(), m.partner) && m.lateFor(s, n) {
 			m.result.Code = schemas.OfferExpired
 		}
 	default:
@@ -232,8 +246,7 @@ func (m *message) acceptShipment(a *schemas.AcceptHandover) {
 	if _, ok := m.step(s, doAccept); !ok {
 		return
 	}
-	if m.dir.parameters.ClientAccepts && !m.heldByClient() {
-		m.result.Code = schemas.ClientKeyNeeded
+	if m.needsClient() {
 		return
 	}
 	d := differences{list: a.Discrepancies, used: make([]bool, len(a.Discrepancies))}
@@ -312,6 +325,10 @@ func (m *message) acceptLot(s *shipment, q schemas.Quantity, from string, d *dif
 	}
 	if over != nil {
 		got.Amount = got.Amount.Add(must(schemas.ParseDecimal(over.Quantity)))
+	}
+	if got.Amount.Beyond() {
+		m.result.Code = schemas.BadDiscrepancy
+		return
 	}
 	if got.Amount.Sign() == 0 {
 		m.closeOffer(o, offerRefused)

@@ -2,14 +2,19 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// maxHandoversTold is how many hand-overs of a shipment are told, the last of them.
-const maxHandoversTold = 100
+// How many hand-overs of a shipment are told, the last of them, and how much of what their
+// answers list: behind that, no further one is.
+const (
+	maxHandoversTold = 100
+	maxAnswersTold   = 5000 // discrepancies and evidence
+)
 
 // Shipment returns a shipment with its units and its last hand-overs, nil where there
 // is none.
@@ -32,24 +37,36 @@ func (v *View) Shipment(id string) (*schemas.ShipmentInfo, error) {
 		}
 		s.Last = append(s.Last, *h)
 	}
+	told := 0
 	for i := range s.Last {
-		if s.Last[i].Reason, err = v.reason(&s.Last[i]); err != nil {
+		h := &s.Last[i]
+		if h.Reason, err = v.reason(h); err != nil {
 			return nil, err
 		}
-		if s.Last[i].Dispute, err = v.dispute(id, s.Last[i].Number); err != nil {
+		if h.Dispute, err = v.dispute(id, h.Number); err != nil {
 			return nil, err
+		}
+		if told += len(h.Discrepancies); h.Dispute != nil {
+			told += len(h.Dispute.Evidence)
+		}
+		if told > maxAnswersTold {
+			s.Last = s.Last[:i]
+			break
 		}
 	}
 	return s, nil
 }
 
 // reason is what the act that rejected or withdrew a hand-over gave as its reason, ""
-// where an event did, or its body is not held.
+// where an event did, or the node does not have its record or body.
 func (v *View) reason(h *schemas.HandoverInfo) (string, error) {
 	if h.Answered.Partner == "" || h.State != schemas.HandoverRejected && h.State != schemas.HandoverCancelled {
 		return "", nil
 	}
 	r, err := v.bare(h.Answered.At)
+	if missing := (*schemas.Fault)(nil); errors.As(err, &missing) && missing.Code == schemas.HistoryMissing {
+		return "", nil // what the state tells of the hand-over stands without
+	}
 	if err != nil || r.Skeleton.Act == nil {
 		return "", err
 	}

@@ -28,7 +28,8 @@ import (
 //     the home's node does not start; only then is the handover written, encrypted to
 //     the arrival, and the file removed. Cut off, it can only be ended the same way.
 //  3. The new place takes the handover and destroys the arrival, so that no copy of
-//     the handover opens a second time.
+//     the handover opens a second time. Before it has the key it gives the arrival a name
+//     of its own, so that cut off it is the only one that can end the move.
 
 // handover is a validator's key on its way.
 type handover struct {
@@ -327,7 +328,7 @@ func MoveIn(s *Settings, arrival, from string) (r *MoveReport, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, ledger.Close()) }()
-	h, key, state, err := openHandover(arrival, from)
+	h, key, state, err := openHandover(arrival, s.Home, from)
 	if err != nil {
 		return nil, err
 	}
@@ -346,20 +347,48 @@ func MoveIn(s *Settings, arrival, from string) (r *MoveReport, err error) {
 	if r.Above = (was == nil || was.ID != h.ID) && state.Height > 0; r.Above {
 		state = lastOf(state.Height)
 	}
-	if err := place(s.secrets(), key, state, func() error { return h.placeNext(s.secrets(), r.Above) }); err != nil {
+	err = place(s.secrets(), key, state, func() error {
+		if err := h.placeNext(s.secrets(), r.Above); err != nil {
+			return err
+		}
+		return claim(arrival, s.Home)
+	})
+	if err != nil {
 		return nil, err
 	}
-	return r, destroy(arrival, from, movedPath(s.Home))
+	return r, destroy(claimed(arrival, s.Home), arrival, from, movedPath(s.Home))
 }
 
-func openHandover(arrival, from string) (h *handover, key privval.FilePVKey, state privval.FilePVLastSignState, err error) {
+// claimed is what an arrival is called from just before a home has the key on: cut off
+// behind that, the key is that home's to take, and no other's.
+func claimed(arrival, home string) string {
+	if whole, err := filepath.Abs(home); err == nil {
+		home = whole
+	}
+	return arrival + ".taken-" + schemas.Sum("waybill/arrival", []byte(home)).String()[:16]
+}
+
+func claim(arrival, home string) error {
+	if _, err := os.Stat(claimed(arrival, home)); err == nil {
+		return nil
+	}
+	if err := os.Rename(arrival, claimed(arrival, home)); err != nil {
+		return fmt.Errorf("taking the arrival: %w", err)
+	}
+	return syncPath(filepath.Dir(arrival))
+}
+
+func openHandover(arrival, home, from string) (h *handover, key privval.FilePVKey, state privval.FilePVLastSignState, err error) {
+	if _, err := os.Stat(claimed(arrival, home)); err == nil {
+		arrival = claimed(arrival, home)
+	}
 	var ids []age.Identity
 	err = readSecret(arrival, func(b []byte) (err error) {
 		ids, err = age.ParseIdentities(bytes.NewReader(b))
 		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: the arrival is destroyed when its handover was taken, so that it is taken once", err)
+		err = fmt.Errorf("%w: the arrival is destroyed when its handover was taken, so that it is taken once (if that was cut off, run it again for the same home)", err)
 	}
 	if err != nil {
 		return nil, key, state, err

@@ -161,6 +161,38 @@ func copyHome(t *testing.T, from, to string) {
 	}
 }
 
+// A home that was cut off while it took the key takes it when it is asked again; until
+// then, and afterwards, no other home does.
+func TestMoveInCutOff(t *testing.T) {
+	s := alone(t)
+	runs(t, s, 1)
+	arrival, recipient := arrive(t)
+	handover := filepath.Join(t.TempDir(), "handover")
+	if _, err := node.MoveOut(&s, recipient, handover); err != nil {
+		t.Fatal(err)
+	}
+	one, two := s, s
+	one.Home, two.Home = filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")
+	copyHome(t, s.Home, one.Home)
+	copyHome(t, s.Home, two.Home)
+	taken, err := node.TestingOnlyClaim(arrival, one.Home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := node.MoveIn(&two, arrival, handover); err == nil || !strings.Contains(err.Error(), "same home") {
+		t.Errorf("into another home: %v", err)
+	}
+	if _, err := node.MoveIn(&one, arrival, handover); err != nil {
+		t.Errorf("into the same: %v", err)
+	}
+	for _, path := range []string{arrival, taken, handover} {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s is there still", path)
+		}
+	}
+	runs(t, one, 2)
+}
+
 // No date keeps a node from starting: a network that began thirty years ago, and a
 // root of trust of then, which only a node without blocks looks at.
 func TestNoDateStopsANode(t *testing.T) {

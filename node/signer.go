@@ -99,7 +99,7 @@ func MoveToSigner(o SignerOptions, arrival, from string) (r *MoveReport, err err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	h, key, state, err := openHandover(arrival, from)
+	h, key, state, err := openHandover(arrival, o.Home, from)
 	if err != nil {
 		return nil, err
 	}
@@ -122,10 +122,10 @@ func MoveToSigner(o SignerOptions, arrival, from string) (r *MoveReport, err err
 			return nil, err
 		}
 	}
-	if err := place(s.secrets(), key, state, func() error { return nil }); err != nil {
+	if err := place(s.secrets(), key, state, func() error { return claim(arrival, o.Home) }); err != nil {
 		return nil, err
 	}
-	return r, destroy(arrival, from, movedPath(o.Home))
+	return r, destroy(claimed(arrival, o.Home), arrival, from, movedPath(o.Home))
 }
 
 // MoveFromSigner gives the key of a signer's home up, as MoveOut does that of a node.

@@ -111,7 +111,7 @@ func (r *Band) bind(b *binding) {
 	if r.Min != "" && r.Max != "" {
 		low, err := ParseDecimal(r.Min)
 		high, err2 := ParseDecimal(r.Max)
-		b.refuse("max", err == nil && err2 == nil && high.Sub(low).Sign() < 0, "the greatest is less than the least")
+		b.refuse("max", err == nil && err2 == nil && high.less(low), "the greatest is less than the least")
 	}
 }
 

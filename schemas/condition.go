@@ -120,7 +120,16 @@ func decimalOf(v *big.Int) Decimal {
 	return Decimal{hi: binary.BigEndian.Uint64(b[:8]), lo: binary.BigEndian.Uint64(b[8:]), negative: v.Sign() < 0}
 }
 
-func (d Decimal) less(e Decimal) bool { return d.Sub(e).Sign() < 0 }
+// less compares amounts whose difference may be beyond what a decimal can say.
+func (d Decimal) less(e Decimal) bool {
+	switch {
+	case d.negative != e.negative:
+		return d.negative
+	case d.negative:
+		return e.magnitudeLess(d)
+	}
+	return d.magnitudeLess(e)
+}
 
 // taken is a reading with the device that took it, or that one cannot be compared.
 type taken struct {

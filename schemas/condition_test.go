@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -194,5 +195,22 @@ func TestReadingsRefused(t *testing.T) {
 	}
 	if _, err := schemas.DecodeSkeleton([]byte(head + field(19, good+good) + field(19, field(1, "urn:x:y")+field(2, "\x06")))); err != nil {
 		t.Errorf("what the others differ from is refused: %v", err)
+	}
+}
+
+// Amounts so far apart that no decimal says their difference are compared all the same.
+func TestFarApart(t *testing.T) {
+	terms := schemas.ShipmentTerms{Bands: []schemas.Band{{Of: schemas.Temperature, Max: "-999999999999999999"}}}
+	allowed, _ := terms.Within(schemas.Temperature)
+	one, err := schemas.ParseDecimal("1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if allowed.Holds(&schemas.Reading{Of: schemas.Temperature, Low: one, High: one}) {
+		t.Error("1 is not above -999999999999999999")
+	}
+	_, err = schemas.ReadAct("AnnounceShipment", []byte(`{"receiver":"shop","items":["urn:example:a"],"bands":[{"of":"temperature","min":999999999999999999,"max":-999999999999999999}]}`), time.Now())
+	if err == nil || !strings.Contains(err.Error(), "the greatest is less than the least") {
+		t.Errorf("a band that nothing is in: %v", err)
 	}
 }

@@ -99,6 +99,7 @@ type RecallInfo struct {
 type RecallReply struct {
 	Partner string
 	Acknowledgement
+	Cut bool // what it lists is left out: all answers together list too much
 }
 
 // RecallReach is where a recall reaches: what it names, and what came of that, along
@@ -110,7 +111,7 @@ type RecallReach struct {
 	Items     int       // things and lots that it reaches
 	Holders   []RecallHolder
 	Open      int  // holders who are not done
-	Truncated bool // it reaches farther than was looked
+	Truncated bool // it reaches farther than was looked, or than the node has records
 }
 
 // RecallHolder is who holds things or lots that a recall reaches.

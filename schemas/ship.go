@@ -284,5 +284,5 @@ type ShipmentInfo struct {
 	ID string
 	Shipment
 	Contents []string       // its units, of one shipment that is asked for
-	Last     []HandoverInfo // its hand-overs, the last first, at most a hundred
+	Last     []HandoverInfo // its hand-overs, the last first, at most a hundred, fewer where they list much
 }

@@ -30,7 +30,7 @@ func (p *program) clients(open bool) ([]*client.Client, error) {
 		if err != nil {
 			return nil, usageError{err}
 		}
-		nodes, keys = []string{link.Node}, []string{link.Key}
+		nodes, keys, p.guest = []string{link.Node}, []string{link.Key}, link.Partner
 	}
 	if open && len(keys) == 0 {
 		keys = []string{""}

@@ -19,7 +19,7 @@ import (
 
 func (p *program) keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "keys [PARTNER]", Short: "List a partner's keys on the ledger, and change one's own", Args: atMost(1, "a partner, or nothing for the node's own"),
+		Use: "keys [PARTNER]", Short: "List a partner's keys on the ledger, and change one's own", Args: atMost(1, "a partner, or nothing for the node's own, or a link's"),
 		Long: `List the keys that a partner signs with, those that ended too, and the changes that
 wait for other admin keys to agree. add, revoke, threshold and approve change the own
 partner's: the node's gateway signs, if its key has the role admin and the API key the
@@ -34,6 +34,9 @@ These are keys on the ledger. API keys of a gateway, and key files: waybill key.
 			return err
 		}
 		partner := strings.Join(args, "")
+		if partner == "" {
+			partner = p.guest
+		}
 		if partner == "" {
 			network, err := c.Network(cmd.Context())
 			if err != nil {

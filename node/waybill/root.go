@@ -36,6 +36,7 @@ type program struct {
 
 	output string   // of --output
 	nodes  []string // of --node
+	guest  string   // partner of the link that --node is, "" where it is none
 	keys   []string // of --key
 }
 
