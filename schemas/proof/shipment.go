@@ -80,19 +80,11 @@ func (w *builder) handovers() error {
 
 // checkShipmentLeaf proves a shipment, or that there is none of its identifier.
 func (v *verification) checkShipmentLeaf(s *subject) error {
-	p := s.part
-	switch {
-	case !s.asked:
-		return errors.New("nobody asked for it")
-	case p.Other != nil:
-		return errors.New("it has a path too many")
-	case p.Value == nil:
-		return v.absent("absence", schemas.ShipmentKey(p.ID), p.Path)
-	}
-	if err := v.leaf("leaf", schemas.ShipmentKey(p.ID), &StateLeaf{p.Value, p.Path}); err != nil {
+	ok, err := v.soleLeaf(s, schemas.ShipmentKey(s.part.ID), "leaf", "absence")
+	if !ok || err != nil {
 		return err
 	}
-	shipment, err := schemas.DecodeShipment(p.Value)
+	shipment, err := schemas.DecodeShipment(s.part.Value)
 	s.shipment, s.heads[0] = &shipment, shipment.Trail
 	return err
 }

@@ -145,21 +145,29 @@ func (v *verification) checkSubject(s *subject) (err error) {
 
 // checkActivity proves a partner's register, or that it never sent anything.
 func (v *verification) checkActivity(s *subject) error {
+	ok, err := v.soleLeaf(s, schemas.RegisterKey(s.part.ID), "register", "absence of a register")
+	if !ok || err != nil {
+		return err
+	}
+	register, err := schemas.DecodeRegister(s.part.Value)
+	s.heads[0] = register.Trail
+	return err
+}
+
+// soleLeaf proves the leaf of a subject that has only one, which is nobody's but who is
+// asked about, or that there is none; ok tells which. Errors name the leaf and its
+// absence as they are given.
+func (v *verification) soleLeaf(s *subject, key []byte, leaf, absence string) (ok bool, err error) {
 	p := s.part
 	switch {
 	case !s.asked:
-		return errors.New("nobody asked for it")
+		return false, errors.New("nobody asked for it")
 	case p.Other != nil:
-		return errors.New("it has a path too many")
+		return false, errors.New("it has a path too many")
 	case p.Value == nil:
-		return v.absent("absence of a register", schemas.RegisterKey(p.ID), p.Path)
+		return false, v.absent(absence, key, p.Path)
 	}
-	if err := v.leaf("register", schemas.RegisterKey(p.ID), &StateLeaf{p.Value, p.Path}); err != nil {
-		return err
-	}
-	register, err := schemas.DecodeRegister(p.Value)
-	s.heads[0] = register.Trail
-	return err
+	return true, v.leaf(leaf, key, &StateLeaf{p.Value, p.Path})
 }
 
 // checkAlone proves that what was asked for is not both item and class, where the
