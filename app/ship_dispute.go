@@ -52,7 +52,7 @@ func (m *message) dispute(a *schemas.DisputeHandover) {
 		return
 	}
 	next, code := nextState(s.State, s.HeldBy != "", doDispute, m.disputing(s, h))
-	if code == schemas.OK && h.State == schemas.HandoverOpen {
+	if code == schemas.OK && !h.State.Answered() {
 		code = schemas.WrongState
 	}
 	if m.result.Code = code; code != schemas.OK {
