@@ -119,7 +119,7 @@ func (m *teller) replaceKeys(p *bookPartner, c *schemas.Change) {
 func (m *teller) moveHost(a *schemas.MoveHost) {
 	p := m.law.Partners[m.who]
 	m.stands(p.Standing != "participant", schemas.NotParticipant)
-	m.stands(!m.law.Partners[a.Host].isMember(), schemas.NoSuchHost)
+	m.stands(!m.Partners[a.Host].isMember(), schemas.NoSuchHost) // nobody moves to who was removed in this block
 	if !m.refused() {
 		m.Partners[m.who].Host = a.Host
 	}
