@@ -290,7 +290,7 @@ func (m *teller) empty(container string) {
 	delete(m.Packed, container)
 }
 
-// open ends what is open of a thing: its offer, and the receipts that wait for one.
+// shut ends what is open of a thing: its offer, and the receipts that wait for one.
 func (m *teller) shut(id string, how unitEnd) {
 	it := m.item(id)
 	it.Waits = map[string]bookWait{}
@@ -356,8 +356,12 @@ func (m *teller) receiveEvent() {
 
 // pass hands a thing over.
 func (m *teller) pass(id, to string) {
+	how := takenUnit
+	if o := m.item(id).Offer; o != nil && o.To != to {
+		how = goneUnit
+	}
 	m.item(id).Holder = to
-	m.shut(id, takenUnit)
+	m.shut(id, how)
 	m.effect = schemas.Applied
 }
 

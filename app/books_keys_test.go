@@ -87,8 +87,8 @@ func (m *teller) approve(a *schemas.ApproveKeyChange) {
 	}
 	c := p.Changes[i]
 	m.stands(slices.Contains(c.By, m.key), schemas.AlreadyApproved)
-	agreed := 1
-	for _, id := range c.By {
+	agreed := 0
+	for _, id := range append(slices.Clone(c.By), m.key) {
 		if k := p.Keys[id]; k.valid(m.Height + 1) {
 			agreed++
 		}
