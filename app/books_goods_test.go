@@ -376,17 +376,21 @@ func (m *teller) answerOffers(may func(*bookItem) bool, how unitEnd) {
 	}
 }
 
-// shipEvent offers things to the partner that the event names.
-func (m *teller) shipEvent() (claim bool) {
-	to := ""
-	for id, p := range m.law.Partners {
-		if len(m.e.Destinations) > 0 && strings.HasSuffix(m.e.Destinations[0].ID, p.GLN) {
-			if to = id; p.State == removed { // whose name nobody has any more
-				to = schemas.External + p.GLN
-			}
+// receiver is the partner that the event names, or who is none, by its GLN.
+func (m *teller) receiver() string {
+	id := m.e.Destinations[0].ID
+	for name, p := range m.law.Partners {
+		if p.State != removed && strings.HasSuffix(id, p.GLN) {
+			return name
 		}
 	}
-	if to == "" || to == m.who {
+	return schemas.External + id[strings.LastIndex(id, "/")+1:]
+}
+
+// shipEvent offers things to the partner that the event names.
+func (m *teller) shipEvent() (claim bool) {
+	to := m.receiver()
+	if to == m.who {
 		return false
 	}
 	if m.foreign(m.e.EPCs) {
