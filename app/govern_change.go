@@ -44,10 +44,23 @@ func (m *message) judge(c *schemas.Change) schemas.Code {
 		}
 	case schemas.Reassign:
 		return m.judgeItems(c)
+	case schemas.RecoverKeys:
+		return m.judgeKeys(c)
 	case schemas.SetValidator, schemas.RemoveValidator:
 		return m.judgeValidator(c, p)
 	case schemas.Suspend, schemas.Resume, schemas.Remove:
 		return m.judgeState(c, p)
+	}
+	return schemas.OK
+}
+
+// judgeKeys judges whether all keys that a partner would get are new to it: one that ended
+// never comes back.
+func (m *message) judgeKeys(c *schemas.Change) schemas.Code {
+	for i := range c.Keys {
+		if m.key(c.Partner, schemas.KeyID(c.Keys[i].Public)) != nil {
+			return schemas.KeyKnown
+		}
 	}
 	return schemas.OK
 }
@@ -74,7 +87,7 @@ func (m *message) takenNode(c *schemas.Change) bool {
 
 func (m *message) judgeValidator(c *schemas.Change, p *schemas.Partner) schemas.Code {
 	switch {
-	case c.Kind == schemas.RemoveValidator && len(p.Validate) == 0,
+	case c.Kind == schemas.RemoveValidator && len(p.Validate) == 0 && m.validatorOrder(p.ID) == nil,
 		c.Kind == schemas.SetValidator && p.NodeID == c.NodeID && bytes.Equal(p.Validate, c.Validator):
 		return schemas.NothingToChange
 	case c.Kind == schemas.RemoveValidator && m.lastValidator(p):
@@ -185,7 +198,7 @@ func (m *message) change(c *schemas.Change) schemas.Code {
 	case schemas.Resume:
 		m.setState(c.Partner, schemas.Active)
 	case schemas.Remove:
-		if len(m.dir.partner(c.Partner).Validate) > 0 {
+		if len(m.dir.partner(c.Partner).Validate) > 0 || m.validatorOrder(c.Partner) != nil {
 			if code := m.orderValidator(c.Partner, "", nil); code != schemas.OK {
 				return code
 			}

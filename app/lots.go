@@ -178,10 +178,14 @@ func (m *message) makeRoom(open []schemas.Offer) ([]schemas.Offer, bool) {
 }
 
 // short reports whether a partner is known to hold less than an amount, and what it
-// holds. Of whom nothing is known, or who left a quantity out, that cannot be said.
+// holds. Who left a quantity out, of that it cannot be said; of whom nothing is known only
+// in strict custody, where it holds nothing.
 func (m *message) short(q schemas.Quantity, partner string) (held schemas.LotBalance, short bool) {
 	value, _ := m.get(schemas.BalanceKey(q.Class, q.UOM, partner))
-	if value == nil || !q.Known {
+	if value == nil {
+		return held, q.Known && m.strict(q.Class)
+	}
+	if !q.Known {
 		return held, false
 	}
 	if held = must(schemas.DecodeLotBalance(value)); held.Unknown {

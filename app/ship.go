@@ -80,8 +80,12 @@ func (m *message) saveShipment(s *shipment) {
 	m.expect(s.ends, ends)
 	s.ends = ends
 	if s.last != nil {
-		m.led.Set(schemas.HandoverKey(s.id, s.Handovers), s.last.Append(nil), nil)
+		m.saveHandover(s)
 	}
+}
+
+func (m *message) saveHandover(s *shipment) {
+	m.led.Set(schemas.HandoverKey(s.id, s.Handovers), s.last.Append(nil), nil)
 }
 
 func shipmentRow(party, id string) []byte { return rowKey(rowShipment, party, id) }
@@ -373,6 +377,9 @@ func (m *message) offerUnits(s *shipment, to string, until int64) {
 func (m *message) openHandover(s *shipment, to string, until int64) {
 	if most := m.now() + schemas.MaxWaiting; until == 0 || until > most {
 		until = most
+	}
+	if s.last != nil { // the message ended it, or found it ended
+		m.saveHandover(s)
 	}
 	s.Handovers++
 	s.State = schemas.HandoverPending

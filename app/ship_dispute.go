@@ -63,8 +63,8 @@ func (m *message) dispute(a *schemas.DisputeHandover) {
 	}
 	h := m.numbered(s, a.Handover)
 	next, code := nextState(s.State, s.HeldBy != "", doDispute, m.disputing(s, h))
-	if code == schemas.OK && (h.State == schemas.HandoverOpen || m.disputeOf(s.id, a.Handover).Outcome != 0) {
-		code = schemas.WrongState // not answered yet, or argued to its end
+	if code == schemas.OK && (!h.State.Answered() || m.disputeOf(s.id, a.Handover).Outcome != 0) {
+		code = schemas.WrongState // nothing to argue about, or argued to its end
 	}
 	if m.result.Code = code; code != schemas.OK {
 		return

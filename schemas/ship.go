@@ -177,6 +177,11 @@ const (
 
 var handoverStates = []string{"", "open", "accepted", "accepted_with_discrepancies", "rejected", "cancelled", "expired"}
 
+// Answered reports whether the other side said what it took, if only that it took nothing.
+func (s HandoverState) Answered() bool {
+	return s == HandoverAccepted || s == HandoverAcceptedWith || s == HandoverRejected
+}
+
 // String is the state's name.
 func (s HandoverState) String() string { return handoverStates[int(s)%len(handoverStates)] }
 
