@@ -9,7 +9,8 @@ import (
 // Recalls. Who made things calls them back: a recall names them, and they are marked.
 // What is made of something marked is marked as well, so that a recall goes on with
 // the goods. What was made before is found by whoever asks, along the ledger's graph
-// (recall_view.go): no rule follows it, since that has no bound.
+// (recall_view.go): no rule follows it, since that has no bound. Of a span of time it
+// names what the issuer made then, however much that is (recall_span.go).
 
 // recalledRow lists what a recall names.
 func recalledRow(r schemas.RecallRef, id string) []byte {
@@ -48,6 +49,9 @@ func (m *message) closeRecall(r *schemas.CloseRecall) {
 	}
 	s.Closed = m.now()
 	m.led.Set(schemas.RecallKey(ref.Issuer, ref.Recall), s.Append(nil), nil)
+	if len(s.Made) > 0 {
+		m.closeSpans(r.Recall)
+	}
 	m.countRecalls(-1)
 }
 
@@ -106,6 +110,9 @@ func (m *message) callBack(ref schemas.RecallRef, s *schemas.RecallState, scope 
 			return
 		}
 	}
+	if !m.openSpans(ref.Recall, s, scope.Made) {
+		return
+	}
 	m.led.Set(schemas.RecallKey(ref.Issuer, ref.Recall), s.Append(nil), nil)
 }
 
@@ -163,8 +170,16 @@ func (b *block) anyRecall() bool {
 	return value != nil
 }
 
-// recalled reports whether an open recall names a thing or lot, where any is open.
-func (b *block) recalled(id string) bool { return len(b.openOnes(b.marks(id).Recalls)) > 0 }
+// recalls are the open ones that name a thing, lotRecalls those that name a class or lot.
+func (m *message) recalls(id string) []schemas.RecallRef {
+	it := m.item(id)
+	return m.naming(id, m.marks(id).Recalls, it.Maker, it.Made, it.Made)
+}
+
+func (m *message) lotRecalls(class string) []schemas.RecallRef {
+	r := m.marks(class)
+	return m.naming(class, r.Recalls, r.Maker, r.First, r.Last)
+}
 
 // shipsRecalled judges what the author is about to hand over: of what is recalled,
 // that is refused where custody is strict, and told elsewhere.
@@ -172,13 +187,25 @@ func (m *message) shipsRecalled(ids []string, lots []schemas.Quantity) (refused 
 	if !m.anyRecall() {
 		return false
 	}
-	called := slices.DeleteFunc(named(ids, lots), func(id string) bool { return !m.recalled(id) })
+	var called []string
+	judge := func(id string, refs []schemas.RecallRef) {
+		for _, ref := range refs {
+			m.concern(ref.Issuer)
+		}
+		if len(refs) > 0 {
+			called = append(called, id)
+			m.flag(schemas.ShippedRecalled)
+		}
+	}
+	for _, id := range ids {
+		judge(id, m.recalls(id))
+	}
+	for _, q := range lots {
+		judge(q.Class, m.lotRecalls(q.Class))
+	}
 	if len(called) > 0 && m.strict(called...) {
 		m.result.Code = schemas.RecalledItem
 		return true
-	}
-	if len(called) > 0 {
-		m.flag(schemas.ShippedRecalled)
 	}
 	return false
 }
@@ -189,12 +216,18 @@ func (m *message) inherit() {
 		return
 	}
 	var refs []schemas.RecallRef
-	for _, id := range inputs(m.event) {
-		for _, ref := range m.openOnes(m.marks(id).Recalls) {
+	gather := func(of []schemas.RecallRef) {
+		for _, ref := range of {
 			if !slices.Contains(refs, ref) && len(refs) < schemas.MaxRecalls {
 				refs = append(refs, ref)
 			}
 		}
+	}
+	for _, id := range m.event.EPCs {
+		gather(m.recalls(id))
+	}
+	for _, q := range m.event.Quantities {
+		gather(m.lotRecalls(q.Class))
 	}
 	for _, ref := range refs {
 		s := m.recallOf(ref)
@@ -206,17 +239,5 @@ func (m *message) inherit() {
 		m.led.Set(schemas.RecallKey(ref.Issuer, ref.Recall), s.Append(nil), nil)
 		m.flag(schemas.CalledBack)
 		m.concern(ref.Issuer)
-	}
-}
-
-// make notes who brings a class or lot into being first.
-func (m *message) make(class string) {
-	value, _ := m.get(schemas.ClassKey(class))
-	if value != nil {
-		return // it has a trail
-	}
-	if r := m.marks(class); r.Maker == "" {
-		r.Maker = m.partner
-		m.led.Set(schemas.RecalledKey(class), r.Append(nil), nil)
 	}
 }

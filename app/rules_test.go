@@ -153,6 +153,8 @@ func (s *script) run(lines []string) {
 		s.overdue(args[0])
 	case "recalls":
 		s.recalls()
+	case "recalled":
+		s.recalled(args)
 	case "reach":
 		s.reach(args[0], args[1])
 	case "trace":
