@@ -21,8 +21,17 @@ type Recall struct {
 	Closed      time.Time     `json:"closed,omitzero"`
 	Open        bool          `json:"open"`
 	Named       uint64        `json:"named"` // things and lots that it names
+	Made        []RecallSpan  `json:"made,omitempty"`
 	Replies     []RecallReply `json:"replies,omitempty"`
 	schemas.Locator
+}
+
+// RecallSpan is a span of time of which a recall names what its issuer made, by the
+// eventTime of what brought it into being.
+type RecallSpan struct {
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until,omitzero"` // the first that is not in it; none: it has no end
+	Class string    `json:"class,omitempty"`
 }
 
 // RecallReply is a holder's last answer to a recall.
@@ -180,6 +189,9 @@ func (g *Gateway) getRecall(w http.ResponseWriter, r *http.Request) {
 func recallOf(s *schemas.RecallInfo) Recall {
 	out := Recall{RecallRef: s.RecallRef, Class: s.Class, Instruction: s.Instruction, Deadline: ledgerTime(s.Deadline), Issued: ledgerTime(s.Issued),
 		Closed: ledgerTime(s.Closed), Open: s.Closed == 0, Named: s.Named, Locator: s.At}
+	for _, span := range s.Made {
+		out.Made = append(out.Made, RecallSpan{ledgerTime(span.From), ledgerTime(span.Until), span.Class})
+	}
 	for _, a := range s.Replies {
 		reply := RecallReply{Partner: a.Partner, Time: ledgerTime(a.Time), Done: a.Done, HeldCut: a.Cut}
 		for _, h := range a.Held {

@@ -262,7 +262,7 @@ func (v *fakeView) KeyChanges(string) ([]schemas.OpenChange, error) {
 }
 
 var fakeRecall = schemas.RecallInfo{RecallRef: schemas.RecallRef{Issuer: "acme-farms", Recall: "listeria"},
-	RecallState: schemas.RecallState{Class: "I", Instruction: "stop selling", Deadline: 2e18, Issued: 1e18, Closed: 3e18, Named: 2},
+	RecallState: schemas.RecallState{Class: "I", Instruction: "stop selling", Deadline: 2e18, Issued: 1e18, Closed: 3e18, Named: 2, Made: []schemas.RecallSpan{{From: 1e18, Until: 2e18, Class: "urn:x:class"}}},
 	Replies:     []schemas.RecallReply{{Partner: "mill", Acknowledgement: schemas.Acknowledgement{Time: 2e18, Held: []schemas.RecallHolding{{ID: "urn:x:1", Quantity: "1", UOM: "KGM", State: "sold"}}, Done: true}}}}
 
 var fakeShipment = schemas.ShipmentInfo{ID: "urn:example:shipment:1", Contents: []string{itemLink},

@@ -47,7 +47,7 @@ func (m *message) hold(id string, commissioning bool) *item {
 	if it.Custodian == "" && it.Parent == "" {
 		it.Custodian = m.partner
 		if commissioning {
-			it.Maker = m.partner
+			it.Maker, it.Made = m.partner, m.event.EventTime
 		} else {
 			m.flag(schemas.ClaimedUnseen)
 		}

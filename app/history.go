@@ -93,11 +93,10 @@ func isThing(id string) bool {
 // trails are the places of all records in an item's or class's trails. Their leaves
 // say how long they are: most are short, and read without a range.
 func (h *histories) trails(id string, thing bool) (places []schemas.Locator, err error) {
-	it, err := h.view.leaf(id)
+	it, err := h.leafOf(id)
 	if err != nil {
 		return nil, err
 	}
-	h.leaves[id] = it
 	if it != nil {
 		for _, t := range [...]struct {
 			kind schemas.TrailKind
@@ -116,6 +115,19 @@ func (h *histories) trails(id string, thing bool) (places []schemas.Locator, err
 		return nil, err
 	}
 	return h.trail(places, schemas.TrailKey{Kind: schemas.ClassTrail, Subject: id}, head.Count)
+}
+
+// leafOf is an item's leaf, nil where there is none.
+func (h *histories) leafOf(id string) (*schemas.Item, error) {
+	it, known := h.leaves[id]
+	if known {
+		return it, nil
+	}
+	it, err := h.view.leaf(id)
+	if err == nil {
+		h.leaves[id] = it
+	}
+	return it, err
 }
 
 // shortTrail is how many records are read one by one: a range costs as much as some.

@@ -31,6 +31,7 @@ const (
 	rowPacked      = 'Q' // class, unit, container that holds some
 	rowWaiting     = 'w' // item, partner whose receipt waits for its offer
 	rowRecalled    = 'i' // issuer, recall, item or lot that it names
+	rowLotMade     = 'l' // partner, class or lot that it brought into being: event times of the first and the last of it
 	rowNow         = 'n' // time of the last block
 	rowTime        = 'T' // slice of event time, height: run
 	rowTrail       = 'r' // trail key, n: locator and event time; of a partner's, one of the last of a transaction
@@ -58,7 +59,7 @@ var _ = map[byte]bool{
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
 	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true, rowHash: true, rowUnkept: true, rowRecalled: true, rowProposal: true,
-	rowShipment: true, rowOffered: true, rowSettled: true, rowDeadline: true, rowMoment: true,
+	rowShipment: true, rowOffered: true, rowSettled: true, rowDeadline: true, rowMoment: true, rowLotMade: true,
 }
 
 // Fields with an index of their own.
@@ -67,6 +68,7 @@ const (
 	fieldBizStep        = 's'
 	fieldClass          = 'c' // of quantityList and childQuantityList
 	fieldDisposition    = 'd'
+	fieldMaker          = 'm' // who recorded it, of what brings things into being
 	fieldParent         = 'p' // that is no item and so has no trail
 	fieldReadPoint      = 'r'
 	fieldTransformation = 'x'
@@ -168,6 +170,9 @@ func (m *message) indexEvent() {
 	s := sketchOf(e, m.said(m.msg.Event.BizLocation), m.said(m.msg.Event.ReadPoint))
 	for prefix := range m.ranges {
 		m.runs.add(prefix, e.EventTime, m.at, s)
+	}
+	if len(brought(e)) > 0 { // without what the body says of places: an erasure has nothing to rewrite here
+		m.runs.add(fieldPrefix(fieldMaker, m.partner), e.EventTime, m.at, sketchOf(e, "", ""))
 	}
 	if e.Declaration != nil {
 		m.led.Emit(m.at.Append(rowKey(rowDeclared, m.msg.EventIDOf())), present)

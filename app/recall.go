@@ -9,7 +9,8 @@ import (
 // Recalls. Who made things calls them back: a recall names them, and they are marked.
 // What is made of something marked is marked as well, so that a recall goes on with
 // the goods. What was made before is found by whoever asks, along the ledger's graph
-// (recall_view.go): no rule follows it, since that has no bound.
+// (recall_view.go): no rule follows it, since that has no bound. Of a span of time it
+// names what the issuer made then, however much that is (recall_span.go).
 
 // recalledRow lists what a recall names.
 func recalledRow(r schemas.RecallRef, id string) []byte {
@@ -48,6 +49,9 @@ func (m *message) closeRecall(r *schemas.CloseRecall) {
 	}
 	s.Closed = m.now()
 	m.led.Set(schemas.RecallKey(ref.Issuer, ref.Recall), s.Append(nil), nil)
+	if len(s.Made) > 0 {
+		m.closeSpans(r.Recall)
+	}
 	m.countRecalls(-1)
 }
 
@@ -106,10 +110,13 @@ func (m *message) callBack(ref schemas.RecallRef, s *schemas.RecallState, scope 
 			return
 		}
 	}
+	if !m.openSpans(ref.Recall, s, scope.Made) {
+		return
+	}
 	m.led.Set(schemas.RecallKey(ref.Issuer, ref.Recall), s.Append(nil), nil)
 }
 
-// marks are the recalls that name a thing or lot, and of a lot its maker.
+// marks are the recalls that name a thing or lot one by one, and of a lot its maker.
 func (b *block) marks(id string) (r schemas.Recalled) {
 	if value, _ := b.get(schemas.RecalledKey(id)); value != nil {
 		r = must(schemas.DecodeRecalled(value))
@@ -165,14 +172,14 @@ func (m *message) drop(id string, r *schemas.Recalled, which func(schemas.Recall
 // isOpen reports whether a recall is open. A message that names thousands of things reads
 // each recall that names them once.
 func (m *message) isOpen(ref schemas.RecallRef) bool {
-	open, known := m.recalls[ref]
+	open, known := m.openRecalls[ref]
 	if !known {
 		s := m.recallOf(ref)
-		if m.recalls == nil {
-			m.recalls = map[schemas.RecallRef]bool{}
+		if m.openRecalls == nil {
+			m.openRecalls = map[schemas.RecallRef]bool{}
 		}
 		open = s != nil && s.Closed == 0
-		m.recalls[ref] = open
+		m.openRecalls[ref] = open
 	}
 	return open
 }
@@ -193,8 +200,16 @@ func (b *block) anyRecall() bool {
 	return value != nil
 }
 
-// recalled reports whether an open recall names a thing or lot, where any is open.
-func (m *message) recalled(id string) bool { return slices.ContainsFunc(m.marks(id).Recalls, m.isOpen) }
+// recalls are the open ones that name a thing, lotRecalls those that name a class or lot.
+func (m *message) recalls(id string) []schemas.RecallRef {
+	it := m.item(id)
+	return m.naming(id, m.marks(id).Recalls, it.Maker, it.Made, it.Made)
+}
+
+func (m *message) lotRecalls(class string) []schemas.RecallRef {
+	r := m.marks(class)
+	return m.naming(class, r.Recalls, r.Maker, r.First, r.Last)
+}
 
 // shipsRecalled judges what the author is about to hand over, to somebody or on the way to
 // somebody: of what is recalled, that is refused where custody is strict, unless it goes
@@ -203,18 +218,32 @@ func (m *message) shipsRecalled(ids []string, lots []schemas.Quantity, to ...str
 	if !m.anyRecall() {
 		return false
 	}
-	called := slices.DeleteFunc(named(ids, lots), func(id string) bool { return !m.recalled(id) })
-	if len(called) == 0 {
-		return false
+	var called, on []string // of these, others than who recalls them would have
+	judge := func(id string, refs []schemas.RecallRef) {
+		if len(refs) == 0 {
+			return
+		}
+		called = append(called, id)
+		if slices.ContainsFunc(refs, func(ref schemas.RecallRef) bool { return !slices.Contains(to, ref.Issuer) }) {
+			on = append(on, id)
+		}
+		for _, ref := range refs {
+			m.concern(ref.Issuer)
+		}
 	}
-	on := slices.DeleteFunc(slices.Clone(called), func(id string) bool {
-		return !slices.ContainsFunc(m.marks(id).Recalls, func(ref schemas.RecallRef) bool { return m.isOpen(ref) && !slices.Contains(to, ref.Issuer) })
-	})
+	for _, id := range ids {
+		judge(id, m.recalls(id))
+	}
+	for _, q := range lots {
+		judge(q.Class, m.lotRecalls(q.Class))
+	}
 	if len(on) > 0 && m.strict(on...) {
 		m.result.Code = schemas.RecalledItem
 		return true
 	}
-	m.flag(schemas.ShippedRecalled)
+	if len(called) > 0 {
+		m.flag(schemas.ShippedRecalled)
+	}
 	return false
 }
 
@@ -225,12 +254,18 @@ func (m *message) inherit() {
 		return
 	}
 	var refs []schemas.RecallRef
-	for _, id := range inputs(m.event) {
-		for _, ref := range m.marks(id).Recalls {
-			if len(refs) < schemas.MaxRecalls && m.isOpen(ref) && !slices.Contains(refs, ref) {
+	gather := func(of []schemas.RecallRef) {
+		for _, ref := range of {
+			if len(refs) < schemas.MaxRecalls && !slices.Contains(refs, ref) {
 				refs = append(refs, ref)
 			}
 		}
+	}
+	for _, id := range m.event.EPCs {
+		gather(m.recalls(id))
+	}
+	for _, q := range m.event.Quantities {
+		gather(m.lotRecalls(q.Class))
 	}
 	if len(refs) == 0 {
 		return
@@ -270,14 +305,5 @@ func (m *message) inheritBy(id string, refs []schemas.RecallRef, counts []uint64
 	}
 	if len(r.Recalls) > before || before == schemas.MaxRecalls {
 		m.led.Set(schemas.RecalledKey(id), r.Append(nil), nil)
-	}
-}
-
-// make notes who brings a class or lot into being first, whoever may have spoken of it
-// before.
-func (m *message) make(class string) {
-	if r := m.marks(class); r.Maker == "" {
-		r.Maker = m.partner
-		m.led.Set(schemas.RecalledKey(class), r.Append(nil), nil)
 	}
 }

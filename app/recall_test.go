@@ -51,6 +51,22 @@ func (s *script) reach(issuer, name string) {
 	}
 }
 
+// recalled answers the script's command: recalled NAME...
+func (s *script) recalled(names []string) {
+	for _, name := range names {
+		refs, err := s.view().Recalled(full(name))
+		if err != nil {
+			s.print("%s: %v", name, err)
+			continue
+		}
+		line := name + ":"
+		for _, ref := range refs {
+			line += " " + ref.Issuer + "/" + ref.Recall
+		}
+		s.print("%s", line)
+	}
+}
+
 // Sixteen open recalls can name one thing; one that is closed makes room.
 func TestTooManyRecalls(t *testing.T) {
 	c := newChain(t, store.Options{})
@@ -70,6 +86,34 @@ func TestTooManyRecalls(t *testing.T) {
 	}
 	s.blocks(nil, []string{`farm: act CloseRecall {"recall":"r3"}`})
 	if code := issue(schemas.MaxRecalls); code != schemas.OK {
+		t.Errorf("where one is closed, %s", code)
+	}
+}
+
+// A partner's open recalls have sixty-four spans of time together; closing one gives
+// its spans back.
+func TestTooManySpans(t *testing.T) {
+	c := newChain(t, store.Options{})
+	s := &script{chain: c, subjects: map[schemas.TrailKey]bool{}}
+	recall := func(name string, spans int) schemas.Code {
+		var made []string
+		for n := range spans {
+			made = append(made, fmt.Sprintf(`{"from":"20%02d-01-01T00:00:00Z"}`, n))
+		}
+		s.blocks(nil, []string{fmt.Sprintf(`farm: act Recall {"recall":%q,"instruction":"stop","made":[%s]}`, name, strings.Join(made, ","))})
+		return c.last.Receipts[0].Events[0].Code
+	}
+	for i, step := range []struct {
+		name  string
+		spans int
+		want  schemas.Code
+	}{{"a", 60, schemas.OK}, {"b", 5, schemas.TooManyRecalls}, {"b", 4, schemas.OK}, {"c", 1, schemas.TooManyRecalls}} {
+		if code := recall(step.name, step.spans); code != step.want {
+			t.Errorf("step %d: %s, not %s", i, code, step.want)
+		}
+	}
+	s.blocks(nil, []string{`farm: act CloseRecall {"recall":"b"}`})
+	if code := recall("c", 4); code != schemas.OK {
 		t.Errorf("where one is closed, %s", code)
 	}
 }

@@ -110,7 +110,13 @@ func (v *View) RecallReach(ctx context.Context, ref schemas.RecallRef) (*schemas
 		return nil, err
 	}
 	t := v.tracer(ctx, schemas.TraceQuery{Direction: schemas.Downstream, MaxDepth: maxReachDepth, MaxEvents: maxReachEvents})
-	for _, id := range named {
+	made := making{tracer: t, issuer: ref.Issuer}
+	for i := range info.Made {
+		if err := made.gather(&info.Made[i]); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range append(named, made.ids...) {
 		t.queue = append(t.queue, step{id: id, span: always, down: true, contents: always, branch: "self"})
 	}
 	if err := t.run(); err != nil {
@@ -195,12 +201,20 @@ func (v *View) heldOf(t *tracer, id string) (*schemas.ItemState, error) {
 // Recalled are the open recalls that name a thing or lot.
 func (v *View) Recalled(id string) (open []schemas.RecallRef, err error) {
 	value, _, err := v.get(schemas.RecalledKey(id))
-	if value == nil || err != nil {
+	if err != nil {
 		return nil, err
 	}
 	marks, err := schemas.DecodeRecalled(value)
 	if err != nil {
 		return nil, fmt.Errorf("reading which recalls name %q: %w", id, err)
+	}
+	if it, err := v.leaf(id); err != nil {
+		return nil, err
+	} else if it != nil && it.Maker != "" {
+		marks.Maker, marks.First, marks.Last = it.Maker, it.Made, it.Made
+	}
+	if marks.Recalls, err = v.spanning(id, &marks); err != nil {
+		return nil, err
 	}
 	for _, ref := range marks.Recalls {
 		value, _, err := v.get(schemas.RecallKey(ref.Issuer, ref.Recall))

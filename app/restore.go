@@ -293,6 +293,11 @@ func (r *restoring) recalled(id string, value []byte) error {
 	if err != nil {
 		return lying("which recalls name something is malformed")
 	}
+	if marks.Maker != "" {
+		if err := r.into.PutRow(lotMadeRow(marks.Maker, id), lotMade(&marks)); err != nil {
+			return err
+		}
+	}
 	for _, ref := range marks.Recalls {
 		if err := r.into.PutRow(recalledRow(ref, id), present); err != nil {
 			return err

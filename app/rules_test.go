@@ -156,6 +156,8 @@ func (s *script) run(lines []string) {
 		s.recalls()
 	case "moments":
 		s.moments()
+	case "recalled":
+		s.recalled(args)
 	case "reach":
 		s.reach(args[0], args[1])
 	case "trace":

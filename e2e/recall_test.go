@@ -17,6 +17,7 @@ func TestRecallsPage(t *testing.T) {
 	maker, holder := x.members[0], x.members[1]
 	const item, lot = "https://id.gs1.org/01/09521234543213/21/recall-1", "https://id.gs1.org/01/09521234543213/10/RECALL1"
 	at := time.Now().UTC()
+	made := at
 	event := func(i int, format string, args ...any) {
 		t.Helper()
 		at = at.Add(time.Millisecond)
@@ -31,7 +32,7 @@ func TestRecallsPage(t *testing.T) {
 	event(0, `"action":"OBSERVE","bizStep":"shipping","epcList":[%q],"quantityList":[{"epcClass":%q,"quantity":40,"uom":"KGM"}],"destinationList":[{"type":"possessing_party","destination":"https://id.gs1.org/417/%s"}]`, item, lot, holder.GLN)
 	event(1, `"action":"OBSERVE","bizStep":"receiving","epcList":[%q],"quantityList":[{"epcClass":%q,"quantity":40,"uom":"KGM"}]`, item, lot)
 
-	shown := x.walk(t, "recalls.md", "MAKER="+maker.Partner, "ITEM="+item, "LOT="+lot,
+	shown := x.walk(t, "recalls.md", "MAKER="+maker.Partner, "ITEM="+item, "LOT="+lot, "FROM="+made.Add(-time.Hour).Format(time.RFC3339), "UNTIL="+made.Add(time.Hour).Format(time.RFC3339),
 		"NODE1="+maker.REST, "KEY1="+maker.Key, "NODE2="+holder.REST, "KEY2="+holder.Key)
 	var reach api.RecallReach
 	if err := json.Unmarshal(shown, &reach); err != nil {

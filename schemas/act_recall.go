@@ -1,5 +1,7 @@
 package schemas
 
+import "strings"
+
 // Acts of recalls: who made things calls them back, whoever holds them tells what
 // became of them.
 var recallActs = []func() Act{
@@ -12,20 +14,51 @@ var recallActs = []func() Act{
 // MaxRecalled bounds the things that one act of a recall names.
 const MaxRecalled = 10_000
 
+// MaxRecallSpans is of how many spans of time a partner's open recalls can be.
+const MaxRecallSpans = 64
+
 // RecallScope is what a recall calls back: things, and classes or lots, all of them
-// made by who recalls them.
+// made by who recalls them; and what that made in a span of time.
 type RecallScope struct {
 	Items []string
 	Lots  []string
+	Made  []RecallSpan
 }
 
 func (s *RecallScope) bind(b *binding, n uint64) {
 	bindList(b, n, "items", &s.Items, MaxRecalled, thing)
 	bindList(b, n+1, "lots", &s.Lots, MaxRecalled, ofClass)
-	b.need("items", len(s.Items)+len(s.Lots) > 0)
+	bindList(b, n+2, "made", &s.Made, MaxRecallSpans, object((*RecallSpan).bind))
+	b.need("items", len(s.Items)+len(s.Lots)+len(s.Made) > 0)
 }
 
-func (s *RecallScope) names() int { return len(s.Items) + len(s.Lots) }
+func (s *RecallScope) names() int { return len(s.Items) + len(s.Lots) + len(s.Made) }
+
+// RecallSpan is all that a partner made in a span of time, by the eventTime of the
+// commissioning or transformation: of one trade item, or of whatever it is.
+type RecallSpan struct {
+	From  int64  // nanoseconds
+	Until int64  // the first that is not in it, nanoseconds; 0: it has no end
+	Class string // things and lots of this class alone; "" for all
+}
+
+func (s *RecallSpan) bind(b *binding) {
+	bind(b, 1, "from", &s.From, instant)
+	bind(b, 2, "until", &s.Until, instant)
+	bind(b, 3, "class", &s.Class, ofClass)
+	b.need("from", s.From != 0)
+	b.refuse("until", s.Until != 0 && s.Until <= s.From, "until is the first moment behind the span: later than from")
+}
+
+// Covers reports whether what was made from one event time to another, both included,
+// is in the span.
+func (s *RecallSpan) Covers(id string, first, last int64) bool {
+	if last < s.From || s.Until != 0 && first >= s.Until {
+		return false
+	}
+	rest, of := strings.CutPrefix(id, s.Class)
+	return of && (s.Class == "" || rest == "" || rest[0] == '/')
+}
 
 // Recall begins a recall, of what the author made.
 type Recall struct {

@@ -37,8 +37,8 @@ var exampleActs = map[string]string{
 	"AddEvidence":       `{"shipment":"urn:example:shipment:1","handover":1,"evidence":[{"event":"urn:example:event:2"}]}`,
 	"ResolveDispute":    `{"shipment":"urn:example:shipment:1","handover":1,"outcome":"delivered"}`,
 	"SettleException":   `{"height":7,"position":2,"index":1}`,
-	"Recall":            `{"recall":"listeria-1","class":"I","instruction":"stop selling","deadline":"2026-03-04T12:00:00Z","items":["urn:epc:id:sgtin:9521234.054321.1001"],"lots":["urn:epc:class:lgtin:9521234.054321.L1"]}`,
-	"ExtendRecall":      `{"recall":"listeria-1","items":["https://id.gs1.org/00/095212340000000013"]}`,
+	"Recall":            `{"recall":"listeria-1","class":"I","instruction":"stop selling","deadline":"2026-03-04T12:00:00Z","items":["urn:epc:id:sgtin:9521234.054321.1001"],"lots":["urn:epc:class:lgtin:9521234.054321.L1"],"made":[{"from":"2026-03-01T08:00:00Z","until":"2026-03-01T10:00:00Z","class":"urn:epc:idpat:sgtin:9521234.054321.*"},{"from":"2026-03-02T08:00:00Z"}]}`,
+	"ExtendRecall":      `{"recall":"listeria-1","items":["https://id.gs1.org/00/095212340000000013"],"made":[{"from":"2026-03-01T08:00:00Z","until":"2026-03-01T10:00:00Z"}]}`,
 	"AcknowledgeRecall": `{"issuer":"farm","recall":"listeria-1","held":[{"id":"urn:epc:class:lgtin:9521234.054321.L1","quantity":12.50,"uom":"KGM","state":"quarantined"}],"done":true}`,
 	"CloseRecall":       `{"recall":"listeria-1"}`,
 	"Propose": `{"kind":"admit","partner":"dock","name":"Dock BV","gln":"9521234000051","standing":"member","lei":"5493001KJTIIGC8Y1R12","registration":"NL 12345678","threshold":1,` +
@@ -155,6 +155,23 @@ func TestActsAreBounded(t *testing.T) {
 			case count > 10_000 && (f == nil || f.Code != schemas.TooLarge || f.Pointer != "/items" || !strings.Contains(f.Detail, "10000")):
 				t.Errorf("%s of %d things: %v", name, count, err)
 			}
+		}
+	}
+}
+
+// A span of time of a recall begins, and ends behind its beginning; there are so many.
+func TestSpansOfRecalls(t *testing.T) {
+	span := `{"from":"2026-03-01T08:00:00Z"}`
+	for name, tc := range map[string]struct{ made, code, pointer string }{
+		"no beginning":    {`[{"until":"2026-03-01T08:00:00Z"}]`, "missing_field", "/made/0/from"},
+		"empty":           {`[{"from":"2026-03-01T08:00:00Z","until":"2026-03-01T08:00:00Z"}]`, "bad_value", "/made/0/until"},
+		"of a thing":      {`[{"from":"2026-03-01T08:00:00Z","class":"urn:epc:id:sgtin:9521234.054321.1"}]`, "bad_identifier", "/made/0/class"},
+		"no time":         {`[{"from":"yesterday"}]`, "bad_time", "/made/0/from"},
+		"more than there": {`[` + strings.Repeat(span+",", schemas.MaxRecallSpans) + span + `]`, "too_large", "/made"},
+	} {
+		_, err := schemas.ReadAct("Recall", []byte(`{"recall":"r","instruction":"stop","made":`+tc.made+`}`), noon)
+		if f, ok := err.(*schemas.Fault); !ok || f.Code.String() != tc.code || f.Pointer != tc.pointer {
+			t.Errorf("%s: %v, not %s at %s", name, err, tc.code, tc.pointer)
 		}
 	}
 }

@@ -99,7 +99,7 @@ const (
 	NameUsed                         // the issuer has a recall of this name
 	NotMaker                         // somebody else made it
 	RecalledItem                     // it is recalled, and may not be shipped on
-	TooManyRecalls                   // sixteen recalls name it
+	TooManyRecalls                   // as many recalls as can be name it, or spans of time
 )
 
 // Why an act of governance was refused (class B, too).
@@ -306,7 +306,7 @@ var codes = map[Code]codeRow{
 	NameUsed:         {"name_used", 409, "give the recall another name"},
 	NotMaker:         {"not_maker", 403, "recall what you commissioned, or what came of what you recall"},
 	RecalledItem:     {"recalled_item", 409, "do as the recall says; its issuer closes it"},
-	TooManyRecalls:   {"too_many_recalls", 409, "close a recall that names it"},
+	TooManyRecalls:   {"too_many_recalls", 409, "close a recall that names it, or one of a span of time: a partner can have sixty-four open"},
 	NotAMember:       {"not_a_member", 403, "let an active member propose and vote"},
 	NoSuchProposal:   {"no_such_proposal", 404, "GET /api/v1/proposals lists the ids there are"},
 	ProposalEnded:    {"proposal_ended", 409, "propose it anew"},

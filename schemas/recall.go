@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // RecallState is the leaf value of a recall.
 type RecallState struct {
@@ -11,6 +14,7 @@ type RecallState struct {
 	At          Locator // of the act that began it
 	Closed      int64   // time of the block that ended it; 0: it is open
 	Named       uint64  // things and lots that it names
+	Made        []RecallSpan
 }
 
 func (r *RecallState) bind(b *binding) {
@@ -21,10 +25,12 @@ func (r *RecallState) bind(b *binding) {
 	bind(b, 5, "at", &r.At, located)
 	bind(b, 6, "closed", &r.Closed, instant)
 	bind(b, 7, "named", &r.Named, whole[uint64](1<<62))
+	bindList(b, 8, "made", &r.Made, MaxRecallSpans, object((*RecallSpan).bind))
 }
 
 // Append appends the leaf value: 1 class, 2 instruction, 3 deadline, 4 time it was
-// issued, 5 locator, 6 time it was closed, 7 number of things and lots that it names.
+// issued, 5 locator, 6 time it was closed, 7 number of things and lots that it names,
+// 8 span of which it names what was made (1 from, 2 until, 3 class), repeated.
 func (r *RecallState) Append(dst []byte) []byte { return append(dst, appendBound(r.bind)...) }
 
 // DecodeRecall reads such a leaf value.
@@ -68,22 +74,64 @@ func (r *RecallRef) bind(b *binding) {
 const MaxRecalls = 16
 
 // Recalled is the leaf value of what recalls name, and of every class or lot of who
-// brought it into being first.
+// brought it into being first, and from when to when that made any.
 type Recalled struct {
 	Maker   string
 	Recalls []RecallRef
+	First   int64 // event time of the maker's first commissioning or transformation of it, nanoseconds
+	Last    int64 // and of its last
 }
 
 func (r *Recalled) bind(b *binding) {
 	bind(b, 1, "maker", &r.Maker, shortName)
 	bindList(b, 2, "recalls", &r.Recalls, MaxRecalls, object((*RecallRef).bind))
+	bind(b, 3, "first", &r.First, instant)
+	bind(b, 4, "last", &r.Last, instant)
 }
 
-// Append appends the leaf value: 1 maker, 2 recalls (1 issuer, 2 name).
+// Append appends the leaf value: 1 maker, 2 recalls (1 issuer, 2 name), 3 first, 4 last
+// time that some was made.
 func (r *Recalled) Append(dst []byte) []byte { return append(dst, appendBound(r.bind)...) }
 
 // DecodeRecalled reads such a leaf value.
 func DecodeRecalled(v []byte) (r Recalled, err error) { return r, decodeBound(v, r.bind) }
+
+// RecallSpans is the leaf value of the spans of time of which a partner's open recalls
+// name what it made.
+type RecallSpans []OpenSpan
+
+// OpenSpan is one of them.
+type OpenSpan struct {
+	Recall string // name of the recall
+	RecallSpan
+}
+
+func (s *OpenSpan) bind(b *binding) {
+	bind(b, 1, "recall", &s.Recall, shortName)
+	bind(b, 2, "span", &s.RecallSpan, object((*RecallSpan).bind))
+}
+
+func (l *RecallSpans) bind(b *binding) {
+	bindList(b, 1, "spans", (*[]OpenSpan)(l), MaxRecallSpans, object((*OpenSpan).bind))
+}
+
+// Append appends the leaf value: 1, repeated, span: 1 recall, 2 as a recall's.
+func (l *RecallSpans) Append(dst []byte) []byte { return append(dst, appendBound(l.bind)...) }
+
+// DecodeRecallSpans reads such a leaf value.
+func DecodeRecallSpans(v []byte) (l RecallSpans, err error) { return l, decodeBound(v, l.bind) }
+
+// Covering yields the names of the recalls that name what was made from one event time
+// to another, each as often as it does.
+func (l RecallSpans) Covering(id string, first, last int64) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range l {
+			if l[i].Covers(id, first, last) && !yield(l[i].Recall) {
+				return
+			}
+		}
+	}
+}
 
 // MaxReachShown is how many things and lots of each holder a reach lists.
 const MaxReachShown = 1000

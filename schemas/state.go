@@ -32,6 +32,7 @@ const (
 	kindHandover    = 'h' // shipment, number
 	kindDispute     = 'D' // shipment, number of the hand-over
 	kindRecall      = 'Q' // issuer, name of a recall
+	kindRecallSpans = 'm' // partner: spans of which its open recalls name what it made
 	kindRecallReply = 'a' // issuer, name of a recall, partner that answered it
 	kindRecalled    = 'q' // item, class or lot that recalls name
 	kindCondition   = 'U' // shipment, quality, partner, device: what it measured
@@ -118,9 +119,11 @@ func DisputeKey(shipment string, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(stateKey(kindDispute, shipment), 0), n)
 }
 
-// RecallKey is the key of a recall, RecallReplyKey that of a holder's answer to it, and
+// RecallKey is the key of a recall, RecallSpansKey that of the spans of time of which a
+// partner's name what it made, RecallReplyKey that of a holder's answer to it, and
 // RecalledKey that of a thing, class or lot that recalls name.
 func RecallKey(issuer, recall string) []byte { return stateKey(kindRecall, issuer, recall) }
+func RecallSpansKey(issuer string) []byte    { return stateKey(kindRecallSpans, issuer) }
 func RecallReplyKey(issuer, recall, partner string) []byte {
 	return stateKey(kindRecallReply, issuer, recall, partner)
 }
@@ -169,6 +172,7 @@ type Item struct {
 	Lots         uint64 // classes and lots inside it: entries of the leaf at ContentsKey
 	Shipment     string // that it was announced in last, as a unit
 	Maker        string // partner who commissioned it, or whose transformation made it; "" where nobody here did
+	Made         int64  // event time of that, nanoseconds
 	Custody      Head   // trail of what changed the state
 	Observations Head   // trail of what was seen or claimed
 }
@@ -298,7 +302,7 @@ func (f *Fields) Head(n uint64, v []byte) (h Head) {
 
 // Append appends the leaf value of an item: 1 custodian, 2 parent, 3 parent
 // epoch, 4 epoch, 5 disposition, 6 ended, 7 offer, 8 waiting, 9 custody head,
-// 10 observation head, 11 levels, 12 turn, 13 lots, 14 maker, 15 shipment.
+// 10 observation head, 11 levels, 12 turn, 13 lots, 14 maker, 15 shipment, 16 made.
 func (it *Item) Append(dst []byte) []byte {
 	dst = AppendString(dst, 1, it.Custodian)
 	dst = AppendString(dst, 2, it.Parent)
@@ -317,7 +321,8 @@ func (it *Item) Append(dst []byte) []byte {
 	dst = AppendUint(dst, 11, it.Levels)
 	dst = AppendUint(dst, 12, it.Turn)
 	dst = AppendUint(dst, 13, it.Lots)
-	return AppendString(AppendString(dst, 14, it.Maker), 15, it.Shipment)
+	dst = AppendString(AppendString(dst, 14, it.Maker), 15, it.Shipment)
+	return AppendUint(dst, 16, uint64(it.Made))
 }
 
 // DecodeItem reads an item's leaf value.
@@ -360,6 +365,8 @@ func DecodeItem(b []byte) (it Item, err error) {
 			it.Maker = string(v)
 		case 15:
 			it.Shipment = string(v)
+		case 16:
+			it.Made = int64(f.Uint(n, v))
 		default:
 			f.Fail(n, "unknown")
 		}

@@ -173,7 +173,7 @@ func TestValuesRefuse(t *testing.T) {
 		{"item", "0100", "an empty text"},
 		{"item", "010161010161", "a field twice"},
 		{"item", "020161010161", "fields in descending order"},
-		{"item", "100161", "an unknown field"},
+		{"item", "110161", "an unknown field"},
 		{"item", "030100", "a zero written out"},
 		{"item", "03028100", "a varint in more bytes"},
 		{"item", "0180016100", "a length in more bytes"},

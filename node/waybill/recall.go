@@ -56,27 +56,57 @@ func standingOf(r *api.Recall) string {
 	return "closed " + r.Closed.Format(time.RFC3339)
 }
 
-// recallScope are the flags that name things and lots.
+// recallScope are the flags that name things, lots and spans of time.
 type recallScope struct {
-	Items []string `json:"items,omitempty"`
-	Lots  []string `json:"lots,omitempty"`
+	Items []string     `json:"items,omitempty"`
+	Lots  []string     `json:"lots,omitempty"`
+	Made  []recallSpan `json:"made,omitempty"`
+
+	spans []string
+	of    string
+}
+
+type recallSpan struct {
+	From  string `json:"from"`
+	Until string `json:"until,omitempty"`
+	Class string `json:"class,omitempty"`
 }
 
 func (s *recallScope) flags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&s.Items, "item", nil, "a thing, in any form of its identifier; can repeat")
 	cmd.Flags().StringArrayVar(&s.Lots, "lot", nil, "a class or lot; can repeat")
+	cmd.Flags().StringArrayVar(&s.spans, "made", nil, "all made in a span of time, FROM/UNTIL or FROM/ as 2026-01-31T08:00:00Z/2026-01-31T10:00:00Z; can repeat")
+	cmd.Flags().StringVar(&s.of, "of", "", "of what --made says, things and lots of this class alone")
+}
+
+// read reads the spans.
+func (s *recallScope) read() error {
+	if s.of != "" && len(s.spans) == 0 {
+		return usage("--of is of what --made says: %q", s.of)
+	}
+	for _, text := range s.spans {
+		from, until, ok := strings.Cut(text, "/")
+		if !ok || from == "" {
+			return usage("--made is FROM/UNTIL, or FROM/: %q", text)
+		}
+		s.Made = append(s.Made, recallSpan{from, until, s.of})
+	}
+	return nil
 }
 
 func (p *program) recallIssueCommand() *cobra.Command {
 	var scope recallScope
 	var class, instruction, deadline string
-	cmd := &cobra.Command{Use: "issue NAME", Short: "Recall things or lots that the node's own partner made", Args: exactly(1, "a name")}
+	cmd := &cobra.Command{Use: "issue NAME", Short: "Recall things, lots or a span of time of what the node's own partner made", Args: exactly(1, "a name")}
 	scope.flags(cmd)
 	cmd.Flags().StringVar(&class, "class", "", "how grave it is, as I or II")
 	cmd.Flags().StringVar(&instruction, "instruction", "", "what holders are to do")
 	cmd.Flags().StringVar(&deadline, "deadline", "", "by when holders are to answer, as 2026-01-31T12:00:00Z")
 	p.nodeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := scope.read(); err != nil {
+			return err
+		}
 		return p.act(cmd, "/api/v1/recalls", struct {
 			Recall      string `json:"recall"`
 			Class       string `json:"class,omitempty"`
@@ -95,6 +125,9 @@ func (p *program) recallExtendCommand() *cobra.Command {
 	p.nodeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := recallPath(args[0])
+		if err == nil {
+			err = scope.read()
+		}
 		if err != nil {
 			return err
 		}
@@ -194,6 +227,16 @@ func (p *program) recallShowCommand() *cobra.Command {
 			return p.json(r)
 		}
 		fmt.Fprintf(p.out, "%s/%s: %s, %s\nreaches %d things and lots, held by %d, %d of them not done\n", word(r.Issuer), word(r.Recall.Recall), standingOf(&r.Recall), word(r.Instruction), r.Items, len(r.Holders), r.OpenHolders)
+		for _, s := range r.Made {
+			until, of := "until further notice", ""
+			if !s.Until.IsZero() {
+				until = "until " + s.Until.Format(time.RFC3339)
+			}
+			if s.Class != "" {
+				of = ", of " + word(s.Class)
+			}
+			fmt.Fprintf(p.out, "  all made from %s %s%s\n", s.From.Format(time.RFC3339), until, of)
+		}
 		for _, h := range r.Holders {
 			said := "no answer"
 			if h.Done {
