@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -35,6 +36,7 @@ type Codec struct {
 	long    *zstd.Encoder // of more
 	dec     *zstd.Decoder // of bodies
 	archive *zstd.Decoder // of what this node wrote
+	benches sync.Pool     // *bench
 }
 
 // NewCodec returns a Codec.
@@ -59,7 +61,7 @@ func NewCodec() (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a zstd decoder: %w", err)
 	}
-	return &Codec{short: short, long: long, dec: dec, archive: archive}, nil
+	return &Codec{short: short, long: long, dec: dec, archive: archive, benches: sync.Pool{New: func() any { return new(bench) }}}, nil
 }
 
 func newEncoder(single bool) (*zstd.Encoder, error) {
