@@ -166,6 +166,9 @@ func (n *Node) TestingMove() error { return n.mover.step(context.Background()) }
 // Overdue lists the segments that erasures wait for.
 func (n *Node) Overdue() ([]string, error) { return n.ledger.app.Overdue() }
 
+// Rest is how long a node rests after it took so long to agree on a block.
+func Rest(agreeing time.Duration) time.Duration { return rest(agreeing) }
+
 // NewBell puts a doorbell before the engine's timer, and returns what rings it and
 // what schedules a timeout as the engine does.
 func NewBell(t consensus.TimeoutTicker, waiting func() bool) (b consensus.TimeoutTicker, ring func(), wait func(cstypes.RoundStepType, int64, time.Duration)) {
