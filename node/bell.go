@@ -35,9 +35,7 @@ func (t timeout) after(o timeout) bool {
 
 // bell is the engine's timer, and a doorbell: an idle network waits for an interval
 // to pass before it makes a block (timeout RoundStepNewRound), and rung, that
-// time has passed. And it lets a node rest between two blocks, half as long as it took
-// to agree on the one before: what comes in meanwhile goes into one block more, which
-// costs the same whatever it holds.
+// time has passed.
 type bell[T any] struct {
 	ticker[T]
 	due     chan T
@@ -48,22 +46,6 @@ type bell[T any] struct {
 	mu   sync.Mutex // guards what follows
 	idle *T         // the wait for the interval, if that is what the engine does
 	last timeout    // the latest that was scheduled
-	from time.Time  // when agreeing on this height's block began
-}
-
-// Rests between blocks: none is worth a timer, and one that many wait for ends.
-const (
-	leastRest = time.Millisecond
-	mostRest  = 50 * time.Millisecond
-)
-
-// rest is how long a node rests after it took so long to agree on a block.
-func rest(agreeing time.Duration) time.Duration {
-	d := min(agreeing/2, mostRest)
-	if d < leastRest {
-		return 0
-	}
-	return d
 }
 
 // newBell wraps the engine's timer. The buffer is far larger than the timeouts of
@@ -103,33 +85,17 @@ func (b *bell[T]) Chan() <-chan T { return b.due }
 // ScheduleTimeout implements consensus.TimeoutTicker. The engine calls it while it
 // reads no timeouts, so that it never waits.
 func (b *bell[T]) ScheduleTimeout(t T) {
-	d, pause := decodeTimeout(t), time.Duration(0)
+	d := decodeTimeout(t)
 	b.mu.Lock()
 	// An engine that begins anew schedules the height's first step once more after its
 	// log led it to a later one: it ignores that, as its timer does.
 	if d.after(b.last) {
 		b.idle, b.last = nil, d
-		switch now := time.Now(); {
-		case d.Step == types.RoundStepNewRound:
+		if d.Step == types.RoundStepNewRound {
 			b.idle = &t
-		case d.Step == types.RoundStepPropose && d.Round == 0:
-			b.from = now
-		case d.Step == types.RoundStepNewHeight:
-			if !b.from.IsZero() {
-				pause = rest(now.Sub(b.from))
-			}
-			b.from = now.Add(pause) // a proposal that comes sooner ends the rest
 		}
 	}
 	b.mu.Unlock()
-	if pause > d.Duration {
-		time.AfterFunc(pause, func() {
-			if !b.fire(t) {
-				b.ticker.ScheduleTimeout(t)
-			}
-		})
-		return
-	}
 	if d.Duration <= 0 && b.fire(t) {
 		return // without waking a timer
 	}

@@ -3,7 +3,6 @@ package node_test
 import (
 	"io"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cometbft/cometbft/consensus"
@@ -119,34 +118,4 @@ func TestIdleNetworkIsWoken(t *testing.T) {
 		n = start(t, s)
 	}
 	must(t, n.Stop())
-}
-
-// A node rests between blocks by what the one before took, within bounds.
-func TestBellRests(t *testing.T) {
-	for _, c := range []struct{ agreeing, want time.Duration }{
-		{0, 0}, {time.Millisecond, 0}, {40 * time.Millisecond, 20 * time.Millisecond}, {time.Hour, 50 * time.Millisecond}, {-time.Second, 0},
-	} {
-		if got := node.Rest(c.agreeing); got != c.want {
-			t.Errorf("after %v of agreeing the rest is %v, want %v", c.agreeing, got, c.want)
-		}
-	}
-}
-
-// The rest after a block is half of what its agreement took, and then the next begins.
-func TestBellRestsAfterBlock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, _, wait, fired := rung(t, func() bool { return false })
-		wait(types.RoundStepPropose, 1, time.Hour)
-		time.Sleep(40 * time.Millisecond) // the bubble's clock, as below
-		wait(types.RoundStepNewHeight, 2, 0)
-		time.Sleep(19 * time.Millisecond)
-		if fired() {
-			t.Error("the rest ends too soon")
-		}
-		time.Sleep(2 * time.Millisecond)
-		synctest.Wait()
-		if !fired() {
-			t.Error("the rest does not end")
-		}
-	})
 }

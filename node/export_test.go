@@ -167,9 +167,6 @@ func (n *Node) TestingMove() error { return n.mover.step(context.Background()) }
 // Overdue lists the segments that erasures wait for.
 func (n *Node) Overdue() ([]string, error) { return n.ledger.app.Overdue() }
 
-// Rest is how long a node rests after it took so long to agree on a block.
-func Rest(agreeing time.Duration) time.Duration { return rest(agreeing) }
-
 // Abstaining is a validator that signs what due lets it.
 func Abstaining(v types.PrivValidator, due func(height int64) error) types.PrivValidator {
 	return abstaining{v, due}
