@@ -107,6 +107,15 @@ func ContentHash(s *Skeleton) Hash {
 	return Sum(tagContent, bare.Append(nil))
 }
 
+// ContentHash is that of the message's event. Most events declare nothing and have no
+// author, and are encoded already.
+func (m *Message) ContentHash() Hash {
+	if s := &m.Event.Skeleton; s.Declaration != nil || s.Author != "" {
+		return ContentHash(s)
+	}
+	return Sum(tagContent, m.Skeleton)
+}
+
 // DerivedEventID is the eventID, in state and answers, of an event that came
 // without one.
 func DerivedEventID(digest Hash) string { return derivedStem + digest.String() + derivedEnd }
