@@ -56,7 +56,7 @@ func (ad *admission) admitKeyed(key [sha256.Size]byte, raw []byte) (*schemas.Tra
 			return nil, err
 		}
 	}
-	if err := ad.check(d.tx); err != nil {
+	if err := ad.check(d); err != nil {
 		return nil, err
 	}
 	if err := ad.checkSigned(d); err != nil {
@@ -96,8 +96,8 @@ func measure(raw []byte) (size schemas.Size, err error) {
 }
 
 // check judges what the header says.
-func (ad *admission) check(tx *schemas.Transaction) error {
-	h := tx.Header
+func (ad *admission) check(d *decoded) error {
+	tx, h := d.tx, d.tx.Header
 	fault := func(c schemas.Code, format string, args ...any) error {
 		return &schemas.Fault{Code: c, Detail: fmt.Sprintf(format, args...)}
 	}
@@ -117,11 +117,11 @@ func (ad *admission) check(tx *schemas.Transaction) error {
 	if _, err := ad.signer(h); err != nil {
 		return err
 	}
-	row, err := ad.state.Row(transactionRow(tx.ID))
+	before, err := d.admittedIn(ad.state)
 	if err != nil {
 		return fmt.Errorf("looking up a transaction: %w", err)
 	}
-	if row != nil {
+	if before {
 		return fault(schemas.Replayed, "admitted before")
 	}
 	return nil
@@ -233,10 +233,11 @@ func inMessage(i int, err error) error {
 // and whose bodies are erased: what is left of it still has a header, digests
 // under its root, and a signature.
 func (ad *admission) admitLeft(tx *schemas.Transaction) (*schemas.Transaction, error) {
-	if err := ad.check(tx); err != nil {
+	d := &decoded{tx: tx}
+	if err := ad.check(d); err != nil {
 		return nil, err
 	}
-	if err := ad.checkSigned(&decoded{tx: tx}); err != nil {
+	if err := ad.checkSigned(d); err != nil {
 		return nil, err
 	}
 	if err := ad.checkRoles(tx); err != nil {

@@ -297,7 +297,7 @@ func (a *App) heldOf(p place, ref store.Ref, records []byte) (*kept, error) {
 // the archive yet.
 func (a *App) heldOfBlock(p place, r *txRecord) (k *kept, err error) {
 	k = &kept{ref: r.bodies}
-	if k.t, err = a.decodeArchived(a.codec.Compress(r.encode(schemas.Hash{}))); err != nil || r.tx.Bodies == nil {
+	if k.t, err = a.decodeArchived(a.codec.Frame(r.encode(schemas.Hash{}))); err != nil || r.tx.Bodies == nil {
 		return k, err
 	}
 	if k.left, err = a.readRemains(p, schemas.EncodeBodies(r.tx.Bodies), len(k.t.messages), nil); err == nil {

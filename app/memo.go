@@ -7,16 +7,38 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // decoded is a transaction that was decoded once, and perhaps verified.
 type decoded struct {
 	tx       *schemas.Transaction
-	mu       sync.Mutex                // guards verified and authored
+	mu       sync.Mutex                // guards the next three
+	absent   int64                     // height of a committed state that lacks it; 0: none is known
 	verified ed25519.PublicKey         // a key under which the signature holds
 	authored map[int]ed25519.PublicKey // by message, the same of its author's
 	ahead    bool                      // nobody has asked for it yet; guarded by the memo
+}
+
+// admittedIn reports whether a state has the transaction. Of a committed one it is
+// looked up once: a block is judged from the state that its proposal was judged from.
+func (d *decoded) admittedIn(state reader) (bool, error) {
+	height := int64(0)
+	if view, ok := state.(*store.View); ok {
+		height = view.Height()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if height > 0 && d.absent == height {
+		return false, nil
+	}
+	row, err := state.Row(transactionRow(d.tx.ID))
+	if err != nil || row != nil {
+		return row != nil, err
+	}
+	d.absent = height
+	return false, nil
 }
 
 // verifyAuthor verifies the signature that a message carries by itself.
@@ -70,7 +92,7 @@ func (d *decoded) whole(codec *schemas.Codec, raw []byte) (whole *decoded, err e
 	if err != nil {
 		return nil, err
 	}
-	return &decoded{tx: bodiless(tx), verified: d.verified}, nil
+	return &decoded{tx: bodiless(tx), absent: d.absent, verified: d.verified}, nil
 }
 
 // bodiless lets go of the bodies: neither rules nor archive read them from here, and

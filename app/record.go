@@ -124,7 +124,7 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 }
 
 func (a *App) recordTransaction(b *block, archive archiver, r *txRecord, at schemas.Locator, hash [sha256.Size]byte, gone []byte, out *executed) error {
-	records, err := archive.Append(store.Records, a.codec.Compress(r.encode(hash)))
+	records, err := archive.Append(store.Records, a.codec.Frame(r.encode(hash)))
 	if err != nil {
 		return err
 	}

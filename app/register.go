@@ -155,7 +155,7 @@ func (m *message) priorEvent() (p prior, ok bool) {
 func (m *message) declare(p prior, known bool) {
 	m.result.Effect = schemas.Observation
 	m.observe()
-	if !known || !p.repeats(schemas.ContentHash(m.event), priorKey(m.msg.DuplicateKey)) {
+	if !known || !p.repeats(m.msg.ContentHash(), priorKey(m.msg.DuplicateKey)) {
 		m.flag(schemas.UnmatchedDeclaration)
 		return
 	}
@@ -196,7 +196,7 @@ func (m *message) tellBuiltUpon() {
 
 // register adds the event to its partner's register.
 func (m *message) register() {
-	content := schemas.ContentHash(m.event)
+	content := m.msg.ContentHash()
 	id := m.msg.EventIDOf()
 	recorded := int64(0)
 	if m.event.Declaration != nil {

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	cmtlog "github.com/cometbft/cometbft/libs/log"
@@ -12,6 +13,7 @@ import (
 // every step of every block, so they are this node's debug lines.
 type engineLogger struct {
 	to       *slog.Logger
+	with     []any            // attributes of every line
 	stopping *atomic.Bool     // the node is being stopped
 	network  bool             // lines of the parts that talk to peers
 	alarm    func(msg string) // told of errors, if set
@@ -53,13 +55,15 @@ func (l engineLogger) With(kv ...any) cmtlog.Logger {
 			l.network = kv[i+1] == "p2p" || kv[i+1] == "blocksync" || kv[i+1] == "pex"
 		}
 	}
-	l.to = l.to.With(kv...)
+	// Not to.With, which encodes them at once: the engine adds some for every step, and
+	// then has nothing to say.
+	l.with = append(slices.Clip(l.with), kv...)
 	return l
 }
 
 func (l engineLogger) log(level slog.Level, msg string, kv []any) {
 	if l.to.Enabled(context.Background(), level) {
-		l.to.Log(context.Background(), level, msg, kv...)
+		l.to.Log(context.Background(), level, msg, append(slices.Clip(l.with), kv...)...)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -103,7 +104,7 @@ func (e *Event) BodyRoot(secret Hash) Hash { return new(salter).bodyRoot(secret,
 // SortMembers returns members in the order in which a body root takes them.
 func SortMembers(members []Member) []Member {
 	out := append([]Member(nil), members...)
-	slices.SortFunc(out, byName)
+	slices.SortFunc(out, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -20,6 +21,12 @@ const (
 	maxWindow   = 1 << 20   // bytes of history that a frame may refer to
 	maxBlock    = 128 << 10 // bytes of a block, compressed or not (RFC 8878, 3.1.1.2.4)
 	maxExpanded = 64 << 20  // bytes that Expand gives
+	zstdMagic   = 0xfd2fb528
+
+	// leastCompressed is how long a content is that Frame compresses: the record of one
+	// event, most of it hashes, gets hardly smaller, and to find that out takes longer
+	// than all rules for it.
+	leastCompressed = 1 << 10
 )
 
 // Codec compresses and decompresses bodies. It may be used by many goroutines:
@@ -29,6 +36,7 @@ type Codec struct {
 	long    *zstd.Encoder // of more
 	dec     *zstd.Decoder // of bodies
 	archive *zstd.Decoder // of what this node wrote
+	benches sync.Pool     // *bench
 }
 
 // NewCodec returns a Codec.
@@ -53,7 +61,7 @@ func NewCodec() (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a zstd decoder: %w", err)
 	}
-	return &Codec{short: short, long: long, dec: dec, archive: archive}, nil
+	return &Codec{short: short, long: long, dec: dec, archive: archive, benches: sync.Pool{New: func() any { return new(bench) }}}, nil
 }
 
 func newEncoder(single bool) (*zstd.Encoder, error) {
@@ -71,6 +79,23 @@ func (c *Codec) Compress(b []byte) []byte {
 		return c.short.EncodeAll(b, nil)
 	}
 	return c.long.EncodeAll(b, nil)
+}
+
+// Frame returns b as one zstd frame for Expand, compressed where that is worth its time.
+func (c *Codec) Frame(b []byte) []byte {
+	if len(b) >= leastCompressed {
+		return c.Compress(b)
+	}
+	// RFC 8878, 3.1.1: a frame of one segment with its content's size, and one raw block.
+	frame := binary.LittleEndian.AppendUint32(make([]byte, 0, len(b)+10), zstdMagic)
+	if len(b) < 256 {
+		frame = append(frame, 1<<5, byte(len(b)))
+	} else {
+		frame = binary.LittleEndian.AppendUint16(append(frame, 1<<6|1<<5), uint16(len(b)-256))
+	}
+	const last = 1
+	head := len(b)<<3 | last
+	return append(append(frame, byte(head), byte(head>>8), byte(head>>16)), b...)
 }
 
 // Decompress returns the content of one zstd frame of exactly size bytes. What
@@ -91,7 +116,7 @@ func (c *Codec) DecompressInto(room, frame []byte, size int) ([]byte, error) {
 	return decompress(c.dec, room, frame, size)
 }
 
-// Expand decompresses what this node's Compress wrote (archive records), whose
+// Expand decompresses what this node's Frame or Compress wrote (archive records), whose
 // size the frame itself declares, at most 64 MiB.
 func (c *Codec) Expand(frame []byte) ([]byte, error) { return c.expand(frame, maxExpanded) }
 
@@ -178,8 +203,7 @@ func checkFrame(frame []byte) (content uint64, err error) {
 }
 
 func readFrameHeader(frame []byte) (h frameHeader, err error) {
-	const magic = 0xfd2fb528
-	if len(frame) < 5 || binary.LittleEndian.Uint32(frame) != magic {
+	if len(frame) < 5 || binary.LittleEndian.Uint32(frame) != zstdMagic {
 		return h, errors.New("not a zstd frame")
 	}
 	descriptor := frame[4]

@@ -23,5 +23,8 @@ func TestCompressShort(t *testing.T) {
 		if got, err := codec.Expand(codec.Compress(content)); err != nil || !bytes.Equal(got, content) {
 			t.Fatalf("%d bytes expanded: %v", n, err)
 		}
+		if got, err := codec.Expand(codec.Frame(content)); err != nil || !bytes.Equal(got, content) {
+			t.Fatalf("%d bytes expanded, perhaps not compressed: %v", n, err)
+		}
 	}
 }

@@ -18,7 +18,7 @@ type salter struct {
 	state        encoding.BinaryUnmarshaler // of digest
 	inner, outer []byte                     // its states behind the padded secret
 	message      []byte
-	sorted       []Member
+	order        []int // of the members, by their names
 }
 
 // begin takes an event's secret.
@@ -61,17 +61,22 @@ func (s *salter) salt(name string) (salt Hash, err error) {
 		return salt, err
 	}
 	s.digest.Write(s.message)
-	s.digest.Sum(salt[:0])
-	return salt, nil
+	s.message = s.digest.Sum(s.message[:0])
+	return Hash(s.message), nil
 }
 
 // bodyRoot is the body root of an event under its secret.
 func (s *salter) bodyRoot(secret Hash, members []Member) Hash {
 	err := s.begin(secret)
-	s.sorted = append(s.sorted[:0], members...)
-	slices.SortFunc(s.sorted, byName)
+	s.order = s.order[:0]
+	for i := range members {
+		s.order = append(s.order, i)
+	}
+	// Indexes are cheaper to move than members, of which the collector must be told.
+	slices.SortFunc(s.order, func(a, b int) int { return strings.Compare(members[a].Name, members[b].Name) })
 	var tree merkle
-	for _, m := range s.sorted {
+	for _, i := range s.order {
+		m := &members[i]
 		var salt Hash
 		if err == nil {
 			salt, err = s.salt(m.Name)
@@ -85,5 +90,3 @@ func (s *salter) bodyRoot(secret Hash, members []Member) Hash {
 	root := tree.root()
 	return Sum(tagBody, be32(uint32(len(members))), root[:])
 }
-
-func byName(a, b Member) int { return strings.Compare(a.Name, b.Name) }

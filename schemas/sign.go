@@ -56,7 +56,7 @@ func (c *Codec) SignDecoded(d Draft, key ed25519.PrivateKey) (raw []byte, t *Tra
 	if err != nil {
 		return nil, nil, err
 	}
-	if t, err = c.decode(raw, &EventHasher{}, own); err != nil {
+	if t, err = c.decode(raw, true, own); err != nil {
 		return nil, nil, fmt.Errorf("decoding what was signed: %w", err)
 	}
 	return raw, t, nil

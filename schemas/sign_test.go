@@ -44,6 +44,12 @@ func TestSignDecoded(t *testing.T) {
 		if !reflect.DeepEqual(tx, want) {
 			t.Errorf("handed on: %+v\ndecoded: %+v", tx, want)
 		}
+		for i := range tx.Messages {
+			m := &tx.Messages[i]
+			if got, want := m.ContentHash(), ContentHash(&m.Event.Skeleton); got != want {
+				t.Errorf("message %d has content hash %s, its skeleton %s", i, got, want)
+			}
+		}
 		_, _, own, _ := c.sign(draft, key)
 		return own
 	}

@@ -107,6 +107,15 @@ func ContentHash(s *Skeleton) Hash {
 	return Sum(tagContent, bare.Append(nil))
 }
 
+// ContentHash is that of the message's event. Most events declare nothing and have no
+// author, and are encoded already.
+func (m *Message) ContentHash() Hash {
+	if s := &m.Event.Skeleton; s.Declaration != nil || s.Author != "" {
+		return ContentHash(s)
+	}
+	return Sum(tagContent, m.Skeleton)
+}
+
 // DerivedEventID is the eventID, in state and answers, of an event that came
 // without one.
 func DerivedEventID(digest Hash) string { return derivedStem + digest.String() + derivedEnd }
@@ -216,15 +225,15 @@ func Sealed(raw []byte) (*Transaction, error) {
 
 // Decode reads a transaction and checks all that needs no state: encoding,
 // caps, compression, events, digests and root. Errors are Faults.
-func (c *Codec) Decode(raw []byte) (*Transaction, error) { return c.decode(raw, nil, nil) }
+func (c *Codec) Decode(raw []byte) (*Transaction, error) { return c.decode(raw, false, nil) }
 
 // DecodeHashed is Decode for who also wants the events' hashes (HashIDs), which say
 // nothing of whether the transaction is accepted.
 func (c *Codec) DecodeHashed(raw []byte) (*Transaction, error) {
-	return c.decode(raw, &EventHasher{}, nil)
+	return c.decode(raw, true, nil)
 }
 
-func (c *Codec) decode(raw []byte, hasher *EventHasher, own *drafted) (*Transaction, error) {
+func (c *Codec) decode(raw []byte, hashed bool, own *drafted) (*Transaction, error) {
 	// Counted first: a payload of two bytes becomes a message of a hundred.
 	if _, err := Measure(raw); err != nil {
 		return nil, err
@@ -242,9 +251,12 @@ func (c *Codec) decode(raw []byte, hasher *EventHasher, own *drafted) (*Transact
 	}
 	t := &Transaction{ID: TransactionID(envelope.Header), Header: header, Raw: envelope.Header,
 		Signature: envelope.Signature, Bodies: envelope.Bodies, Size: len(raw)}
-	if err := c.decodeMessages(t, envelope, hasher, own); err != nil {
+	b := c.benches.Get().(*bench)
+	if err := c.decodeMessages(b, t, envelope, hashed, own); err != nil {
 		return nil, err
 	}
+	b.clear()
+	c.benches.Put(b)
 	digests := make([][]byte, len(t.Messages))
 	for i := range t.Messages {
 		digests[i] = t.Messages[i].Digest[:]
@@ -335,7 +347,7 @@ func checkDuplicateKey(i int, key []byte, s *Skeleton) error {
 	return nil
 }
 
-func (c *Codec) decodeMessages(t *Transaction, e *Envelope, hasher *EventHasher, own *drafted) error {
+func (c *Codec) decodeMessages(b *bench, t *Transaction, e *Envelope, hashed bool, own *drafted) error {
 	joined, err := c.Decompress(e.Bodies.Frame, int(e.Bodies.Size))
 	if err != nil {
 		return &Fault{Code: BadCompression, Detail: err.Error()}
@@ -345,15 +357,13 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope, hasher *EventHasher,
 		return &Fault{Code: BadCompression, Detail: err.Error()}
 	}
 	t.Messages = make([]Message, len(bodies))
-	var d decoder
-	var salts salter
 	for i, body := range bodies {
 		m := &t.Messages[i]
 		m.Kind, m.DuplicateKey = Kind(e.Payloads[i].Kind), e.Payloads[i].DuplicateKey
 		signed := own.of(i, m.Kind, body)
 		if signed != nil {
 			m.Event, m.BodyRoot = signed, own.roots[i]
-		} else if m.Event, err = decodeMessage(&d, m.Kind, body, hasher); err != nil {
+		} else if m.Event, err = b.decode(m.Kind, body, hashed); err != nil {
 			return inMessage(i, err)
 		}
 		if err := checkDuplicateKey(i, m.DuplicateKey, &m.Event.Skeleton); err != nil {
@@ -370,22 +380,43 @@ func (c *Codec) decodeMessages(t *Transaction, e *Envelope, hasher *EventHasher,
 			m.AuthorDigest = AuthorDigest(t.Header.ChainId, t.Header.Partner, author, m.Kind, m.Event.Members)
 		}
 		if signed == nil {
-			m.BodyRoot = salts.bodyRoot(EventSecret(e.Bodies.Secret, i), m.Event.Members)
+			m.BodyRoot = b.salter.bodyRoot(EventSecret(e.Bodies.Secret, i), m.Event.Members)
 		}
 		m.Digest = Digest(t.Header.ChainId, t.Header.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
 	}
 	return nil
 }
 
-func decodeMessage(d *decoder, kind Kind, body []byte, hasher *EventHasher) (*Event, error) {
+// bench is the memory in which a transaction's messages are decoded, one after the
+// other: making it anew is a good part of what a transaction of one event costs.
+type bench struct {
+	decoder decoder
+	hasher  EventHasher
+	salter  salter
+}
+
+func (b *bench) decode(kind Kind, body []byte, hashed bool) (*Event, error) {
 	if kind != KindEvent {
 		return DecodeMessage(kind, body)
 	}
-	event, err := d.decode(body)
-	if err == nil && hasher != nil {
-		event.HashIDs = hasher.idsOf(d)
+	event, err := b.decoder.decode(body)
+	if err == nil && hashed {
+		event.HashIDs = b.hasher.idsOf(&b.decoder)
 	}
 	return event, err
+}
+
+// clear lets go of the last event, and of room that few need.
+func (b *bench) clear() {
+	const most = 8 << 10 // tokens
+	d := &b.decoder
+	if cap(d.t.tape) > most || cap(d.ids) > most {
+		*d = decoder{}
+		return
+	}
+	clear(d.ids)
+	clear(d.p.list)
+	*d = decoder{t: tokenizer{tape: d.t.tape[:0]}, p: prefixes{list: d.p.list[:0]}, ids: d.ids[:0]}
 }
 
 // inMessage says in which message a fault is.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
 	"slices"
 	"sync"
@@ -338,11 +339,11 @@ func (b *Block) writeBatch(m meta) (err error) {
 	}
 	w := b.store.engine.newBatch(size)
 	defer func() { err = errors.Join(err, w.Close()) }()
-	for _, u := range b.ordered() {
-		if u.data == nil {
-			err = w.Delete(u.key)
+	for key, data := range b.ordered() {
+		if data == nil {
+			err = w.Delete(key)
 		} else {
-			err = w.Set(u.key, u.data)
+			err = w.Set(key, data)
 		}
 		if err != nil {
 			return err
@@ -355,21 +356,19 @@ func (b *Block) writeBatch(m meta) (err error) {
 }
 
 // batched is a row of the batch; no data deletes it.
-type batched struct {
-	key, data []byte
-	order     int // a later one of the same key counts
-}
+type batched struct{ key, data []byte }
 
 // ordered are all rows of the block by their keys: a database that gets neighbours
-// one after the other finds its way to the next in what it has just read.
-func (b *Block) ordered() []batched {
+// one after the other finds its way to the next in what it has just read. Of rows of
+// the same key the later comes later, and counts.
+func (b *Block) ordered() iter.Seq2[[]byte, []byte] {
 	size := len(b.rows) // no fewer bytes than their keys take
 	for k := range b.writes {
 		size += len(k)
 	}
 	keys := make([]byte, 0, size)
 	list := make([]batched, 0, 2*len(b.writes)+len(b.grown.pages))
-	add := func(key, data []byte) { list = append(list, batched{key, data, len(list)}) }
+	add := func(key, data []byte) { list = append(list, batched{key, data}) }
 	for k, row := range b.writes {
 		from := len(keys)
 		keys = append(keys, k...)
@@ -383,8 +382,22 @@ func (b *Block) ordered() []batched {
 	for _, p := range b.grown.pages {
 		add(p.key, p.data)
 	}
-	slices.SortFunc(list, func(x, y batched) int {
-		return cmp.Or(bytes.Compare(x.key, y.key), cmp.Compare(x.order, y.order))
+	// Indexes are cheaper to move than rows, of which the collector must be told.
+	order := make([]int32, len(list))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(x, y int32) int {
+		if c := bytes.Compare(list[x].key, list[y].key); c != 0 {
+			return c
+		}
+		return cmp.Compare(x, y)
 	})
-	return list
+	return func(yield func(key, data []byte) bool) {
+		for _, i := range order {
+			if !yield(list[i].key, list[i].data) {
+				return
+			}
+		}
+	}
 }
