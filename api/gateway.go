@@ -163,7 +163,7 @@ func New(cfg Config) (*Gateway, error) {
 		flights: newFlights(), rates: newRates(cfg.Limits.Rate, cfg.Limits.Burst),
 		bodies: newRoom(maxConnections, cfg.Limits.InFlightBytes), writes: newRoom(cfg.Limits.InFlight, cfg.Limits.InFlightBytes),
 		reads: newRoom(cfg.Limits.Reads, cfg.Limits.ReadBytes), bundles: make(chan struct{}, cfg.Limits.Bundles), traces: make(chan struct{}, cfg.Limits.Traces),
-		proofs: make(chan struct{}, cfg.Limits.Proofs), public: make(chan struct{}, cfg.Limits.Public), tokens: newPageTokens()}
+		proofs: make(chan struct{}, cfg.Limits.Proofs), public: make(chan struct{}, cfg.Limits.Public), tokens: &pageTokens{time.Now, cfg.Local}}
 	g.outbox = newOutbox(cfg.Ledger, cfg.Partner, cfg.Local, codec, cfg.Logger, cfg.Limits)
 	g.gather = newGatherer(g.outbox, cfg.Limits)
 	g.subs = newSubscriptions(g)

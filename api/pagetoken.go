@@ -1,10 +1,10 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -22,61 +22,46 @@ const (
 	tokenExpires = "GS1-Next-Page-Token-Expires"
 	tokenLife    = 24 * time.Hour
 	maxToken     = 4 * schemas.MaxIdentifier // bytes
-	maxReleased  = 4096
 )
 
 // pageTokens are the tokens of a gateway.
 type pageTokens struct {
-	now func() time.Time
-
-	mu       sync.Mutex // guards what follows
-	released map[schemas.Hash]bool
-	order    []schemas.Hash // of their release, as a ring
-	oldest   int
+	now  func() time.Time
+	kept *local.Store
 }
 
-func newPageTokens() *pageTokens {
-	return &pageTokens{now: time.Now, released: map[schemas.Hash]bool{}}
+// release makes a token one that is refused, now and behind a restart.
+func (t *pageTokens) release(token string) error {
+	_, expires, err := t.open(token)
+	if refused := new(schemas.Fault); errors.As(err, &refused) {
+		return fault(schemas.NotFound, "there is no such nextPageToken any more: "+clip(token))
+	}
+	if err != nil {
+		return err
+	}
+	return t.kept.ReleaseToken(tokenMark(token), expires)
 }
 
 func tokenMark(token string) schemas.Hash {
 	return schemas.Sum("waybill/gateway/token", []byte(token))
 }
 
-// release makes a token one that is refused.
-func (t *pageTokens) release(token string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	mark := tokenMark(token)
-	switch {
-	case t.released[mark]:
-		return
-	case len(t.order) < maxReleased:
-		t.order = append(t.order, mark)
-	default:
-		delete(t.released, t.order[t.oldest])
-		t.order[t.oldest] = mark
-		t.oldest = (t.oldest + 1) % maxReleased
-	}
-	t.released[mark] = true
-}
-
-// open checks a token, and gives the place in it.
-func (t *pageTokens) open(token string) (place string, err error) {
-	expires, place, ok := strings.Cut(token, ".")
-	seconds, bad := strconv.ParseInt(expires, 16, 64)
+// open checks a token, and gives the place in it and when it expires.
+func (t *pageTokens) open(token string) (place string, expires time.Time, err error) {
+	at, place, ok := strings.Cut(token, ".")
+	seconds, bad := strconv.ParseInt(at, 16, 64)
 	if !ok || bad != nil || place == "" || len(token) > maxToken {
-		return "", fault(schemas.BadParameter, "nextPageToken is not one of this list")
+		return "", expires, fault(schemas.BadParameter, "nextPageToken is not one of this list")
 	}
-	if at := time.Unix(seconds, 0); !at.After(t.now()) {
-		return "", fault(schemas.ViewExpired, "nextPageToken expired at "+at.UTC().Format(time.RFC3339))
+	expires = time.Unix(seconds, 0)
+	if !expires.After(t.now()) {
+		return "", expires, fault(schemas.ViewExpired, "nextPageToken expired at "+expires.UTC().Format(time.RFC3339))
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.released[tokenMark(token)] {
-		return "", fault(schemas.ViewExpired, "nextPageToken was deleted")
+	released, err := t.kept.TokenReleased(tokenMark(token), expires)
+	if err == nil && released {
+		err = fault(schemas.ViewExpired, "nextPageToken was deleted")
 	}
-	return place, nil
+	return place, expires, err
 }
 
 // openPage checks the nextPageToken among parameters, if there is one, and leaves the
@@ -86,7 +71,7 @@ func (g *Gateway) openPage(q map[string]string) error {
 	if !ok {
 		return nil
 	}
-	place, err := g.tokens.open(token)
+	place, _, err := g.tokens.open(token)
 	if err == nil {
 		q["nextPageToken"] = place
 	}
@@ -117,15 +102,12 @@ func (g *Gateway) deletePageToken(w http.ResponseWriter, r *http.Request) {
 		token, err = segment(r, "token")
 	}
 	if err == nil {
-		if _, bad := g.tokens.open(token); bad != nil {
-			err = fault(schemas.NotFound, "there is no such nextPageToken any more: "+clip(token))
-		}
+		err = g.tokens.release(token)
 	}
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
-	g.tokens.release(token)
 	w.Header().Del("Content-Type")
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -218,16 +218,12 @@ func (g *gathering) Beside(key schemas.TrailKey, count, first, behind uint64) ([
 		return nil, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("a part of a trail of %d records, it is proven up to %d", count, maxBeside)}
 	}
 	have := g.entries[key]
-	for row, err := range g.view.at.Rows(trailPrefix(key), trailRow(key, uint64(len(have))), false) {
+	for at, err := range g.view.places(key, uint64(len(have))) {
 		if err != nil {
-			return nil, g.view.answered(fmt.Errorf("reading a trail: %w", err))
+			return nil, err
 		}
 		if uint64(len(have)) >= count {
 			break
-		}
-		at, _, err := decodeTrailValue(row.Value)
-		if err != nil {
-			return nil, err
 		}
 		r, err := g.view.bare(at)
 		if err != nil {

@@ -314,6 +314,36 @@ func TestBundleOfPrivateLot(t *testing.T) {
 	}
 }
 
+// Any part of what a partner did is proven, also where a transaction has more than one
+// message, before the part, in it and at its borders.
+func TestBundleOfPartOfAPartner(t *testing.T) {
+	c := newChain(t, store.Options{})
+	const each, count = 3, 4 * 3
+	for i := range count / each {
+		var events []*schemas.Event
+		for n := range each {
+			e, err := schemas.DecodeSingle(fmt.Appendf(nil, `{"@context":[],"type":"ObjectEvent","eventTime":"2026-03-01T08:00:00Z","eventTimeZoneOffset":"+00:00","action":"OBSERVE","epcList":["urn:example:part:%d-%d"]}`, i, n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			events = append(events, e)
+		}
+		c.submit("farm", false, events...)
+	}
+	for first := range count {
+		for n := 1; first+n <= count; n++ {
+			b, view, err := c.app.Bundle(t.Context(), schemas.BundleQuery{ID: "farm", Of: schemas.BundleOfPartner, First: uint64(first), Count: uint64(n)})
+			if err != nil {
+				t.Fatalf("%d from %d: %v", n, first, err)
+			}
+			r, err := c.sealed(b, view)
+			if err != nil || len(r.Events) != n {
+				t.Fatalf("%d from %d: %+v, %v", n, first, r, err)
+			}
+		}
+	}
+}
+
 // overtaking is a context under which the ledger runs on while it is asked.
 type overtaking struct {
 	context.Context

@@ -26,7 +26,13 @@ func (e *UpgradeError) Error() string {
 // UpgradeDue is an error if the next block is of rules that this program does not know.
 func (a *App) UpgradeDue() error {
 	height, _ := a.store.Last()
-	if u := a.unknown(height + 1); u != nil {
+	return a.KnowsRules(height + 1)
+}
+
+// KnowsRules is an *UpgradeError if the rules of a block that is not committed yet are
+// none that this program knows.
+func (a *App) KnowsRules(height int64) error {
+	if u := a.unknown(height); u != nil {
 		return u
 	}
 	return nil

@@ -231,3 +231,30 @@ func TestBackupKeeps(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A restore goes on where one was killed, at whatever moment, and touches nothing that
+// no restore made.
+func TestRestoreAfterOneThatWasKilled(t *testing.T) {
+	s := stopped(t)
+	vault := filepath.Join(t.TempDir(), "vault")
+	backup(t, s.Home, vault)
+	for name, c := range map[string]struct {
+		left  []string
+		fails string
+	}{
+		"before the mark":    {nil, ""},
+		"behind it":          {[]string{node.RestoreMark}, ""},
+		"in the middle":      {[]string{node.RestoreMark, "data"}, ""},
+		"of somebody else's": {[]string{"data"}, "no restore made it"},
+	} {
+		home := filepath.Join(t.TempDir(), "home")
+		must(t, os.Mkdir(home+".restoring", 0o700))
+		for _, file := range c.left {
+			must(t, os.WriteFile(filepath.Join(home+".restoring", file), nil, 0o600))
+		}
+		_, err := node.Restore(t.Context(), node.RestoreOptions{From: vault, Home: home, Keys: filepath.Join(s.Home, "keys"), NewValidatorKey: true})
+		if c.fails == "" && err != nil || c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/store"
 	"github.com/cometbft/cometbft/types"
+	"github.com/syndtr/goleveldb/leveldb"
 
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
@@ -213,6 +215,17 @@ type onceDB struct {
 func (d *onceDB) Close() error {
 	d.once.Do(func() { d.err = d.DB.Close() })
 	return d.err
+}
+
+// Get reads a value. Routines of peers go on for a moment when the engine has stopped,
+// and nothing waits for them; the engine panics at the error of a closed database. They
+// end here instead.
+func (d *onceDB) Get(key []byte) ([]byte, error) {
+	b, err := d.DB.Get(key)
+	if errors.Is(err, leveldb.ErrClosed) {
+		runtime.Goexit()
+	}
+	return b, err
 }
 
 // headers reads decided blocks from the engine's stores. The ledger archives

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	dbm "github.com/cometbft/cometbft-db"
 	"github.com/cometbft/cometbft/consensus"
 	cstypes "github.com/cometbft/cometbft/consensus/types"
 	"github.com/cometbft/cometbft/crypto/ed25519"
@@ -165,6 +166,20 @@ func (n *Node) TestingMove() error { return n.mover.step(context.Background()) }
 
 // Overdue lists the segments that erasures wait for.
 func (n *Node) Overdue() ([]string, error) { return n.ledger.app.Overdue() }
+
+// Abstaining is a validator that signs what due lets it.
+func Abstaining(v types.PrivValidator, due func(height int64) error) types.PrivValidator {
+	return abstaining{v, due}
+}
+
+// Rotating is a validator that gets another key.
+func Rotating(now types.PrivValidator) types.PrivValidator { return &rotating{now: now} }
+
+// RestoreMark is in a directory that a restore makes.
+const RestoreMark = restoring
+
+// EngineDB is a database as the engine has it.
+func EngineDB(db dbm.DB) dbm.DB { return &onceDB{DB: db} }
 
 // NewBell puts a doorbell before the engine's timer, and returns what rings it and
 // what schedules a timeout as the engine does.

@@ -223,7 +223,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	} else if twin != nil {
 		asked.twin = twin.ID
 	}
-	n.engine, err = newEngine(ctx, s, rotate(n.voter, keys.NextValidator, blocks), keys.Node, asked, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
+	n.engine, err = newEngine(ctx, s, abstaining{rotate(n.voter, keys.NextValidator, blocks), machine.KnowsRules}, keys.Node, asked, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
 	if err != nil {
 		return err
 	}

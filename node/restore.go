@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -150,18 +151,35 @@ func (r *restore) prepare() (err error) {
 		return fmt.Errorf("%s is not empty (it has %s): restore into a new directory", r.Home, entries[0].Name())
 	}
 	r.work = strings.TrimRight(r.Home, "/") + ".restoring"
-	if _, err := os.Stat(r.work); err == nil {
-		if _, err := os.Stat(filepath.Join(r.work, restoring)); err != nil {
-			return fmt.Errorf("%s is in the way, and no restore made it: move it", r.work)
-		}
-		if err := os.RemoveAll(r.work); err != nil {
-			return fmt.Errorf("removing what an earlier restore left: %w", err)
-		}
+	if err := r.clear(); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(r.work, 0o700); err != nil {
 		return fmt.Errorf("making a directory to restore into: %w", err)
 	}
 	return os.WriteFile(filepath.Join(r.work, restoring), nil, 0o600)
+}
+
+// clear removes what an earlier restore left. The mark goes first into the directory and
+// is left in it, so that one that is killed at any time is known again.
+func (r *restore) clear() error {
+	entries, err := os.ReadDir(r.work)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	marked := func(e fs.DirEntry) bool { return e.Name() == restoring }
+	switch {
+	case err != nil:
+		return fmt.Errorf("looking for what an earlier restore left: %w", err)
+	case len(entries) > 0 && !slices.ContainsFunc(entries, marked):
+		return fmt.Errorf("%s is in the way, and no restore made it: move it", r.work)
+	}
+	for _, e := range slices.DeleteFunc(entries, marked) {
+		if err := os.RemoveAll(filepath.Join(r.work, e.Name())); err != nil {
+			return fmt.Errorf("removing what an earlier restore left: %w", err)
+		}
+	}
+	return nil
 }
 
 // checkKeys finds out whether the restored node will have its keys, and may sign.

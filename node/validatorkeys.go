@@ -127,6 +127,9 @@ func (r *rotating) SignProposal(chainID string, proposal *cmtproto.Proposal) err
 	return r.now.SignProposal(chainID, proposal)
 }
 
+// Close ends what the validator waits for.
+func (r *rotating) Close() error { return closeVoter(r.now) }
+
 // promote puts the next key into the place of the one that it replaced, in a home that
 // does not run, if it is in force. What it signed goes first: it is more than what the
 // other signed, so that cut off at any point nothing can be signed twice.

@@ -89,11 +89,11 @@ func (s *Store) Answers() int {
 // wait behind it.
 const pruned = 1000
 
-// Prune deletes idempotency records and finished jobs older than a time, and
-// tells how many. Jobs that run stay, however old.
+// Prune deletes idempotency records and finished jobs older than a time, and page
+// tokens that expired before it, and tells how many. Jobs that run stay, however old.
 func (s *Store) Prune(before time.Time) (int, error) {
 	total := 0
-	for _, prune := range []func(time.Time) ([]Change, int, error){s.oldAnswers, s.oldJobs} {
+	for _, prune := range []func(time.Time) ([]Change, int, error){s.oldAnswers, s.oldJobs, s.oldReleased} {
 		for {
 			changes, n, err := prune(before)
 			if err != nil {

@@ -1,7 +1,7 @@
 // Package local is what one gateway must remember by itself: events that it
 // accepted and that are not on the ledger yet (the outbox), capture jobs, the
 // answers to requests with an Idempotency-Key, stored queries and their
-// subscriptions, API keys, and what is public. None of it is consensus; all of it is part of a backup.
+// subscriptions, page tokens that were released, API keys, and what is public. None of it is consensus; all of it is part of a backup.
 //
 // There is one database with one writer. Writers that come while the disk is
 // syncing share the next sync, so that a hundred requests cost one. What must
@@ -33,6 +33,7 @@ const (
 	rowElement      = 'm' // master data of one thing
 	rowSubscription = 's' // subscription of a stored query
 	rowCursor       = 'c' // how far a subscription was delivered
+	rowReleased     = 'n' // when a page token expires that was released, its digest
 )
 
 // gathered bounds how many writes share one sync.
@@ -50,6 +51,7 @@ type Store struct {
 	once   sync.Once
 
 	publishing sync.Mutex // held while publications change
+	releasing  sync.Mutex // held while a page token is released
 
 	mu      sync.Mutex // guards what follows
 	answers int        // idempotency records held
