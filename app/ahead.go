@@ -70,7 +70,7 @@ func (v *View) readAhead(messages []schemas.Locator, bodies bool) {
 	room[0].Store(int64(v.app.shelf.capacity))
 	room[1].Store(int64(v.app.bodies.capacity))
 	store.Ahead(len(todo), func(i int) (more bool) {
-		t, err := v.transaction(todo[i])
+		t, err := v.transactionOf(todo[i], of[todo[i]])
 		if err != nil {
 			return false // what is away is away for the others, and each would wait for it
 		}

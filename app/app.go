@@ -75,7 +75,9 @@ type App struct {
 	verifier verifier
 	shelf    *shelf[*archived]
 	bodies   *shelf[*remains]
-	rooms    sync.Pool // *[]byte, into which bodies are decompressed of which few are kept
+	times    *shelf[blockTime]
+	rooms    sync.Pool             // *room
+	punctual atomic.Pointer[int64] // a height at which no erasure was overdue
 	hashes   *shelf[hashes]
 	blocks   Blocks
 	logger   *slog.Logger
@@ -126,7 +128,7 @@ func New(cfg Config) (*App, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &App{store: cfg.Store, codec: codec, memo: newMemo(2 * cfg.CacheBytes), verifier: newVerifier(), shelf: newShelf[*archived](cfg.CacheBytes / 2),
-		bodies: newShelf[*remains](cfg.CacheBytes / 2), hashes: newShelf[hashes](cfg.CacheBytes / 16),
+		bodies: newShelf[*remains](cfg.CacheBytes / 2), hashes: newShelf[hashes](cfg.CacheBytes / 16), times: newShelf[blockTime](maxTimes),
 		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, onOffer: func() {},
 		pool: newPool(cfg.PendingBytes, cfg.PendingCount), lookups: maxLookups,
 		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain, own: cfg.Own, rules: cmp.Or(cfg.Rules, schemas.RulesVersion)}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,7 +19,8 @@ type place [12]byte
 func placeOf(at schemas.Locator) place { return place(at.Append(nil)[:12]) }
 
 // archived is a transaction as read back from the archive. Its messages are
-// decoded when they are asked for: most questions want one of hundreds.
+// decoded when they are asked for: most questions want one of hundreds. What is
+// read for such a question keeps the messages that it wants.
 type archived struct {
 	header    *schemas.Header
 	signed    []byte // the header's bytes, as signed
@@ -26,7 +28,9 @@ type archived struct {
 	id        schemas.Hash
 	time      time.Time // of the block
 	refs      []byte    // where the archive has it and its bodies; nil where it was read another way
-	messages  [][]byte
+	count     int       // of its messages
+	only      []uint32  // the messages that are kept; nil: all
+	messages  [][]byte  // those that are kept, as are results and records
 	results   [][]byte
 	raw       schemas.Hash                     // SHA-256 of all its bytes
 	records   []atomic.Pointer[schemas.Record] // those decoded so far, without body
@@ -48,10 +52,34 @@ func (r *remains) weight() int {
 	return n
 }
 
+// slot is where a message is among those that are kept, -1 where it is not.
+func (a *archived) slot(i uint32) int {
+	switch {
+	case a.only != nil:
+		return slices.Index(a.only, i)
+	case int(i) < len(a.messages):
+		return int(i)
+	}
+	return -1
+}
+
+// has reports whether messages are kept; nil asks for all.
+func (a *archived) has(of []uint32) bool {
+	return a.only == nil || of != nil && !slices.ContainsFunc(of, func(i uint32) bool { return a.slot(i) < 0 })
+}
+
 // transaction reads the transaction at a place; nil where there is none.
-func (v *View) transaction(p place) (*archived, error) {
-	if t, ok := v.app.shelf.find(p); ok {
+func (v *View) transaction(p place) (*archived, error) { return v.transactionOf(p, nil) }
+
+// transactionOf reads the transaction at a place, at least some of its messages; nil
+// asks for all. Who comes back for others is likely to want more of them yet.
+func (v *View) transactionOf(p place, of []uint32) (*archived, error) {
+	t, known := v.app.shelf.find(p)
+	if known && t.has(of) {
 		return t, nil
+	}
+	if known {
+		of = nil
 	}
 	refs, err := v.refs(p)
 	if refs == nil && err == nil {
@@ -60,23 +88,46 @@ func (v *View) transaction(p place) (*archived, error) {
 	if refs == nil || err != nil {
 		return nil, err
 	}
-	frame, err := v.read(store.Records, refs[:store.RefSize])
+	at, err := v.blockTime(placeHeight(p))
 	if err != nil {
 		return nil, err
 	}
-	block, err := v.row(append([]byte{rowBlock}, p[:8]...))
-	if err != nil {
+	r := v.app.borrow()
+	defer v.app.giveBack(r)
+	if r.read, err = v.read(r.read, store.Records, refs[:store.RefSize]); err != nil {
 		return nil, err
 	}
-	if len(block) < 8 {
-		return nil, fmt.Errorf("block %d has no time: restore the node from a backup or from its peers", placeHeight(p))
-	}
-	t, err := v.app.decodeArchived(frame)
+	t, err = v.app.decodeArchived(r, r.read, of)
 	if err != nil {
 		return nil, fmt.Errorf("reading the transaction at %d/%d: %w", placeHeight(p), placePosition(p), err)
 	}
-	t.time, t.refs = time.Unix(0, int64(decodeUint64(block))).UTC(), refs
+	t.time, t.refs = at, refs
 	v.app.shelf.keep(p, t)
+	return t, nil
+}
+
+// blockTime is a block's time as it is kept: many transactions share one.
+type blockTime time.Time
+
+// maxTimes is how many bytes of times are kept.
+const maxTimes = 1 << 20
+
+func (blockTime) weight() int { return 128 }
+
+func (v *View) blockTime(height int64) (time.Time, error) {
+	p := placeOf(schemas.Locator{Height: height})
+	if t, ok := v.app.times.find(p); ok {
+		return time.Time(t), nil
+	}
+	block, err := v.row(blockRow(height))
+	if err != nil {
+		return time.Time{}, err
+	}
+	if len(block) < 8 {
+		return time.Time{}, fmt.Errorf("block %d has no time: restore the node from a backup or from its peers", height)
+	}
+	t := time.Unix(0, int64(decodeUint64(block))).UTC()
+	v.app.times.keep(p, blockTime(t))
 	return t, nil
 }
 
@@ -89,12 +140,13 @@ func (v *View) refs(p place) ([]byte, error) {
 	return refs, err
 }
 
-func (v *View) read(stream store.Stream, encoded []byte) ([]byte, error) {
+// read reads the archive into room, where that is enough.
+func (v *View) read(room []byte, stream store.Stream, encoded []byte) ([]byte, error) {
 	ref, err := store.DecodeRef(encoded)
 	if err != nil {
 		return nil, fmt.Errorf("reading the archive: %w", err)
 	}
-	data, err := v.app.store.Read(stream, ref)
+	data, err := v.app.store.ReadInto(room, stream, ref)
 	if errors.Is(err, store.ErrAway) {
 		v.app.logger.Warn("reading the archive", "error", err)
 		return nil, &schemas.Fault{Code: schemas.ArchiveAway, Detail: store.ErrAway.Error()}
@@ -116,27 +168,27 @@ func (v *View) bodies(p place, t *archived, of []uint32) (*remains, error) {
 	if known && b.has(of) {
 		return b, nil
 	}
-	if known && b.only != nil {
-		of = slices.Concat(b.only, of)
-	}
-	if len(of)*sparse > len(t.messages) {
+	if known || len(of)*sparse > t.count { // who comes back is likely to want more of them yet
 		of = nil
 	}
 	dropped := v.app.bodies.dropped()
-	encoded, err := v.read(store.Bodies, t.refs[store.RefSize:])
+	room := v.app.borrow()
+	defer v.app.giveBack(room)
+	encoded, err := v.read(room.read, store.Bodies, t.refs[store.RefSize:])
 	if err != nil {
 		return nil, err
 	}
+	room.read = encoded
 	if store.Erased(encoded) {
 		later, err := v.row(remainsRow(p))
 		if later == nil || err != nil { // an older view of what was erased since
 			return nil, err
 		}
-		if encoded, err = v.read(store.Bodies, later); err != nil {
+		if encoded, err = v.read(nil, store.Bodies, later); err != nil {
 			return nil, err
 		}
 	}
-	r, err := v.app.readRemains(p, encoded, len(t.messages), of)
+	r, err := v.app.readRemains(room, p, encoded, t.count, of)
 	if err != nil {
 		return nil, fmt.Errorf("reading the bodies at %d/%d: %w", placeHeight(p), placePosition(p), err)
 	}
@@ -157,32 +209,45 @@ func (v *View) bodies(p place, t *archived, of []uint32) (*remains, error) {
 	return r, nil
 }
 
-// decodeArchived reads what txRecord.encode wrote.
-func (a *App) decodeArchived(frame []byte) (*archived, error) {
-	encoded, err := a.codec.Expand(frame)
+// decodeArchived reads what txRecord.encode wrote: all messages, or some, which are
+// copied out of the room.
+func (a *App) decodeArchived(r *room, frame []byte, only []uint32) (*archived, error) {
+	var into []byte
+	keep := func(b []byte) []byte { return b }
+	if only != nil {
+		into, keep = r.content, bytes.Clone
+	}
+	encoded, err := a.codec.ExpandInto(into, frame)
 	if err != nil {
 		return nil, err
 	}
-	t := &archived{}
+	t := &archived{only: only}
+	if only != nil {
+		r.content = encoded
+		t.messages, t.results = make([][]byte, len(only)), make([][]byte, len(only))
+	}
+	results := 0
 	f := schemas.ReadFields(encoded)
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
 		switch n {
 		case 1:
-			t.signed, t.id = v, schemas.TransactionID(v)
-			if t.header, err = schemas.DecodeHeader(v); err == nil {
+			t.signed, t.id = keep(v), schemas.TransactionID(v)
+			if t.header, err = schemas.DecodeHeader(v); err == nil && only == nil {
 				most := min(t.header.Count, schemas.MaxBlockMessages)
 				t.messages, t.results = make([][]byte, 0, most), make([][]byte, 0, most)
 			}
 		case 2:
-			t.signature = v
+			t.signature = keep(v)
 		case 3:
-			t.messages = append(t.messages, v)
+			t.messages = t.put(t.messages, t.count, v)
+			t.count++
 		case 4:
-			results := schemas.ReadFields(v)
-			for k, result, ok := results.Next(); ok && k == 1; k, result, ok = results.Next() {
-				t.results = append(t.results, result)
+			list := schemas.ReadFields(v)
+			for k, result, ok := list.Next(); ok && k == 1; k, result, ok = list.Next() {
+				t.results = t.put(t.results, results, result)
+				results++
 			}
-			err = results.Err()
+			err = list.Err()
 		case 5:
 			t.raw = f.Hash(n, v)
 		default:
@@ -195,26 +260,38 @@ func (a *App) decodeArchived(frame []byte) (*archived, error) {
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	if t.header == nil || len(t.results) != len(t.messages) {
-		return nil, fmt.Errorf("a header and %d results for %d messages", len(t.results), len(t.messages))
+	if t.header == nil || results != t.count {
+		return nil, fmt.Errorf("a header and %d results for %d messages", results, t.count)
 	}
 	t.records = make([]atomic.Pointer[schemas.Record], len(t.messages))
 	return t, nil
 }
 
+// put adds the n-th message or result to a list, if it is one of those that are kept.
+func (a *archived) put(list [][]byte, n int, b []byte) [][]byte {
+	if a.only == nil {
+		return append(list, b)
+	}
+	if i := slices.Index(a.only, uint32(n)); i >= 0 {
+		list[i] = bytes.Clone(b)
+	}
+	return list
+}
+
 // record returns a message without its body, as it stands whoever asks: what
 // later heights said of it is not in it.
 func (t *archived) record(at schemas.Locator) (*schemas.Record, error) {
-	if int(at.Index) >= len(t.messages) {
+	i := t.slot(at.Index)
+	if i < 0 || t.messages[i] == nil {
 		return nil, fmt.Errorf("the transaction at %d/%d has no message %d", at.Height, at.Position, at.Index)
 	}
-	slot := &t.records[at.Index]
+	slot := &t.records[i]
 	if r := slot.Load(); r != nil {
 		return r, nil
 	}
-	r, err := decodeMessageRecord(t.messages[at.Index])
+	r, err := decodeMessageRecord(t.messages[i])
 	if err == nil {
-		r.Result, err = schemas.DecodeResult(t.results[at.Index])
+		r.Result, err = schemas.DecodeResult(t.results[i])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading message %d of %d/%d: %w", at.Index, at.Height, at.Position, err)

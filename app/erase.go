@@ -187,9 +187,9 @@ func decodeRemains(b []byte) (*remains, error) {
 	return r, nil
 }
 
-// readRemains reads bodies in any of their forms, perhaps of some messages only; nil
-// where all are gone.
-func (a *App) readRemains(p place, encoded []byte, count int, only []uint32) (*remains, error) {
+// readRemains reads bodies in any of their forms, perhaps of some messages only, which
+// are copied out of the room; nil where all are gone.
+func (a *App) readRemains(free *room, p place, encoded []byte, count int, only []uint32) (*remains, error) {
 	if store.Erased(encoded) {
 		return nil, nil
 	}
@@ -208,22 +208,17 @@ func (a *App) readRemains(p place, encoded []byte, count int, only []uint32) (*r
 	if err != nil {
 		return nil, err
 	}
-	r := &remains{at: p, secret: b.Secret, only: only}
-	var room []byte
+	r := &remains{at: p, secret: bytes.Clone(b.Secret), only: only}
+	var into []byte
 	if only != nil {
-		kept, _ := a.rooms.Get().(*[]byte)
-		if kept == nil {
-			kept = new([]byte)
-		}
-		defer a.rooms.Put(kept)
-		if cap(*kept) < int(b.Size) && b.Size <= maxRoom {
-			*kept = make([]byte, 0, maxRoom)
-		}
-		room = *kept
+		into = free.content
 	}
-	joined, err := a.codec.DecompressInto(room, b.Frame, int(b.Size))
+	joined, err := a.codec.DecompressInto(into, b.Frame, int(b.Size))
 	if err != nil {
 		return nil, err
+	}
+	if only != nil {
+		free.content = joined
 	}
 	if r.bodies, err = schemas.SplitBodies(joined, count); err != nil {
 		return nil, err
@@ -234,16 +229,13 @@ func (a *App) readRemains(p place, encoded []byte, count int, only []uint32) (*r
 	return r, nil
 }
 
-// maxRoom is how many bytes are decompressed into room that is used again.
-const maxRoom = 256 << 10
-
 // keepOnly lets go of the bodies that were not asked for, and of what they all lie in.
 func (r *remains) keepOnly() {
-	all := r.bodies
-	r.bodies = make([][]byte, len(all))
-	for _, i := range r.only {
-		if int(i) < len(all) {
-			r.bodies[i] = bytes.Clone(all[i])
+	for i, body := range r.bodies {
+		if slices.Contains(r.only, uint32(i)) {
+			r.bodies[i] = bytes.Clone(body)
+		} else {
+			r.bodies[i] = nil
 		}
 	}
 }
@@ -282,14 +274,14 @@ func (a *App) heldOf(p place, ref store.Ref, records []byte) (*kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	if k.t, err = a.decodeArchived(frame); err != nil {
+	if k.t, err = a.decodeArchived(nil, frame, nil); err != nil {
 		return nil, err
 	}
 	encoded, err := a.store.Read(store.Bodies, ref)
 	if err != nil {
 		return nil, err
 	}
-	k.left, err = a.readRemains(p, encoded, len(k.t.messages), nil)
+	k.left, err = a.readRemains(nil, p, encoded, len(k.t.messages), nil)
 	return k, err
 }
 
@@ -297,10 +289,10 @@ func (a *App) heldOf(p place, ref store.Ref, records []byte) (*kept, error) {
 // the archive yet.
 func (a *App) heldOfBlock(p place, r *txRecord) (k *kept, err error) {
 	k = &kept{ref: r.bodies}
-	if k.t, err = a.decodeArchived(a.codec.Frame(r.encode(schemas.Hash{}))); err != nil || r.tx.Bodies == nil {
+	if k.t, err = a.decodeArchived(nil, a.codec.Frame(r.encode(schemas.Hash{})), nil); err != nil || r.tx.Bodies == nil {
 		return k, err
 	}
-	if k.left, err = a.readRemains(p, schemas.EncodeBodies(r.tx.Bodies), len(k.t.messages), nil); err == nil {
+	if k.left, err = a.readRemains(nil, p, schemas.EncodeBodies(r.tx.Bodies), len(k.t.messages), nil); err == nil {
 		k.left.drop(r.unkept)
 	}
 	return k, err
@@ -357,7 +349,7 @@ func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
 		b.unindexAll(e.at, k.left, all)
 		return nil
 	}
-	left, err := a.readRemains(e.at, given, len(k.t.messages), nil)
+	left, err := a.readRemains(nil, e.at, given, len(k.t.messages), nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errRemains, err)
 	}

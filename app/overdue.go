@@ -42,11 +42,32 @@ func decodeIndexes(row []byte) (list []uint32) {
 
 // overdueIn are the messages of a transaction whose erasure was put off.
 func (a *App) overdueIn(p place) ([]uint32, error) {
-	row, err := a.store.Latest().Row(overdueRow(p))
+	now := a.store.Latest()
+	if none, err := a.nothingOverdue(now); none || err != nil {
+		return nil, err
+	}
+	row, err := now.Row(overdueRow(p))
 	if err != nil {
 		return nil, fmt.Errorf("reading which erasures are overdue: %w", err)
 	}
 	return decodeIndexes(row), nil
+}
+
+// nothingOverdue reports whether no erasure is overdue at all, as nearly always: it
+// looks once for each height.
+func (a *App) nothingOverdue(now *store.View) (bool, error) {
+	height := now.Height()
+	if none := a.punctual.Load(); none != nil && *none == height {
+		return true, nil
+	}
+	for _, err := range now.Rows([]byte{rowOverdue}, nil, false) {
+		if err != nil {
+			return false, fmt.Errorf("reading which erasures are overdue: %w", err)
+		}
+		return false, nil
+	}
+	a.punctual.Store(&height)
+	return true, nil
 }
 
 // overdue lists, in order, the transactions with erasures that were put off, up to

@@ -92,7 +92,7 @@ func (a *App) keptBodies(r *txRecord, p place) ([]byte, error) {
 	left := &remains{at: p, bodies: make([][]byte, n), salts: make([]schemas.Hash, n)}
 	if len(r.unkept) < n {
 		var err error
-		if left, err = a.readRemains(p, encoded, n, nil); err != nil {
+		if left, err = a.readRemains(nil, p, encoded, n, nil); err != nil {
 			return nil, err
 		}
 		left.drop(r.unkept)
@@ -109,7 +109,7 @@ func (r *Replay) assembleKept(tx *replayedTx, t *archived, p place, entry []byte
 	if tx.left, err = reassemble(t); err != nil {
 		return err
 	}
-	left, err := r.app.readRemains(p, entry, len(t.messages), nil)
+	left, err := r.app.readRemains(nil, p, entry, len(t.messages), nil)
 	if err != nil {
 		return err
 	}

@@ -331,7 +331,7 @@ func (r *Replay) readTransactions(records []store.Entry) error {
 }
 
 func (r *Replay) assemble(tx *replayedTx, p place, frame, bodies []byte) error {
-	t, err := r.app.decodeArchived(frame)
+	t, err := r.app.decodeArchived(nil, frame, nil)
 	if err != nil {
 		return err
 	}

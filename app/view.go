@@ -269,7 +269,7 @@ func (v *View) Record(at schemas.Locator) (schemas.Record, error) {
 // bare returns the message at a place without its body, shared: it must not be
 // changed.
 func (v *View) bare(at schemas.Locator) (*schemas.Record, error) {
-	t, err := v.transaction(placeOf(at))
+	t, err := v.transactionOf(placeOf(at), []uint32{at.Index})
 	if err != nil {
 		return nil, err
 	}
@@ -304,7 +304,7 @@ func (v *View) dressed(r *schemas.Record) (schemas.Record, error) {
 // are not held.
 func (v *View) bodiesOf(r *schemas.Record) (*remains, error) {
 	p := placeOf(r.Locator)
-	t, err := v.transaction(p)
+	t, err := v.transactionOf(p, []uint32{r.Index})
 	if err != nil {
 		return nil, err
 	}

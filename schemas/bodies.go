@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -20,11 +21,25 @@ func EncodeBodies(b *Bodies) []byte {
 	return out
 }
 
-// DecodeBodies reads what EncodeBodies wrote. Errors are Faults.
+// DecodeBodies reads what EncodeBodies wrote. It shares its memory. Errors are Faults.
 func DecodeBodies(b []byte) (*Bodies, error) {
 	out := &Bodies{}
-	if err := unmarshal(b, out); err != nil {
-		return nil, err
+	if err := checkWire(b, out.ProtoReflect().Descriptor()); err != nil {
+		return nil, &Fault{Code: BadEncoding, Detail: err.Error()}
+	}
+	for len(b) > 0 {
+		field, kind, n := protowire.ConsumeTag(b)
+		value := b[n:]
+		switch field {
+		case 1:
+			out.Secret, _ = protowire.ConsumeBytes(value)
+		case 2:
+			size, _ := protowire.ConsumeVarint(value)
+			out.Size = uint32(size)
+		case 3:
+			out.Frame, _ = protowire.ConsumeBytes(value)
+		}
+		b = value[protowire.ConsumeFieldValue(field, kind, value):]
 	}
 	if err := checkBodies(out); err != nil {
 		return nil, err

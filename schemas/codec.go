@@ -118,9 +118,14 @@ func (c *Codec) DecompressInto(room, frame []byte, size int) ([]byte, error) {
 
 // Expand decompresses what this node's Frame or Compress wrote (archive records), whose
 // size the frame itself declares, at most 64 MiB.
-func (c *Codec) Expand(frame []byte) ([]byte, error) { return c.expand(frame, maxExpanded) }
+func (c *Codec) Expand(frame []byte) ([]byte, error) { return c.expand(nil, frame, maxExpanded) }
 
-func (c *Codec) expand(frame []byte, limit uint64) ([]byte, error) {
+// ExpandInto is Expand into room that is used again, where it is enough.
+func (c *Codec) ExpandInto(room, frame []byte) ([]byte, error) {
+	return c.expand(room, frame, maxExpanded)
+}
+
+func (c *Codec) expand(room, frame []byte, limit uint64) ([]byte, error) {
 	size, err := checkFrame(frame)
 	if err != nil {
 		return nil, err
@@ -128,7 +133,7 @@ func (c *Codec) expand(frame []byte, limit uint64) ([]byte, error) {
 	if size > limit {
 		return nil, fmt.Errorf("%d bytes of content, %d are allowed", size, limit)
 	}
-	return decompress(c.archive, nil, frame, int(size))
+	return decompress(c.archive, room, frame, int(size))
 }
 
 func decompress(dec *zstd.Decoder, room, frame []byte, size int) ([]byte, error) {

@@ -158,5 +158,5 @@ func (c *Codec) ExpandChunk(chunk []byte) ([]byte, error) {
 	if len(chunk) > MaxSnapshotChunk {
 		return nil, fmt.Errorf("a chunk of %d bytes, %d are allowed", len(chunk), MaxSnapshotChunk)
 	}
-	return c.expand(chunk, SnapshotChunk)
+	return c.expand(nil, chunk, SnapshotChunk)
 }

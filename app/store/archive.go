@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -303,7 +304,7 @@ func (a *archive) segment(name string) (file, error) {
 	return f, nil
 }
 
-func (a *archive) read(s Stream, r Ref) ([]byte, error) {
+func (a *archive) read(room []byte, s Stream, r Ref) ([]byte, error) {
 	if s != r.stream || s >= streams {
 		return nil, fmt.Errorf("a reference to %s was used to read %s", r.stream, s)
 	}
@@ -311,7 +312,7 @@ func (a *archive) read(s Stream, r Ref) ([]byte, error) {
 	if r.length > maxEntry {
 		return nil, fmt.Errorf("a reference into the archive's %s has the impossible length %d", name, r.length)
 	}
-	b := make([]byte, entryHeader+int(r.length))
+	b := slices.Grow(room[:0], entryHeader+int(r.length))[:entryHeader+int(r.length)]
 	err := a.readWhole(name, b, int64(r.offset))
 	if err != nil {
 		return nil, fmt.Errorf("reading the archive's %s at %d: %w", name, r.offset, err)

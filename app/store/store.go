@@ -304,7 +304,12 @@ func (s *Store) Begin(height int64) *Block {
 }
 
 // Read returns archived data. What is damaged on disk is an error, never data.
-func (s *Store) Read(stream Stream, r Ref) ([]byte, error) { return s.archive.read(stream, r) }
+func (s *Store) Read(stream Stream, r Ref) ([]byte, error) { return s.archive.read(nil, stream, r) }
+
+// ReadInto is Read into room that is used again, where it is enough.
+func (s *Store) ReadInto(room []byte, stream Stream, r Ref) ([]byte, error) {
+	return s.archive.read(room, stream, r)
+}
 
 // Stats tells how much the store holds.
 type Stats struct {
