@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/opt"
@@ -68,6 +69,10 @@ type faultyEngine struct {
 }
 
 func (e faultyEngine) newBatch(size int) batch { return faultyBatch{e.engine.newBatch(size), e.disk} }
+
+func (e faultyEngine) load(rows iter.Seq2[[]byte, []byte]) error {
+	return e.disk.run("batch", func() error { return e.engine.load(rows) })
+}
 
 type faultyBatch struct {
 	batch
@@ -173,5 +178,5 @@ func (t *Tree) Path(key [32]byte) (proof.Path, error) { return path(t.crown, key
 // NewSmallSorter is a sorter that holds so many tuples in memory.
 func NewSmallSorter(dir string, limit int) *Sorter { return &Sorter{dir: dir, limit: limit} }
 
-// Batches makes a restore write batches of this size.
+// Batches makes a restore write rows once they have this size.
 func (r *Restore) Batches(size int) { r.limit = size }
