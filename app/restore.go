@@ -51,11 +51,13 @@ type restoring struct {
 	nonces    map[uint64]schemas.Head
 	entries   *store.Sorter // of all registers' logs
 	ids       *store.Sorter // of all nonces' logs
-	voids     int           // events that are void, less declarations that void one
-	changed   int64         // height that the state says changed it last
-	keys      uint64
-	timed     bool // the network has retention classes
-	rooted    bool // the state was complete, and has the root
+	// duplicates are the rows that duplicates are found by.
+	duplicates *store.Sorter
+	voids      int   // events that are void, less declarations that void one
+	changed    int64 // height that the state says changed it last
+	keys       uint64
+	timed      bool // the network has retention classes
+	rooted     bool // the state was complete, and has the root
 }
 
 // OfferSnapshot begins to restore a snapshot, if it is one that this program reads.
@@ -116,6 +118,9 @@ func (a *App) newRestoring(m schemas.Manifest) (*restoring, error) {
 	if r.entries, err = a.store.Sorter(); err == nil {
 		r.ids, err = a.store.Sorter()
 	}
+	if err == nil {
+		r.duplicates, err = a.store.Sorter()
+	}
 	return r, err
 }
 
@@ -129,7 +134,9 @@ func (a *App) stopRestoring() error {
 	return errors.Join(r.into.Abort(), r.close())
 }
 
-func (r *restoring) close() error { return errors.Join(r.entries.Close(), r.ids.Close()) }
+func (r *restoring) close() error {
+	return errors.Join(r.entries.Close(), r.ids.Close(), r.duplicates.Close())
+}
 
 // ApplySnapshotChunk takes the next chunk. One that is not what the manifest
 // lists is fetched again from somebody else; a snapshot that says what does not
@@ -436,6 +443,9 @@ func (r *restoring) finish(ctx context.Context) error {
 	nonces := func(b []byte) schemas.Head { return r.nonces[binary.BigEndian.Uint64(b)] }
 	if err := r.logs(ctx, r.ids, 8, nonces, len(r.nonces)); err != nil {
 		return fmt.Errorf("transactions that have not expired: %w", err)
+	}
+	if err := r.writeDuplicates(ctx); err != nil {
+		return err
 	}
 	if err := r.into.PutRow([]byte{rowRestored}, be64(r.manifest.Height)); err != nil {
 		return err

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -38,11 +39,44 @@ func (r *restoring) event(rec *schemas.SnapshotRecord) error {
 	return r.duplicate(partner, p.key, p.at)
 }
 
+// duplicate takes what a message's duplicates are found by. Duplicate keys come in
+// no order: their rows are sorted before they are written, which costs less than
+// that the database merges them.
 func (r *restoring) duplicate(partner string, key []byte, at schemas.Locator) error {
-	if len(key) == 0 {
+	own := ownKey(key)
+	switch len(own) {
+	case 0:
 		return nil
+	case len(schemas.Hash{}):
+		var t store.Tuple
+		binary.BigEndian.PutUint32(t[:], r.registers[partner]) // it was found by the entry
+		copy(t[4:], own)
+		at.Append(t[:4+len(own)])
+		return r.duplicates.Add(t)
 	}
-	return r.into.PutRow(duplicateRow(partner, ownKey(key)), at.Append(nil))
+	return r.into.PutRow(duplicateRow(partner, own), at.Append(nil))
+}
+
+// writeDuplicates writes the rows that duplicates are found by.
+func (r *restoring) writeDuplicates(ctx context.Context) error {
+	names := make([]string, len(r.heads))
+	for name, number := range r.registers {
+		names[number] = name
+	}
+	n := 0
+	for t, err := range r.duplicates.Sorted() {
+		if err != nil {
+			return err
+		}
+		key, at := t[4:4+len(schemas.Hash{})], t[4+len(schemas.Hash{}):][:schemas.LocatorSize]
+		if err := r.into.PutRow(duplicateRow(names[binary.BigEndian.Uint32(t[:])], key), at); err != nil {
+			return err
+		}
+		if n++; n%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // cutKey reads two parts, each with a zero byte behind it.
