@@ -122,8 +122,9 @@ type View interface {
 	// Trace follows an item's history.
 	Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace, error)
 	// Exceptions returns flagged records that concern a partner, newest first: of open
-	// ones those alone that it has not settled.
-	Exceptions(partner string, before *schemas.Locator, open bool, limit int) (records []schemas.Record, more bool, err error)
+	// ones those alone that it has not settled. next is the place before which the next
+	// page begins, nil where none follows: a page may be short though others follow.
+	Exceptions(partner string, before *schemas.Locator, open bool, limit int) (records []schemas.Record, next *schemas.Locator, err error)
 	// Transaction returns a committed transaction's receipt, nil where there is none.
 	Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.TransactionInfo, error)
 	// Messages returns what was recorded behind a place, in ledger order, with results

@@ -430,48 +430,55 @@ func (v *View) placesByID(eventID string) ([]schemas.Locator, error) {
 	return slices.Compact(places), nil
 }
 
+// maxSettledLooked bounds how many settled exceptions one page passes over.
+const maxSettledLooked = 2000
+
 // Exceptions returns flagged records that concern a partner, newest first: those
 // before a place, where one is given; of open ones those alone that the partner has not
-// settled. more tells whether others follow.
-func (v *View) Exceptions(partner string, before *schemas.Locator, open bool, limit int) (records []schemas.Record, more bool, err error) {
+// settled. next is the place before which the next page begins, nil where none follows: a
+// page may be short, or empty, though others follow.
+func (v *View) Exceptions(partner string, before *schemas.Locator, open bool, limit int) (records []schemas.Record, next *schemas.Locator, err error) {
 	prefix := rowKey(rowException, partner)
 	var from []byte
 	if before != nil {
 		from = before.Append(slices.Clip(prefix))
 	}
 	var page page
+	settled := 0
 	for row, err := range v.at.Rows(prefix, from, true) {
 		if err != nil {
-			return nil, false, v.answered(fmt.Errorf("reading exceptions: %w", err))
+			return nil, nil, v.answered(fmt.Errorf("reading exceptions: %w", err))
 		}
 		at, err := schemas.DecodeLocator(row.Key[len(prefix):])
 		if err != nil {
-			return nil, false, fmt.Errorf("reading exceptions: %w", err)
+			return nil, nil, fmt.Errorf("reading exceptions: %w", err)
 		}
 		if before != nil && at.Compare(*before) >= 0 {
 			continue
 		}
-		if len(records) >= limit {
-			return records, true, nil
+		if len(records) >= limit || settled >= maxSettledLooked {
+			return records, next, nil
 		}
 		if open {
-			if settled, err := v.row(settledRow(partner, at)); settled != nil || err != nil {
-				if err != nil {
-					return nil, false, err
-				}
+			done, err := v.row(settledRow(partner, at))
+			if err != nil {
+				return nil, nil, err
+			}
+			if done != nil {
+				settled, next = settled+1, &at
 				continue
 			}
 		}
 		r, err := v.Record(at)
 		if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
 		if page.full(&r) {
-			return records, true, nil
+			return records, next, nil
 		}
-		records = append(records, r)
+		records, next = append(records, r), &at
 	}
-	return records, false, nil
+	return records, nil, nil
 }
 
 // Partners returns the partners, by id.
