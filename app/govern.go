@@ -195,6 +195,7 @@ func (b *block) openProposal(id string) (schemas.Locator, *schemas.Proposal, sch
 	if value == nil {
 		return at, nil, schemas.NoSuchProposal
 	}
+	b.affordLeaf(value)
 	p := must(schemas.DecodeProposal(value))
 	if p.Outcome != schemas.ProposalOpen {
 		return at, nil, schemas.ProposalEnded

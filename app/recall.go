@@ -79,6 +79,7 @@ func (b *block) recallOf(ref schemas.RecallRef) *schemas.RecallState {
 	if value == nil {
 		return nil
 	}
+	b.affordLeaf(value)
 	s := must(schemas.DecodeRecall(value))
 	return &s
 }
