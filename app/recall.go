@@ -47,10 +47,14 @@ func (m *message) closeRecall(r *schemas.CloseRecall) {
 		m.result.Code = schemas.NoSuchRecall
 		return
 	}
+	m.endRecall(ref, s)
+}
+
+func (m *message) endRecall(ref schemas.RecallRef, s *schemas.RecallState) {
 	s.Closed = m.now()
 	m.led.Set(schemas.RecallKey(ref.Issuer, ref.Recall), s.Append(nil), nil)
 	if len(s.Made) > 0 {
-		m.closeSpans(r.Recall)
+		m.closeSpans(ref)
 	}
 	m.countRecalls(-1)
 }

@@ -31,9 +31,9 @@ func (m *message) spans(maker string) schemas.RecallSpans {
 	return l
 }
 
-func (m *message) setSpans(l schemas.RecallSpans) {
-	delete(m.openRecallSpans, m.partner)
-	if key := schemas.RecallSpansKey(m.partner); len(l) > 0 {
+func (m *message) setSpans(maker string, l schemas.RecallSpans) {
+	delete(m.openRecallSpans, maker)
+	if key := schemas.RecallSpansKey(maker); len(l) > 0 {
 		m.led.Set(key, l.Append(nil), nil)
 	} else {
 		m.led.Delete(key)
@@ -56,12 +56,12 @@ func (m *message) openSpans(recall string, s *schemas.RecallState, made []schema
 		}
 		s.Made, open = append(s.Made, span), append(open, schemas.OpenSpan{Recall: recall, RecallSpan: span})
 	}
-	m.setSpans(open)
+	m.setSpans(m.partner, open)
 	return true
 }
 
-func (m *message) closeSpans(recall string) {
-	m.setSpans(slices.DeleteFunc(slices.Clone(m.spans(m.partner)), func(s schemas.OpenSpan) bool { return s.Recall == recall }))
+func (m *message) closeSpans(ref schemas.RecallRef) {
+	m.setSpans(ref.Issuer, slices.DeleteFunc(slices.Clone(m.spans(ref.Issuer)), func(s schemas.OpenSpan) bool { return s.Recall == ref.Recall }))
 }
 
 // naming are the open recalls that name something by its marks, or by who made it from

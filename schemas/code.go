@@ -122,6 +122,7 @@ const (
 	TooSoon                            // an upgrade's height is not far enough ahead, or was passed
 	BreaksQuorum                       // no validator would be left
 	NotHeld                            // the item is not held by whom it would be taken from
+	IssuerActive                       // whoever issued a recall can close it
 )
 
 // Why an act of a shipment, or in strict custody an event, was refused (class B, too).
@@ -325,6 +326,7 @@ var codes = map[Code]codeRow{
 	TooSoon:          {"too_soon", 409, "choose a height that is still to come, and rules of a later version"},
 	BreaksQuorum:     {"breaks_quorum", 409, "add another member's validator first"},
 	NotHeld:          {"not_held", 409, "name items that the removed partner holds, outermost containers for their contents"},
+	IssuerActive:     {"issuer_active", 409, "ask who issued the recall to close it"},
 
 	ReservedPrefix: {"reserved_prefix", 409, "recorded as a claim: who has the company prefix commissions under it"},
 
