@@ -73,7 +73,11 @@ func TestingOnlyGuard(allowed []netip.Prefix, address string) error {
 
 // TestingOnlySign writes the headers of a message.
 func TestingOnlySign(h http.Header, token, id string, at time.Time, body []byte) {
-	sign(h, token, id, at, body)
+	var tokens []string
+	if token != "" {
+		tokens = []string{token}
+	}
+	sign(h, tokens, id, at, body)
 	signGS1(h, token, body)
 }
 

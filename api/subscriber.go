@@ -340,7 +340,7 @@ func (s *subscriber) move(c *local.Cursor, end schemas.Locator, delivered bool) 
 	if s.gone || s.cursor.Round != c.Round { // deleted, or set back meanwhile
 		return nil
 	}
-	c.After, c.Until, c.Paused = &end, nil, s.cursor.Paused
+	c.After, c.Until, c.Paused, c.Secrets = &end, nil, s.cursor.Paused, s.cursor.Secrets
 	if delivered || end.Height >= s.written+cursorHeights {
 		put, err := local.PutCursor(s.ID, c)
 		if err == nil {
@@ -400,7 +400,7 @@ func (s *subscriber) mark(c *local.Cursor, end schemas.Locator) error {
 	if s.gone || s.cursor.Round != c.Round {
 		return errors.New("the cursor was set back")
 	}
-	c.Until, c.Paused = &end, s.cursor.Paused
+	c.Until, c.Paused, c.Secrets = &end, s.cursor.Paused, s.cursor.Secrets
 	put, err := local.PutCursor(s.ID, c)
 	if err == nil {
 		err = s.all.g.local.Apply(put)
