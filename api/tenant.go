@@ -72,10 +72,12 @@ func (g *Gateway) hosts(k *local.Key) error {
 		switch {
 		case err != nil:
 			return err
-		case p == nil || p.State == schemas.Removed:
-			return fault(schemas.Forbidden, k.Partner+" is no partner of this ledger")
+		case p == nil:
+			return fault(schemas.NotHosted, "the members have not admitted "+k.Partner+" yet: "+g.cfg.Partner+" proposes it, by the request that waybill join participant printed")
+		case p.State == schemas.Removed:
+			return fault(schemas.NotHosted, "the members removed "+k.Partner+" from this network")
 		case p.Standing != schemas.StandingParticipant || p.Host != g.cfg.Partner:
-			return fault(schemas.Forbidden, k.Partner+" does not work through this node: its host is "+p.Host)
+			return fault(schemas.NotHosted, k.Partner+" does not work through this node: its host is "+p.Host)
 		}
 		return nil
 	})

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -165,6 +166,17 @@ func TestGuestSeesItsPart(t *testing.T) {
 	}
 }
 
+// TestGuestBeforeItIsAdmitted: whose link does not open the node yet is told what it waits
+// for, and not that it needs another key.
+func TestGuestBeforeItIsAdmitted(t *testing.T) {
+	h := newHarness(t, defaults())
+	early := into[api.Guest](t, h.do("POST", "/api/v1/guests", `{"partner":"early"}`).want(t, 201))
+	p := h.do("GET", "/api/v1/exceptions?partner=early", "", "Authorization", "Bearer "+early.Key).problem(t, 403, "not_hosted")
+	if !strings.Contains(fmt.Sprint(p["detail"]), "have not admitted early yet") || strings.Contains(fmt.Sprint(p["hint"]), "scope") {
+		t.Errorf("%+v", p)
+	}
+}
+
 // TestGuestsJob: a job that a guest was referred to is its own.
 func TestGuestsJob(t *testing.T) {
 	limits := defaults()
@@ -178,7 +190,7 @@ func TestGuestsJob(t *testing.T) {
 	h.ledger.restore()
 	h.job(job)
 	h.do("GET", job, "", "Authorization", keys["guest"]).want(t, 200)
-	h.do("GET", job, "", "Authorization", keys["moved"]).problem(t, 403, "forbidden")
+	h.do("GET", job, "", "Authorization", keys["moved"]).problem(t, 403, "not_hosted")
 }
 
 func TestBoundKeyIsNoAdmin(t *testing.T) {

@@ -230,6 +230,7 @@ const (
 	BadSubscription                        // how a subscription is to be told cannot be done
 	BodyNotKept                            // of a record: this node keeps the bodies of what its partner is a party to
 	BadWebhook                             // a webhook that cannot be made, or set back, as it was asked for
+	NotHosted                              // a participant's key, of one that does not work through this node, or not yet
 )
 
 type codeRow struct {
@@ -385,6 +386,7 @@ var codes = map[Code]codeRow{
 
 	Unauthorized:         {"unauthorized", 401, "send Authorization: Bearer KEY"},
 	Forbidden:            {"forbidden", 403, "use a key with the scope that the detail names"},
+	NotHosted:            {"not_hosted", 403, "a participant's link opens its host's node, once the members have admitted it"},
 	NotFound:             {"not_found", 404, "check the identifier"},
 	MethodNotAllowed:     {"method_not_allowed", 405, "see /openapi.json"},
 	NotAcceptable:        {"not_acceptable", 406, "accept application/json, or for events application/xml: the detail says more"},
