@@ -93,3 +93,6 @@ func TestingOnlyStreamTypes() map[string]string { return streamTypes }
 
 // TestingOnlyOnly leaves in a trace what is shown.
 func TestingOnlyOnly(t *schemas.Trace, shows func(*schemas.Record) bool) int { return only(t, shows) }
+
+// TestingOnlyMostStreams sets how many subscriptions, webhooks and streams all keys have.
+func (g *Gateway) TestingOnlyMostStreams(n int) { g.subs.most = n }

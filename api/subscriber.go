@@ -43,6 +43,7 @@ type subscriptions struct {
 	g      *Gateway
 	guard  guard
 	client *http.Client
+	most   int // of all keys together
 	now    func() time.Time
 	after  func(time.Duration) <-chan time.Time
 	// Each holds one for every message that is being delivered. Receivers that are
@@ -63,7 +64,7 @@ type subscriptions struct {
 
 func newSubscriptions(g *Gateway) *subscriptions {
 	allowed := guard{g.cfg.Destinations}
-	return &subscriptions{g: g, guard: allowed, client: allowed.client(g.limits.Receiver), now: time.Now, after: time.After,
+	return &subscriptions{g: g, guard: allowed, client: allowed.client(g.limits.Receiver), most: maxSubscriptions, now: time.Now, after: time.After,
 		fast: make(chan struct{}, g.limits.Deliveries), slow: make(chan struct{}, max(1, g.limits.Deliveries/slowShare)), reading: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/readShare)),
 		byID: map[string]*subscriber{}, sockets: map[*socket]bool{}}
 }
