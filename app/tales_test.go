@@ -234,7 +234,7 @@ func (t *taleList) recalls() {
 			}
 		}
 		for _, name := range storyLots {
-			if t.LotMaker[full(name)] == who {
+			if t.lot(full(name)).Maker == who {
 				t.add("Recall", who, `act Recall {"recall":"r%d","instruction":"stop","lots":[%q]}`, t.number%4, full(name))
 			}
 		}
