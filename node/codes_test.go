@@ -258,15 +258,20 @@ func (x *town) post(t *testing.T, raw []byte) *told {
 // the one before it.
 func (x *town) play(t *testing.T, row provoked) {
 	s := &playing{town: x, t: t, tag: fmt.Sprintf("%d.", uint32(row.code))}
-	lines := strings.Split(strings.TrimSpace(row.script), "\n")
+	s.script(row.script).shows(t, row.code)
+}
+
+// script plays lines, and returns what the last of them was answered.
+func (s *playing) script(script string) (last *told) {
+	s.t.Helper()
+	lines := strings.Split(strings.TrimSpace(script), "\n")
 	for i, line := range lines {
-		r := s.line(t, s.fill(strings.TrimSpace(line)))
-		if i == len(lines)-1 {
-			r.shows(t, row.code)
-		} else if !r.fine() {
-			t.Fatalf("%s\nwas answered with %d: %s", line, r.status, r.body)
+		last = s.line(s.t, s.fill(strings.TrimSpace(line)))
+		if i < len(lines)-1 && !last.fine() {
+			s.t.Fatalf("%s\nwas answered with %d: %s", line, last.status, last.body)
 		}
 	}
+	return last
 }
 
 type playing struct {
@@ -326,6 +331,8 @@ func (s *playing) name(name string) string {
 		return schemas.KeyID(s.keys[ownPartner].Public().(ed25519.PublicKey))
 	case name == "now":
 		return time.Now().UTC().Format(time.RFC3339)
+	case name == "tomorrow":
+		return time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)
 	case name == "past":
 		return time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	case strings.Contains(name, "lot"):
