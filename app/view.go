@@ -184,6 +184,7 @@ func trailLeaf(key schemas.TrailKey) []byte {
 func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Record, error) {
 	var out []schemas.Record
 	var page page
+	held := map[[2]string]schemas.Holding{}
 	for at, err := range v.places(key, from) {
 		if err != nil {
 			return nil, err
@@ -198,9 +199,32 @@ func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Re
 		if page.full(&r) {
 			break
 		}
+		if r.Held, err = v.holding(held, &r); err != nil {
+			return nil, err
+		}
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// holding tells how the key is held that signed a message, or its author's where one
+// signed it by itself. A key's holding never changes.
+func (v *View) holding(known map[[2]string]schemas.Holding, r *schemas.Record) (schemas.Holding, error) {
+	id := [2]string{r.Partner, r.KeyID}
+	if r.Skeleton != nil && r.Skeleton.Author != "" {
+		id[1] = r.Skeleton.Author
+	}
+	if held, ok := known[id]; ok {
+		return held, nil
+	}
+	k, err := v.Key(id[0], id[1])
+	if err != nil {
+		return 0, err
+	}
+	if k != nil {
+		known[id] = k.Held
+	}
+	return known[id], nil
 }
 
 // places yields where the records of a trail are, from the n-th.

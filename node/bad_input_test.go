@@ -135,14 +135,7 @@ func TestBadInput(t *testing.T) {
 // acceptLate accepts an offer that has ended, by the blocks' time.
 func acceptLate(t *testing.T, s *playing) {
 	s.script(theirs + "\nGET /livez")
-	for wait := time.Second; ; wait *= 2 {
-		until := time.Now().Add(wait).UTC().Format(time.RFC3339Nano)
-		r := s.line(t, s.fill(`mill: OfferHandover {"shipment":"$shipment","to":"acme-farms","until":"`+until+`"}`))
-		if r.fine() {
-			break
-		}
-		r.shows(t, schemas.OfferExpired) // the machine was slower than that
-	}
+	s.offerShortly(t, "mill: OfferHandover ", `"shipment":"$shipment","to":"acme-farms"`)
 	shipment := s.fill("/api/v1/shipments/%$shipment")
 	for i := 0; ; i++ {
 		if r := s.ask(t, "GET", shipment, ""); !strings.Contains(string(r.body), schemas.HandoverPending.String()) {
@@ -172,5 +165,18 @@ func shipToSuspended(t *testing.T, s *playing) {
 		if r.status != 409 {
 			t.Errorf("%s: status %d", line, r.status)
 		}
+	}
+}
+
+// offerShortly makes an offer that ends soon, behind the block that it is in, however slow
+// the machine is.
+func (s *playing) offerShortly(t *testing.T, request, members string) {
+	t.Helper()
+	for wait := time.Second; ; wait *= 2 {
+		r := s.line(t, s.fill(request+"{"+members+`,"until":"`+time.Now().Add(wait).UTC().Format(time.RFC3339Nano)+`"}`))
+		if r.fine() {
+			return
+		}
+		r.shows(t, schemas.OfferExpired)
 	}
 }

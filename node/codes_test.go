@@ -147,12 +147,19 @@ func (x *town) found(t *testing.T, s node.Settings) {
 		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(7 + i)}, ed25519.SeedSize))
 		public := key.Public().(ed25519.PublicKey)
 		x.keys[p.ID], x.glns[p.ID] = key, p.GLN
+		held := schemas.HeldByGateway
+		switch p.ID {
+		case "haul":
+			held = schemas.HeldByClient
+		case "mill":
+			held = schemas.HeldInHardware
+		}
 		roles := schemas.RoleCapture | schemas.RoleAdmin
 		if p.ID == "shop" {
 			roles = schemas.RoleCapture
 		}
 		g.Partners = append(g.Partners, p)
-		g.Keys = append(g.Keys, schemas.Key{Partner: p.ID, ID: schemas.KeyID(public), Public: public, Roles: roles, Held: schemas.HeldByGateway, From: 1})
+		g.Keys = append(g.Keys, schemas.Key{Partner: p.ID, ID: schemas.KeyID(public), Public: public, Roles: roles, Held: held, From: 1})
 	}
 	doc.AppState, err = json.Marshal(g)
 	must(t, err)

@@ -173,8 +173,8 @@ func (p *program) printRecord(r *api.Record) {
 	for i, f := range r.Flags {
 		flags[i] = f.String()
 	}
-	fmt.Fprintf(p.out, "%d/%d/%d  %-29s %-16s %-14s %-12s %-12s %s\n", r.Height, r.Position, r.Index,
-		escape(e.EventTime), escape(step), escape(r.Partner), r.Trail, r.Effect, strings.Join(flags, " "))
+	fmt.Fprintf(p.out, "%d/%d/%d  %-29s %-16s %-14s %-8s %-12s %-12s %s\n", r.Height, r.Position, r.Index,
+		escape(e.EventTime), escape(step), escape(r.Partner), r.Held, r.Trail, r.Effect, strings.Join(flags, " "))
 }
 
 func (p *program) traceCommand() *cobra.Command {
