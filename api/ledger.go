@@ -39,6 +39,10 @@ type Ledger interface {
 	// DryRun answers the receipt that the events would get now. Nothing is recorded.
 	DryRun(ctx context.Context, actor string, atomic bool, events []*schemas.Event) (*schemas.Receipt, error)
 
+	// Rehearse answers the receipt that a client's transaction, of any partner, would
+	// get now. Nothing is recorded.
+	Rehearse(ctx context.Context, tx *schemas.Transaction) (*schemas.Receipt, error)
+
 	// View returns the last committed state, and ViewAt that of one of the last
 	// few heights (else a *schemas.Fault view_expired).
 	View() (View, error)

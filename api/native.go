@@ -176,8 +176,8 @@ func (g *Gateway) decode(raw []byte) (*schemas.Transaction, error) {
 	return g.outbox.codec.Decode(raw)
 }
 
-// dryTransaction answers what a client's transaction would get. Only the node's
-// own partner's can be told.
+// dryTransaction answers what a client's transaction would get, and, of a proposal
+// alone, what it would do.
 func (g *Gateway) dryTransaction(r *http.Request, body []byte) (*answer, error) {
 	tx, err := g.decode(body)
 	if err != nil {
@@ -186,14 +186,16 @@ func (g *Gateway) dryTransaction(r *http.Request, body []byte) (*answer, error) 
 	if err := signedBy(keyOf(r), tx); err != nil {
 		return nil, err
 	}
-	if tx.Header.Partner != g.cfg.Partner {
-		return nil, fault(schemas.Unsupported, "a dry run of another partner's transaction")
+	receipt, err := g.ledger.Rehearse(r.Context(), tx)
+	if err != nil {
+		return nil, err
 	}
-	events := make([]*schemas.Event, len(tx.Messages))
-	for i := range tx.Messages {
-		events[i] = tx.Messages[i].Event
+	if len(tx.Messages) == 1 {
+		if p, ok := tx.Messages[0].Event.Skeleton.Act.(*schemas.Propose); ok {
+			return g.rehearsal(r, receipt, &p.Change)
+		}
 	}
-	return g.dryRun(r, tx.Header.Atomic, events)
+	return jsonAnswer(http.StatusOK, "", receipt)
 }
 
 // getNetwork tells the node's view of the network.
