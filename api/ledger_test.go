@@ -36,6 +36,7 @@ type fakeLedger struct {
 	signErr     error // what Sign answers instead
 	life        int64 // heights until expiry
 	viewFaults  int   // how many views expire before one can be read
+	viewFails   error // what reading answers instead
 	pool        [][]byte
 	wholeTraces bool // traces hold all bodies
 	short       bool // pages of queries are short
@@ -359,6 +360,9 @@ func (l *fakeLedger) sent() (signed, broadcasts int) {
 func (l *fakeLedger) View() (api.View, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.viewFails != nil {
+		return nil, l.viewFails
+	}
 	if l.viewFaults > 0 {
 		l.viewFaults--
 		return &fakeView{height: -1}, nil
