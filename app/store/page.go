@@ -231,44 +231,6 @@ func decodePage(b []byte, key *[32]byte, depth int) (*page, error) {
 	return p, nil
 }
 
-// search looks for a key hash in the encoding of the page at a depth on the way to it, as
-// decodePage would find it: whether it is listed, or would be in the page below.
-func search(b []byte, key *[32]byte, depth int) (listed, below bool, err error) {
-	if len(b) > 64 && b[0] == pageBucket && (len(b)-1)%64 == 0 {
-		for b = b[1:]; len(b) > 0; b = b[64:] {
-			if bytes.Equal(b[:32], key[:]) {
-				return true, false, nil
-			}
-		}
-		return false, false, nil
-	}
-	if len(b) < 3 || b[0] != pageSplit {
-		return false, false, errPage
-	}
-	used, deep, rest := b[1], b[2], b[3:]
-	for i := range slotOf(key, depth) {
-		switch {
-		case used>>i&1 == 0:
-		case deep>>i&1 == 0 && len(rest) >= 64:
-			rest = rest[64:]
-		case deep>>i&1 == 1 && len(rest) >= 33:
-			rest = rest[33:]
-		default:
-			return false, false, errPage
-		}
-	}
-	i := slotOf(key, depth)
-	switch {
-	case used>>i&1 == 0:
-		return false, false, nil
-	case deep>>i&1 == 1:
-		return false, true, nil
-	case len(rest) < 64:
-		return false, false, errPage
-	}
-	return bytes.Equal(rest[:32], key[:]), false, nil
-}
-
 // shared reports whether two key hashes have the same first depth bits.
 func shared(a, b *[32]byte, depth int) bool {
 	n := depth / 8

@@ -317,33 +317,6 @@ func grow(old *stem, cs []change, load func([]byte) ([]byte, error)) (*stem, []p
 	return s.folded(changed), writes, leaves, nil
 }
 
-// holds reports whether the tree has a leaf of a key hash.
-func (s *stem) holds(key *[32]byte, load func([]byte) ([]byte, error)) (bool, error) {
-	for depth := 0; depth < crownDepth; depth += span {
-		i := slotOf(key, depth)
-		if s == nil || s.nodes[slots+i].content == empty {
-			return false, nil
-		}
-		s = s.kids[i]
-	}
-	var room [2 + 32]byte
-	for depth := crownDepth; depth < proof.Depth; depth += span {
-		k := pageKey(room[:0], key, depth)
-		b, err := load(k)
-		if err != nil {
-			return false, fmt.Errorf("reading page %x of the state tree: %w", k, err)
-		}
-		listed, below, err := search(b, key, depth)
-		if err != nil {
-			return false, fmt.Errorf("page %x: %w", k, err)
-		}
-		if !below {
-			return listed, nil
-		}
-	}
-	return false, errPage
-}
-
 // path leads from a crown to the place of a key.
 func path(crown *stem, key [32]byte, load func([]byte) ([]byte, error)) (p proof.Path, err error) {
 	u := update{load: load}
