@@ -47,6 +47,11 @@ func BenchmarkFollow(b *testing.B) {
 	for _, shape := range []struct{ txs, events int }{{48, 100}, {250, 1}} {
 		b.Run(fmt.Sprintf("%dx%d", shape.txs, shape.events), func(b *testing.B) {
 			c := newChain(b, store.Options{Dir: filepath.Join(b.TempDir(), "ledger")})
+			defer func() {
+				if err := c.store.Close(); err != nil {
+					b.Error(err)
+				}
+			}()
 			g := &coldReader{rng: rand.New(rand.NewPCG(1, 2))}
 			c.block()
 			var steps [4]time.Duration // check, process, finalize, commit
