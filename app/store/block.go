@@ -318,9 +318,6 @@ func (b *Block) Commit() error {
 		return err
 	}
 	s.archive.settle()
-	if k := s.known.Load(); k != nil {
-		k.remember(b)
-	}
 	s.cache.commit(b.grown.pages)
 	s.versions = append(s.versions, next)
 	if len(s.versions) > held+1 {
@@ -361,7 +358,9 @@ func (b *Block) writeBatch(m meta) (err error) {
 	}
 	w := b.store.engine.newBatch(size)
 	defer func() { err = errors.Join(err, w.Close()) }()
+	known := b.store.known.Load()
 	for key, data := range b.ordered() {
+		known.remember(key) // before anybody can read its height
 		if data == nil {
 			err = w.Delete(key)
 		} else {

@@ -107,16 +107,10 @@ func (s *Store) expect(kinds []byte) {
 	}()
 }
 
-// remember adds the keys that a block writes, before anybody can read its height.
-func (k *known) remember(b *Block) {
-	for key, row := range b.writes {
-		if key[0] == spaceRow && row != nil && k.covers([]byte(key[1:])) {
-			k.add([]byte(key[1:]))
-		}
-	}
-	for key := range b.emitted {
-		if k.covers(key[1:]) {
-			k.add(key[1:])
-		}
+// remember adds a database key if it is one that is kept here. One too many, of a block
+// that is not committed after all, does no harm.
+func (k *known) remember(key []byte) {
+	if key[0] == spaceRow && k.covers(key[1:]) {
+		k.add(key[1:])
 	}
 }
