@@ -44,17 +44,17 @@ type restoring struct {
 	next     int // chunk
 	into     *store.Restore
 
-	last      schemas.SnapshotRecord // the one before
-	registers map[string]uint32      // by partner: its number, the place of its head
-	heads     []schemas.Head         // of registers
-	filled    int                    // of them, that are not empty
-	nonces    map[uint64]schemas.Head
-	entries   *store.Sorter // of all registers' logs
-	ids       *store.Sorter // of all nonces' logs
-	// duplicates are the rows that duplicates are found by.
-	duplicates *store.Sorter
-	voids      int   // events that are void, less declarations that void one
-	changed    int64 // height that the state says changed it last
+	last       schemas.SnapshotRecord // the one before
+	registers  map[string]uint32      // by partner: its number, the place of its head
+	heads      []schemas.Head         // of registers
+	names      []string               // of registers
+	filled     int                    // of them, that are not empty
+	nonces     map[uint64]schemas.Head
+	entries    *store.Sorter // of all registers' logs
+	ids        *store.Sorter // of all nonces' logs
+	duplicates *store.Sorter // rows
+	voids      int           // events that are void, less declarations that void one
+	changed    int64         // height that the state says changed it last
 	keys       uint64
 	timed      bool // the network has retention classes
 	rooted     bool // the state was complete, and has the root
@@ -294,6 +294,7 @@ func (r *restoring) note(rec *schemas.SnapshotRecord) error {
 			return lying("more than %d registers", maxRegisters)
 		}
 		r.registers[string(name)] = uint32(len(r.heads))
+		r.names = append(r.names, string(name))
 		if r.heads = append(r.heads, reg.Events); reg.Events.Count > 0 {
 			r.filled++
 		}

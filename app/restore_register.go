@@ -59,17 +59,13 @@ func (r *restoring) duplicate(partner string, key []byte, at schemas.Locator) er
 
 // writeDuplicates writes the rows that duplicates are found by.
 func (r *restoring) writeDuplicates(ctx context.Context) error {
-	names := make([]string, len(r.heads))
-	for name, number := range r.registers {
-		names[number] = name
-	}
 	n := 0
 	for t, err := range r.duplicates.Sorted() {
 		if err != nil {
 			return err
 		}
 		key, at := t[4:4+len(schemas.Hash{})], t[4+len(schemas.Hash{}):][:schemas.LocatorSize]
-		if err := r.into.PutRow(duplicateRow(names[binary.BigEndian.Uint32(t[:])], key), at); err != nil {
+		if err := r.into.PutRow(duplicateRow(r.names[binary.BigEndian.Uint32(t[:])], key), at); err != nil {
 			return err
 		}
 		if n++; n%4096 == 0 && ctx.Err() != nil {
