@@ -22,7 +22,8 @@ type BenchSpec struct {
 	Batch    int // events a signature in the first phase
 	Depth    int // of the chains that are traced
 	Chains   int
-	MinTotal int // events on the ledger before traces are measured
+	MinTotal int    // events on the ledger before traces are measured
+	Profiles string // directory for processor profiles of the nodes and of the load; "": none
 }
 
 // gatherSetting lets single events share no signature, for the phase that
@@ -37,6 +38,7 @@ type bench struct {
 	net     *Local
 	clients []*client.Client
 	events  int64 // committed on the network that runs
+	phases  int   // that were profiled
 }
 
 // Bench measures a local network and prints a table: throughput with many events
@@ -169,6 +171,7 @@ func (b *bench) drive(ctx context.Context, do func(context.Context, *generator, 
 	}
 	begin := time.Now()
 	end := begin.Add(time.Duration(b.spec.Seconds) * time.Second)
+	profiled := b.profile(ctx)
 	for i, c := range b.clients {
 		for w := range b.spec.Writers {
 			writers.Go(func() {
@@ -192,8 +195,8 @@ func (b *bench) drive(ctx context.Context, do func(context.Context, *generator, 
 		}
 	}
 	writers.Wait()
-	if len(errs) > 0 {
-		return d, errs[0]
+	if err := errors.Join(append(errs, profiled())...); err != nil {
+		return d, err
 	}
 	b.events += events
 	if err := b.countEverywhere(ctx); err != nil {
