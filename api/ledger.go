@@ -31,6 +31,16 @@ type Ledger interface {
 	// node cannot take it now.
 	Broadcast(ctx context.Context, raw []byte) error
 
+	// Delay tells how long what is handed in now is going to wait for a block, behind
+	// so many bytes that the gateway handed in or holds and what others did, by the pace
+	// of the last blocks; 0 where that cannot be told.
+	Delay(own int64) time.Duration
+
+	// Turn waits until a document may be read or signed: hundreds at once would keep
+	// the processors from the ledger. Whoever has a turn ends it soon, and waits for
+	// nothing meanwhile.
+	Turn(ctx context.Context) (end func(), err error)
+
 	// Await blocks until the transaction is committed, or the context ends, or
 	// the ledger has passed its expiry without it (ErrExpired: it never will be
 	// committed). Committed transactions are answered at once, however old.

@@ -45,6 +45,8 @@ type fakeLedger struct {
 	network     api.Network
 	missing     [2]int64 // heights without records
 	looked      func()   // told whenever messages are read
+	delay       time.Duration
+	waiting     int64 // bytes that Delay was last told of
 
 	broadcasts int
 	signed     int
@@ -251,6 +253,15 @@ func (l *fakeLedger) message(tx *schemas.Transaction, i int) schemas.EventReceip
 		Result: schemas.Result{Effect: e.Effect}, Skeleton: &m.Event.Skeleton, Body: m.Event.Body})
 	return e
 }
+
+func (l *fakeLedger) Delay(own int64) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = own
+	return l.delay
+}
+
+func (l *fakeLedger) Turn(context.Context) (func(), error) { return func() {}, nil }
 
 func (l *fakeLedger) Await(ctx context.Context, id schemas.Hash, expiry int64) (*schemas.Receipt, error) {
 	for {

@@ -141,7 +141,7 @@ func (g *Gateway) postTransaction(w http.ResponseWriter, r *http.Request) {
 		if dry {
 			return g.dryTransaction(r, body)
 		}
-		return g.once(r, body, func(res *reservation) (*answer, error) {
+		return g.submit(r, body, func(res *reservation) (*answer, error) {
 			tx, err := g.decode(body)
 			if err != nil {
 				return nil, err

@@ -81,16 +81,26 @@ func (b *books) votes(of []string) (n int) {
 }
 
 func (m *teller) propose(c *schemas.Change) {
-	m.stands(!m.law.Partners[m.who].isMember(), schemas.NotAMember)
-	mine := 0
+	member := m.law.Partners[m.who].isMember()
+	m.stands(!member && !(c.Kind == schemas.Remove && c.Partner == m.who), schemas.NotAMember)
+	mine, guests := 0, 0
 	for _, p := range m.Proposals {
-		if p.Proposer == m.who && p.State == "open" && m.Now <= p.Ends {
+		if p.State != "open" || m.Now > p.Ends {
+			continue
+		}
+		if p.Proposer == m.who {
 			mine++
 		}
+		if m.law.Partners[p.Proposer].Standing == "participant" {
+			guests++
+		}
 	}
-	m.stands(mine >= 4, schemas.TooManyProposals)
+	m.stands(member && mine >= 4 || !member && (mine >= 1 || guests >= 64), schemas.TooManyProposals)
 	m.judge(c)
-	p := &bookProposal{Proposer: m.who, State: "open", Height: m.Height, Time: m.Now, Ends: m.Now + m.law.Parameters.Voting*1e9, For: []string{m.who}, Signed: map[string]int{}, change: c}
+	p := &bookProposal{Proposer: m.who, State: "open", Height: m.Height, Time: m.Now, Ends: m.Now + m.law.Parameters.Voting*1e9, Signed: map[string]int{}, change: c}
+	if member {
+		p.For = []string{m.who}
+	}
 	if overSilence(c) {
 		p.Ends += m.law.Parameters.Silent * 1e9
 	}

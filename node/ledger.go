@@ -27,6 +27,8 @@ type ledger struct {
 	settings *Settings
 	chainID  string
 	waits    *waits
+	pace     *pace
+	turns    turns       // of documents
 	failed   func() bool // consensus has failed
 	log      *slog.Logger
 	version  string
@@ -99,6 +101,11 @@ func (l *ledger) Broadcast(_ context.Context, raw []byte) error {
 	}
 	l.log.Error("checking a transaction", "error", err)
 	return fmt.Errorf("%w: the ledger could not check it", api.ErrUnavailable)
+}
+
+// Turn waits until work that takes a processor for a while may begin.
+func (l *ledger) Turn(ctx context.Context) (end func(), err error) {
+	return l.turns.take(ctx)
 }
 
 // Await blocks until the transaction is committed or never can be.
