@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -210,13 +209,13 @@ type readRecord struct {
 	err  error      // why it is none
 }
 
-// readAll computes what follows from each record alone, on all processors; what it
+// readAll computes what follows from each record alone, on up to four processors; what it
 // says is then looked at in order.
 func readAll(records []readRecord) {
-	const each = 512
+	const each, readers = 512, 4
 	var next atomic.Int64
 	var all sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(records)/each+1) {
+	for range min(readers, len(records)/each+1) {
 		all.Go(func() {
 			for at := int(next.Add(each)) - each; at < len(records); at = int(next.Add(each)) - each {
 				for i := at; i < min(at+each, len(records)); i++ {
