@@ -27,7 +27,7 @@ func (g *Gateway) postEvent(w http.ResponseWriter, r *http.Request) {
 			}
 			return g.dryRun(r, false, []*schemas.Event{event})
 		}
-		return g.once(r, body, func(res *reservation) (*answer, error) {
+		return g.submit(r, body, func(res *reservation) (*answer, error) {
 			event, err := decodeSingle(r, body)
 			if err != nil {
 				return nil, err

@@ -14,6 +14,9 @@ import (
 // outcome, one after the other, so that a document's events apply in order.
 func (o *outbox) carry(entries []*entry) {
 	for i, e := range entries {
+		if i > 0 {
+			o.behind.Add(-int64(e.Size))
+		}
 		out, err := o.deliver(e)
 		for err != nil {
 			if errors.Is(err, errStopped) {

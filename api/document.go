@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/waybill-ledger/waybill/api/local"
@@ -24,7 +25,7 @@ func (g *Gateway) postCapture(w http.ResponseWriter, r *http.Request) {
 		if dry {
 			return g.dryDocument(r, body, behaviour)
 		}
-		return g.once(r, body, func(res *reservation) (*answer, error) {
+		return g.submit(r, body, func(res *reservation) (*answer, error) {
 			return g.capture(r, body, behaviour, res)
 		})
 	})
@@ -143,15 +144,31 @@ type dryReceipt struct {
 
 // capture signs a document and puts it into the outbox with its job.
 func (g *Gateway) capture(r *http.Request, body []byte, behaviour string, res *reservation) (*answer, error) {
-	d, err := g.readDocument(r, body, behaviour)
+	return g.captureInTurn(r, len(body), behaviour, res, func() (*document, error) { return g.readDocument(r, body, behaviour) })
+}
+
+// captureInTurn reads and signs a document of so many bytes when it is its turn, if there
+// is still room for it then, and puts it into the outbox.
+func (g *Gateway) captureInTurn(r *http.Request, size int, behaviour string, res *reservation, read func() (*document, error)) (*answer, error) {
+	end, err := g.ledger.Turn(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	return g.captureDocument(r, d, behaviour, res)
+	end = sync.OnceFunc(end)
+	defer end()
+	if err := g.outbox.crowded(size); err != nil {
+		return nil, err
+	}
+	d, err := read()
+	if err != nil {
+		return nil, err
+	}
+	return g.captureDocument(r, d, behaviour, res, end)
 }
 
-// captureDocument signs what a document holds, and puts it into the outbox.
-func (g *Gateway) captureDocument(r *http.Request, d *document, behaviour string, res *reservation) (*answer, error) {
+// captureDocument signs what a document holds, and puts it into the outbox, behind
+// ending the turn.
+func (g *Gateway) captureDocument(r *http.Request, d *document, behaviour string, res *reservation, end func()) (*answer, error) {
 	now := time.Now()
 	s := newSubmission(res, now)
 	s.shown, s.answered = true, true
@@ -161,6 +178,7 @@ func (g *Gateway) captureDocument(r *http.Request, d *document, behaviour string
 	}
 	job := &local.Job{ID: s.job, Behaviour: behaviour, Document: true, Base: d.base, MasterData: d.master}
 	entries, err := g.signDocument(keyOf(r).ID, d, behaviour, job)
+	end()
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,7 @@ type Limits struct {
 	ChunkEvents     int           `validate:"min=1,max=5000"`                  // events a transaction where a document may be split
 	ChunkBytes      int           `validate:"min=1024,max=8388608"`            // bytes of their bodies
 	Acknowledge     time.Duration `validate:"min=1ms,max=1m"`                  // how long a write waits for its outcome
+	Crowded         time.Duration `validate:"min=1ms,max=1m"`                  // how long what waits may take the ledger before writes are told to come back
 	Outbox          int           `validate:"min=1"`                           // transactions that wait for the ledger
 	OutboxBytes     int64         `validate:"min=1048576"`                     // bytes of these
 	InFlight        int           `validate:"min=1"`                           // writes that are worked on
@@ -92,7 +93,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&l.Acknowledge, 10 * time.Second}, {&l.Retention, 7 * 24 * time.Hour}, {&l.GatherTime, 5 * time.Millisecond},
+	}{{&l.Acknowledge, 10 * time.Second}, {&l.Crowded, 5 * time.Second}, {&l.Retention, 7 * 24 * time.Hour}, {&l.GatherTime, 5 * time.Millisecond},
 		{&l.ReadTime, 20 * time.Second}, {&l.Retry, 250 * time.Millisecond}, {&l.MaxRetry, 5 * time.Second},
 		{&l.Receiver, 10 * time.Second}, {&l.Backoff, time.Second}, {&l.MaxBackoff, 5 * time.Minute}} {
 		if *d.field == 0 {

@@ -145,6 +145,17 @@ func (g *Gateway) once(r *http.Request, body []byte, run func(*reservation) (*an
 	}
 }
 
+// submit is once for what is going to the ledger: while too much waits there, only
+// repeats are answered otherwise than that they should come back.
+func (g *Gateway) submit(r *http.Request, body []byte, run func(*reservation) (*answer, error)) (*answer, error) {
+	return g.once(r, body, func(res *reservation) (*answer, error) {
+		if err := g.outbox.crowded(len(body)); err != nil {
+			return nil, err
+		}
+		return run(res)
+	})
+}
+
 // first answers a request that no other of its key runs beside.
 func (g *Gateway) first(r *http.Request, res *reservation, run func(*reservation) (*answer, error)) (*answer, error) {
 	record, err := g.local.Answer(res.key)

@@ -79,16 +79,14 @@ func (g *Gateway) importForm(w http.ResponseWriter, r *http.Request) (*answer, e
 		return g.dryImport(r, mapping, file, behaviour)
 	}
 	sent := append(append(fmt.Appendf(nil, "%d ", len(mapping)), mapping...), file...) // without the form's boundary, which no repeat shares
-	return g.once(r, sent, func(res *reservation) (*answer, error) {
-		_, result, err := g.readImport(mapping, file)
-		if err != nil {
-			return nil, err
-		}
-		d, err := importedDocument(result, behaviour)
-		if err != nil {
-			return nil, err
-		}
-		return g.captureDocument(r, d, behaviour, res)
+	return g.submit(r, sent, func(res *reservation) (*answer, error) {
+		return g.captureInTurn(r, len(sent), behaviour, res, func() (*document, error) {
+			_, result, err := g.readImport(mapping, file)
+			if err != nil {
+				return nil, err
+			}
+			return importedDocument(result, behaviour)
+		})
 	})
 }
 

@@ -36,6 +36,7 @@ type fakeLedger struct {
 	signErr     error // what Sign answers instead
 	life        int64 // heights until expiry
 	viewFaults  int   // how many views expire before one can be read
+	viewFails   error // what reading answers instead
 	pool        [][]byte
 	wholeTraces bool // traces hold all bodies
 	short       bool // pages of queries are short
@@ -44,6 +45,8 @@ type fakeLedger struct {
 	network     api.Network
 	missing     [2]int64 // heights without records
 	looked      func()   // told whenever messages are read
+	delay       time.Duration
+	waiting     int64 // bytes that Delay was last told of
 
 	broadcasts int
 	signed     int
@@ -251,6 +254,15 @@ func (l *fakeLedger) message(tx *schemas.Transaction, i int) schemas.EventReceip
 	return e
 }
 
+func (l *fakeLedger) Delay(own int64) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = own
+	return l.delay
+}
+
+func (l *fakeLedger) Turn(context.Context) (func(), error) { return func() {}, nil }
+
 func (l *fakeLedger) Await(ctx context.Context, id schemas.Hash, expiry int64) (*schemas.Receipt, error) {
 	for {
 		l.mu.Lock()
@@ -280,6 +292,13 @@ func (l *fakeLedger) DryRun(_ context.Context, actor string, atomic bool, events
 	if err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.execute(tx, false)
+	return &r, nil
+}
+
+func (l *fakeLedger) Rehearse(_ context.Context, tx *schemas.Transaction) (*schemas.Receipt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.execute(tx, false)
@@ -352,6 +371,9 @@ func (l *fakeLedger) sent() (signed, broadcasts int) {
 func (l *fakeLedger) View() (api.View, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.viewFails != nil {
+		return nil, l.viewFails
+	}
 	if l.viewFaults > 0 {
 		l.viewFaults--
 		return &fakeView{height: -1}, nil

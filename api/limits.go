@@ -90,6 +90,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, in *place) ([
 		size = min(firstBytes, r.ContentLength+1)
 	}
 	if err := in.grow(size); err != nil {
+		waste(w, r)
 		return nil, err
 	}
 	out := make([]byte, 0, size)
@@ -108,19 +109,24 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, in *place) ([
 		}
 		more := min(int64(cap(out)), limit+1-int64(cap(out)))
 		if err := in.grow(more); err != nil {
-			w.Header().Set("Connection", "close")
+			waste(w, r)
 			return nil, err
 		}
 		out = append(make([]byte, 0, int64(cap(out))+more), out...)
 	}
 }
 
-// refuseBody tells that a body is too large. Most clients send all of it before
-// they read an answer, so what is left is thrown away first, within bounds.
-func refuseBody(w http.ResponseWriter, r *http.Request, limit int64) error {
+// waste throws away what is left of a body, within bounds: most clients send all of it
+// before they read an answer.
+func waste(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.CopyN(io.Discard, r.Body, mostWaste); err != io.EOF {
 		w.Header().Set("Connection", "close")
 	}
+}
+
+// refuseBody tells that a body is too large.
+func refuseBody(w http.ResponseWriter, r *http.Request, limit int64) error {
+	waste(w, r)
 	return fault(schemas.TooLarge, fmt.Sprintf("the body is larger than %d bytes", limit))
 }
 

@@ -89,6 +89,7 @@ type outbox struct {
 	work    sync.WaitGroup
 	size    atomic.Int64 // entries
 	bytes   atomic.Int64 // of their transactions
+	behind  atomic.Int64 // of these, bytes of those that wait for another of their document
 	resent  atomic.Int64
 	signed  atomic.Int64 // again, after expiry
 
@@ -134,6 +135,7 @@ func (o *outbox) start(ctx context.Context) error {
 	}
 	o.work.Go(func() { o.line.run(ctx) })
 	for _, id := range order {
+		o.follow(jobs[id])
 		o.work.Go(func() { o.carry(jobs[id]) })
 	}
 	o.mu.Lock()
@@ -219,10 +221,38 @@ func (o *outbox) accept(entries []*entry, more ...local.Change) error {
 		}
 	}
 	if err == nil {
+		o.follow(entries)
 		o.work.Go(func() { o.carry(entries) })
 	}
 	return err
 }
+
+// follow counts those of a document's entries that wait for the first.
+func (o *outbox) follow(entries []*entry) {
+	for _, e := range entries[1:] {
+		o.behind.Add(int64(e.Size))
+	}
+}
+
+// crowded refuses, before anything is made of it, a write that would wait for longer
+// than the ledger should let anybody wait. A document of several transactions waits
+// for those of other documents, too.
+func (o *outbox) crowded(size int) error {
+	own := o.bytes.Load()
+	if size <= o.limits.ChunkBytes {
+		own -= o.behind.Load()
+	}
+	delay := o.ledger.Delay(own)
+	if delay <= o.limits.Crowded {
+		return nil
+	}
+	return &Problem{Code: schemas.Overloaded, Detail: fmt.Sprintf("what waits takes the ledger another %d seconds", int(delay.Seconds())),
+		RetryAfter: min(mostRetryAfter, 1+int((delay-o.limits.Crowded).Seconds()))}
+}
+
+// mostRetryAfter is the longest that a write is told to wait, in seconds: what the
+// ledger does until then nobody knows better.
+const mostRetryAfter = 10
 
 // admit counts entries in, within the bound. The caller ends one unit of work.
 func (o *outbox) admit(entries []*entry) error {

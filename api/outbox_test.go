@@ -314,3 +314,65 @@ func TestOutboxIsBounded(t *testing.T) {
 	})
 	eventually(t, "all are recorded", func() bool { return h.ledger.count() == 4 })
 }
+
+// TestCrowdedLedger: where what waits would take the ledger long, writes are told how
+// long to wait before anything is made of them; what was accepted before is answered,
+// and reads and acts are.
+func TestCrowdedLedger(t *testing.T) {
+	limits := hasty()
+	limits.Gather, limits.Crowded = 1, 2*time.Second
+	h := newHarness(t, limits)
+	h.do("POST", "/epcis/v2/events", event(1), "Idempotency-Key", "a").want(t, 201)
+	h.ledger.set(func() { h.ledger.delay = 5500 * time.Millisecond })
+	for path, body := range map[string]string{"/epcis/v2/events": event(2), "/epcis/v2/capture": document(event(3))} {
+		r := h.do("POST", path, body)
+		r.problem(t, 503, "overloaded")
+		if got := r.header.Get("Retry-After"); got != "4" {
+			t.Errorf("%s: Retry-After %q, not 4", path, got)
+		}
+	}
+	if n, _ := h.ledger.sent(); n != 1 {
+		t.Errorf("%d transactions were signed, not the first alone", n)
+	}
+	h.do("POST", "/epcis/v2/events", event(1), "Idempotency-Key", "a").want(t, 201)
+	h.ledger.set(func() { h.ledger.delay = 2 * time.Second })
+	h.do("POST", "/epcis/v2/events", event(2)).want(t, 201)
+}
+
+// TestCrowdedByDocuments: what waits behind the first of its document is in front of
+// further documents that are as long, and of nothing else.
+func TestCrowdedByDocuments(t *testing.T) {
+	limits := hasty()
+	limits.Gather, limits.ChunkEvents, limits.ChunkBytes = 1, 1, 1024
+	h := newHarness(t, limits)
+	h.ledger.set(func() { h.ledger.quorum = false })
+	long := func(from int) string {
+		var events []string
+		for i := range 8 {
+			events = append(events, event(from+i))
+		}
+		return document(events...)
+	}
+	if len(event(10)) > limits.ChunkBytes || len(long(0)) <= limits.ChunkBytes {
+		t.Fatal("the document is not long")
+	}
+	told := func() int64 {
+		h.ledger.mu.Lock()
+		defer h.ledger.mu.Unlock()
+		return h.ledger.waiting
+	}
+	proceed := []string{"GS1-Capture-Error-Behaviour", "proceed"}
+	h.do("POST", "/epcis/v2/capture", long(0), proceed...).want(t, 202)
+	h.do("POST", "/epcis/v2/events", event(10)).want(t, 202)
+	front := told()
+	h.do("POST", "/epcis/v2/capture", long(11), proceed...).want(t, 202)
+	if all := told(); front <= 0 || all < 6*front {
+		t.Errorf("%d bytes are in front of one event, and %d of a document, behind one of eight", front, all)
+	}
+	h.ledger.restore()
+	eventually(t, "all are recorded", func() bool { return h.ledger.count() == 17 })
+	h.do("POST", "/epcis/v2/events", event(30)).want(t, 201)
+	if left := told(); left != 0 {
+		t.Errorf("%d bytes are in front when all is recorded", left)
+	}
+}

@@ -62,6 +62,7 @@ type Committed struct {
 	// of the first, not its receipt, which View.Transaction reads: a block of
 	// duplicates would otherwise wait for as many reads of the archive.
 	Receipts []schemas.Receipt
+	Bytes    int // of the block's transactions
 }
 
 // App is the state machine as CometBFT's application. The engine calls its
@@ -95,6 +96,8 @@ type App struct {
 	snapshots *store.Snapshots
 	expected  string     // chain id of the network that this node belongs to, "" if it does not matter
 	restoring *restoring // belongs to the snapshot methods alone
+
+	mostProposed atomic.Int64 // bytes of a block; 0, what the engine allows
 
 	caughtUp  atomic.Bool
 	directory atomic.Pointer[directory]
@@ -298,7 +301,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	if err := a.overwrite(done.erase, append(done.erasedAt, done.putOff...)); err != nil {
 		return nil, fmt.Errorf("block %d: %w", done.height, err)
 	}
-	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Erased: len(done.erase) > 0, Governed: done.governed, Receipts: done.receipts})
+	a.onCommit(Committed{Height: done.height, Time: done.time, Changed: done.changed, Erased: len(done.erase) > 0, Governed: done.governed, Receipts: done.receipts, Bytes: done.bytes()})
 	res := &abci.ResponseCommit{}
 	if a.retain != nil {
 		res.RetainHeight = a.retain(done.height)

@@ -33,6 +33,14 @@ type executed struct {
 	hashes   []hashes    // of each receipt's events
 }
 
+// bytes are those of the block's transactions.
+func (e *executed) bytes() (n int) {
+	for _, raw := range e.txs {
+		n += len(raw)
+	}
+	return n
+}
+
 // proposed is a decided block whose transactions are judged here.
 type proposed struct {
 	admission *admission

@@ -46,7 +46,7 @@ func (a *App) TestingOnlyCheckPool() error {
 	defer p.mu.Unlock()
 	count, cost, bytes := 0, 0, 0
 	for _, s := range p.sources {
-		own, tag, number := 0, -1, uint64(0)
+		own, held, tag, number := 0, 0, -1, uint64(0)
 		for _, w := range s.queue {
 			if w.gone || w.from != s || p.byKey[w.key] != w || p.byID[w.id] != w {
 				return fmt.Errorf("transaction %d of %q is not kept as it waits", w.number, s.name)
@@ -55,9 +55,9 @@ func (a *App) TestingOnlyCheckPool() error {
 				return fmt.Errorf("transaction %d of %q is out of order", w.number, s.name)
 			}
 			tag, number = w.tag, w.number
-			count, own, bytes = count+1, own+p.costOf(len(w.Raw)), bytes+len(w.Raw)
+			count, own, held, bytes = count+1, own+p.costOf(len(w.Raw)), held+len(w.Raw), bytes+len(w.Raw)
 		}
-		if own != s.cost || own == 0 || s.name == "" && own > p.most/2 {
+		if own != s.cost || held != s.bytes || own == 0 || s.name == "" && own > p.most/2 {
 			return fmt.Errorf("source %q holds %d, and counts %d of %d", s.name, own, s.cost, p.most)
 		}
 		cost += own

@@ -43,6 +43,7 @@ type source struct {
 	name  string
 	queue []*waiting
 	cost  int
+	bytes int
 	end   int // of its last one, by the clock
 }
 
@@ -153,7 +154,7 @@ func (p *pool) add(w *waiting, height int64) (current bool, err error) {
 	w.from, w.tag, w.number = s, max(p.clock, s.end), p.drawn
 	s.end = w.tag + cost
 	s.queue = append(s.queue, w)
-	s.cost += cost
+	s.cost, s.bytes = s.cost+cost, s.bytes+len(w.Raw)
 	p.cost, p.bytes = p.cost+cost, p.bytes+len(w.Raw)
 	p.byKey[w.key], p.byID[w.id] = w, w
 	return true, nil
@@ -163,7 +164,7 @@ func (p *pool) add(w *waiting, height int64) (current bool, err error) {
 func (p *pool) remove(w *waiting) {
 	cost := p.costOf(len(w.Raw))
 	w.gone = true
-	w.from.cost -= cost
+	w.from.cost, w.from.bytes = w.from.cost-cost, w.from.bytes-len(w.Raw)
 	p.cost, p.bytes = p.cost-cost, p.bytes-len(w.Raw)
 	delete(p.byKey, w.key)
 	delete(p.byID, w.id)
@@ -274,6 +275,23 @@ func (a *App) Offer(from string, raw []byte) error {
 		}
 	}
 }
+
+// Crowd tells how many bytes of peers go into blocks before what the node itself hands
+// in next, where so many bytes of its own wait: of no peer more than its share.
+func (a *App) Crowd(own int) (bytes int) {
+	a.pool.mu.Lock()
+	defer a.pool.mu.Unlock()
+	for _, s := range a.pool.sources {
+		if s.name != "" {
+			bytes += min(s.bytes, own)
+		}
+	}
+	return bytes
+}
+
+// ProposeAtMost bounds the transactions of the blocks that this node proposes, in bytes.
+// A single one that is larger has a block of its own. 0 leaves it to the engine.
+func (a *App) ProposeAtMost(bytes int64) { a.mostProposed.Store(bytes) }
 
 // Pending tells how many transactions wait for a block, and their bytes.
 func (a *App) Pending() (count, bytes int) {

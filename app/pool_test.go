@@ -310,3 +310,40 @@ func TestPoolBesideBlocks(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestProposeAtMost: a block of this node's is as large as it was told, in the pool's
+// order, and a transaction that is larger has one of its own.
+func TestProposeAtMost(t *testing.T) {
+	c := newChain(t, store.Options{})
+	txs := c.signed("farm", 5)
+	c.hand("", txs...)
+	size := int64(len(txs[0]))
+	for most, want := range map[int64]int{0: 5, 1: 1, size: 1, 3*size + size/2: 3, 100 * size: 5} {
+		c.app.ProposeAtMost(most)
+		if got := c.prepared(); !slices.EqualFunc(got, txs[:min(want, len(txs))], slices.Equal) {
+			t.Errorf("of %d transactions of %d bytes %d are proposed in at most %d bytes, not the first %d", len(txs), size, len(got), most, want)
+		}
+	}
+}
+
+// TestCrowd: of each peer no more is in front of the node's own than has its share.
+func TestCrowd(t *testing.T) {
+	c := newChain(t, store.Options{})
+	own, quiet, noisy := c.signed("farm", 2), c.signed("shop", 1), c.signed("shop", 8)
+	c.hand("", own...)
+	c.hand("quiet", quiet...)
+	c.hand("noisy", noisy...)
+	bytes := func(txs [][]byte) (n int) {
+		for _, raw := range txs {
+			n += len(raw)
+		}
+		return n
+	}
+	if got, want := c.app.Crowd(bytes(own)), bytes(quiet)+bytes(own); got != want {
+		t.Errorf("%d bytes of peers are in front of %d, not %d", got, bytes(own), want)
+	}
+	c.block(slices.Concat(own, quiet, noisy[:7])...)
+	if got, want := c.app.Crowd(1<<20), bytes(noisy[7:]); got != want {
+		t.Errorf("behind a block %d bytes of peers are in front, not %d", got, want)
+	}
+}

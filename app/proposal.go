@@ -36,8 +36,8 @@ func faultCode(err error) (schemas.Code, bool) {
 }
 
 // PrepareProposal offers what waits, without what may not be in a block, which
-// waits no more, and up to what one block can look up. It never offers more bytes
-// than it was asked for. The engine's own pool has nothing in a node.
+// waits no more, and up to what one block can look up and ProposeAtMost allows. It never
+// offers more bytes than it was asked for. The engine's own pool has nothing in a node.
 func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
 	if a.unknown(req.Height) != nil {
 		return &abci.ResponsePrepareProposal{}, nil
@@ -50,8 +50,15 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 	if first := a.rescueDue(req.Height); first != nil {
 		out, size = append(out, first), sizeInBlock(first)
 	}
-	for _, raw := range slices.Concat(req.Txs, a.pool.next(req.MaxTxBytes)) {
+	most := req.MaxTxBytes
+	if n := a.mostProposed.Load(); n > 0 {
+		most = min(most, n)
+	}
+	for _, raw := range slices.Concat(req.Txs, a.pool.next(most)) {
 		cost := sizeInBlock(raw)
+		if size+cost > most && len(out) > 0 {
+			break // it is first in another block
+		}
 		if size+cost > req.MaxTxBytes {
 			continue
 		}

@@ -22,7 +22,8 @@ type BenchSpec struct {
 	Batch    int // events a signature in the first phase
 	Depth    int // of the chains that are traced
 	Chains   int
-	MinTotal int // events on the ledger before traces are measured
+	MinTotal int    // events on the ledger before traces are measured
+	Profiles string // directory for processor profiles of the nodes and of the load; "": none
 }
 
 // gatherSetting lets single events share no signature, for the phase that
@@ -36,7 +37,9 @@ type bench struct {
 	table   *tabwriter.Writer
 	net     *Local
 	clients []*client.Client
-	events  int64 // committed on the network that runs
+	once    []*client.Client // that try no request twice
+	events  int64            // committed on the network that runs
+	phases  int              // that were profiled
 }
 
 // Bench measures a local network and prints a table: throughput with many events
@@ -75,13 +78,17 @@ func (b *bench) start(ctx context.Context, part string) error {
 	if b.net, err = StartLocal(ctx, spec); err != nil {
 		return err
 	}
-	b.events, b.clients = 0, nil
+	b.events, b.clients, b.once = 0, nil, nil
 	for _, m := range b.net.Members {
 		c, err := client.New(m.REST, m.Key)
 		if err != nil {
 			return errors.Join(err, b.net.Stop())
 		}
-		b.clients = append(b.clients, c)
+		once, err := client.New(m.REST, m.Key, client.WithAttempts(1, time.Second))
+		if err != nil {
+			return errors.Join(err, b.net.Stop())
+		}
+		b.clients, b.once = append(b.clients, c), append(b.once, once)
 	}
 	return nil
 }
@@ -147,13 +154,21 @@ func captureAll(ctx context.Context, c *client.Client, doc []byte) error {
 // driven is what came of driving the nodes.
 type driven struct {
 	rate  float64   // events a second, counted when all nodes have committed all of them
-	taken latencies // of what each writer did
+	taken latencies // of what each writer did, from when it was accepted
 	spent string
+	later int // answers that told to come back later
 }
 
 func (d driven) String() string {
-	return fmt.Sprintf("%.0f events/s, p50 %s, p99 %s, %s", d.rate, round(d.taken.percentile(50)), round(d.taken.percentile(99)), d.spent)
+	s := fmt.Sprintf("%.0f events/s, p50 %s, p99 %s, %s", d.rate, round(d.taken.percentile(50)), round(d.taken.percentile(99)), d.spent)
+	if d.later > 0 {
+		s += fmt.Sprintf(", %d times told to come back later", d.later)
+	}
+	return s
 }
+
+// mostBroken is how many broken connections a writer goes on after.
+const mostBroken = 5
 
 // drive has every writer do one thing after the other for the phase's time.
 func (b *bench) drive(ctx context.Context, do func(context.Context, *generator, *client.Client) (int, error)) (d driven, err error) {
@@ -169,22 +184,33 @@ func (b *bench) drive(ctx context.Context, do func(context.Context, *generator, 
 	}
 	begin := time.Now()
 	end := begin.Add(time.Duration(b.spec.Seconds) * time.Second)
-	for i, c := range b.clients {
+	profiled := b.profile(ctx)
+	for i, c := range b.once {
 		for w := range b.spec.Writers {
 			writers.Go(func() {
-				g := newGenerator(i, uint64(begin.UnixNano())+uint64(w))
+				g, broken := newGenerator(i, uint64(begin.UnixNano())+uint64(w)), 0
 				for time.Now().Before(end) {
 					from := time.Now()
 					n, err := do(ctx, g, c)
+					told := client.Problem(err)
+					wait := time.Duration(0)
 					mu.Lock()
-					if err != nil {
-						errs = append(errs, err)
-					} else {
+					switch {
+					case err == nil:
 						events, d.taken = events+int64(n), append(d.taken, time.Since(from))
+					case told != nil && told.Code == schemas.Overloaded:
+						d.later++
+						wait = time.Duration(told.RetryAfter) * time.Second
+					case told == nil && broken < mostBroken: // more connections at once than the machine serves in time
+						broken++
+						wait = time.Second
+					default:
+						errs = append(errs, err)
 					}
 					stop := len(errs) > 0
 					mu.Unlock()
-					if stop {
+					due := time.Now().Add(wait)
+					if stop || due.After(end) || sleepUntil(ctx, due) != nil {
 						return
 					}
 				}
@@ -192,8 +218,8 @@ func (b *bench) drive(ctx context.Context, do func(context.Context, *generator, 
 		}
 	}
 	writers.Wait()
-	if len(errs) > 0 {
-		return d, errs[0]
+	if err := errors.Join(append(errs, profiled())...); err != nil {
+		return d, err
 	}
 	b.events += events
 	if err := b.countEverywhere(ctx); err != nil {

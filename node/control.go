@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,6 +88,7 @@ func serveControl(c *control) (io.Closer, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /cut", c.cut)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: controlTimeout}
 	go func() { _ = server.Serve(l) }() // ends when the node closes it
 	return closing(func() error { return errors.Join(server.Close(), os.Remove(path)) }), nil
@@ -159,9 +161,9 @@ func cutOf(s *store.Store, blocks *headers) (*cut, error) {
 // errNotRunning says that no node answers in a home.
 var errNotRunning = errors.New("no node runs in this home")
 
-// askCut asks the node that runs in a home for a cut; the reader goes on with the
-// gateway's dump.
-func askCut(ctx context.Context, home string) (*cut, io.Reader, func(), error) {
+// ask sends a request to the node that runs in a home. When it answers, stop ends what
+// is left of the answer.
+func ask(ctx context.Context, home, method, target string) (res *http.Response, stop func(), err error) {
 	path := controlPath(home)
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
 		err = shortened(path, func(short string) (err error) {
@@ -170,19 +172,40 @@ func askCut(ctx context.Context, home string) (*cut, io.Reader, func(), error) {
 		})
 		return conn, err
 	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/cut", nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://node"+target, nil)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	res, err := client.Do(req)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("%w: %w", errNotRunning, err)
+	if res, err = client.Do(req); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", errNotRunning, err)
 	}
-	stop := func() { _ = res.Body.Close(); client.CloseIdleConnections() }
+	stop = func() { _ = res.Body.Close(); client.CloseIdleConnections() }
 	if res.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<12))
 		stop()
-		return nil, nil, nil, fmt.Errorf("the node answers: %s", strings.TrimSpace(string(text)))
+		return nil, nil, fmt.Errorf("the node answers: %s", strings.TrimSpace(string(text)))
+	}
+	return res, stop, nil
+}
+
+// Profile writes to w what the node that runs in a home does with the processors for
+// so many seconds, as go tool pprof reads it.
+func Profile(ctx context.Context, home string, seconds int, w io.Writer) error {
+	res, stop, err := ask(ctx, home, http.MethodGet, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
+	if err != nil {
+		return err
+	}
+	defer stop()
+	_, err = io.Copy(w, res.Body)
+	return err
+}
+
+// askCut asks the node that runs in a home for a cut; the reader goes on with the
+// gateway's dump.
+func askCut(ctx context.Context, home string) (*cut, io.Reader, func(), error) {
+	res, stop, err := ask(ctx, home, http.MethodPost, "/cut")
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	r := bufio.NewReader(res.Body)
 	line, err := r.ReadBytes('\n')

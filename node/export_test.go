@@ -267,3 +267,10 @@ func OpenFence(home string, key ed25519.PrivKey) (Fence, error) {
 func TestingOnlyClaim(arrival, home string) (string, error) {
 	return claimed(arrival, home), claim(arrival, home)
 }
+
+// NewPace is what learns how fast blocks take up what waits: what to call after each,
+// and how long bytes will take.
+func NewPace(connected func() bool) (committed func(now time.Time, bytes, waiting int) int64, delay func(now time.Time, bytes int) time.Duration) {
+	p := &pace{connected: connected}
+	return p.committed, p.delay
+}

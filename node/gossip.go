@@ -46,9 +46,10 @@ type pool interface {
 // gossip is the reactor of transactions.
 type gossip struct {
 	p2p.BaseReactor
-	pool pool
-	deaf func() bool   // the ledger is behind: what peers send cannot be judged
-	ring chan struct{} // fresh has something
+	pool  pool
+	deaf  func() bool   // the ledger is behind: what peers send cannot be judged
+	ring  chan struct{} // fresh has something
+	turns turns
 
 	mu      sync.Mutex // guards what follows
 	fresh   [][]byte   // handed in here and not yet sent
@@ -67,7 +68,7 @@ type inbox struct {
 }
 
 func newGossip(p pool, deaf func() bool) *gossip {
-	g := &gossip{pool: p, deaf: deaf, ring: make(chan struct{}, 1), inboxes: map[p2p.ID]*inbox{}}
+	g := &gossip{pool: p, deaf: deaf, ring: make(chan struct{}, 1), turns: newTurns(), inboxes: map[p2p.ID]*inbox{}}
 	g.BaseReactor = *p2p.NewBaseReactor(gossipName, g)
 	return g
 }
@@ -250,7 +251,13 @@ func (g *gossip) judge(ctx context.Context, in *inbox) {
 			return
 		}
 		for m := in.take(); m != nil && ctx.Err() == nil && g.IsRunning(); m = in.take() {
-			if !g.judgeMessage(in.peer, m) {
+			end, err := g.turns.take(ctx)
+			if err != nil {
+				return
+			}
+			honest := g.judgeMessage(in.peer, m)
+			end()
+			if !honest {
 				pause(ctx, forgedPause)
 			}
 		}

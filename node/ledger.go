@@ -27,6 +27,8 @@ type ledger struct {
 	settings *Settings
 	chainID  string
 	waits    *waits
+	pace     *pace
+	turns    turns       // of documents
 	failed   func() bool // consensus has failed
 	log      *slog.Logger
 	version  string
@@ -101,6 +103,11 @@ func (l *ledger) Broadcast(_ context.Context, raw []byte) error {
 	return fmt.Errorf("%w: the ledger could not check it", api.ErrUnavailable)
 }
 
+// Turn waits until work that takes a processor for a while may begin.
+func (l *ledger) Turn(ctx context.Context) (end func(), err error) {
+	return l.turns.take(ctx)
+}
+
 // Await blocks until the transaction is committed or never can be.
 func (l *ledger) Await(ctx context.Context, id schemas.Hash, expiry int64) (*schemas.Receipt, error) {
 	return l.waits.wait(ctx, id, expiry, func() (*schemas.Receipt, error) {
@@ -116,6 +123,15 @@ func (l *ledger) Await(ctx context.Context, id schemas.Hash, expiry int64) (*sch
 // DryRun answers the receipt that the events would get now.
 func (l *ledger) DryRun(_ context.Context, actor string, atomic bool, events []*schemas.Event) (*schemas.Receipt, error) {
 	return l.app.DryRun(actor, l.settings.Partner, atomic, events, l.duplicateKeys(events)...)
+}
+
+// Rehearse answers the receipt that a client's transaction would get in the next block.
+func (l *ledger) Rehearse(_ context.Context, tx *schemas.Transaction) (*schemas.Receipt, error) {
+	events, keys := make([]*schemas.Event, len(tx.Messages)), make([][]byte, len(tx.Messages))
+	for i := range tx.Messages {
+		events[i], keys[i] = tx.Messages[i].Event, tx.Messages[i].DuplicateKey
+	}
+	return l.app.DryRun(tx.Header.Actor, tx.Header.Partner, tx.Header.Atomic, events, keys...)
 }
 
 func (l *ledger) duplicateKeys(events []*schemas.Event) [][]byte {

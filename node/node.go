@@ -284,7 +284,8 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	}
 	height, _ := s.Last()
 	n.ledger = &ledger{app: machine, computed: n.history.computed.Load, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, signing: newSigning(machine, n.settings.Partner, keys, registry, n.log.With("part", "keys")), settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
-		waits: newWaits(height, time.Now()), failed: n.failed.Load, log: n.log, version: version, started: time.Now()}
+		waits: newWaits(height, time.Now()), turns: newTurns(), failed: n.failed.Load, log: n.log, version: version, started: time.Now()}
+	n.ledger.pace = &pace{connected: n.ledger.reaches}
 	blockTime := newLedgerMetrics(registry, n.ledger)
 	taken := newSnapshots(machine, n.settings.SnapshotHeights, registry, n.log.With("part", "snapshots"))
 	n.push("the snapshots", taken.close)
@@ -292,6 +293,7 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	n.push("what removes erased blocks", gone.close)
 	n.follower = newFollower(n.ledger, n.voter, n.log.With("part", "standing"))
 	n.push("what follows the ledger's word on nodes", n.follower.close)
+	machine.ProposeAtMost(firstBlock)
 	machine.OnCommit(func(c app.Committed) {
 		blockTime(c)
 		n.ledger.signing.choose()
@@ -301,7 +303,10 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 		}
 		gone.committed(c)
 		taken.committed(c)
-		n.ledger.waits.committed(c, time.Now())
+		now := time.Now()
+		_, waiting := machine.Pending()
+		machine.ProposeAtMost(n.ledger.pace.committed(now, c.Bytes, waiting))
+		n.ledger.waits.committed(c, now)
 	})
 	return nil
 }

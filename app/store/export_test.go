@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
 
 	"github.com/syndtr/goleveldb/leveldb"
@@ -69,6 +70,10 @@ type faultyEngine struct {
 }
 
 func (e faultyEngine) newBatch(size int) batch { return faultyBatch{e.engine.newBatch(size), e.disk} }
+
+func (e faultyEngine) load(rows iter.Seq2[[]byte, []byte]) error {
+	return e.disk.run("batch", func() error { return e.engine.load(rows) })
+}
 
 type faultyBatch struct {
 	batch
@@ -174,7 +179,7 @@ func (t *Tree) Path(key [32]byte) (proof.Path, error) { return path(t.crown, key
 // NewSmallSorter is a sorter that holds so many tuples in memory.
 func NewSmallSorter(dir string, limit int) *Sorter { return &Sorter{dir: dir, limit: limit} }
 
-// Batches makes a restore write batches of this size.
+// Batches makes a restore write rows once they have this size.
 func (r *Restore) Batches(size int) { r.limit = size }
 
 // Lacks reports whether the store knows, without asking its database, that there is no

@@ -25,6 +25,7 @@ committed them. The networks are thrown away.`,
 	cmd.Flags().IntVar(&spec.Writers, "writers", 32, "requests in flight at each node")
 	cmd.Flags().IntVar(&spec.Batch, "batch", 100, "events a signature in the batched phase")
 	cmd.Flags().IntVar(&spec.MinTotal, "events", 100000, "events on the ledger before traces are measured")
+	cmd.Flags().StringVar(&spec.Profiles, "profiles", "", "directory, which exists, for processor profiles of each node and of the load, a set for each phase (go tool pprof merges and reads them); none if empty")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if spec.Seconds < 1 || spec.Writers < 1 || spec.Batch < 1 {
 			return usage("--seconds, --writers and --batch are at least 1")
