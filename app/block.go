@@ -145,6 +145,7 @@ func (b *block) safely(tx *schemas.Transaction, position uint32) (results []sche
 	}()
 	results = b.transaction(tx, position)
 	b.led.Keep() // a list that many events write is held as often as it was written
+	b.runs.keep()
 	return results, true
 }
 

@@ -101,6 +101,9 @@ func (r *runs) revert(mark int) {
 	r.log = r.log[:mark]
 }
 
+// keep forgets how to drop what was added so far: no mark from before is reverted to.
+func (r *runs) keep() { r.log = r.log[:0] }
+
 // emitRuns writes what the block added to the index.
 func (b *block) emitRuns() {
 	for i := range b.runs.list {

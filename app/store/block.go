@@ -379,6 +379,14 @@ func (b *Block) writeBatch(m meta) (err error) {
 // batched is a row of the batch; no data deletes it.
 type batched struct{ key, data []byte }
 
+// ordering is the memory in which a block's rows are put in order, kept for the next
+// block. It belongs to the block that commits.
+type ordering struct {
+	keys  []byte
+	list  []batched
+	order []int32
+}
+
 // ordered are all rows of the block by their keys: a database that gets neighbours
 // one after the other finds its way to the next in what it has just read. Of rows of
 // the same key the later comes later, and counts.
@@ -387,8 +395,9 @@ func (b *Block) ordered() iter.Seq2[[]byte, []byte] {
 	for k := range b.writes {
 		size += len(k)
 	}
-	keys := make([]byte, 0, size)
-	list := make([]batched, 0, 2*len(b.writes)+len(b.grown.pages))
+	sheet := &b.store.sheet
+	keys := slices.Grow(sheet.keys[:0], size)
+	list := slices.Grow(sheet.list[:0], 2*len(b.writes)+len(b.grown.pages))
 	add := func(key, data []byte) { list = append(list, batched{key, data}) }
 	for k, row := range b.writes {
 		from := len(keys)
@@ -404,9 +413,9 @@ func (b *Block) ordered() iter.Seq2[[]byte, []byte] {
 		add(p.key, p.data)
 	}
 	// Indexes are cheaper to move than rows, of which the collector must be told.
-	order := make([]int32, len(list))
-	for i := range order {
-		order[i] = int32(i)
+	order := slices.Grow(sheet.order[:0], len(list))
+	for i := range list {
+		order = append(order, int32(i))
 	}
 	slices.SortFunc(order, func(x, y int32) int {
 		if c := bytes.Compare(list[x].key, list[y].key); c != 0 {
@@ -417,8 +426,11 @@ func (b *Block) ordered() iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, data []byte) bool) {
 		for _, i := range order {
 			if !yield(list[i].key, list[i].data) {
-				return
+				break
 			}
+		}
+		if clear(list); cap(keys)+48*cap(list) <= spareBytes {
+			*sheet = ordering{keys, list, order}
 		}
 	}
 }

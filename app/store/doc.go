@@ -28,6 +28,12 @@
 // The last height and the 8 before it are held; in a store that was opened
 // again, only the last.
 //
+// # What is not there
+//
+// Most keys that rules look up are new. Of rows of the kinds that the application
+// expects so, a filter in memory, of fixed size, says which are not there; of state
+// keys, the tree does. The database is asked for the others.
+//
 // # Restoring
 //
 // An empty store can be filled at once: states and rows in synced batches, then

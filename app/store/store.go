@@ -57,6 +57,7 @@ type Store struct {
 	readers sync.WaitGroup // reads under way
 	known   atomic.Pointer[known]
 	closing atomic.Bool
+	sheet   ordering // the committing block's
 
 	mu       sync.Mutex // guards what follows
 	versions []*version // the last is the last committed
