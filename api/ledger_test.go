@@ -287,6 +287,13 @@ func (l *fakeLedger) DryRun(_ context.Context, actor string, atomic bool, events
 	return &r, nil
 }
 
+func (l *fakeLedger) Rehearse(_ context.Context, tx *schemas.Transaction) (*schemas.Receipt, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.execute(tx, false)
+	return &r, nil
+}
+
 // Bundle answers no bundle, but what was asked for.
 func (l *fakeLedger) Bundle(_ context.Context, q schemas.BundleQuery) ([]byte, error) {
 	if q.ID == "urn:example:json" || l.realBundles { // a bundle of a version alone is none, but has a JSON form

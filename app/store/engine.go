@@ -54,6 +54,10 @@ func levelOptions() *opt.Options {
 		Filter:             filter.NewBloomFilter(10),
 		WriteBuffer:        writeBuffer,
 		BlockCacheCapacity: blockCache,
+		// The first level takes what four buffers write: at the usual 10 MiB all of it is
+		// written once more at once, into the second.
+		CompactionTotalSize: 4 * writeBuffer,
+		CompactionTableSize: 4 << 20,
 		// Hashes do not compress, and what is large is compressed before it comes here.
 		Compression: opt.NoCompression,
 		// Reads of random keys must not set off compactions: those that writes set

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/opt"
@@ -175,3 +176,13 @@ func NewSmallSorter(dir string, limit int) *Sorter { return &Sorter{dir: dir, li
 
 // Batches makes a restore write batches of this size.
 func (r *Restore) Batches(size int) { r.limit = size }
+
+// Lacks reports whether the store knows, without asking its database, that there is no
+// row at the last height; only once it has read all keys.
+func (s *Store) Lacks(key []byte) bool {
+	for k := s.known.Load(); !k.full.Load(); {
+		runtime.Gosched()
+	}
+	height, _ := s.Last()
+	return s.known.Load().lacks(height, key)
+}

@@ -282,6 +282,8 @@ func (s *Store) become(v *version) {
 	s.cache.clear()
 	if s.fault != nil {
 		v.end(s.fault)
+	} else if k := s.known.Load(); k != nil {
+		s.expect(k.kinds)
 	}
 }
 
