@@ -420,6 +420,9 @@ func (d *decoder) identifier(n int) (string, Scheme, *Fault) {
 // note remembers the canonical form of an identifier that is no compact IRI.
 func (d *decoder) note(n int, id string) {
 	s := d.t.str(n)
+	if d.ids == nil {
+		d.ids = make([]string, 0, 8)
+	}
 	if whole, _ := d.p.expand(s); whole == s && len(d.ids) < math.MaxUint16 {
 		d.ids = append(d.ids, id)
 		d.t.tape[n].known = uint16(len(d.ids))

@@ -73,3 +73,22 @@ func BenchmarkEventHash(b *testing.B) {
 		})
 	}
 }
+
+// TestDecodeSingleAllocations: reading an event of 800 bytes at the gateway, its hash and
+// skeleton with it, takes no more than 50 allocations.
+func TestDecodeSingleAllocations(t *testing.T) {
+	for _, name := range []string{"shipping", "sensor", "transformation"} {
+		text, err := os.ReadFile("testdata/events/" + name + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := testing.AllocsPerRun(100, func() {
+			if _, err := schemas.DecodeSingle(text); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if n > 50 {
+			t.Errorf("%s: %.0f allocations", name, n)
+		}
+	}
+}

@@ -60,10 +60,17 @@ type tokenizer struct {
 	cut     bool // some were not kept
 }
 
+// firstTokens is for how many tokens there is room at first, at most: an event has
+// hardly more, and a document can be a bomb.
+const firstTokens = 128
+
 // run reads the whole text.
 func (t *tokenizer) run() *Fault {
 	if len(t.text) > maxText {
 		return &Fault{Code: TooLarge, Detail: fmt.Sprintf("%d bytes", len(t.text))}
+	}
+	if t.tape == nil {
+		t.tape = make([]token, 0, min(16+len(t.text)/10, firstTokens))
 	}
 	if f := t.blank(); f != nil {
 		return f

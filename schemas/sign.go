@@ -43,7 +43,7 @@ func (d *decoder) toSign(body []byte, h *EventHasher) (*Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.HashIDs, e.body, e.skeleton = h.idsOf(d), body, e.Skeleton.Append(nil)
+	e.HashIDs, e.body, e.skeleton = h.idsOf(d), body, e.Skeleton.Append(make([]byte, 0, len(body)/2))
 	return e, nil
 }
 
