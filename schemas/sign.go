@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -138,8 +137,7 @@ func seal(envelope *Envelope, header *Header, key ed25519.PrivateKey) (raw []byt
 		return nil, id, fmt.Errorf("encoding the header: %w", err)
 	}
 	id = TransactionID(envelope.Header)
-	// What crypto/ed25519 makes of the same key and bytes (RFC 8032, 5.1.6), in half the time.
-	envelope.Signature = voi.Sign(voi.PrivateKey(key), id[:])
+	envelope.Signature = ed25519.Sign(key, id[:])
 	if err := checkEnvelope(envelope, header); err != nil {
 		return nil, id, err
 	}
