@@ -73,7 +73,11 @@ func TestingOnlyGuard(allowed []netip.Prefix, address string) error {
 
 // TestingOnlySign writes the headers of a message.
 func TestingOnlySign(h http.Header, token, id string, at time.Time, body []byte) {
-	sign(h, token, id, at, body)
+	var tokens []string
+	if token != "" {
+		tokens = []string{token}
+	}
+	sign(h, tokens, id, at, body)
 	signGS1(h, token, body)
 }
 
@@ -89,3 +93,6 @@ func TestingOnlyStreamTypes() map[string]string { return streamTypes }
 
 // TestingOnlyOnly leaves in a trace what is shown.
 func TestingOnlyOnly(t *schemas.Trace, shows func(*schemas.Record) bool) int { return only(t, shows) }
+
+// TestingOnlyMostStreams sets how many subscriptions, webhooks and streams all keys have.
+func (g *Gateway) TestingOnlyMostStreams(n int) { g.subs.most = n }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -68,24 +69,30 @@ func (g *Gateway) postProposal(w http.ResponseWriter, r *http.Request) {
 		if !dry {
 			return g.submitAct(r, body, act, false)
 		}
-		out := Rehearsal{}
-		if out.Receipt, err = g.ledger.DryRun(r.Context(), keyOf(r).ID, false, []*schemas.Event{act}); err != nil {
-			return nil, err
-		}
-		leave, err := turn(r, g.bundles) // what is stranded is counted over the whole ledger
+		receipt, err := g.ledger.DryRun(r.Context(), keyOf(r).ID, false, []*schemas.Event{act})
 		if err != nil {
 			return nil, err
 		}
-		defer leave()
-		err = g.read(func(view View) error {
-			out.Impact, err = view.Impact(&act.Skeleton.Act.(*schemas.Propose).Change)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		return jsonAnswer(http.StatusOK, "", out)
+		return g.rehearsal(r, receipt, &act.Skeleton.Act.(*schemas.Propose).Change)
 	})
+}
+
+// rehearsal answers what a proposal would get, and what its change would do.
+func (g *Gateway) rehearsal(r *http.Request, receipt *schemas.Receipt, c *schemas.Change) (*answer, error) {
+	leave, err := turn(r, g.bundles) // what is stranded is counted over the whole ledger
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	out := Rehearsal{Receipt: receipt}
+	err = g.read(func(view View) (err error) {
+		out.Impact, err = view.Impact(c)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return jsonAnswer(http.StatusOK, "", out)
 }
 
 // getProposals lists proposals.
@@ -108,6 +115,8 @@ func (g *Gateway) getProposals(w http.ResponseWriter, r *http.Request) {
 			if err == nil && more {
 				out.NextPageToken = locatorToken(out.Proposals[len(out.Proposals)-1].At)
 			}
+			// What others proposed of others is left out for a bound key: its pages may be short.
+			out.Proposals = slices.DeleteFunc(out.Proposals, func(p schemas.ProposalState) bool { return !proposedOf(keyOf(r), &p) })
 			return err
 		})
 	}
@@ -122,10 +131,10 @@ func (g *Gateway) getProposal(w http.ResponseWriter, r *http.Request) {
 	var out Proposal
 	g.answerOf(w, r, "proposal", &out, func(view View, id string) (bool, error) {
 		p, err := view.Proposal(id)
-		if p != nil {
+		if p != nil && proposedOf(keyOf(r), p) {
 			out = Proposal{view.Height(), *p}
 		}
-		return p != nil, err
+		return out.ID != "", err
 	})
 }
 

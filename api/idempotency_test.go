@@ -33,6 +33,8 @@ func TestIdempotencyKey(t *testing.T) {
 		{"refused event", "/epcis/v2/events", event(5, `"eventID":"urn:uuid:1"`), event(6), 409},
 		{"document", "/epcis/v2/capture", document(event(3)), document(event(4)), 202},
 		{"empty document", "/epcis/v2/capture", document(), document(event(4)), 202},
+		{"act", "/api/v1/shipments/urn:example:s:1/hold", `{}`, `{"reason":"wet"}`, 201},
+		{"proposal", "/api/v1/proposals", `{"kind":"remove","partner":"mill"}`, `{"kind":"suspend","partner":"mill"}`, 201},
 		{"transaction", "/api/v1/transactions", string(raw), string(h.signed(event(9))), 201},
 	} {
 		t.Run(p.name, func(t *testing.T) {

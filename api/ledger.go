@@ -49,6 +49,10 @@ type Ledger interface {
 	// DryRun answers the receipt that the events would get now. Nothing is recorded.
 	DryRun(ctx context.Context, actor string, atomic bool, events []*schemas.Event) (*schemas.Receipt, error)
 
+	// Rehearse answers the receipt that a client's transaction, of any partner, would
+	// get now. Nothing is recorded.
+	Rehearse(ctx context.Context, tx *schemas.Transaction) (*schemas.Receipt, error)
+
 	// View returns the last committed state, and ViewAt that of one of the last
 	// few heights (else a *schemas.Fault view_expired).
 	View() (View, error)
@@ -132,8 +136,9 @@ type View interface {
 	// Trace follows an item's history.
 	Trace(ctx context.Context, q schemas.TraceQuery) (*schemas.Trace, error)
 	// Exceptions returns flagged records that concern a partner, newest first: of open
-	// ones those alone that it has not settled.
-	Exceptions(partner string, before *schemas.Locator, open bool, limit int) (records []schemas.Record, more bool, err error)
+	// ones those alone that it has not settled. next is the place before which the next
+	// page begins, nil where none follows: a page may be short though others follow.
+	Exceptions(partner string, before *schemas.Locator, open bool, limit int) (records []schemas.Record, next *schemas.Locator, err error)
 	// Transaction returns a committed transaction's receipt, nil where there is none.
 	Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.TransactionInfo, error)
 	// Messages returns what was recorded behind a place, in ledger order, with results

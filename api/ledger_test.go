@@ -36,6 +36,7 @@ type fakeLedger struct {
 	signErr     error // what Sign answers instead
 	life        int64 // heights until expiry
 	viewFaults  int   // how many views expire before one can be read
+	viewFails   error // what reading answers instead
 	pool        [][]byte
 	wholeTraces bool // traces hold all bodies
 	short       bool // pages of queries are short
@@ -297,6 +298,13 @@ func (l *fakeLedger) DryRun(_ context.Context, actor string, atomic bool, events
 	return &r, nil
 }
 
+func (l *fakeLedger) Rehearse(_ context.Context, tx *schemas.Transaction) (*schemas.Receipt, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.execute(tx, false)
+	return &r, nil
+}
+
 // Bundle answers no bundle, but what was asked for.
 func (l *fakeLedger) Bundle(_ context.Context, q schemas.BundleQuery) ([]byte, error) {
 	if q.ID == "urn:example:json" || l.realBundles { // a bundle of a version alone is none, but has a JSON form
@@ -363,6 +371,9 @@ func (l *fakeLedger) sent() (signed, broadcasts int) {
 func (l *fakeLedger) View() (api.View, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.viewFails != nil {
+		return nil, l.viewFails
+	}
 	if l.viewFaults > 0 {
 		l.viewFaults--
 		return &fakeView{height: -1}, nil

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -204,22 +205,39 @@ func signGS1(h http.Header, token string, body []byte) {
 const secretPrefix = "whsec_"
 
 // sign writes the headers of Standard Webhooks that tell which message it is, and, with
-// a token, who sent it. One that is written as they write secrets, whsec_ and base64, is
-// decoded.
-func sign(h http.Header, token, id string, at time.Time, body []byte) {
+// tokens, who sent it: a signature by each of them. One that is written as they write
+// secrets, whsec_ and base64, is decoded.
+func sign(h http.Header, tokens []string, id string, at time.Time, body []byte) {
 	stamp := strconv.FormatInt(at.Unix(), 10)
 	h.Set("webhook-id", id)
 	h.Set("webhook-timestamp", stamp)
-	if token == "" {
-		return
+	var signatures []string
+	for _, token := range tokens {
+		secret := []byte(token)
+		if text, ok := strings.CutPrefix(token, secretPrefix); ok {
+			if b, err := base64.StdEncoding.DecodeString(text); err == nil {
+				secret = b
+			}
+		}
+		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(mac(secret, []byte(id+"."+stamp+"."), body)))
 	}
-	secret := []byte(token)
-	if text, ok := strings.CutPrefix(token, secretPrefix); ok {
-		if b, err := base64.StdEncoding.DecodeString(text); err == nil {
-			secret = b
+	if len(signatures) > 0 {
+		h.Set("webhook-signature", strings.Join(signatures, " "))
+	}
+}
+
+// tokens are what messages are signed with at a time, the newest first.
+func (s *subscriber) tokens(now time.Time) (out []string) {
+	secrets := s.at().Secrets
+	if len(secrets) == 0 && s.Token != "" {
+		return []string{s.Token}
+	}
+	for _, one := range secrets {
+		if one.Until.IsZero() || now.Before(one.Until) {
+			out = append(out, cmp.Or(one.Token, s.Token))
 		}
 	}
-	h.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(mac(secret, []byte(id+"."+stamp+"."), body)))
+	return out
 }
 
 func mac(key []byte, parts ...[]byte) []byte {
@@ -240,7 +258,8 @@ func (s *subscriber) post(ctx context.Context, l *letter) (status int, wait time
 	maps.Copy(r.Header, l.header)
 	r.Header.Set("Content-Type", typeJSON)
 	r.Header.Set("User-Agent", s.all.g.vendorVersion())
-	sign(r.Header, s.Token, l.id, s.all.now(), l.body)
+	now := s.all.now()
+	sign(r.Header, s.tokens(now), l.id, now, l.body)
 	res, err := s.all.client.Do(r)
 	if err != nil {
 		var where *url.Error // whose URL may hold secrets of the receiver's

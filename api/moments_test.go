@@ -66,5 +66,5 @@ func TestStreamMoments(t *testing.T) {
 			t.Errorf("%s is told %v", who, got)
 		}
 	}
-	h.do("GET", "/api/v1/stream", "", "Authorization", keys["moved"]).problem(t, 403, "forbidden")
+	h.do("GET", "/api/v1/stream", "", "Authorization", keys["moved"]).problem(t, 403, "not_hosted")
 }

@@ -50,12 +50,12 @@ func (g *Gateway) getExceptions(w http.ResponseWriter, r *http.Request) {
 				out.Records = []Record{}
 				return out.addOverdue(view, after, limit)
 			}
-			records, more, err := exceptions(view, out.Partner, before, open, min(limit, maxRecords), pager{in: stateOf(r).read})
+			records, next, err := exceptions(view, out.Partner, before, open, min(limit, maxRecords), pager{in: stateOf(r).read})
 			if err != nil {
 				return err
 			}
-			if more && len(records) > 0 {
-				out.NextPageToken = locatorToken(records[len(records)-1].Locator)
+			if next != nil {
+				out.NextPageToken = locatorToken(*next)
 			}
 			if out.Records, err = recordsOf(records); err != nil || !open || out.NextPageToken != "" {
 				return err
@@ -82,21 +82,23 @@ func (e *Exceptions) addOverdue(view View, after *schemas.Locator, limit int) er
 	return err
 }
 
-// exceptions reads a page in steps.
-func exceptions(view View, partner string, before *schemas.Locator, open bool, limit int, read pager) (records []schemas.Record, more bool, err error) {
-	for more = true; more && len(records) < limit && !read.full(); {
+// exceptions reads a page in steps. One that is short of what it was asked for ends the
+// page: it was large, or passed over much that is settled.
+func exceptions(view View, partner string, before *schemas.Locator, open bool, limit int, read pager) (records []schemas.Record, next *schemas.Locator, err error) {
+	for next = before; len(records) < limit && !read.full(); {
+		asked := read.step(limit - len(records))
 		var step []schemas.Record
-		if step, more, err = view.Exceptions(partner, before, open, read.step(limit-len(records))); err != nil {
-			return nil, false, err
+		if step, next, err = view.Exceptions(partner, next, open, asked); err != nil {
+			return nil, nil, err
 		}
 		if err := read.add(step...); err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
-		if records = append(records, step...); len(records) > 0 {
-			before = &records[len(records)-1].Locator
+		if records = append(records, step...); next == nil || len(step) < asked {
+			break
 		}
 	}
-	return records, more, nil
+	return records, next, nil
 }
 
 // Transaction is a committed transaction: its receipt, and who signed it.
@@ -174,8 +176,8 @@ func (g *Gateway) decode(raw []byte) (*schemas.Transaction, error) {
 	return g.outbox.codec.Decode(raw)
 }
 
-// dryTransaction answers what a client's transaction would get. Only the node's
-// own partner's can be told.
+// dryTransaction answers what a client's transaction would get, and, of a proposal
+// alone, what it would do.
 func (g *Gateway) dryTransaction(r *http.Request, body []byte) (*answer, error) {
 	tx, err := g.decode(body)
 	if err != nil {
@@ -184,14 +186,16 @@ func (g *Gateway) dryTransaction(r *http.Request, body []byte) (*answer, error) 
 	if err := signedBy(keyOf(r), tx); err != nil {
 		return nil, err
 	}
-	if tx.Header.Partner != g.cfg.Partner {
-		return nil, fault(schemas.Unsupported, "a dry run of another partner's transaction")
+	receipt, err := g.ledger.Rehearse(r.Context(), tx)
+	if err != nil {
+		return nil, err
 	}
-	events := make([]*schemas.Event, len(tx.Messages))
-	for i := range tx.Messages {
-		events[i] = tx.Messages[i].Event
+	if len(tx.Messages) == 1 {
+		if p, ok := tx.Messages[0].Event.Skeleton.Act.(*schemas.Propose); ok {
+			return g.rehearsal(r, receipt, &p.Change)
+		}
 	}
-	return g.dryRun(r, tx.Header.Atomic, events)
+	return jsonAnswer(http.StatusOK, "", receipt)
 }
 
 // getNetwork tells the node's view of the network.

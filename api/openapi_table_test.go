@@ -210,6 +210,7 @@ func exchanges() []exchange {
 		exchange{operation: "DELETE " + hook, succeeds: ask{path: hook, status: 204}, fails: ask{path: "/api/v1/webhooks/none", status: 404}},
 		exchange{operation: "POST " + hook + "/replay", succeeds: ask{path: hook + "/replay", body: `{"height":1}`, status: 200}, fails: ask{path: hook + "/replay", body: `{}`, status: 400}},
 		exchange{operation: "POST " + hook + "/pause", succeeds: ask{path: hook + "/pause", status: 200}, fails: ask{path: hook + "/pause", body: `{"why":1}`, status: 400}},
+		exchange{operation: "POST " + hook + "/secret", succeeds: ask{path: hook + "/secret", body: `{"keepSeconds":60}`, status: 200}, fails: ask{path: hook + "/secret", body: `{"keepSeconds":-1}`, status: 400}},
 		exchange{operation: "POST " + hook + "/resume", succeeds: ask{path: hook + "/resume", body: "{}", status: 200}, fails: ask{path: "/api/v1/webhooks/none/resume", status: 404}})
 	for name, value := range map[string]string{"eventTypes/{eventType}": "ObjectEvent", "epcs/{epc}": url.PathEscape(itemURN), "bizSteps/{bizStep}": "shipping",
 		"bizLocations/{bizLocation}": url.PathEscape(placeURN), "readPoints/{readPoint}": url.PathEscape(placeURN), "dispositions/{disposition}": "active"} {

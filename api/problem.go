@@ -117,7 +117,7 @@ func isEPCIS(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/epci
 // exception is the exception of EPCIS 2.0 (12.6) that a code is told as.
 func exception(code schemas.Code, method string) string {
 	switch code {
-	case schemas.Unauthorized, schemas.Forbidden:
+	case schemas.Unauthorized, schemas.Forbidden, schemas.NotHosted:
 		return "SecurityException"
 	case schemas.NotFound:
 		return "NoSuchResourceException"

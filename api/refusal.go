@@ -22,7 +22,7 @@ const (
 // was refused.
 func (o *outbox) explain(e *entry, out *outcome) {
 	if out.receipt == nil || out.events != nil || !slices.ContainsFunc(out.receipt.Events, func(r schemas.EventReceipt) bool {
-		return r.Code == schemas.NotCustodian || r.Code == schemas.EventIDConflict
+		return r.Code == schemas.NotCustodian || r.Code == schemas.BalanceTooLow || r.Code == schemas.EventIDConflict
 	}) {
 		return
 	}
@@ -49,6 +49,9 @@ func (o *outbox) refusal(e *schemas.EventReceipt, event *schemas.Event, by strin
 	text := "event " + clip(e.EventID) + " was refused"
 	if e.Code == schemas.NotCustodian && event != nil {
 		return text + o.holders(event, by)
+	}
+	if e.Code == schemas.BalanceTooLow && event != nil && by != "" {
+		return text + o.lacking(event, by)
 	}
 	if e.Code != schemas.EventIDConflict || by == "" {
 		return text
@@ -107,6 +110,85 @@ func (o *outbox) holders(e *schemas.Event, by string) string {
 		}
 	}
 	return ""
+}
+
+// lacking tells of which class or lot an event takes more than its author holds, and how
+// much that is, as the own node knows by now. What somebody else holds it does not tell.
+func (o *outbox) lacking(e *schemas.Event, by string) string {
+	view, err := o.ledger.View()
+	if err != nil {
+		return ""
+	}
+	taken, err := takes(view, e)
+	if err != nil {
+		return ""
+	}
+	for _, q := range taken[:min(len(taken), refusalItems)] {
+		balances, err := view.Balances(q.Class)
+		if err != nil {
+			return ""
+		}
+		of := func(b schemas.Balance) bool { return b.Partner == by && b.UOM == q.UOM }
+		i := slices.IndexFunc(balances, of)
+		if i < 0 {
+			return fmt.Sprintf(": %s holds none of %s%s, and not %s", by, clip(q.Class), inUnit(q.UOM), q.Amount)
+		}
+		if !balances[i].Known {
+			continue
+		}
+		if held, err := schemas.ParseDecimal(balances[i].Quantity); err == nil && held.Sub(q.Amount).Sign() < 0 {
+			return fmt.Sprintf(": of %s%s %s holds %s, and not %s", clip(q.Class), inUnit(q.UOM), by, held, q.Amount)
+		}
+	}
+	return ""
+}
+
+func inUnit(uom string) string {
+	if uom == "" {
+		return ""
+	}
+	return " in " + uom
+}
+
+// takes are the known amounts that an event takes of its author's, one of each class or
+// lot and unit. An acceptance takes of somebody else's.
+func takes(view View, e *schemas.Event) (out []schemas.Quantity, err error) {
+	list := e.Skeleton.Quantities
+	var lots []schemas.ShipmentLot
+	id := ""
+	switch a := e.Skeleton.Act.(type) {
+	case *schemas.AnnounceShipment:
+		lots = a.Lots
+	case *schemas.OfferHandover:
+		id = a.Shipment
+	case *schemas.ReturnShipment:
+		id = a.Shipment
+	}
+	if id != "" {
+		s, err := view.Shipment(id)
+		if s == nil || err != nil {
+			return nil, err
+		}
+		lots = s.Lots
+	}
+	for _, l := range lots {
+		q := schemas.Quantity{Class: l.Class, UOM: l.UOM, Known: true}
+		if q.Amount, err = schemas.ParseDecimal(l.Quantity); err != nil {
+			return nil, err
+		}
+		list = append(list, q)
+	}
+	for _, q := range list {
+		if !q.Known {
+			continue
+		}
+		if i := slices.IndexFunc(out, func(o schemas.Quantity) bool { return o.Class == q.Class && o.UOM == q.UOM }); i >= 0 {
+			out[i].Amount = out[i].Amount.Add(q.Amount)
+		} else {
+			out = append(out, q)
+		}
+	}
+	return out, nil
 }
 
 // partyTo reports whether a partner has to do with an item: it made it, is to get

@@ -210,6 +210,23 @@ func TestStreamEnds(t *testing.T) {
 	eventually(t, "the client's end is noticed", func() bool { return h.g.TestingOnlySockets() == 0 })
 }
 
+// TestStreamsOfAll: all keys together have a bounded number of streams, and whose key has
+// none is not told that it has too many.
+func TestStreamsOfAll(t *testing.T) {
+	h := newHarness(t, defaults())
+	h.g.TestingOnlyMostStreams(2)
+	h.listen("", "")
+	l := h.listen("", "")
+	r := h.do("GET", "/api/v1/stream", "")
+	if p := r.problem(t, 503, "overloaded"); !strings.Contains(fmt.Sprint(p["detail"]), "all API keys together") || r.header.Get("Retry-After") == "" {
+		t.Errorf("%v %v", p, r.header)
+	}
+	h.do("POST", webhooksPath, `{"url":"https://example.invalid/x"}`).problem(t, 503, "overloaded")
+	l.stop()
+	eventually(t, "the client's end is noticed", func() bool { return h.g.TestingOnlySockets() == 1 })
+	h.listen("", "")
+}
+
 // TestStreamTypes: every act has one type of its own.
 func TestStreamTypes(t *testing.T) {
 	types, used := api.TestingOnlyStreamTypes(), map[string]bool{}

@@ -43,6 +43,7 @@ type subscriptions struct {
 	g      *Gateway
 	guard  guard
 	client *http.Client
+	most   int // of all keys together
 	now    func() time.Time
 	after  func(time.Duration) <-chan time.Time
 	// Each holds one for every message that is being delivered. Receivers that are
@@ -63,7 +64,7 @@ type subscriptions struct {
 
 func newSubscriptions(g *Gateway) *subscriptions {
 	allowed := guard{g.cfg.Destinations}
-	return &subscriptions{g: g, guard: allowed, client: allowed.client(g.limits.Receiver), now: time.Now, after: time.After,
+	return &subscriptions{g: g, guard: allowed, client: allowed.client(g.limits.Receiver), most: maxSubscriptions, now: time.Now, after: time.After,
 		fast: make(chan struct{}, g.limits.Deliveries), slow: make(chan struct{}, max(1, g.limits.Deliveries/slowShare)), reading: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/readShare)),
 		byID: map[string]*subscriber{}, sockets: map[*socket]bool{}}
 }
@@ -340,7 +341,7 @@ func (s *subscriber) move(c *local.Cursor, end schemas.Locator, delivered bool) 
 	if s.gone || s.cursor.Round != c.Round { // deleted, or set back meanwhile
 		return nil
 	}
-	c.After, c.Until, c.Paused = &end, nil, s.cursor.Paused
+	c.After, c.Until, c.Paused, c.Secrets = &end, nil, s.cursor.Paused, s.cursor.Secrets
 	if delivered || end.Height >= s.written+cursorHeights {
 		put, err := local.PutCursor(s.ID, c)
 		if err == nil {
@@ -400,7 +401,7 @@ func (s *subscriber) mark(c *local.Cursor, end schemas.Locator) error {
 	if s.gone || s.cursor.Round != c.Round {
 		return errors.New("the cursor was set back")
 	}
-	c.Until, c.Paused = &end, s.cursor.Paused
+	c.Until, c.Paused, c.Secrets = &end, s.cursor.Paused, s.cursor.Secrets
 	put, err := local.PutCursor(s.ID, c)
 	if err == nil {
 		err = s.all.g.local.Apply(put)

@@ -282,7 +282,10 @@ func (a *subscriptions) room(owner string) error {
 			own++
 		}
 	}
-	if own >= a.g.limits.Subscriptions || len(a.byID)+len(a.sockets) >= maxSubscriptions {
+	if all := len(a.byID) + len(a.sockets); all >= a.most && own < a.g.limits.Subscriptions {
+		return fault(schemas.Overloaded, fmt.Sprintf("the node has %d subscriptions, webhooks and streams of all API keys together, and no more can be until one ends", all))
+	}
+	if own >= a.g.limits.Subscriptions {
 		return fault(schemas.TooLarge, fmt.Sprintf("the API key has %d subscriptions, webhooks and streams, and no more can be: end one", own))
 	}
 	return nil

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -31,6 +32,9 @@ var boundRoutes = map[string]func(g *Gateway, r *http.Request, k *local.Key) err
 	"GET /api/v1/shipments/{id}/conditions": (*Gateway).concernsShipment,
 	"GET /api/v1/shipments/{id}/trail":      (*Gateway).concernsShipment,
 	"GET /api/v1/stream":                    nil, // told leaves out what is not theirs
+	"GET /api/v1/proposals":                 nil, // getProposals and getProposal leave out what is of others alone
+	"GET /api/v1/proposals/{proposal}":      nil,
+	"GET /api/v1/partners/{id}":             (*Gateway).concernsPartner,
 	"GET /api/v1/partners/{id}/keys":        (*Gateway).concernsPartner,
 	"GET /api/v1/partners/{id}/bundle":      (*Gateway).concernsPartner,
 	"GET /api/v1/transactions/{hash}":       (*Gateway).concernsTransaction,
@@ -72,10 +76,12 @@ func (g *Gateway) hosts(k *local.Key) error {
 		switch {
 		case err != nil:
 			return err
-		case p == nil || p.State == schemas.Removed:
-			return fault(schemas.Forbidden, k.Partner+" is no partner of this ledger")
+		case p == nil:
+			return fault(schemas.NotHosted, "the members have not admitted "+k.Partner+" yet: "+g.cfg.Partner+" proposes it, by the request that waybill join participant printed")
+		case p.State == schemas.Removed:
+			return fault(schemas.NotHosted, "the members removed "+k.Partner+" from this network")
 		case p.Standing != schemas.StandingParticipant || p.Host != g.cfg.Partner:
-			return fault(schemas.Forbidden, k.Partner+" does not work through this node: its host is "+p.Host)
+			return fault(schemas.NotHosted, k.Partner+" does not work through this node: its host is "+p.Host)
 		}
 		return nil
 	})
@@ -101,6 +107,15 @@ func (g *Gateway) concernsPartner(r *http.Request, k *local.Key) error {
 		err = fault(schemas.NotFound, "no partner "+clip(id))
 	}
 	return err
+}
+
+// proposedOf reports whether a key may see a proposal: those by, and those about,
+// partners that it may see.
+func proposedOf(k *local.Key, p *schemas.ProposalState) bool {
+	var about struct {
+		Partner string `json:"partner"`
+	}
+	return sees(k, p.Proposer) || json.Unmarshal(p.Change, &about) == nil && sees(k, about.Partner)
 }
 
 // concernsExceptions lets it ask for exceptions of the partners that it may see.

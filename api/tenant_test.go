@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -39,6 +40,11 @@ func (h *harness) signedBy(partner, text string) []byte {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	return h.signedAs(partner, e)
+}
+
+func (h *harness) signedAs(partner string, e *schemas.Event) []byte {
+	h.t.Helper()
 	raw, _, err := h.ledger.codec.Sign(schemas.Draft{ChainID: "test", Partner: partner, KeyID: "own", Expiry: 1000, Nonce: random(schemas.NonceSize), Secret: random(32),
 		Events: []*schemas.Event{e}}, h.ledger.key)
 	if err != nil {
@@ -89,7 +95,13 @@ func TestBoundKeys(t *testing.T) {
 				}
 				return nil
 			}
-			if method == http.MethodHead && route == "/epcis/v2/events" && r.status == 200 {
+			if method == http.MethodGet && route == "/api/v1/proposals" && who != "moved" {
+				if r.status != 200 || len(into[api.Proposals](t, r).Proposals) != 0 {
+					t.Errorf("%s: %s %s: %d %s", who, method, path, r.status, r.body)
+				}
+				return nil
+			}
+			if method == http.MethodHead && (route == "/epcis/v2/events" || route == "/api/v1/proposals") && r.status == 200 {
 				return nil
 			}
 			if r.status != 403 && r.status != 404 {
@@ -138,6 +150,41 @@ func TestGuest(t *testing.T) {
 	h.do("POST", "/api/v1/transactions", string(h.signedBy("moved", event(9))), "Content-Type", sendBinary, "Authorization", keys["moved"]).want(t, 201)
 }
 
+// TestGuestsProposals: a participant rehearses its own removal, with what it would do, and
+// nobody else's; of proposals a bound key is shown those by and about its partners.
+func TestGuestsProposals(t *testing.T) {
+	h := newHarness(t, defaults())
+	keys := guests(t, h)
+	leave := &schemas.Propose{Change: schemas.Change{Kind: schemas.Remove, Partner: "guest"}}
+	rehearse := func(partner string) reply {
+		act, err := schemas.MakeAct(leave, "", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.do("POST", "/api/v1/transactions?dryRun=true", string(h.signedAs(partner, act)), "Content-Type", sendBinary, "Authorization", keys["guest"])
+	}
+	if out := into[api.Rehearsal](t, rehearse("guest").want(t, 200)); out.Impact == nil || out.Impact.Stranded == nil || len(out.Receipt.Events) != 1 {
+		t.Errorf("it is told %+v", out)
+	}
+	rehearse("mill").problem(t, 403, "forbidden")
+	if n := h.ledger.broadcasts; n != 0 {
+		t.Errorf("%d transactions were sent", n)
+	}
+
+	accused, _, err := h.store.CreateBoundKey("accused", local.Binding{Partners: []string{"borg-foods"}}, local.Query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]int{keys["guest"]: 0, "Bearer " + accused: 3} {
+		if got := into[api.Proposals](t, h.do("GET", "/api/v1/proposals", "", "Authorization", key).want(t, 200)).Proposals; len(got) != want {
+			t.Errorf("%d proposals are shown, expected %d: %+v", len(got), want, got)
+		}
+		h.do("GET", "/api/v1/proposals/3-0-0", "", "Authorization", key).problem(t, 404, "not_found")
+	}
+	h.do("GET", "/api/v1/partners/guest", "", "Authorization", keys["guest"]).want(t, 200)
+	h.do("GET", "/api/v1/partners/acme-farms", "", "Authorization", keys["guest"]).problem(t, 404, "not_found")
+}
+
 // TestGuestSeesItsPart: of a thing that a participant takes part in it is shown the
 // events that are its own or name it as a party; of the others a trail tells that they
 // are there, and a trace not even that. Who was granted the thing is shown all.
@@ -165,6 +212,17 @@ func TestGuestSeesItsPart(t *testing.T) {
 	}
 }
 
+// TestGuestBeforeItIsAdmitted: whose link does not open the node yet is told what it waits
+// for, and not that it needs another key.
+func TestGuestBeforeItIsAdmitted(t *testing.T) {
+	h := newHarness(t, defaults())
+	early := into[api.Guest](t, h.do("POST", "/api/v1/guests", `{"partner":"early"}`).want(t, 201))
+	p := h.do("GET", "/api/v1/exceptions?partner=early", "", "Authorization", "Bearer "+early.Key).problem(t, 403, "not_hosted")
+	if !strings.Contains(fmt.Sprint(p["detail"]), "have not admitted early yet") || strings.Contains(fmt.Sprint(p["hint"]), "scope") {
+		t.Errorf("%+v", p)
+	}
+}
+
 // TestGuestsJob: a job that a guest was referred to is its own.
 func TestGuestsJob(t *testing.T) {
 	limits := defaults()
@@ -178,7 +236,7 @@ func TestGuestsJob(t *testing.T) {
 	h.ledger.restore()
 	h.job(job)
 	h.do("GET", job, "", "Authorization", keys["guest"]).want(t, 200)
-	h.do("GET", job, "", "Authorization", keys["moved"]).problem(t, 403, "forbidden")
+	h.do("GET", job, "", "Authorization", keys["moved"]).problem(t, 403, "not_hosted")
 }
 
 func TestBoundKeyIsNoAdmin(t *testing.T) {

@@ -16,6 +16,7 @@ type Record struct {
 	Key         string           `json:"key"`
 	Actor       string           `json:"actor,omitempty"`
 	Author      string           `json:"author,omitempty"` // key of who signed the event by itself
+	Held        schemas.Holding  `json:"held,omitzero"`    // how that key is held, or else key; in trails
 	Transaction schemas.Hash     `json:"transaction"`
 	EventID     string           `json:"eventID"`
 	Digest      schemas.Hash     `json:"digest"`
@@ -60,7 +61,7 @@ func recordOf(r *schemas.Record, trail string) (Record, error) {
 		return Record{}, err
 	}
 	out := Record{Locator: r.Locator, Time: r.Time, Partner: r.Partner, Key: r.KeyID, Actor: r.Actor, Transaction: r.Transaction,
-		EventID: r.EventID, Digest: r.Digest, Code: r.Result.Code, Effect: r.Result.Effect, Flags: r.Result.Flags,
+		Held: r.Held, EventID: r.EventID, Digest: r.Digest, Code: r.Result.Code, Effect: r.Result.Effect, Flags: r.Result.Flags,
 		VoidedBy: r.VoidedBy, Trail: trail, Event: event}
 	if r.Skeleton != nil {
 		out.Author = r.Skeleton.Author

@@ -217,7 +217,7 @@ func (v *fakeView) Trace(_ context.Context, q schemas.TraceQuery) (*schemas.Trac
 	return t, v.expired()
 }
 
-func (v *fakeView) Exceptions(partner string, before *schemas.Locator, _ bool, limit int) (out []schemas.Record, more bool, err error) {
+func (v *fakeView) Exceptions(partner string, before *schemas.Locator, _ bool, limit int) (out []schemas.Record, next *schemas.Locator, err error) {
 	for i := len(v.records) - 1; i >= 0; i-- {
 		r := v.records[i]
 		if r.Partner == partner && (before == nil || r.Locator.Compare(*before) < 0) {
@@ -225,9 +225,9 @@ func (v *fakeView) Exceptions(partner string, before *schemas.Locator, _ bool, l
 		}
 	}
 	if len(out) > limit {
-		return out[:limit], true, v.expired()
+		return out[:limit], &out[limit-1].Locator, v.expired()
 	}
-	return out, false, v.expired()
+	return out, nil, v.expired()
 }
 
 func (v *fakeView) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.TransactionInfo, error) {

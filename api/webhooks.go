@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,10 @@ const (
 	madeSecret  = 32  // bytes of a secret that the gateway makes
 	leastSecret = 24  // of one that is given, as Standard Webhooks bound them
 	mostSecret  = 64
+
+	keptSecret    = 24 * time.Hour     // for which one goes on signing after it was changed, unless it is said
+	longestSecret = 7 * 24 * time.Hour // for which it may
+	formerSecrets = 2                  // that sign beside the newest, at most
 )
 
 // WebhookRequest asks for a webhook.
@@ -43,7 +48,7 @@ type Webhook struct {
 	URL string `json:"url"`
 	local.Filter
 	Batch    int                 `json:"batch,omitempty"`
-	Secret   string              `json:"secret,omitempty"` // in the answer to the request that made it, and never again
+	Secret   string              `json:"secret,omitempty"` // in the answer to the request that made it or changed it, and never again
 	Made     time.Time           `json:"createdAt"`
 	Cursor   string              `json:"cursor"` // up to which everything was delivered
 	Notified *time.Time          `json:"lastNotifiedAt,omitempty"`
@@ -63,6 +68,12 @@ type WebhookReplay struct {
 	Height int64  `json:"height,omitempty"`
 }
 
+// WebhookSecret changes the secret of a webhook.
+type WebhookSecret struct {
+	Secret string `json:"secret,omitempty"`      // whsec_BASE64; "": one is made
+	Keep   *int64 `json:"keepSeconds,omitempty"` // for which the one before signs, too; absent: a day, 0: no more
+}
+
 func (g *Gateway) webhookRoutes(m chi.Router) {
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Query), g.accepting(typeJSON))
@@ -73,6 +84,7 @@ func (g *Gateway) webhookRoutes(m chi.Router) {
 			m.Use(g.sending(typeJSON))
 			m.Post("/webhooks", g.postWebhook)
 			m.Post("/webhooks/{webhook}/replay", g.postWebhookChange(g.replayed))
+			m.Post("/webhooks/{webhook}/secret", g.postWebhookChange(g.rotated))
 			m.Post("/webhooks/{webhook}/pause", g.postWebhookChange(paused("its owner paused it")))
 			m.Post("/webhooks/{webhook}/resume", g.postWebhookChange(paused("")))
 		})
@@ -215,7 +227,11 @@ func (g *Gateway) postWebhookChange(read func(body []byte) (func(*local.Cursor),
 			}
 			changed := &subscriber{Subscription: s.Subscription, cursor: s.at()}
 			change(&changed.cursor)
-			out, err := jsonAnswer(http.StatusOK, "", changed.webhook(view.Height()))
+			told := changed.webhook(view.Height())
+			if now := changed.cursor.Secrets; !dry && len(now) > 0 && !slices.Equal(now, s.at().Secrets) {
+				told.Secret = now[0].Token
+			}
+			out, err := jsonAnswer(http.StatusOK, "", told)
 			if err != nil || dry {
 				return out, err
 			}
@@ -242,7 +258,41 @@ func (g *Gateway) replayed(body []byte) (func(*local.Cursor), error) {
 	}
 	at, err := g.streamPlace(q.After)
 	return func(c *local.Cursor) {
-		*c = local.Cursor{After: at, Round: c.Round + 1, Notified: c.Notified, Paused: c.Paused}
+		*c = local.Cursor{After: at, Round: c.Round + 1, Notified: c.Notified, Paused: c.Paused, Secrets: c.Secrets}
+	}, err
+}
+
+// rotated reads a secret that takes the place of the one before, which goes on signing
+// beside it for a while: so a receiver loses nothing while it changes its own.
+func (g *Gateway) rotated(body []byte) (func(*local.Cursor), error) {
+	var q WebhookSecret
+	if err := readWebhook(body, &q); err != nil {
+		return nil, err
+	}
+	keep := keptSecret
+	if q.Keep != nil {
+		if *q.Keep < 0 || *q.Keep > int64(longestSecret/time.Second) {
+			return nil, badWebhook("keepSeconds", "0 to %d", int64(longestSecret/time.Second))
+		}
+		keep = time.Duration(*q.Keep) * time.Second
+	}
+	secret, err := secretOf(q.Secret)
+	now := g.subs.now().UTC()
+	return func(c *local.Cursor) {
+		before := c.Secrets
+		if len(before) == 0 {
+			before = []local.Secret{{}} // the one that it was made with
+		}
+		secrets := []local.Secret{{Token: secret}}
+		for i, s := range before {
+			if i == 0 || s.Until.After(now.Add(keep)) {
+				s.Until = now.Add(keep)
+			}
+			if s.Until.After(now) && len(secrets) <= formerSecrets {
+				secrets = append(secrets, s)
+			}
+		}
+		c.Secrets = secrets
 	}, err
 }
 

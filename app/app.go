@@ -135,6 +135,7 @@ func New(cfg Config) (*App, error) {
 		blocks: cfg.Blocks, logger: cfg.Logger, onCommit: func(Committed) {}, onOffer: func() {},
 		pool: newPool(cfg.PendingBytes, cfg.PendingCount), lookups: maxLookups,
 		snapshots: cfg.Snapshots, expected: cfg.ChainID, invited: cfg.Invited, retain: cfg.Retain, own: cfg.Own, rules: cmp.Or(cfg.Rules, schemas.RulesVersion)}
+	cfg.Store.Expect(rowDuplicate, rowEvent, rowTransaction)
 	if height, _ := cfg.Store.Last(); height > 0 {
 		if err := a.readDirectory(); err != nil {
 			return nil, fmt.Errorf("reading the ledger's partners: %w", err)

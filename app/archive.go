@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,7 +21,7 @@ func placeOf(at schemas.Locator) place { return place(at.Append(nil)[:12]) }
 
 // archived is a transaction as read back from the archive. Its messages are
 // decoded when they are asked for: most questions want one of hundreds. What is
-// read for such a question keeps the messages that it wants.
+// read for such a question keeps the messages that it and those before it wanted.
 type archived struct {
 	header    *schemas.Header
 	signed    []byte // the header's bytes, as signed
@@ -29,7 +30,7 @@ type archived struct {
 	time      time.Time // of the block
 	refs      []byte    // where the archive has it and its bodies; nil where it was read another way
 	count     int       // of its messages
-	only      []uint32  // the messages that are kept; nil: all
+	only      []uint32  // the messages that are kept, ascending; nil: all
 	messages  [][]byte  // those that are kept, as are results and records
 	results   [][]byte
 	raw       schemas.Hash                     // SHA-256 of all its bytes
@@ -56,7 +57,9 @@ func (r *remains) weight() int {
 func (a *archived) slot(i uint32) int {
 	switch {
 	case a.only != nil:
-		return slices.Index(a.only, i)
+		if n, ok := slices.BinarySearch(a.only, i); ok {
+			return n
+		}
 	case int(i) < len(a.messages):
 		return int(i)
 	}
@@ -72,14 +75,16 @@ func (a *archived) has(of []uint32) bool {
 func (v *View) transaction(p place) (*archived, error) { return v.transactionOf(p, nil) }
 
 // transactionOf reads the transaction at a place, at least some of its messages; nil
-// asks for all. Who comes back for others is likely to want more of them yet.
+// asks for all.
 func (v *View) transactionOf(p place, of []uint32) (*archived, error) {
 	t, known := v.app.shelf.find(p)
 	if known && t.has(of) {
 		return t, nil
 	}
 	if known {
-		of = nil
+		of = besides(t.only, of, t.count)
+	} else if of != nil {
+		of = besides(nil, of, math.MaxInt)
 	}
 	refs, err := v.refs(p)
 	if refs == nil && err == nil {
@@ -94,10 +99,12 @@ func (v *View) transactionOf(p place, of []uint32) (*archived, error) {
 	}
 	r := v.app.borrow()
 	defer v.app.giveBack(r)
-	if r.read, err = v.read(r.read, store.Records, refs[:store.RefSize]); err != nil {
+	frame, err := v.read(r.read, store.Records, refs[:store.RefSize])
+	if err != nil {
 		return nil, err
 	}
-	t, err = v.app.decodeArchived(r, r.read, of)
+	r.read = larger(r.read, frame)
+	t, err = v.app.decodeArchived(r, frame, of)
 	if err != nil {
 		return nil, fmt.Errorf("reading the transaction at %d/%d: %w", placeHeight(p), placePosition(p), err)
 	}
@@ -157,9 +164,28 @@ func (v *View) read(room []byte, stream store.Stream, encoded []byte) ([]byte, e
 	return data, nil
 }
 
-// sparse is which part of a transaction's bodies is so little that it is kept by
-// itself: most of a page's events lie in as many transactions.
-const sparse = 16
+// sparse is which part of a transaction is so little that it is kept by itself: most
+// of a page's events lie in as many transactions, and to keep all that lies beside them
+// costs more memory, and more of the collector's time, than to decompress it again. Who
+// comes back more often than maxVisits is likely to want all of it, one by one.
+const (
+	sparse    = 16
+	maxVisits = 4
+)
+
+// besides are the messages of a transaction that are kept where some were and others
+// are asked for, ascending; nil, all, where all are asked for or they are many.
+func besides(had, of []uint32, count int) []uint32 {
+	if of == nil || len(had) > maxVisits {
+		return nil
+	}
+	all := append(slices.Clone(of), had...)
+	slices.Sort(all)
+	if all = slices.Compact(all); len(all) > count/sparse {
+		return nil
+	}
+	return all
+}
 
 // bodies reads the bodies of the transaction at a place, at least those
 // of some messages.
@@ -168,8 +194,10 @@ func (v *View) bodies(p place, t *archived, of []uint32) (*remains, error) {
 	if known && b.has(of) {
 		return b, nil
 	}
-	if known || len(of)*sparse > t.count { // who comes back is likely to want more of them yet
-		of = nil
+	if known {
+		of = besides(b.only, of, t.count)
+	} else {
+		of = besides(nil, of, t.count)
 	}
 	dropped := v.app.bodies.dropped()
 	room := v.app.borrow()
@@ -178,7 +206,7 @@ func (v *View) bodies(p place, t *archived, of []uint32) (*remains, error) {
 	if err != nil {
 		return nil, err
 	}
-	room.read = encoded
+	room.read = larger(room.read, encoded)
 	if store.Erased(encoded) {
 		later, err := v.row(remainsRow(p))
 		if later == nil || err != nil { // an older view of what was erased since
@@ -223,7 +251,7 @@ func (a *App) decodeArchived(r *room, frame []byte, only []uint32) (*archived, e
 	}
 	t := &archived{only: only}
 	if only != nil {
-		r.content = encoded
+		r.content = larger(r.content, encoded)
 		t.messages, t.results = make([][]byte, len(only)), make([][]byte, len(only))
 	}
 	results := 0
@@ -272,7 +300,7 @@ func (a *archived) put(list [][]byte, n int, b []byte) [][]byte {
 	if a.only == nil {
 		return append(list, b)
 	}
-	if i := slices.Index(a.only, uint32(n)); i >= 0 {
+	if i, ok := slices.BinarySearch(a.only, uint32(n)); ok {
 		list[i] = bytes.Clone(b)
 	}
 	return list

@@ -17,6 +17,12 @@ func (m *teller) numbered(s *bookShipment, n uint64) *bookHandover {
 	return h
 }
 
+// byGateway reports whether the author's key is one with which no hand-over of a shipment
+// is accepted, since the network wants one that a client holds.
+func (m *teller) byGateway() bool {
+	return m.law.Parameters.Client && m.Partners[m.who].Keys[m.key].Held == schemas.HeldByGateway
+}
+
 func (m *teller) accept(a *schemas.AcceptHandover) {
 	s := m.ship(a.Shipment)
 	if s == nil {
@@ -28,7 +34,7 @@ func (m *teller) accept(a *schemas.AcceptHandover) {
 		roles = append(roles, s.as(m.who))
 	}
 	m.leads(s, "accept", roles...)
-	m.stands(m.law.Parameters.Client && m.Partners[m.who].Keys[m.key].Held == schemas.HeldByGateway, schemas.ClientKeyNeeded)
+	m.stands(m.byGateway(), schemas.ClientKeyNeeded)
 	if h == nil || m.refused() {
 		return
 	}
@@ -147,7 +153,7 @@ func (m *teller) dispute(a *schemas.DisputeHandover) {
 	if m.who == h.From || m.who == h.To {
 		roles = append(roles, "side")
 	}
-	m.stands(h.State == "open" || h.State == "cancelled" || h.State == "expired", schemas.WrongState)
+	m.stands(h.State == "open" || h.State == "cancelled" || h.State == "expired" || h.Dispute != nil, schemas.WrongState)
 	next := m.leads(s, "dispute", roles...)
 	if m.refused() {
 		return
@@ -214,7 +220,8 @@ func (m *teller) resolve(a *schemas.ResolveDispute) {
 	case h.To:
 		h.Dispute.To = says
 	}
-	if m.who == s.Arbiter && m.who != h.From && m.who != h.To || h.Dispute.From == h.Dispute.To {
+	gone := m.law.Partners[h.From].State == removed || m.law.Partners[h.To].State == removed
+	if gone || m.who == s.Arbiter && m.who != h.From && m.who != h.To || h.Dispute.From == h.Dispute.To {
 		h.Dispute.Outcome, s.State, s.Disputed = says, next, 0
 	}
 }

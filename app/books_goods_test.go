@@ -16,6 +16,7 @@ type bookItem struct {
 	Holder   string // of what is in no container
 	Parent   string
 	Maker    string
+	Made     int64  // by its maker's word
 	Shipment string // that it was announced in last
 	Offer    *bookOffer
 	Waits    map[string]bookWait // receipts that came before an offer, by partner
@@ -122,9 +123,6 @@ func (m *teller) event() {
 	if claim {
 		m.effect = schemas.Claim
 	}
-	for _, q := range append(slices.Clone(e.Quantities), e.OutputQuantities...) {
-		m.names(q.Class)
-	}
 	if e.EventID != "" && !m.refused() {
 		m.Events[m.who+" "+e.EventID] = &bookEvent{Height: m.Height}
 	}
@@ -188,13 +186,6 @@ func (m *teller) tooMuch() {
 	}
 }
 
-// names notes that a class or lot is named: who brings it into being later is not its maker.
-func (m *teller) names(class string) {
-	if !m.refused() {
-		m.Named[class] = true
-	}
-}
-
 func (m *teller) claim(id string) {
 	if it := m.item(id); it.Parent == "" && it.Holder == "" {
 		it.Holder = m.who
@@ -203,7 +194,7 @@ func (m *teller) claim(id string) {
 
 func (m *teller) make(id string) {
 	if it := m.item(id); m.holder(id) == "" {
-		it.Maker = m.who
+		it.Maker, it.Made = m.who, m.e.EventTime
 	}
 	m.claim(id)
 	m.item(id).Ended = false
@@ -216,10 +207,10 @@ func (m *teller) change() {
 	case e.Type == schemas.TransformationEvent:
 		var marks []string
 		for _, id := range e.EPCs {
-			marks = append(marks, m.marks(m.item(id).Marks)...)
+			marks = append(marks, m.recalls(id)...)
 		}
 		for _, q := range e.Quantities {
-			marks = append(marks, m.marks(m.LotMarks[q.Class])...)
+			marks = append(marks, m.lotRecalls(q.Class)...)
 			m.book(m.who, q, -1)
 		}
 		for _, id := range e.EPCs {
@@ -227,13 +218,11 @@ func (m *teller) change() {
 		}
 		for _, id := range e.OutputEPCs {
 			m.make(id)
-			m.mark(&m.item(id).Marks, marks)
+			m.handOn(&m.item(id).Marks, marks)
 		}
 		for _, q := range e.OutputQuantities {
 			m.makeLot(q)
-			marked := m.LotMarks[q.Class]
-			m.mark(&marked, marks)
-			m.LotMarks[q.Class] = marked
+			m.handOn(&m.lot(q.Class).Marks, marks)
 		}
 	case e.Type == schemas.ObjectEvent && add:
 		for _, id := range e.EPCs {
@@ -267,8 +256,12 @@ func (m *teller) change() {
 }
 
 func (m *teller) makeLot(q schemas.Quantity) {
-	if m.LotMaker[q.Class] == "" && !m.Named[q.Class] {
-		m.LotMaker[q.Class] = m.who
+	l, at := m.lot(q.Class), m.e.EventTime
+	if l.Maker == "" {
+		l.Maker, l.First, l.Last = m.who, at, at
+	}
+	if l.Maker == m.who {
+		l.First, l.Last = min(l.First, at), max(l.Last, at)
 	}
 	m.book(m.who, q, +1)
 }
@@ -344,6 +337,7 @@ func (m *teller) receiveEvent() {
 			m.pass(id, m.who) // nobody there can offer
 		case o != nil && o.To == m.who && o.Claimed <= m.e.EventTime:
 			m.stands(m.stoppedOffer(o) && m.strict(id), schemas.ShipmentHeld)
+			m.stands(o.Shipment != "" && m.byGateway(), schemas.ClientKeyNeeded)
 			if m.refused() {
 				return
 			}
@@ -397,7 +391,7 @@ func (m *teller) shipEvent() (claim bool) {
 		return true
 	}
 	for _, id := range m.e.EPCs {
-		m.stands(m.strict(id) && len(m.marks(m.item(id).Marks)) > 0, schemas.RecalledItem)
+		m.stands(m.strict(id) && goesOn(m.recalls(id), to), schemas.RecalledItem)
 		if m.item(id).Parent != "" {
 			continue
 		}
@@ -427,7 +421,7 @@ func (m *teller) shipEvent() (claim bool) {
 		}
 		m.enlist(it, o)
 		it.Offer = o
-		if w, waits := it.Waits[to]; waits && w.Claimed >= m.e.EventTime && !m.stoppedOffer(o) {
+		if w, waits := it.Waits[to]; waits && w.Claimed >= m.e.EventTime && !m.stoppedOffer(o) && !(o.Shipment != "" && m.law.Parameters.Client) {
 			m.pass(id, to)
 		}
 	}

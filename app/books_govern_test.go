@@ -81,16 +81,26 @@ func (b *books) votes(of []string) (n int) {
 }
 
 func (m *teller) propose(c *schemas.Change) {
-	m.stands(!m.law.Partners[m.who].isMember(), schemas.NotAMember)
-	mine := 0
+	member := m.law.Partners[m.who].isMember()
+	m.stands(!member && !(c.Kind == schemas.Remove && c.Partner == m.who), schemas.NotAMember)
+	mine, guests := 0, 0
 	for _, p := range m.Proposals {
-		if p.Proposer == m.who && p.State == "open" && m.Now <= p.Ends {
+		if p.State != "open" || m.Now > p.Ends {
+			continue
+		}
+		if p.Proposer == m.who {
 			mine++
 		}
+		if m.law.Partners[p.Proposer].Standing == "participant" {
+			guests++
+		}
 	}
-	m.stands(mine >= 4, schemas.TooManyProposals)
+	m.stands(member && mine >= 4 || !member && (mine >= 1 || guests >= 64), schemas.TooManyProposals)
 	m.judge(c)
-	p := &bookProposal{Proposer: m.who, State: "open", Height: m.Height, Time: m.Now, Ends: m.Now + m.law.Parameters.Voting*1e9, For: []string{m.who}, Signed: map[string]int{}, change: c}
+	p := &bookProposal{Proposer: m.who, State: "open", Height: m.Height, Time: m.Now, Ends: m.Now + m.law.Parameters.Voting*1e9, Signed: map[string]int{}, change: c}
+	if member {
+		p.For = []string{m.who}
+	}
 	if overSilence(c) {
 		p.Ends += m.law.Parameters.Silent * 1e9
 	}
@@ -414,68 +424,4 @@ func (b *books) enforce() {
 			p.NodeID, p.Validator, p.Order = o.NodeID, o.Key, nil
 		}
 	}
-}
-
-type bookRecall struct {
-	Closed  bool
-	Answers map[string]bool // of partners: whether they are done
-}
-
-func (b *books) isOpen(issuer, name string) bool {
-	r := b.Recalls[issuer+"/"+name]
-	return r != nil && !r.Closed
-}
-
-func (m *teller) recall(a *schemas.Recall) {
-	name := m.who + "/" + a.Recall
-	m.stands(m.Recalls[name] != nil, schemas.NameUsed)
-	if m.makes(&a.RecallScope); !m.refused() {
-		m.Recalls[name] = &bookRecall{Answers: map[string]bool{}}
-		m.markAll(&a.RecallScope, name)
-	}
-}
-
-func (m *teller) extend(a *schemas.ExtendRecall) {
-	m.stands(!m.isOpen(m.who, a.Recall), schemas.NoSuchRecall)
-	if m.makes(&a.RecallScope); !m.refused() {
-		m.markAll(&a.RecallScope, m.who+"/"+a.Recall)
-	}
-}
-
-func (m *teller) makes(s *schemas.RecallScope) {
-	for _, id := range s.Items {
-		m.stands(m.item(id).Maker != m.who, schemas.NotMaker)
-	}
-	for _, class := range s.Lots {
-		m.stands(m.LotMaker[class] != m.who, schemas.NotMaker)
-	}
-}
-
-func (m *teller) markAll(s *schemas.RecallScope, name string) {
-	for _, id := range s.Items {
-		m.mark(&m.item(id).Marks, []string{name})
-	}
-	for _, class := range s.Lots {
-		marks := m.LotMarks[class]
-		m.mark(&marks, []string{name})
-		m.LotMarks[class] = marks
-	}
-}
-
-func (m *teller) mark(marks *[]string, names []string) {
-	for _, n := range names {
-		if !slices.Contains(*marks, n) {
-			*marks = append(*marks, n)
-		}
-	}
-}
-
-// marks are those of recalls that are open.
-func (b *books) marks(all []string) (open []string) {
-	for _, name := range all {
-		if !b.Recalls[name].Closed {
-			open = append(open, name)
-		}
-	}
-	return open
 }

@@ -157,9 +157,6 @@ func (m *teller) announce(a *schemas.AnnounceShipment) {
 		return
 	}
 	m.Shipments[a.Shipment] = s
-	for _, l := range s.Lots {
-		m.names(l.Class)
-	}
 	for _, id := range a.Items {
 		m.claim(id)
 		m.item(id).Shipment = a.Shipment
@@ -187,7 +184,8 @@ func (m *teller) shipmentStep(a *schemas.ShipmentStep) {
 		return
 	case schemas.StepUnhold:
 		m.stands(s.HeldBy == "", schemas.WrongState)
-		m.stands(m.who != s.HeldBy && m.who != s.Arbiter, schemas.WrongRole)
+		absent := s.HeldBy != "" && m.law.Partners[s.HeldBy].State != active
+		m.stands(m.who != s.HeldBy && m.who != s.Arbiter && !(absent && slices.Contains(s.parties(), m.who)), schemas.WrongRole)
 		if !m.refused() {
 			s.HeldBy = ""
 		}
@@ -242,11 +240,11 @@ func (m *teller) offers(id string, s *bookShipment, to string, until int64, does
 	m.stands(len(units)+len(s.Lots) == 0, schemas.NothingToOffer)
 	for _, u := range units {
 		m.stands(m.item(u).Offer != nil, schemas.OfferOpen)
-		m.stands(m.strict(u) && len(m.marks(m.item(u).Marks)) > 0, schemas.RecalledItem)
+		m.stands(m.strict(u) && goesOn(m.recalls(u), to, s.Receiver), schemas.RecalledItem)
 	}
 	for _, l := range s.Lots {
 		m.stands(m.strict(l.Class) && m.below(l.Lot, m.who, &bookAmount{true, l.Amount}), schemas.BalanceTooLow)
-		m.stands(m.strict(l.Class) && len(m.marks(m.LotMarks[l.Class])) > 0, schemas.RecalledItem)
+		m.stands(m.strict(l.Class) && goesOn(m.lotRecalls(l.Class), to, s.Receiver), schemas.RecalledItem)
 	}
 	if m.refused() {
 		return
@@ -265,7 +263,7 @@ func (m *teller) offers(id string, s *bookShipment, to string, until int64, does
 		}
 	}
 	for _, u := range units {
-		if w, waits := m.item(u).Waits[to]; waits && w.Claimed >= m.e.EventTime {
+		if w, waits := m.item(u).Waits[to]; waits && w.Claimed >= m.e.EventTime && !m.law.Parameters.Client {
 			m.pass(u, to)
 		}
 	}

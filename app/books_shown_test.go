@@ -55,7 +55,7 @@ func (b *books) picture() (l lines) {
 	for _, name := range storyThings {
 		id := full(name)
 		it := b.item(id)
-		l.say("%s is with %q, in %q, made by %q, in %q, ended %t, waited for by %v, recalled by %v", name, b.holder(id), it.Parent, it.Maker, it.Shipment, it.Ended, sortedNames(it.Waits), sorted(b.marks(it.Marks)))
+		l.say("%s is with %q, in %q, made by %q, in %q, ended %t, waited for by %v, recalled by %v", name, b.holder(id), it.Parent, it.Maker, it.Shipment, it.Ended, sortedNames(it.Waits), sorted(b.recalls(id)))
 		if o := it.Offer; o != nil {
 			l.say("%s is offered to %s by hand-over %d of %q", name, o.To, o.Handover, o.Shipment)
 		}
@@ -71,7 +71,7 @@ func (b *books) picture() (l lines) {
 				}
 			}
 		}
-		l.say("%s is recalled by %v", name, sorted(b.marks(b.LotMarks[full(name)])))
+		l.say("%s is recalled by %v", name, sorted(b.lotRecalls(full(name))))
 	}
 	for _, id := range storyShipments {
 		if s := b.Shipments[id]; s != nil {

@@ -30,9 +30,7 @@ type books struct {
 	Items      map[string]*bookItem
 	Lots       map[string]map[string]*bookAmount // by lot and partner
 	Packed     map[string]map[string]*bookAmount // by container and lot
-	LotMaker   map[string]string                 // by class
-	Named      map[string]bool                   // classes that a message named
-	LotMarks   map[string][]string               // recalls that name a class
+	Made       map[string]*bookMade              // classes and lots
 	Shipments  map[string]*bookShipment
 	Recalls    map[string]*bookRecall
 	Events     map[string]*bookEvent // by partner and eventID
@@ -57,7 +55,7 @@ func (b *books) recorded(partner, eventID string) *bookEvent {
 
 func newBooks(g *schemas.Genesis) *books {
 	b := &books{Partners: map[string]*bookPartner{}, Prefixes: map[string]bookPrefix{}, Proposals: map[string]*bookProposal{}, Seen: map[string]uint64{}, Items: map[string]*bookItem{},
-		Lots: map[string]map[string]*bookAmount{}, Packed: map[string]map[string]*bookAmount{}, LotMaker: map[string]string{}, Named: map[string]bool{}, LotMarks: map[string][]string{},
+		Lots: map[string]map[string]*bookAmount{}, Packed: map[string]map[string]*bookAmount{}, Made: map[string]*bookMade{},
 		Shipments: map[string]*bookShipment{}, Recalls: map[string]*bookRecall{}, Events: map[string]*bookEvent{}, Sent: map[string]bool{},
 		Parameters: bookParameters{Voting: 7 * 24 * 3600, Silent: 30 * 24 * 3600, Rules: g.Rules}}
 	for _, p := range g.Partners {

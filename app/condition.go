@@ -129,7 +129,9 @@ func (m *message) gauge(s *shipment, of schemas.Quality, allowed *schemas.Range,
 		m.touchShipment(s)
 		m.flag(schemas.Excursion)
 		if !before.Open { // it begins: while it lasts, the record tells
-			for _, p := range s.Parties() {
+			parties := s.Parties()
+			m.afford(len(parties)) // a row each
+			for _, p := range parties {
 				m.concern(p)
 			}
 		}

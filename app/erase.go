@@ -117,7 +117,7 @@ type remains struct {
 
 	secret []byte         // of the whole transaction, from which the events' follow
 	salts  []schemas.Hash // the events' secrets, of what an erasure left
-	only   []uint32       // messages whose bodies were read; nil: all were
+	only   []uint32       // messages whose bodies were read, ascending; nil: all were
 }
 
 // has reports whether the bodies of some messages were read.
@@ -218,7 +218,7 @@ func (a *App) readRemains(free *room, p place, encoded []byte, count int, only [
 		return nil, err
 	}
 	if only != nil {
-		free.content = joined
+		free.content = larger(free.content, joined)
 	}
 	if r.bodies, err = schemas.SplitBodies(joined, count); err != nil {
 		return nil, err
@@ -232,7 +232,7 @@ func (a *App) readRemains(free *room, p place, encoded []byte, count int, only [
 // keepOnly lets go of the bodies that were not asked for, and of what they all lie in.
 func (r *remains) keepOnly() {
 	for i, body := range r.bodies {
-		if slices.Contains(r.only, uint32(i)) {
+		if _, ok := slices.BinarySearch(r.only, uint32(i)); ok {
 			r.bodies[i] = bytes.Clone(body)
 		} else {
 			r.bodies[i] = nil

@@ -12,26 +12,25 @@ import (
 // block, so that each is judged by a directory that no other has changed. What ends
 // by time is found when somebody comes to it: empty blocks change nothing.
 
-// propose opens a proposal, for which its proposer votes.
+// propose opens a proposal, for which its proposer votes. A participant, which has no
+// vote, proposes nothing but its own removal.
 func (m *message) propose(c *schemas.Change) schemas.Code {
-	if !m.isMember(m.partner) {
+	member := m.isMember(m.partner)
+	if !member && !(c.Kind == schemas.Remove && c.Partner == m.partner) {
 		return schemas.NotAMember
 	}
 	board := m.board()
 	board.Open = slices.DeleteFunc(board.Open, func(o schemas.OpenProposal) bool { return m.now() > o.Ends })
-	mine := 0
-	for _, o := range board.Open {
-		if o.Proposer == m.partner {
-			mine++
-		}
-	}
-	if mine >= schemas.MaxOpenProposals {
+	if !m.roomFor(board, member) {
 		return schemas.TooManyProposals
 	}
 	if code := m.judge(c); code != schemas.OK {
 		return code
 	}
-	p := schemas.Proposal{Proposer: m.partner, Time: m.now(), Ends: m.now() + m.dir.voting(), Change: *c, For: []string{m.partner}}
+	p := schemas.Proposal{Proposer: m.partner, Time: m.now(), Ends: m.now() + m.dir.voting(), Change: *c}
+	if member {
+		p.For = []string{m.partner}
+	}
 	if c.Kind.OverSilence() {
 		p.Ends += m.dir.silent()
 		for _, member := range m.dir.members {
@@ -41,6 +40,25 @@ func (m *message) propose(c *schemas.Change) schemas.Code {
 	board.Open = append(board.Open, schemas.OpenProposal{At: m.at, Proposer: m.partner, Ends: p.Ends})
 	m.led.Emit(proposalRow(m.at), present)
 	return m.decide(m.at, &p, board)
+}
+
+// roomFor reports whether another proposal of the message's signer has room: a member has
+// some, a participant one, and all participants together so many that what each vote
+// reads does not grow with them.
+func (m *message) roomFor(board *schemas.Board, member bool) bool {
+	mine, guests := 0, 0
+	for _, o := range board.Open {
+		if o.Proposer == m.partner {
+			mine++
+		}
+		if m.dir.partner(o.Proposer).Standing == schemas.StandingParticipant {
+			guests++
+		}
+	}
+	if member {
+		return mine < schemas.MaxOpenProposals
+	}
+	return mine == 0 && guests < schemas.MaxLeaving
 }
 
 // vote takes a member's vote, which decides the proposal if it can be decided.
@@ -195,6 +213,7 @@ func (b *block) openProposal(id string) (schemas.Locator, *schemas.Proposal, sch
 	if value == nil {
 		return at, nil, schemas.NoSuchProposal
 	}
+	b.affordLeaf(value)
 	p := must(schemas.DecodeProposal(value))
 	if p.Outcome != schemas.ProposalOpen {
 		return at, nil, schemas.ProposalEnded

@@ -34,7 +34,7 @@ func (m *message) judge(c *schemas.Change) schemas.Code {
 		_, _, _, code := m.erasable(c.Partner, c.EventID)
 		return code
 	}
-	if p == nil || (p.State == schemas.Removed) != (c.Kind == schemas.Reassign) {
+	if p == nil || (p.State == schemas.Removed) != (c.Kind == schemas.Reassign) && c.Kind != schemas.EndRecall {
 		return schemas.NoSuchPartner
 	}
 	switch c.Kind {
@@ -44,6 +44,8 @@ func (m *message) judge(c *schemas.Change) schemas.Code {
 		}
 	case schemas.Reassign:
 		return m.judgeItems(c)
+	case schemas.EndRecall:
+		return m.judgeRecall(c, p)
 	case schemas.RecoverKeys:
 		return m.judgeKeys(c)
 	case schemas.SetValidator, schemas.RemoveValidator:
@@ -182,6 +184,18 @@ func (m *message) judgeItems(c *schemas.Change) schemas.Code {
 	return schemas.OK
 }
 
+// judgeRecall judges whether a recall is open that its issuer cannot close.
+func (m *message) judgeRecall(c *schemas.Change, issuer *schemas.Partner) schemas.Code {
+	s := m.recallOf(schemas.RecallRef{Issuer: c.Partner, Recall: c.Recall})
+	switch {
+	case s == nil || s.Closed != 0:
+		return schemas.NoSuchRecall
+	case issuer.State == schemas.Active:
+		return schemas.IssuerActive
+	}
+	return schemas.OK
+}
+
 // holdsItself reports whether a partner holds an item that is in no container.
 func (m *message) holdsItself(partner, id string) bool {
 	it := m.item(id)
@@ -234,6 +248,9 @@ func (m *message) change(c *schemas.Change) schemas.Code {
 			m.pass(m.item(id), c.To)
 		}
 		m.concern(c.To)
+	case schemas.EndRecall:
+		ref := schemas.RecallRef{Issuer: c.Partner, Recall: c.Recall}
+		m.endRecall(ref, m.recallOf(ref))
 	default:
 		return schemas.Unsupported // kinds are a closed list: none gets here
 	}

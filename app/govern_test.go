@@ -20,12 +20,17 @@ import (
 // council is a ledger of so many members, m1 and so on, and a participant, guest.
 func council(t *testing.T, members int) *chain {
 	t.Helper()
+	return councilOf(t, members, "guest")
+}
+
+func councilOf(t *testing.T, members int, guests ...string) *chain {
+	t.Helper()
 	c := &chain{t: t, members: map[string]*member{}, time: began.Add(-time.Minute)}
 	g := schemas.Genesis{Rules: schemas.RulesVersion, VotingSeconds: 600}
-	for i := 1; i <= members+1; i++ {
+	for i := 1; i <= members+len(guests); i++ {
 		id, standing, host := fmt.Sprintf("m%d", i), schemas.StandingMember, ""
 		if i > members {
-			id, standing, host = "guest", schemas.StandingParticipant, "m1"
+			id, standing, host = guests[i-members-1], schemas.StandingParticipant, "m1"
 		}
 		m := memberOf(i, id)
 		c.members[id] = m

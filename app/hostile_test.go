@@ -186,16 +186,15 @@ func TestPagesAreBounded(t *testing.T) {
 		q.After, q.AfterTime = &found[len(found)-1], page[len(page)-1].Skeleton.EventTime
 	}
 	var before *schemas.Locator
-	for more := true; more; {
+	for more := true; more; more = before != nil {
 		var page []schemas.Record
 		var err error
-		if page, more, err = c.view().Exceptions("farm", before, false, 1000); err != nil || len(page) == 0 || len(page) > 16 {
+		if page, before, err = c.view().Exceptions("farm", before, false, 1000); err != nil || len(page) == 0 || len(page) > 16 {
 			t.Fatalf("a page of %d exceptions, %v", len(page), err)
 		}
 		for _, r := range page {
 			flagged = append(flagged, r.Locator)
 		}
-		before = &flagged[len(flagged)-1]
 	}
 	key := schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: full("a")}
 	trail := 0

@@ -28,6 +28,13 @@ func (b *block) afford(n int) {
 	b.lookups += n
 }
 
+// bytesPerLookup is how much of a leaf is read for one lookup. Most leaves are shorter than
+// what names them in a block costs; some are as long as what several acts said.
+const bytesPerLookup = 1024
+
+// affordLeaf spends the lookups of a leaf that can be long.
+func (b *block) affordLeaf(value []byte) { b.afford(len(value) / bytesPerLookup) }
+
 // follow notes that a container is looked up because something is inside it.
 func (b *block) follow(container string) {
 	if b.followed[container] {

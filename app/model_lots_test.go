@@ -116,7 +116,7 @@ func (a *act) receiveLot(q schemas.Quantity) {
 		}
 	}
 	if !a.commissions() {
-		a.came[k] = append(a.came[k], shipment{wait{a.who, a.at, a.now}, "", amountOf(q)})
+		a.came[k] = append(a.came[k], shipment{wait{a.who, a.at, a.now, a.e.EventID}, "", amountOf(q)})
 	}
 }
 
@@ -172,5 +172,5 @@ func (a *act) shipLot(q schemas.Quantity, to string) {
 	if a.lacks(a.who, k, amountOf(q)) {
 		a.lots[k][a.who] = nil
 	}
-	a.sent[k] = append(a.sent[k], shipment{wait{to, a.at, a.now}, a.who, amountOf(q)})
+	a.sent[k] = append(a.sent[k], shipment{wait{to, a.at, a.now, a.e.EventID}, a.who, amountOf(q)})
 }

@@ -29,6 +29,7 @@ type model struct {
 type wait struct {
 	party            string
 	claimed, blocked time.Time
+	event            string // that began it
 }
 
 type lot struct{ class, uom string }
@@ -93,12 +94,37 @@ func (m *model) apply(who string, e *schemas.Skeleton, key string, now time.Time
 		}
 		before.void = true
 		m.ids[who+e.EventID] = before
+		(&act{model: m, who: who, e: e, now: now}).retract()
 		return schemas.OK, schemas.Applied
 	}
 	m.ids[who+e.EventID] = known{content: content, key: own}
 	a := &act{model: m, who: who, e: e, now: now, at: time.Unix(0, e.EventTime), effect: schemas.Observation}
 	a.play()
 	return schemas.OK, a.effect
+}
+
+// retract ends what the author's event that is void left open.
+func (a *act) retract() {
+	switch a.e.BizStep {
+	case "shipping":
+		for id, o := range a.offer {
+			if o.event == a.e.EventID && a.owner(id) == a.who {
+				delete(a.offer, id)
+			}
+		}
+		for k, list := range a.sent {
+			a.sent[k] = slices.DeleteFunc(slices.Clone(list), func(s shipment) bool { return s.event == a.e.EventID && s.from == a.who })
+		}
+	case "receiving":
+		for _, waits := range a.waits {
+			if waits[a.who].event == a.e.EventID {
+				delete(waits, a.who)
+			}
+		}
+		for k, list := range a.came {
+			a.came[k] = slices.DeleteFunc(slices.Clone(list), func(s shipment) bool { return s.event == a.e.EventID && s.party == a.who })
+		}
+	}
 }
 
 func (a *act) play() {
@@ -302,7 +328,7 @@ func (a *act) receive() {
 			if a.waits[id] == nil {
 				a.waits[id] = map[string]wait{}
 			}
-			a.waits[id][a.who] = wait{a.who, a.at, a.now}
+			a.waits[id][a.who] = wait{a.who, a.at, a.now, a.e.EventID}
 		}
 	}
 	for _, q := range lots {
@@ -370,7 +396,7 @@ func (a *act) ship() {
 		case strings.HasPrefix(to, "external:"), waiting && !w.claimed.Before(a.at):
 			a.pass(id, to)
 		default:
-			a.offer[id] = wait{to, a.at, a.now}
+			a.offer[id] = wait{to, a.at, a.now, a.e.EventID}
 		}
 	}
 	for _, q := range lots {

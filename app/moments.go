@@ -226,6 +226,9 @@ func (m *message) decided(at schemas.Locator, p *schemas.Proposal) {
 	if about := cmp.Or(p.Change.Partner, p.Change.Prefix); about != "" {
 		told.Subjects = append(told.Subjects, about)
 	}
+	if p.Change.Recall != "" {
+		told.Subjects = append(told.Subjects, p.Change.Partner+"/"+p.Change.Recall)
+	}
 	if p.Change.Partner != "" && p.Change.Partner != p.Proposer {
 		told.Concerns = append(told.Concerns, p.Change.Partner)
 	}

@@ -47,10 +47,14 @@ func (m *message) closeRecall(r *schemas.CloseRecall) {
 		m.result.Code = schemas.NoSuchRecall
 		return
 	}
+	m.endRecall(ref, s)
+}
+
+func (m *message) endRecall(ref schemas.RecallRef, s *schemas.RecallState) {
 	s.Closed = m.now()
 	m.led.Set(schemas.RecallKey(ref.Issuer, ref.Recall), s.Append(nil), nil)
 	if len(s.Made) > 0 {
-		m.closeSpans(r.Recall)
+		m.closeSpans(ref)
 	}
 	m.countRecalls(-1)
 }
@@ -79,6 +83,7 @@ func (b *block) recallOf(ref schemas.RecallRef) *schemas.RecallState {
 	if value == nil {
 		return nil
 	}
+	b.affordLeaf(value)
 	s := must(schemas.DecodeRecall(value))
 	return &s
 }

@@ -13,16 +13,27 @@ import (
 // one leaf for each partner has the spans of its open recalls, which are few. So
 // whether a thing is recalled is answered from both, at the same cost however much is.
 
-// spans are those of a partner's open recalls.
-func (b *block) spans(maker string) (l schemas.RecallSpans) {
-	if value, _ := b.get(schemas.RecallSpansKey(maker)); value != nil {
+// spans are those of a partner's open recalls. A message that names thousands of things
+// reads each of their makers' once.
+func (m *message) spans(maker string) schemas.RecallSpans {
+	l, known := m.openRecallSpans[maker]
+	if known {
+		return l
+	}
+	if value, _ := m.get(schemas.RecallSpansKey(maker)); value != nil {
+		m.affordLeaf(value)
 		l = must(schemas.DecodeRecallSpans(value))
 	}
+	if m.openRecallSpans == nil {
+		m.openRecallSpans = map[string]schemas.RecallSpans{}
+	}
+	m.openRecallSpans[maker] = l
 	return l
 }
 
-func (m *message) setSpans(l schemas.RecallSpans) {
-	if key := schemas.RecallSpansKey(m.partner); len(l) > 0 {
+func (m *message) setSpans(maker string, l schemas.RecallSpans) {
+	delete(m.openRecallSpans, maker)
+	if key := schemas.RecallSpansKey(maker); len(l) > 0 {
 		m.led.Set(key, l.Append(nil), nil)
 	} else {
 		m.led.Delete(key)
@@ -34,7 +45,7 @@ func (m *message) openSpans(recall string, s *schemas.RecallState, made []schema
 	if len(made) == 0 {
 		return true
 	}
-	open := m.spans(m.partner)
+	open := slices.Clone(m.spans(m.partner))
 	for _, span := range made {
 		if slices.Contains(s.Made, span) {
 			continue
@@ -45,12 +56,12 @@ func (m *message) openSpans(recall string, s *schemas.RecallState, made []schema
 		}
 		s.Made, open = append(s.Made, span), append(open, schemas.OpenSpan{Recall: recall, RecallSpan: span})
 	}
-	m.setSpans(open)
+	m.setSpans(m.partner, open)
 	return true
 }
 
-func (m *message) closeSpans(recall string) {
-	m.setSpans(slices.DeleteFunc(m.spans(m.partner), func(s schemas.OpenSpan) bool { return s.Recall == recall }))
+func (m *message) closeSpans(ref schemas.RecallRef) {
+	m.setSpans(ref.Issuer, slices.DeleteFunc(slices.Clone(m.spans(ref.Issuer)), func(s schemas.OpenSpan) bool { return s.Recall == ref.Recall }))
 }
 
 // naming are the open recalls that name something by its marks, or by who made it from

@@ -110,6 +110,7 @@ func (v *View) RecallReach(ctx context.Context, ref schemas.RecallRef) (*schemas
 		return nil, err
 	}
 	t := v.tracer(ctx, schemas.TraceQuery{Direction: schemas.Downstream, MaxDepth: maxReachDepth, MaxEvents: maxReachEvents})
+	t.bare = true
 	made := making{tracer: t, issuer: ref.Issuer}
 	for i := range info.Made {
 		if err := made.gather(&info.Made[i]); err != nil {

@@ -168,30 +168,7 @@ func (m *message) declare(p prior, known bool) {
 	m.led.Emit(voidRow(p.at), m.at.Append(nil))
 	m.registered = append(m.registered, schemas.VoidEntry(p.at, m.at))
 	m.result.Effect = schemas.Applied
-	m.tellBuiltUpon()
-}
-
-// tellBuiltUpon flags a declaration of an event that moved things which somebody else
-// holds by now, or has some of: what it did has consequences that stand, and both sides
-// are told. State is compensated by further events, never rewound.
-func (m *message) tellBuiltUpon() {
-	e := m.event
-	if e.Action == schemas.ActionObserve || e.Type == schemas.AssociationEvent || e.Type == schemas.TransactionEvent {
-		return
-	}
-	built := m.touchesAnothers(m.instances())
-	made := e.OutputQuantities
-	if e.Type == schemas.ObjectEvent && e.Action == schemas.ActionAdd {
-		made = e.Quantities
-	}
-	for _, q := range made {
-		if _, short := m.short(q, m.partner); short {
-			built = true
-		}
-	}
-	if built {
-		m.flag(schemas.BuiltUpon)
-	}
+	m.retract(p.at)
 }
 
 // register adds the event to its partner's register.

@@ -96,6 +96,11 @@ func aFlow(t *rapid.T) []string {
 			"agg del parent=" + box + " qty=lot1,lot2:1", "obj del epc=" + box, "xform epc=" + box + " out=" + thing}).Draw(t, "unpacked"),
 		to + ": obj obs epc=" + thing + " step=shipping to=" + from,
 	}
+	if at := rapid.SampledFrom([]int{0, 0, 0, 2, 3}).Draw(t, "void"); at > 0 { // the offer, or the receipt, is taken back at once
+		who, event, _ := strings.Cut(steps[at], ": ")
+		event += fmt.Sprintf(" id=f%d", rapid.IntRange(0, 50).Draw(t, "flow"))
+		steps[at] = who + ": " + event + "; " + event + " void=did_not_occur"
+	}
 	switch rapid.IntRange(0, 3).Draw(t, "early") {
 	case 0: // received before it is shipped
 		steps[2], steps[3] = steps[3], steps[2]

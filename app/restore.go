@@ -7,6 +7,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
@@ -167,28 +170,70 @@ func (r *restoring) chunk(chunk []byte) error {
 	if err != nil {
 		return lying("chunk %d: %w", r.next, err)
 	}
+	records := make([]readRecord, 0, len(rest)/64)
+	last := &r.last
 	for len(rest) > 0 {
 		var rec schemas.SnapshotRecord
 		if rec, rest, err = schemas.NextSnapshotRecord(rest); err != nil {
 			return lying("chunk %d: %w", r.next, err)
 		}
-		if r.last.Kind != 0 && !r.last.Before(&rec) {
+		if last.Kind != 0 && !last.Before(&rec) {
 			return lying("chunk %d: records are not in order", r.next)
 		}
-		if err := r.record(&rec); err != nil {
+		records = append(records, readRecord{SnapshotRecord: rec})
+		last = &records[len(records)-1].SnapshotRecord
+	}
+	readAll(records)
+	for i := range records {
+		rec := &records[i]
+		if err := r.record(rec); err != nil {
 			return fmt.Errorf("chunk %d: key %q: %w", r.next, rec.Key, err)
 		}
-		r.last = rec
+		r.last = rec.SnapshotRecord
 	}
 	// The next chunk must not keep this one in memory.
 	r.last.Key, r.last.Value, r.last.Aside = bytes.Clone(r.last.Key), nil, nil
 	return nil
 }
 
-func (r *restoring) record(rec *schemas.SnapshotRecord) error {
-	if rec.Kind == schemas.SnapshotState {
-		return r.state(rec)
+// readRecord is a record with what follows from it alone.
+type readRecord struct {
+	schemas.SnapshotRecord
+	leaf proof.Leaf // of a state record
+	err  error      // why it is none
+}
+
+// readAll computes what follows from each record alone, on all processors; what it
+// says is then looked at in order.
+func readAll(records []readRecord) {
+	const each = 512
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(records)/each+1) {
+		all.Go(func() {
+			for at := int(next.Add(each)) - each; at < len(records); at = int(next.Add(each)) - each {
+				for i := at; i < min(at+each, len(records)); i++ {
+					records[i].read()
+				}
+			}
+		})
 	}
+	all.Wait()
+}
+
+func (rec *readRecord) read() {
+	if rec.Kind != schemas.SnapshotState || len(rec.Key) == 0 {
+		return
+	}
+	rec.leaf = store.StateLeaf(rec.Key, rec.Value)
+	rec.err = checkAside(rec.Key, rec.Value, rec.Aside)
+}
+
+func (r *restoring) record(read *readRecord) error {
+	if read.Kind == schemas.SnapshotState {
+		return r.state(read)
+	}
+	rec := &read.SnapshotRecord
 	if !r.rooted {
 		if err := r.root(context.Background()); err != nil {
 			return err
@@ -211,18 +256,18 @@ func (r *restoring) record(rec *schemas.SnapshotRecord) error {
 
 // state takes a value of the state. That it is one, the root shows in the end;
 // what is beside it follows from the value.
-func (r *restoring) state(rec *schemas.SnapshotRecord) error {
+func (r *restoring) state(rec *readRecord) error {
 	if len(rec.Key) == 0 {
 		return lying("a state key is empty")
 	}
-	if err := checkAside(rec.Key, rec.Value, rec.Aside); err != nil {
-		return lying("%w", err)
+	if rec.err != nil {
+		return lying("%w", rec.err)
 	}
 	r.keys++
-	if err := r.note(rec); err != nil {
+	if err := r.note(&rec.SnapshotRecord); err != nil {
 		return err
 	}
-	return r.into.Set(rec.Key, rec.Value, rec.Aside)
+	return r.into.SetLeaf(rec.leaf, rec.Key, rec.Value, rec.Aside)
 }
 
 // note remembers what later checks need, and writes the rows that follow from

@@ -23,3 +23,12 @@ func (a *App) giveBack(r *room) {
 		a.rooms.Put(r)
 	}
 }
+
+// larger is the one of two pieces of memory that has more room: what was filled may
+// have less than what it was given, of which it is the part that it needed.
+func larger(had, filled []byte) []byte {
+	if cap(filled) > cap(had) {
+		return filled
+	}
+	return had
+}

@@ -142,8 +142,8 @@ func (s *script) run(lines []string) {
 	case "balance":
 		s.balance(args[0])
 	case "exceptions":
-		records, more, err := s.view().Exceptions(args[0], nil, len(args) > 1, 100)
-		s.records(records, more, err)
+		records, next, err := s.view().Exceptions(args[0], nil, len(args) > 1, 100)
+		s.records(records, next != nil, err)
 	case "events":
 		s.events(args)
 	case "shipment":

@@ -173,7 +173,8 @@ type message struct {
 	strictly  bool                 // somebody else holds something of which custody is strict
 	met       *schemas.Offer       // receipt that waited for the offer that is made
 
-	openRecalls map[schemas.RecallRef]bool // those that were looked at, and whether they are open
+	openRecalls     map[schemas.RecallRef]bool     // those that were looked at, and whether they are open
+	openRecallSpans map[string]schemas.RecallSpans // of the makers that were looked at
 
 	concerned bool // the node's own partner held something of this before
 	foreign   bool // the node does not keep the body

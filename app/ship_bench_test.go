@@ -34,7 +34,7 @@ func BenchmarkHandover(b *testing.B) {
 				}
 				do("farm", "agg add parent=P-1 step=packing epc="+strings.Join(list, ","))
 			}
-			i := 0
+			i, before := 0, cpuTime()
 			for b.Loop() {
 				i++
 				from, to := "farm", "shop"
@@ -46,6 +46,7 @@ func BenchmarkHandover(b *testing.B) {
 				do(from, `act OfferHandover {`+id+`,"to":"`+to+`"}`)
 				do(to, `act AcceptHandover {`+id+`,"handover":1}`)
 			}
+			b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(i), "cpu-µs")
 		})
 	}
 }

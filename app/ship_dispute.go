@@ -127,6 +127,9 @@ func (m *message) resolve(a *schemas.ResolveDispute) {
 	}
 	roles := m.disputing(s, h)
 	next, code := nextState(s.State, s.HeldBy != "", outcomes[a.Outcome], roles)
+	if code == schemas.OK && next == schemas.Delivered && s.Holder != s.Receiver {
+		code = schemas.WrongState // whoever agrees on it: it would say of the receiver that it has what others hold
+	}
 	if m.result.Code = code; code != schemas.OK {
 		return
 	}

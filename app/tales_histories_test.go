@@ -88,14 +88,14 @@ func (w *tale) line() (kind, line string) {
 // often are kinds of messages that are drawn more often than others, where they can be:
 // without them few histories would get far.
 var often = map[string]int{"AcceptHandover": 12, "OfferHandover": 12, "DispatchShipment": 5, "DisputeHandover": 8, "ResolveDispute": 16, "AddEvidence": 12, "CancelShipment": 5, "CloseShipment": 9, "ReturnShipment": 8,
-	"RejectHandover": 5, "ship along": 8, "receive": 6, "Vote": 24, "Ready": 24, "ApproveKeyChange": 24, "UnholdShipment": 16, "ExtendRecall": 6, "CloseRecall": 4, "RevokeKey": 6, "wild": 8, "inspect": 4}
+	"RejectHandover": 5, "ship along": 8, "receive": 6, "Vote": 24, "Ready": 24, "ApproveKeyChange": 24, "UnholdShipment": 16, "ExtendRecall": 6, "CloseRecall": 4, "RevokeKey": 6, "wild": 8, "inspect": 4, "AddEvidence twice": 24, "offer nothing": 48}
 
 func weighed(all map[string][]said) (kinds []string) {
 	for _, kind := range sortedNames(all) {
 		n := max(3, often[kind])
 		if proposal, ok := strings.CutPrefix(kind, "Propose "); ok {
 			if n = 1; slices.Contains([]string{"reassign", "resume", "cancel-upgrade", "withdraw-prefix", "remove-validator"}, proposal) {
-				n = 8
+				n = 24
 			}
 		}
 		kinds = append(kinds, slices.Repeat([]string{kind}, n)...)
@@ -258,6 +258,9 @@ func TestTales(t *testing.T) {
 			w.play(w.line, rapid.IntRange(0, 4).Draw(rt, "transactions"), pause)
 		}
 		s.checkAll()
+		for _, id := range sortedNames(w.Shipments) {
+			s.provesShipment(rt, id)
+		}
 	})
 	for _, k := range sortedNames(seen) {
 		t.Logf("%s: %d", k, seen[k])
@@ -279,7 +282,7 @@ func TestTales(t *testing.T) {
 
 // toldKinds are the kinds of messages that were accepted, each by itself.
 var toldKinds = strings.Fields(`AcceptHandover AcknowledgeRecall AddEvidence AddKey AnnounceShipment ApproveKeyChange CancelHandover CancelShipment CloseRecall CloseShipment DispatchShipment
-	DisputeHandover ExtendRecall HoldShipment MoveHost OfferHandover Ready Recall RejectHandover ResolveDispute ReturnShipment RevokeKey SetThreshold SettleException UnholdShipment Vote Vote-against Withdraw
+	DisputeHandover ExtendRecall HoldShipment MoveHost OfferHandover Ready Recall Recall-of-a-span RejectHandover ResolveDispute ReturnShipment RevokeKey SetThreshold SettleException UnholdShipment Vote Vote-against Withdraw
 	Propose-admit Propose-cancel-upgrade Propose-erase Propose-parameters Propose-reassign Propose-recover Propose-register-prefix Propose-remove Propose-remove-validator Propose-resume Propose-suspend
 	Propose-upgrade Propose-validator Propose-withdraw-prefix commission end inspect order-erase order-hold order-release pack receive receive-early ship ship-again ship-along ship-late transform unpack void never`)
 
@@ -304,7 +307,7 @@ func (w *tale) beginning() (blocks [][]string) {
 		vote := fmt.Sprintf(`act Vote {"proposal":"%d-0-0","approve":true}`, at)
 		blocks = append(blocks, []string{"farm: act Propose {" + change + "}", "mill: " + vote, "haul: " + vote})
 	}
-	switch w.of("network", []string{"", "", "strict", "client", "guest", "validators", "keys", "validator", "prefix", "busy", "removed", "upgrade"}) {
+	switch w.of("network", []string{"", "", "strict", "client", "guest", "validators", "keys", "validator", "prefix", "busy", "removed", "upgrade", "recalled"}) {
 	case "strict":
 		pass(`"kind":"parameters","parameters":{"custody":"strict"}`)
 	case "client":
@@ -337,6 +340,12 @@ func (w *tale) beginning() (blocks [][]string) {
 			votes = append(votes, fmt.Sprintf(vote, "mill", i), fmt.Sprintf(vote, "haul", i))
 		}
 		blocks = append(blocks, proposals, votes)
+	case "recalled": // something is called back as often as there is room, and a thing made of it has these marks
+		var recalls []string
+		for i := range markRoom {
+			recalls = append(recalls, fmt.Sprintf(`act Recall {"recall":"m%d","instruction":"stop","lots":[%q]}`, i, full("lot2")))
+		}
+		blocks = append(blocks, []string{"farm: obj add qty=lot2:9 step=commissioning; " + strings.Join(recalls, "; "), "mill: xform qty=lot2:1 out=e"})
 	case "keys":
 		t := &taleList{books: w.books, members: w.script.members}
 		blocks = append(blocks, []string{fmt.Sprintf(`mill: act AddKey {"public":%q,"roles":["admin","capture"],"held":"client"}`, public(t.keyNamed("mill", "a"))), `mill: act SetThreshold {"threshold":2}`},

@@ -100,6 +100,7 @@ func (t *taleList) goods() {
 		partner, event, _ := strings.Cut(id, " ")
 		if strings.HasPrefix(event, "urn:example:event:") {
 			for _, what := range []string{"erase", "hold", "release"} {
+				t.add("id again", partner, "obj obs epc=a step=storing id=%s%s", strings.TrimPrefix(event, "urn:example:event:"), note)
 				t.add("order "+what, partner, "order %s %s", what, strings.TrimPrefix(event, "urn:example:event:"))
 			}
 		}
@@ -161,6 +162,9 @@ func (t *taleList) shipment(id string, s *bookShipment) {
 			step("CancelShipment", s.Shipper)
 		}
 		for _, p := range to {
+			if len(t.units(id))+len(s.Lots) == 0 {
+				t.add("offer nothing", s.Holder, `act OfferHandover {"shipment":%q%s}`, id, p)
+			}
 			step("OfferHandover", s.Holder, p)
 			step("OfferHandover", s.Holder, p, until)
 		}
@@ -234,8 +238,17 @@ func (t *taleList) recalls() {
 			}
 		}
 		for _, name := range storyLots {
-			if t.LotMaker[full(name)] == who {
+			if t.lot(full(name)).Maker == who {
 				t.add("Recall", who, `act Recall {"recall":"r%d","instruction":"stop","lots":[%q]}`, t.number%4, full(name))
+			}
+		}
+	}
+	for i, who := range t.playing() {
+		name := fmt.Sprintf("r%d", t.number%4)
+		for _, span := range t.spans(i) {
+			t.add("Recall of a span", who, `act Recall {"recall":%q,"instruction":"stop","made":[%s]}`, name, span)
+			if t.isOpen(who, name) {
+				t.add("ExtendRecall", who, `act ExtendRecall {"recall":%q,"made":[%s]}`, name, span)
 			}
 		}
 	}
@@ -251,6 +264,27 @@ func (t *taleList) recalls() {
 	for _, who := range t.playing() {
 		t.add("SettleException", who, `act SettleException {"height":%d}`, max(1, t.Height))
 	}
+}
+
+// spans are of times in which something was made, with its first and its last moment and
+// without, and of what is being made.
+func (t *taleList) spans(n int) (out []string) {
+	times := []int64{t.Now}
+	for _, name := range storyThings {
+		times = append(times, t.item(full(name)).Made)
+	}
+	for _, name := range storyLots {
+		times = append(times, t.lot(full(name)).First, t.lot(full(name)).Last)
+	}
+	of := []string{"", `,"class":"https://id.gs1.org/01/09521234543213"`, fmt.Sprintf(`,"class":%q`, full("lot2"))}[(n+t.number)%3]
+	slices.Sort(times)
+	for _, at := range slices.Compact(times) {
+		if at != 0 {
+			out = append(out, fmt.Sprintf(`{"from":%q%s}`, clock(at), of), fmt.Sprintf(`{"from":%q,"until":%q%s}`, clock(at), clock(at+1e9), of),
+				fmt.Sprintf(`{"from":%q,"until":%q%s}`, clock(at-3600e9), clock(at), of))
+		}
+	}
+	return out
 }
 
 // wild are messages that are refused nearly always.

@@ -19,16 +19,18 @@ import (
 type step struct {
 	id       string
 	span     span
-	up, down bool   // whether transformations are followed
-	contents span   // when what is inside goes the same way; empty for never
-	depth    int    // edges from the item asked for
-	branch   string // self, upstream or downstream
+	up, down bool            // whether transformations are followed
+	contents span            // when what is inside goes the same way; empty for never
+	depth    int             // edges from the item asked for
+	branch   string          // self, upstream or downstream
+	by       *schemas.Record // the transformation whose output it is, where the step follows that
 }
 
 // tracer is a trace under way.
 type tracer struct {
 	histories
 	query schemas.TraceQuery
+	bare  bool // without edges and gaps: who asks wants to know what is met alone
 	out   *schemas.Trace
 	queue []step
 	done  map[string][]step // steps taken, by item
@@ -36,6 +38,7 @@ type tracer struct {
 	kept  map[schemas.Locator]bool
 	found []*schemas.Record          // events of the answer, each once
 	edges map[schemas.TraceEdge]bool // End left out
+	links int                        // edges that were looked at, of a bare one
 	gaps  map[schemas.TraceGap]bool  // Detail left out
 }
 
@@ -139,6 +142,10 @@ func (t *tracer) walk(s step) error {
 		return nil
 	}
 	t.done[s.id] = append(t.done[s.id], s)
+	if alone, err := t.alone(s); alone || err != nil {
+		t.met(s, false)
+		return err
+	}
 	events, err := t.of(s.id)
 	if err != nil {
 		return err
@@ -164,9 +171,26 @@ func (t *tracer) walk(s step) error {
 	return nil
 }
 
+// few is how many inputs are searched for an output.
+const few = 16
+
+// alone reports whether nothing happened to a thing but that it was made by the record
+// through which the step came: most of what a recall reaches is so, and has no more to
+// follow.
+func (t *tracer) alone(s step) (bool, error) {
+	if s.by == nil || s.up || len(s.by.Skeleton.EPCs) > few || slices.Contains(s.by.Skeleton.EPCs, s.id) || !isThing(s.id) {
+		return false, nil
+	}
+	if t.looked++; t.looked > t.limit {
+		return false, errEnough
+	}
+	it, err := t.leafOf(s.id)
+	return err == nil && it != nil && it.Custody.Count+it.Observations.Count == 1, err
+}
+
 // enough ends a trace that has too many edges.
 func (t *tracer) enough() error {
-	if len(t.out.Edges) > slack+links*t.query.MaxEvents {
+	if max(len(t.out.Edges), t.links) > slack+links*t.query.MaxEvents {
 		return errEnough
 	}
 	return t.ctx.Err()
@@ -176,11 +200,15 @@ func (t *tracer) enough() error {
 func (t *tracer) meet(s step) (class bool) {
 	_, scheme, err := schemas.Canonical(s.id)
 	class = err == nil && scheme.Class()
+	t.met(s, class)
+	return class
+}
+
+func (t *tracer) met(s step, class bool) {
 	if !t.items[s.id] {
 		t.items[s.id] = true
 		t.out.Items = append(t.out.Items, schemas.TraceItem{ID: s.id, Class: class, Depth: s.depth, Direction: s.branch})
 	}
-	return class
 }
 
 // keep adds an event to the answer.
@@ -318,7 +346,7 @@ func (t *tracer) used(s step) error {
 	}
 	return t.transformations(s, inputs, outputs, func(output string, by *schemas.Record) step {
 		at := by.Skeleton.EventTime
-		return step{id: output, span: span{at, always.to}, down: true, contents: span{at, at + 1}, depth: s.depth + 1, branch: "downstream"}
+		return step{id: output, span: span{at, always.to}, down: true, contents: span{at, at + 1}, depth: s.depth + 1, branch: "downstream", by: by}
 	})
 }
 
@@ -386,6 +414,10 @@ func timeOf(r *schemas.Record) time.Time { return time.Unix(0, r.Skeleton.EventT
 
 // edge notes a link, once, and whether it rests on a claim alone.
 func (t *tracer) edge(kind, from, to string, r *schemas.Record, end *time.Time) {
+	if t.bare {
+		t.links++
+		return
+	}
 	e := schemas.TraceEdge{Kind: kind, From: from, To: to, Start: timeOf(r), Event: r.EventID, At: r.Locator}
 	if t.edges[e] {
 		return
@@ -399,6 +431,9 @@ func (t *tracer) edge(kind, from, to string, r *schemas.Record, end *time.Time) 
 }
 
 func (t *tracer) gap(kind, id string, r *schemas.Record, detail string) {
+	if t.bare {
+		return
+	}
 	g := schemas.TraceGap{Kind: kind, ID: id, Event: r.EventID, At: r.Locator}
 	if !t.gaps[g] {
 		t.gaps[g] = true

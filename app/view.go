@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -140,121 +139,6 @@ func (v *View) placed(it *schemas.Item) (parent *schemas.Item, custodian string,
 	}
 	custodian, err = schemas.DecodeRelease(value)
 	return nil, custodian, err
-}
-
-// TrailHead returns a trail's head; of a trail without entries the zero head.
-func (v *View) TrailHead(key schemas.TrailKey) (schemas.Head, error) {
-	none := schemas.Head{}
-	value, _, err := v.get(trailLeaf(key))
-	if value == nil || err != nil {
-		return none, err
-	}
-	switch key.Kind {
-	case schemas.CustodyTrail, schemas.ObservationTrail:
-		it, err := schemas.DecodeItem(value)
-		if key.Kind == schemas.CustodyTrail {
-			return it.Custody, err
-		}
-		return it.Observations, err
-	case schemas.ShipmentTrail:
-		s, err := schemas.DecodeShipment(value)
-		return s.Trail, err
-	case schemas.PartnerTrail:
-		r, err := schemas.DecodeRegister(value)
-		return r.Trail, err
-	}
-	return schemas.DecodeSingleHead(value)
-}
-
-// trailLeaf is the key of the leaf that holds a trail's head.
-func trailLeaf(key schemas.TrailKey) []byte {
-	switch key.Kind {
-	case schemas.ClassTrail:
-		return schemas.ClassKey(key.Subject)
-	case schemas.ShipmentTrail:
-		return schemas.ShipmentKey(key.Subject)
-	case schemas.PartnerTrail:
-		return schemas.RegisterKey(key.Subject)
-	}
-	return schemas.ItemKey(key.Subject)
-}
-
-// Trail returns records of a trail from the n-th, counted from 0, at most limit,
-// and no more than fit a page: one at least, if there is one.
-func (v *View) Trail(key schemas.TrailKey, from uint64, limit int) ([]schemas.Record, error) {
-	var out []schemas.Record
-	var page page
-	for at, err := range v.places(key, from) {
-		if err != nil {
-			return nil, err
-		}
-		if len(out) >= limit {
-			break
-		}
-		r, err := v.Record(at)
-		if err != nil {
-			return nil, err
-		}
-		if page.full(&r) {
-			break
-		}
-		out = append(out, r)
-	}
-	return out, nil
-}
-
-// places yields where the records of a trail are, from the n-th.
-func (v *View) places(key schemas.TrailKey, from uint64) iter.Seq2[schemas.Locator, error] {
-	prefix := trailPrefix(key)
-	return func(yield func(schemas.Locator, error) bool) {
-		next := from
-		for row, err := range v.at.Rows(prefix, trailRow(key, from), false) {
-			if err != nil {
-				yield(schemas.Locator{}, v.answered(fmt.Errorf("reading a trail: %w", err)))
-				return
-			}
-			at, _, err := decodeTrailValue(row.Value)
-			if err != nil || len(row.Key) != len(prefix)+8 {
-				yield(at, errors.Join(err, errTrailRow))
-				return
-			}
-			// A partner's trail has one row a transaction, all of whose messages follow each other.
-			n := decodeUint64(row.Key[len(prefix):])
-			first := n
-			if key.Kind == schemas.PartnerTrail {
-				first -= uint64(at.Index)
-			}
-			if first = max(first, from); first != next {
-				// A trail begins in the middle where its first records are not there yet.
-				if err := v.lacksAny(); err != nil {
-					yield(at, err)
-					return
-				}
-			}
-			next = n + 1
-			for ; first <= n; first++ {
-				if !yield(schemas.Locator{Height: at.Height, Position: at.Position, Index: at.Index - uint32(n-first)}, nil) {
-					return
-				}
-			}
-		}
-		if next == from {
-			if err := v.lacksTrail(key, from); err != nil {
-				yield(schemas.Locator{}, err)
-			}
-		}
-	}
-}
-
-var errTrailRow = errors.New("a trail's row is damaged: restore the node from a backup or from its peers")
-
-// decodeTrailValue reads what trailValue wrote.
-func decodeTrailValue(b []byte) (at schemas.Locator, eventTime int64, err error) {
-	if len(b) != schemas.LocatorSize+8 {
-		return at, 0, errTrailRow
-	}
-	at, err = schemas.DecodeLocator(b[:schemas.LocatorSize])
-	return at, unsortable(b[schemas.LocatorSize:]), err
 }
 
 // Record returns the message at a place, with its body where that is held.
@@ -430,48 +314,55 @@ func (v *View) placesByID(eventID string) ([]schemas.Locator, error) {
 	return slices.Compact(places), nil
 }
 
+// maxSettledLooked bounds how many settled exceptions one page passes over.
+const maxSettledLooked = 2000
+
 // Exceptions returns flagged records that concern a partner, newest first: those
 // before a place, where one is given; of open ones those alone that the partner has not
-// settled. more tells whether others follow.
-func (v *View) Exceptions(partner string, before *schemas.Locator, open bool, limit int) (records []schemas.Record, more bool, err error) {
+// settled. next is the place before which the next page begins, nil where none follows: a
+// page may be short, or empty, though others follow.
+func (v *View) Exceptions(partner string, before *schemas.Locator, open bool, limit int) (records []schemas.Record, next *schemas.Locator, err error) {
 	prefix := rowKey(rowException, partner)
 	var from []byte
 	if before != nil {
 		from = before.Append(slices.Clip(prefix))
 	}
 	var page page
+	settled := 0
 	for row, err := range v.at.Rows(prefix, from, true) {
 		if err != nil {
-			return nil, false, v.answered(fmt.Errorf("reading exceptions: %w", err))
+			return nil, nil, v.answered(fmt.Errorf("reading exceptions: %w", err))
 		}
 		at, err := schemas.DecodeLocator(row.Key[len(prefix):])
 		if err != nil {
-			return nil, false, fmt.Errorf("reading exceptions: %w", err)
+			return nil, nil, fmt.Errorf("reading exceptions: %w", err)
 		}
 		if before != nil && at.Compare(*before) >= 0 {
 			continue
 		}
-		if len(records) >= limit {
-			return records, true, nil
+		if len(records) >= limit || settled >= maxSettledLooked {
+			return records, next, nil
 		}
 		if open {
-			if settled, err := v.row(settledRow(partner, at)); settled != nil || err != nil {
-				if err != nil {
-					return nil, false, err
-				}
+			done, err := v.row(settledRow(partner, at))
+			if err != nil {
+				return nil, nil, err
+			}
+			if done != nil {
+				settled, next = settled+1, &at
 				continue
 			}
 		}
 		r, err := v.Record(at)
 		if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
 		if page.full(&r) {
-			return records, true, nil
+			return records, next, nil
 		}
-		records = append(records, r)
+		records, next = append(records, r), &at
 	}
-	return records, false, nil
+	return records, nil, nil
 }
 
 // Partners returns the partners, by id.

@@ -75,6 +75,15 @@ func TestCustodyPage(t *testing.T) {
 	if item := waybill(t, "item", pallet, "--node", shipper.REST, "--key", shipper.Key, "-o", "json"); !strings.Contains(item, `"custodian": "`+receiver.Partner+`"`) || !strings.Contains(item, "urn:example:shipment:7") {
 		t.Errorf("the pallet is %s", item)
 	}
+	for of, hands := range map[string]int{"urn:example:shipment:7": 6, pallet: 6} { // who offered and who took, each with how its key is held
+		args := []string{"trail", of, "--node", arbiter.REST, "--key", arbiter.Key}
+		if of != pallet {
+			args = append(args, "--shipment")
+		}
+		if told := waybill(t, args...); strings.Count(told, " gateway ") < hands {
+			t.Errorf("the trail of %s: %s", of, told)
+		}
+	}
 	if list := waybill(t, "shipment", "--state", "closed", "--node", arbiter.REST, "--key", arbiter.Key); !strings.Contains(list, "urn:example:shipment:7") {
 		t.Errorf("closed, it is not among the closed ones: %s", list)
 	}

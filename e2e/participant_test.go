@@ -13,7 +13,7 @@ import (
 
 // The page on participants works as it stands, with two members: one comes in by a
 // link, signs with a key that no node has, and moves to another host by one act, after
-// which the first shows it nothing.
+// which the first shows it nothing, and leaves with the members' votes.
 func TestParticipantsPage(t *testing.T) {
 	x := start(t, 2)
 	dir := t.TempDir()
@@ -26,7 +26,7 @@ func TestParticipantsPage(t *testing.T) {
 		"OTHER="+x.members[1].REST, "OTHER_KEY="+x.members[1].Key, "OTHER_NAME="+x.members[1].Partner)
 
 	guest, err := x.client(t, 0).Partner(t.Context(), "tiny-farm")
-	if err != nil || guest.Standing != schemas.StandingParticipant || guest.Host != x.members[1].Partner || guest.Sponsor != x.members[0].Partner {
+	if err != nil || guest.State != schemas.Removed || guest.Standing != schemas.StandingParticipant || guest.Host != x.members[1].Partner || guest.Sponsor != x.members[0].Partner {
 		t.Errorf("the participant is %+v, %v", guest, err)
 	}
 	item, err := x.client(t, 0).Item(t.Context(), "urn:epc:id:sgtin:9521234.054321.7")

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -35,6 +36,14 @@ var crafted = map[schemas.Code]func(*testing.T, *town) *told{
 	schemas.UnsupportedMediaType: requested("POST", "/epcis/v2/events", "{}", "Content-Type", "text/plain"),
 	schemas.Forbidden: func(t *testing.T, x *town) *told {
 		return x.ask(t, "POST", "/epcis/v2/events", "{}", "Authorization", "Bearer "+x.api["reader"])
+	},
+	schemas.NotHosted: func(t *testing.T, x *town) *told {
+		made := x.ask(t, "POST", "/api/v1/guests", `{"partner":"early"}`)
+		var guest struct{ Key string }
+		if err := json.Unmarshal(made.body, &guest); err != nil || guest.Key == "" {
+			t.Fatalf("%s: %v", made.body, err)
+		}
+		return x.ask(t, "GET", "/api/v1/exceptions?partner=early", "", "Authorization", "Bearer "+guest.Key)
 	},
 	schemas.IdempotencyConflict: func(t *testing.T, x *town) *told {
 		s := &playing{town: x, t: t, tag: "507."}

@@ -257,6 +257,9 @@ var governed = []provoked{
 	{schemas.TooSoon, `POST /api/v1/proposals {"kind":"upgrade","height":2,"rules":7}`},
 	{schemas.BreaksQuorum, `POST /api/v1/proposals {"kind":"remove-validator","partner":"acme-farms"}`},
 	{schemas.NotHeld, `POST /api/v1/proposals {"kind":"reassign","partner":"gone","to":"shop","items":["$a"]}`},
+	{schemas.IssuerActive, `
+		mill: Recall {"recall":"theirs","instruction":"stop","made":[{"from":"2026-03-01T00:00:00Z"}]}
+		POST /api/v1/proposals {"kind":"close-recall","partner":"mill","recall":"theirs"}`},
 	{schemas.NotOrdered, `mill: Ready {"key":"` + strings.Repeat("0c", 32) + `"}`},
 	{schemas.NotParticipant, `mill: MoveHost {"host":"acme-farms"}`},
 	{schemas.NoSuchHost, `tiny: MoveHost {"host":"nobody"}`},

@@ -147,12 +147,19 @@ func (x *town) found(t *testing.T, s node.Settings) {
 		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(7 + i)}, ed25519.SeedSize))
 		public := key.Public().(ed25519.PublicKey)
 		x.keys[p.ID], x.glns[p.ID] = key, p.GLN
+		held := schemas.HeldByGateway
+		switch p.ID {
+		case "haul":
+			held = schemas.HeldByClient
+		case "mill":
+			held = schemas.HeldInHardware
+		}
 		roles := schemas.RoleCapture | schemas.RoleAdmin
 		if p.ID == "shop" {
 			roles = schemas.RoleCapture
 		}
 		g.Partners = append(g.Partners, p)
-		g.Keys = append(g.Keys, schemas.Key{Partner: p.ID, ID: schemas.KeyID(public), Public: public, Roles: roles, Held: schemas.HeldByGateway, From: 1})
+		g.Keys = append(g.Keys, schemas.Key{Partner: p.ID, ID: schemas.KeyID(public), Public: public, Roles: roles, Held: held, From: 1})
 	}
 	doc.AppState, err = json.Marshal(g)
 	must(t, err)
@@ -258,15 +265,20 @@ func (x *town) post(t *testing.T, raw []byte) *told {
 // the one before it.
 func (x *town) play(t *testing.T, row provoked) {
 	s := &playing{town: x, t: t, tag: fmt.Sprintf("%d.", uint32(row.code))}
-	lines := strings.Split(strings.TrimSpace(row.script), "\n")
+	s.script(row.script).shows(t, row.code)
+}
+
+// script plays lines, and returns what the last of them was answered.
+func (s *playing) script(script string) (last *told) {
+	s.t.Helper()
+	lines := strings.Split(strings.TrimSpace(script), "\n")
 	for i, line := range lines {
-		r := s.line(t, s.fill(strings.TrimSpace(line)))
-		if i == len(lines)-1 {
-			r.shows(t, row.code)
-		} else if !r.fine() {
-			t.Fatalf("%s\nwas answered with %d: %s", line, r.status, r.body)
+		last = s.line(s.t, s.fill(strings.TrimSpace(line)))
+		if i < len(lines)-1 && !last.fine() {
+			s.t.Fatalf("%s\nwas answered with %d: %s", line, last.status, last.body)
 		}
 	}
+	return last
 }
 
 type playing struct {
@@ -326,6 +338,8 @@ func (s *playing) name(name string) string {
 		return schemas.KeyID(s.keys[ownPartner].Public().(ed25519.PublicKey))
 	case name == "now":
 		return time.Now().UTC().Format(time.RFC3339)
+	case name == "tomorrow":
+		return time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)
 	case name == "past":
 		return time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	case strings.Contains(name, "lot"):

@@ -199,7 +199,7 @@ func giveUp(from *secrets, h handover, to *age.X25519Recipient, file string) (*M
 	if err := errors.Join(os.Remove(givenUpPath(from.home)), syncPath(filepath.Join(from.home, keysDir))); err != nil {
 		return nil, fmt.Errorf("removing the key: %w", err)
 	}
-	// Last: run again after a cut, the handover is written once more, and has it again.
+	// Last: run again after a cut before it, the handover is written once more, and has it again.
 	if err := destroy(nextValidatorPath(from.home), nextSignStatePath(from.home)); err != nil {
 		return nil, err
 	}
@@ -224,8 +224,8 @@ func (h *handover) takeNext(from *secrets) error {
 // placeNext writes the next key of a handover, behind what it signed. above is
 // whether this home lacks the log of the heights that were signed.
 func (h *handover) placeNext(to *secrets, above bool) error {
-	if h.Next == nil {
-		return nil
+	if h.Next == nil { // then one that is here was left when the key was given up, and signed elsewhere since
+		return destroy(nextValidatorPath(to.home), nextSignStatePath(to.home))
 	}
 	var state privval.FilePVLastSignState
 	var key privval.FilePVKey
@@ -284,6 +284,9 @@ func firstStep(from *secrets, to *age.X25519Recipient) error {
 		return nil
 	}
 	if _, err := from.validator(); err != nil {
+		if had != nil && had.ID != "" { // the handover is whole: a cut behind it left the next key
+			err = errors.Join(destroy(nextValidatorPath(from.home), nextSignStatePath(from.home)), err)
+		}
 		return err
 	}
 	if err := keepMoved(from.home, moved{To: to.String(), Time: time.Now().UTC()}); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -245,4 +246,70 @@ func TestMoveWithNextKey(t *testing.T) {
 		t.Errorf("the next key that came is %s, %v", b, err)
 	}
 	runs(t, copied, 2)
+}
+
+// A next key that a move left behind, cut off at its very end, is gone when the move is run
+// again, and does not come back into use when the validator does.
+func TestMoveLeavesNoNextKey(t *testing.T) {
+	s := alone(t)
+	runs(t, s, 1)
+	if _, err := node.MakeNextKey(&s); err != nil {
+		t.Fatal(err)
+	}
+	keys := []string{filepath.Join(s.Home, "keys", "validator-next.json"), filepath.Join(s.Home, "data", "sign_state_next.json")}
+	kept := map[string][]byte{}
+	for _, path := range keys {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept[path] = b
+	}
+	cutOff := func() {
+		t.Helper()
+		for path, b := range kept {
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	gone := func(when string) {
+		t.Helper()
+		for _, path := range keys {
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s %s is there: %v", when, path, err)
+			}
+		}
+	}
+	arrival, recipient := arrive(t)
+	handover := filepath.Join(t.TempDir(), "handover")
+	if _, err := node.MoveOut(&s, recipient, handover); err != nil {
+		t.Fatal(err)
+	}
+	cutOff()
+	if _, err := node.MoveOut(&s, recipient, handover); err == nil || !strings.Contains(err.Error(), "gave its validator's key up") {
+		t.Errorf("moved again: %v", err)
+	}
+	gone("moved again,")
+
+	there := s
+	there.Home = filepath.Join(t.TempDir(), "there")
+	copyHome(t, s.Home, there.Home)
+	if _, err := node.MoveIn(&there, arrival, handover); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"keys/validator-next.json", "data/sign_state_next.json"} { // as if it had been put into force, or given up, there
+		if err := os.Remove(filepath.Join(there.Home, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arrival, recipient = arrive(t)
+	if _, err := node.MoveOut(&there, recipient, handover); err != nil {
+		t.Fatal(err)
+	}
+	cutOff()
+	if _, err := node.MoveIn(&s, arrival, handover); err != nil {
+		t.Fatal(err)
+	}
+	gone("moved back,")
 }

@@ -125,6 +125,15 @@ func (l *ledger) DryRun(_ context.Context, actor string, atomic bool, events []*
 	return l.app.DryRun(actor, l.settings.Partner, atomic, events, l.duplicateKeys(events)...)
 }
 
+// Rehearse answers the receipt that a client's transaction would get in the next block.
+func (l *ledger) Rehearse(_ context.Context, tx *schemas.Transaction) (*schemas.Receipt, error) {
+	events, keys := make([]*schemas.Event, len(tx.Messages)), make([][]byte, len(tx.Messages))
+	for i := range tx.Messages {
+		events[i], keys[i] = tx.Messages[i].Event, tx.Messages[i].DuplicateKey
+	}
+	return l.app.DryRun(tx.Header.Actor, tx.Header.Partner, tx.Header.Atomic, events, keys...)
+}
+
 func (l *ledger) duplicateKeys(events []*schemas.Event) [][]byte {
 	keys := make([][]byte, len(events))
 	for i, e := range events {

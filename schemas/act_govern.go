@@ -85,10 +85,11 @@ const (
 	EraseBody
 	RecoverKeys
 	Reassign
+	EndRecall
 )
 
 var changeNames = []string{"", "admit", "suspend", "resume", "remove", "validator", "remove-validator", "parameters",
-	"upgrade", "cancel-upgrade", "register-prefix", "withdraw-prefix", "erase", "recover", "reassign"}
+	"upgrade", "cancel-upgrade", "register-prefix", "withdraw-prefix", "erase", "recover", "reassign", "close-recall"}
 
 // String returns the kind's name.
 func (k ChangeKind) String() string {
@@ -139,6 +140,7 @@ type Change struct {
 	EventID      string
 	To           string   // who is to hold the items
 	Items        []string // canonical identifiers
+	Recall       string   // name of a recall of the partner's
 }
 
 // KeyGrant is a key as a proposal gives it to a partner.
@@ -197,6 +199,7 @@ var changeMembers = [...]struct{ needs, may []string }{
 	EraseBody:       {[]string{"partner", "eventID"}, nil},
 	RecoverKeys:     {[]string{"partner", "keys"}, []string{"threshold"}},
 	Reassign:        {[]string{"partner", "to", "items"}, nil},
+	EndRecall:       {[]string{"partner", "recall"}, nil},
 }
 
 func (c *Change) bind(b *binding) {
@@ -221,6 +224,7 @@ func (c *Change) bind(b *binding) {
 	bind(b, 19, "eventID", &c.EventID, uri)
 	bind(b, 20, "to", &c.To, shortName)
 	bindList(b, 21, "items", &c.Items, MaxReassigned, thing)
+	bind(b, 22, "recall", &c.Recall, shortName)
 	c.check(b)
 }
 
@@ -239,6 +243,7 @@ func (c *Change) check(b *binding) {
 		{"registration", c.Registration != ""}, {"host", c.Host != ""}, {"sponsor", c.Sponsor != ""}, {"threshold", c.Threshold != 0},
 		{"keys", len(c.Keys) > 0}, {"nodeID", c.NodeID != ""}, {"validator", len(c.Validator) > 0}, {"prefix", c.Prefix != ""}, {"strict", c.Strict},
 		{"parameters", !c.Parameters.empty()}, {"height", c.Height != 0}, {"rules", c.Rules != 0}, {"eventID", c.EventID != ""}, {"to", c.To != ""}, {"items", len(c.Items) > 0},
+		{"recall", c.Recall != ""},
 	} {
 		if slices.Contains(of.needs, m.name) {
 			b.need(m.name, m.said)

@@ -34,6 +34,7 @@ var proposals = []string{
 	`{"kind":"erase","partner":"dock","eventID":"urn:uuid:1"}`,
 	`{"kind":"recover","partner":"dock","keys":[` + aKey + `],"threshold":1}`,
 	`{"kind":"reassign","partner":"dock","to":"farm","items":["urn:epc:id:sgtin:9521234.054321.1001","urn:example:pallet:9"]}`,
+	`{"kind":"close-recall","partner":"dock","recall":"listeria"}`,
 }
 
 // What a proposal says it says again, from its fields and from the leaf that keeps it.
@@ -66,7 +67,7 @@ func TestProposals(t *testing.T) {
 			t.Errorf("told as %s: %v", told.Change, err)
 		}
 	}
-	for kind := schemas.Admit; kind <= schemas.Reassign; kind++ {
+	for kind := schemas.Admit; kind <= schemas.EndRecall; kind++ {
 		if !kinds[kind] {
 			t.Errorf("no %s is tried", kind)
 		}

@@ -122,6 +122,7 @@ const (
 	TooSoon                            // an upgrade's height is not far enough ahead, or was passed
 	BreaksQuorum                       // no validator would be left
 	NotHeld                            // the item is not held by whom it would be taken from
+	IssuerActive                       // whoever issued a recall can close it
 )
 
 // Why an act of a shipment, or in strict custody an event, was refused (class B, too).
@@ -229,6 +230,7 @@ const (
 	BadSubscription                        // how a subscription is to be told cannot be done
 	BodyNotKept                            // of a record: this node keeps the bodies of what its partner is a party to
 	BadWebhook                             // a webhook that cannot be made, or set back, as it was asked for
+	NotHosted                              // a participant's key, of one that does not work through this node, or not yet
 )
 
 type codeRow struct {
@@ -325,6 +327,7 @@ var codes = map[Code]codeRow{
 	TooSoon:          {"too_soon", 409, "choose a height that is still to come, and rules of a later version"},
 	BreaksQuorum:     {"breaks_quorum", 409, "add another member's validator first"},
 	NotHeld:          {"not_held", 409, "name items that the removed partner holds, outermost containers for their contents"},
+	IssuerActive:     {"issuer_active", 409, "ask who issued the recall to close it"},
 
 	ReservedPrefix: {"reserved_prefix", 409, "recorded as a claim: who has the company prefix commissions under it"},
 
@@ -383,6 +386,7 @@ var codes = map[Code]codeRow{
 
 	Unauthorized:         {"unauthorized", 401, "send Authorization: Bearer KEY"},
 	Forbidden:            {"forbidden", 403, "use a key with the scope that the detail names"},
+	NotHosted:            {"not_hosted", 403, "a participant's link opens its host's node, once the members have admitted it"},
 	NotFound:             {"not_found", 404, "check the identifier"},
 	MethodNotAllowed:     {"method_not_allowed", 405, "see /openapi.json"},
 	NotAcceptable:        {"not_acceptable", 406, "accept application/json, or for events application/xml: the detail says more"},

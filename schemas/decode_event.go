@@ -146,6 +146,8 @@ func (d *decoder) extension(m int) *Fault {
 	switch colon, ok := d.p.owned(name); {
 	case ok:
 		return d.authored(m)
+	case colon && len(name) > maxURI:
+		return d.t.fault(BadContext, m, fmt.Sprintf("a name of %d bytes, %d are allowed: %s", len(name), maxURI, quote(name)))
 	case colon:
 		return d.t.fault(BadContext, m, "no inline @context defines the prefix of "+quote(name))
 	}

@@ -15,6 +15,7 @@ import (
 const (
 	MaxMembers       = 128 // active ones
 	MaxOpenProposals = 4   // of one member
+	MaxLeaving       = 64  // open ones of all participants, each about its own removal
 )
 
 // ProposalID is a proposal's id: the place of the act that made it.
@@ -66,7 +67,7 @@ type Proposal struct {
 	Time     int64 // of its block, nanoseconds
 	Ends     int64 // block time up to which votes count, nanoseconds
 	Change   Change
-	For      []string // who voted for it, in order; the proposer first
+	For      []string // who voted for it, in order; the proposer, if it is a member, first
 	Against  []string
 	Outcome  Outcome
 	Decided  Locator // of the act that decided it
@@ -317,7 +318,7 @@ func (p *Proposal) Tell(at Locator, now int64, members int) ProposalState {
 	b := binding{pass: writeJSON, out: []byte{'{'}}
 	p.Change.bind(&b)
 	s := ProposalState{ID: ProposalID(at), Proposer: p.Proposer, Change: append(b.out, '}'), State: p.Outcome.String(), At: at,
-		Time: time.Unix(0, p.Time).UTC(), Ends: time.Unix(0, p.Ends).UTC(), For: p.For, Against: append([]string{}, p.Against...), Needed: Quorum(members)}
+		Time: time.Unix(0, p.Time).UTC(), Ends: time.Unix(0, p.Ends).UTC(), For: append([]string{}, p.For...), Against: append([]string{}, p.Against...), Needed: Quorum(members)}
 	switch {
 	case p.Outcome != ProposalOpen:
 		s.Decided = &p.Decided

@@ -11,6 +11,7 @@ type Record struct {
 	Time        time.Time // of the block: recordTime
 	Partner     string    // who recorded it
 	KeyID       string
+	Held        Holding // how the key is held that signed it, or its author's; 0 where a view does not tell
 	Actor       string
 	Transaction Hash
 	Kind        Kind

@@ -26,6 +26,16 @@ func (c *Client) RehearseProposal(ctx context.Context, change json.RawMessage) (
 	return decode[api.Rehearsal](a)
 }
 
+// RehearseSigned answers what a proposal would get, and what it would do, that the
+// caller signed as a transaction of its own.
+func (c *Client) RehearseSigned(ctx context.Context, raw []byte) (*api.Rehearsal, error) {
+	a, err := c.do(ctx, Write{DryRun: true}.request("/api/v1/transactions", transactionType, raw))
+	if err != nil {
+		return nil, err
+	}
+	return decode[api.Rehearsal](a)
+}
+
 // Vote votes for a proposal or against it.
 func (c *Client) Vote(ctx context.Context, proposal string, approve bool, reason string, how Write) (*Written, error) {
 	body, err := json.Marshal(struct {

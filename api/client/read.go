@@ -53,10 +53,22 @@ func (c *Client) Trail(ctx context.Context, id string, perPage int, page string)
 
 // WholeTrail answers all records of an item.
 func (c *Client) WholeTrail(ctx context.Context, id string) (*api.Trail, error) {
-	whole, err := c.Trail(ctx, id, 1000, "")
+	return c.wholeTrail(ctx, itemPath(id))
+}
+
+// ShipmentTrail answers every message that did something to a shipment, oldest first.
+func (c *Client) ShipmentTrail(ctx context.Context, id string) (*api.Trail, error) {
+	return c.wholeTrail(ctx, ShipmentPath(id))
+}
+
+func (c *Client) wholeTrail(ctx context.Context, of string) (*api.Trail, error) {
+	page := func(token string) (*api.Trail, error) {
+		return get[api.Trail](ctx, c, of+"/trail", paging(1000, token))
+	}
+	whole, err := page("")
 	for err == nil && whole.NextPageToken != "" {
 		var next *api.Trail
-		if next, err = c.Trail(ctx, id, 1000, whole.NextPageToken); err == nil {
+		if next, err = page(whole.NextPageToken); err == nil {
 			whole.Records = append(whole.Records, next.Records...)
 			whole.Height, whole.NextPageToken = next.Height, next.NextPageToken
 		}

@@ -43,6 +43,11 @@ func (c *Client) ReplayWebhook(ctx context.Context, id string, from api.WebhookR
 	return c.changeWebhook(ctx, id, "/replay", from)
 }
 
+// RotateWebhook changes a webhook's secret, which is in this answer alone.
+func (c *Client) RotateWebhook(ctx context.Context, id string, to api.WebhookSecret) (*api.Webhook, error) {
+	return c.changeWebhook(ctx, id, "/secret", to)
+}
+
 // PauseWebhook stops the delivery of a webhook. Its cursor stays.
 func (c *Client) PauseWebhook(ctx context.Context, id string) (*api.Webhook, error) {
 	return c.changeWebhook(ctx, id, "/pause", struct{}{})

@@ -58,8 +58,11 @@ func (c *Client) Event(ctx context.Context, event []byte, how Write) (*Written, 
 
 // Transaction broadcasts a transaction that the caller signed.
 func (c *Client) Transaction(ctx context.Context, raw []byte, how Write) (*Written, error) {
-	return c.write(ctx, how.request("/api/v1/transactions", "application/vnd.waybill.transaction", raw))
+	return c.write(ctx, how.request("/api/v1/transactions", transactionType, raw))
 }
+
+// transactionType is the media type of a signed transaction.
+const transactionType = "application/vnd.waybill.transaction"
 
 func (c *Client) write(ctx context.Context, q request) (*Written, error) {
 	a, err := c.do(ctx, q)

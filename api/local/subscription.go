@@ -44,7 +44,14 @@ type Cursor struct {
 	Round    uint64           `json:"round,omitempty"` // how often the cursor was set back
 	Ran      time.Time        `json:"ran,omitzero"`    // when its schedule was last followed
 	Notified time.Time        `json:"notified,omitzero"`
-	Paused   string           `json:"paused,omitempty"` // why nothing is delivered; "": it is
+	Paused   string           `json:"paused,omitempty"`  // why nothing is delivered; "": it is
+	Secrets  []Secret         `json:"secrets,omitempty"` // what messages are signed with, the newest first; none: Token
+}
+
+// Secret is what messages are signed with since a subscription's was changed.
+type Secret struct {
+	Token string    `json:"token,omitempty"` // "": the subscription's own
+	Until time.Time `json:"until,omitzero"`  // zero: until it is changed
 }
 
 // PutSubscription writes a subscription.

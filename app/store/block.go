@@ -65,7 +65,7 @@ func (b *Block) Get(key []byte) (value, aside []byte, err error) {
 		row, ok = b.read[string(k)]
 	}
 	if !ok {
-		if row, err = b.base.get(k); err != nil {
+		if row, err = b.state(k); err != nil {
 			return nil, nil, err
 		}
 		b.read[string(k)] = row
@@ -74,6 +74,22 @@ func (b *Block) Get(key []byte) (value, aside []byte, err error) {
 		return nil, nil, nil
 	}
 	return splitState(row)
+}
+
+// state reads a state row of the base. The tree's page, which the block needs anyway where
+// it writes the key, tells for less than the database whether there is any.
+func (b *Block) state(k []byte) ([]byte, error) {
+	if b.current() == nil { // the cache is of its base
+		if err := b.base.use(); err != nil {
+			return nil, err
+		}
+		defer b.base.done()
+		hash := proof.KeyHash(k[1:])
+		if held, err := b.base.version.crown.holds(&hash, b.cached); err != nil || !held {
+			return nil, err
+		}
+	}
+	return b.base.get(k)
 }
 
 // Set writes a state value and what is kept beside it, unhashed.
@@ -87,6 +103,9 @@ func (b *Block) Row(key []byte) ([]byte, error) {
 	k := b.key(spaceRow, key)
 	if row, ok := b.writes[string(k)]; ok {
 		return row, nil
+	}
+	if b.store.known.Load().lacks(b.base.version.height, key) {
+		return nil, nil
 	}
 	return b.base.get(k)
 }
@@ -339,7 +358,9 @@ func (b *Block) writeBatch(m meta) (err error) {
 	}
 	w := b.store.engine.newBatch(size)
 	defer func() { err = errors.Join(err, w.Close()) }()
+	known := b.store.known.Load()
 	for key, data := range b.ordered() {
+		known.remember(key) // before anybody can read its height
 		if data == nil {
 			err = w.Delete(key)
 		} else {

@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"runtime"
 
 	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/opt"
@@ -68,6 +70,10 @@ type faultyEngine struct {
 }
 
 func (e faultyEngine) newBatch(size int) batch { return faultyBatch{e.engine.newBatch(size), e.disk} }
+
+func (e faultyEngine) load(rows iter.Seq2[[]byte, []byte]) error {
+	return e.disk.run("batch", func() error { return e.engine.load(rows) })
+}
 
 type faultyBatch struct {
 	batch
@@ -173,5 +179,15 @@ func (t *Tree) Path(key [32]byte) (proof.Path, error) { return path(t.crown, key
 // NewSmallSorter is a sorter that holds so many tuples in memory.
 func NewSmallSorter(dir string, limit int) *Sorter { return &Sorter{dir: dir, limit: limit} }
 
-// Batches makes a restore write batches of this size.
+// Batches makes a restore write rows once they have this size.
 func (r *Restore) Batches(size int) { r.limit = size }
+
+// Lacks reports whether the store knows, without asking its database, that there is no
+// row at the last height; only once it has read all keys.
+func (s *Store) Lacks(key []byte) bool {
+	for k := s.known.Load(); !k.full.Load(); {
+		runtime.Gosched()
+	}
+	height, _ := s.Last()
+	return s.known.Load().lacks(height, key)
+}

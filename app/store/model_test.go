@@ -53,6 +53,7 @@ func (m *machine) open(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Expect('a', 'b', 'e')
 	m.store, m.since = s, 0
 }
 

@@ -168,11 +168,7 @@ const (
 // with many, then a lone leaf's key hash and value hash or many's number and hash.
 func (p *page) encode() []byte {
 	if p.split == nil {
-		b := make([]byte, 1, 1+64*len(p.leaves))
-		for i := range p.leaves {
-			b = append(append(b, p.leaves[i].Key[:]...), p.leaves[i].Value[:]...)
-		}
-		return b
+		return appendBucket(make([]byte, 0, 1+64*len(p.leaves)), p.leaves)
 	}
 	b := make([]byte, 3, 3+slots*33)
 	b[0] = pageSplit
@@ -191,20 +187,40 @@ func (p *page) encode() []byte {
 	return b
 }
 
+func appendBucket(b []byte, leaves []proof.Leaf) []byte {
+	b = append(b, pageBucket)
+	for i := range leaves {
+		b = append(append(b, leaves[i].Key[:]...), leaves[i].Value[:]...)
+	}
+	return b
+}
+
+// decodeBucket appends the leaves of a bucket, checked as decodePage says.
+func decodeBucket(leaves []proof.Leaf, b []byte, key *[32]byte, depth int) ([]proof.Leaf, error) {
+	if len(b) <= 64 || (len(b)-1)%64 != 0 || len(b) > 1+64*bucket {
+		return nil, errPage
+	}
+	for b = b[1:]; len(b) > 0; b = b[64:] {
+		leaf := decodeLeaf(b)
+		if n := len(leaves); !shared(&leaf.Key, key, depth) || n > 0 && bytes.Compare(leaves[n-1].Key[:], leaf.Key[:]) >= 0 {
+			return nil, errPage
+		}
+		leaves = append(leaves, leaf)
+	}
+	return leaves, nil
+}
+
 var errPage = errors.New("a page of the state tree is damaged: restore the node from a backup or from its peers")
 
 // decodePage reads the page at a depth on the way to a key, and checks that its
 // leaves belong there: all that follows relies on it.
 func decodePage(b []byte, key *[32]byte, depth int) (*page, error) {
-	if len(b) > 64 && b[0] == pageBucket && (len(b)-1)%64 == 0 && len(b) <= 1+64*bucket {
-		p := &page{leaves: make([]proof.Leaf, len(b)/64)}
-		for i := range p.leaves {
-			p.leaves[i] = decodeLeaf(b[1+64*i:])
-			if !shared(&p.leaves[i].Key, key, depth) || i > 0 && bytes.Compare(p.leaves[i-1].Key[:], p.leaves[i].Key[:]) >= 0 {
-				return nil, errPage
-			}
+	if len(b) > 0 && b[0] == pageBucket {
+		leaves, err := decodeBucket(make([]proof.Leaf, 0, len(b)/64), b, key, depth)
+		if err != nil {
+			return nil, err
 		}
-		return p, nil
+		return &page{leaves: leaves}, nil
 	}
 	if len(b) < 3 || b[0] != pageSplit || b[2]&^b[1] != 0 {
 		return nil, errPage

@@ -40,6 +40,17 @@ type pebbleEngine struct {
 
 func (e pebbleEngine) close() error       { return e.db.Close() }
 func (e pebbleEngine) newBatch(int) batch { return e.written.NewBatch() }
+func (e pebbleEngine) load(rows iter.Seq2[[]byte, []byte]) (err error) {
+	b := e.written.NewBatch()
+	defer func() { err = errors.Join(err, b.Close()) }()
+	for key, value := range rows {
+		if err := b.Set(key, value); err != nil {
+			return err
+		}
+	}
+	return b.WriteSync()
+}
+
 func (e pebbleEngine) snapshot() (snapshot, error) {
 	return pebbleSnapshot{e.db.NewSnapshot()}, nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -12,7 +13,7 @@ import (
 
 // Bounds of a restore.
 const (
-	restoreBatch = 1 << 20 // bytes of a batch
+	restoreBatch = 1 << 20 // bytes of a batch that removes rows
 	pageGroup    = 1 << 14 // leaves that are made pages of at once, at least
 	maxGroup     = 1 << 20 // and at most: what shares 18 bits of its hash by chance is far less
 )
@@ -28,15 +29,15 @@ var ErrNotEmpty = errors.New("the store holds a ledger already")
 // it again, or beginning again, removes that. It is not safe for concurrent use.
 type Restore struct {
 	store  *Store
-	batch  batch
-	full   batch      // the one before, that is being written
+	rows   bulk
+	full   []*lane    // rows that are being written
 	wrote  chan error // what came of that
-	size   int
-	limit  int // of size, where a batch is written
+	limit  int        // bytes of rows in memory; 0: as many as is usual
 	sorter *Sorter
 	crown  *stem
 	leaves int64
 	built  bool
+	length [binary.MaxVarintLen64]byte // of a value
 }
 
 // Restore begins to fill an empty store.
@@ -59,7 +60,7 @@ func (s *Store) Restore() (*Restore, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Restore{store: s, wrote: make(chan error, 1), limit: restoreBatch, sorter: sorter}, nil
+	return &Restore{store: s, wrote: make(chan error, 1), sorter: sorter}, nil
 }
 
 func (s *Store) usable() error {
@@ -116,21 +117,31 @@ func wipe(e engine) (err error) {
 	return nil
 }
 
+// StateLeaf is a state value's leaf in the tree. It takes hashing, and may be
+// computed anywhere.
+func StateLeaf(key, value []byte) proof.Leaf {
+	return proof.Leaf{Key: proof.KeyHash(key), Value: proof.ValueHash(value)}
+}
+
 // Set writes a state value and what is kept beside it, each key once.
 func (r *Restore) Set(key, value, aside []byte) error {
+	return r.SetLeaf(StateLeaf(key, value), key, value, aside)
+}
+
+// SetLeaf is Set with the leaf that the tree has of the value.
+func (r *Restore) SetLeaf(leaf proof.Leaf, key, value, aside []byte) error {
 	var t Tuple
-	keyHash, valueHash := proof.KeyHash(key), proof.ValueHash(value)
-	copy(t[:], keyHash[:])
-	copy(t[32:], valueHash[:])
+	copy(t[:], leaf.Key[:])
+	copy(t[32:], leaf.Value[:])
 	if err := r.sorter.Add(t); err != nil {
 		return err
 	}
-	return r.put(append([]byte{spaceState}, key...), joinState(value, aside))
+	return r.wrought(r.rows.put(spaceState, key, binary.AppendUvarint(r.length[:0], uint64(len(value))), value, aside))
 }
 
 // PutRow writes a row.
 func (r *Restore) PutRow(key, value []byte) error {
-	return r.put(append([]byte{spaceRow}, key...), value)
+	return r.wrought(r.rows.put(spaceRow, key, value))
 }
 
 // Row reads a row that was written before the last Flush, nil where there is none.
@@ -143,23 +154,18 @@ func (r *Restore) Row(key []byte) ([]byte, error) {
 	return snap.get(append([]byte{spaceRow}, key...))
 }
 
-func (r *Restore) put(key, value []byte) error {
-	if r.batch == nil {
-		r.batch, r.size = r.store.engine.newBatch(r.limit+r.limit/4), 0
-	}
-	if err := r.batch.Set(key, value); err != nil {
-		return fmt.Errorf("restoring: %w", err)
-	}
-	if r.size += len(key) + len(value) + 16; r.size < r.limit {
+// wrought writes what is due, after a row came into a lane.
+func (r *Restore) wrought(last *lane) error {
+	l := r.rows.due(last, r.limit)
+	if l == nil {
 		return nil
 	}
-	// It is written while the next one is filled.
+	// It is written while the next rows come.
 	if err := r.settle(); err != nil {
 		return err
 	}
-	b := r.batch
-	r.batch, r.full = nil, b
-	go func() { r.wrote <- b.WriteSync() }()
+	r.full = []*lane{l}
+	go func() { r.wrote <- r.store.engine.load(sorted(r.full)) }()
 	return nil
 }
 
@@ -168,26 +174,27 @@ func (r *Restore) settle() error {
 	if r.full == nil {
 		return nil
 	}
-	err := errors.Join(<-r.wrote, r.full.Close())
+	err := <-r.wrote
+	for _, l := range r.full {
+		r.rows.again(l)
+	}
 	if r.full = nil; err != nil {
 		return fmt.Errorf("restoring: %w", err)
 	}
 	return nil
 }
 
-// Flush makes durable, and readable, what was written.
-func (r *Restore) Flush() error { return r.flush() }
-
-// flush syncs what was put: the last batch must never be durable before it.
-func (r *Restore) flush() error {
+// Flush makes durable, and readable, what was written: the row that says height
+// and root must never be durable before it.
+func (r *Restore) Flush() error {
 	if err := r.settle(); err != nil {
 		return err
 	}
-	if r.batch == nil {
+	lanes := r.rows.rest()
+	if len(lanes) == 0 {
 		return nil
 	}
-	err := errors.Join(r.batch.WriteSync(), r.batch.Close())
-	if r.batch = nil; err != nil {
+	if err := r.store.engine.load(sorted(lanes)); err != nil {
 		return fmt.Errorf("restoring: %w", err)
 	}
 	return nil
@@ -241,7 +248,7 @@ func (r *Restore) grow(cs []change) error {
 		if p.data == nil {
 			return fmt.Errorf("restoring: %w", errPage)
 		}
-		if err := r.put(p.key, p.data); err != nil {
+		if err := r.wrought(r.rows.put(p.key[0], p.key[1:], p.data)); err != nil {
 			return err
 		}
 	}
@@ -254,7 +261,7 @@ func (r *Restore) Commit(height int64) error {
 	if !r.built || height < 1 {
 		return errors.New("restoring: the state is not complete")
 	}
-	if err := r.flush(); err != nil {
+	if err := r.Flush(); err != nil {
 		return err
 	}
 	s := r.store
@@ -282,6 +289,8 @@ func (s *Store) become(v *version) {
 	s.cache.clear()
 	if s.fault != nil {
 		v.end(s.fault)
+	} else if k := s.known.Load(); k != nil {
+		s.expect(k.kinds)
 	}
 }
 
@@ -289,12 +298,7 @@ func (s *Store) become(v *version) {
 func (r *Restore) Abort() error {
 	// What a disk that failed says of the last batch, it says again below.
 	_ = r.settle()
-	if r.batch != nil {
-		if err := r.batch.Close(); err != nil {
-			return err
-		}
-		r.batch = nil
-	}
+	r.rows = bulk{}
 	return errors.Join(r.sorter.Close(), wipe(r.store.engine))
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 )
 
 // Options of a store.
@@ -54,6 +55,8 @@ type Store struct {
 	cache   *cache
 	view    bool           // the archive's files are not this store's to change
 	readers sync.WaitGroup // reads under way
+	known   atomic.Pointer[known]
+	closing atomic.Bool
 
 	mu       sync.Mutex // guards what follows
 	versions []*version // the last is the last committed
@@ -246,6 +249,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.stop(errClosed)
+	s.closing.Store(true)
 	s.mu.Unlock()
 	s.readers.Wait()
 	if err := errors.Join(s.archive.close(), s.engine.close()); err != nil {

@@ -43,6 +43,7 @@ type update struct {
 	load   func(key []byte) ([]byte, error)
 	writes []pageWrite
 	leaves int64 // added less removed
+	room   bucketRoom
 }
 
 // group is the head of cs that shares a slot at a depth.
@@ -86,8 +87,12 @@ func (u *update) stemSlot(s *stem, i, depth int, cs []change) (err error) {
 		s.nodes[slots+i] = s.kids[i].root()
 		return err
 	}
-	p := &page{}
 	existed := s.nodes[slots+i].content != empty
+	if root, done, err := u.bucket(&cs[0].Key, existed, cs); done || err != nil {
+		s.nodes[slots+i] = root
+		return err
+	}
+	p := &page{}
 	if existed {
 		if p, err = u.page(&cs[0].Key, crownDepth); err != nil {
 			return err
@@ -136,14 +141,13 @@ func (u *update) apply(p *page, depth int, cs []change) error {
 		return u.applySplit(p, depth, cs)
 	}
 	before := len(p.leaves)
-	p.leaves = merged(p.leaves, cs)
+	p.leaves = merge(make([]proof.Leaf, 0, len(p.leaves)+len(cs)), p.leaves, cs)
 	u.leaves += int64(len(p.leaves) - before)
 	return u.divide(p, depth)
 }
 
-// merged applies changes to sorted leaves.
-func merged(leaves []proof.Leaf, cs []change) []proof.Leaf {
-	out := make([]proof.Leaf, 0, len(leaves)+len(cs))
+// merge appends sorted leaves with changes applied to them.
+func merge(out, leaves []proof.Leaf, cs []change) []proof.Leaf {
 	for len(leaves) > 0 || len(cs) > 0 {
 		order := -1
 		if len(leaves) == 0 {

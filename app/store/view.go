@@ -87,7 +87,12 @@ func (v *View) Get(key []byte) (value, aside []byte, err error) {
 }
 
 // Row returns a row's value; nil where there is none.
-func (v *View) Row(key []byte) ([]byte, error) { return v.get(append([]byte{spaceRow}, key...)) }
+func (v *View) Row(key []byte) ([]byte, error) {
+	if v.store.known.Load().lacks(v.version.height, key) {
+		return nil, nil
+	}
+	return v.get(append([]byte{spaceRow}, key...))
+}
 
 // Rows yields the rows whose keys begin with prefix, in order, or backwards.
 // from, where not nil, is the first key that may be yielded (the last one, backwards: inclusive both ways).

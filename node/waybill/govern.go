@@ -37,6 +37,7 @@ type change struct {
 	EventID      string           `json:"eventID,omitempty"`
 	To           string           `json:"to,omitempty"`
 	Items        []string         `json:"items,omitempty"`
+	Recall       string           `json:"recall,omitempty"`
 	Reason       string           `json:"reason,omitempty"`
 }
 
@@ -83,6 +84,7 @@ from the next block on. KIND is
   erase             --partner --event: the body of an event that the partner recorded
   recover           --partner --admin-key: new keys in the place of all that it has
   reassign          --partner --to --item: what a removed partner holds
+  close-recall      --partner --recall: a recall of who is suspended or removed
 
 --dry-run records nothing and tells what would come of it: members and votes needed
 after it, how many validators may fail then, and what custody would be stranded.
@@ -114,6 +116,7 @@ The API key needs the scope admin. docs/governance.md tells each by an example.`
 	f.StringVar(&c.EventID, "event", "", "an eventID")
 	f.StringVar(&c.To, "to", "", "who is to hold the items")
 	f.StringArrayVar(&c.Items, "item", nil, "an item in any form of identifier; may repeat")
+	f.StringVar(&c.Recall, "recall", "", "the name of a recall that the partner issued")
 	f.StringVar(&c.Reason, "reason", "", "why, for everybody to read, at most 1,000 bytes")
 	f.StringVar(&file, "file", "", "read the proposal, as JSON, from a file in the place of KIND and the other flags")
 	f.BoolVar(&dry, "dry-run", false, "tell what would come of it, and record nothing")

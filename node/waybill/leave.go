@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,7 @@ import (
 type leaving struct {
 	Partner  string                 `json:"partner"`
 	State    string                 `json:"state"` // of the partner, as its own node has it
-	Peers    int                    `json:"peers"`
+	Peers    int                    `json:"peers,omitempty"`
 	Proposal *schemas.ProposalState `json:"proposal,omitempty"` // to remove it
 	Impact   *schemas.Impact        `json:"impact,omitempty"`   // of one that was just made
 	Next     []string               `json:"next"`
@@ -26,17 +27,20 @@ type leaving struct {
 func (p *program) leaveCommand() *cobra.Command {
 	var anyway bool
 	var reason string
+	var s signing
 	cmd := &cobra.Command{
 		Use: "leave", Short: "Leave the network: propose the own partner's removal, and tell what is next", Args: exactly(0, "no arguments"),
 		Long: `Leave the network. The node's own partner proposes that it be removed, which the other
 members vote on, and is told what to do until its node is off. Run again it tells how
-far that is, and proposes nothing twice.
+far that is, and proposes nothing twice. A participant, who has no node, does the same
+with --signing-key and --partner, through its host's link.
 
 It is refused where the partner still holds things, which would be stranded, and where
 the network would stand fewer failing validators than now, unless --anyway is said. What
-would break the quorum the ledger refuses itself. The API key needs the scope admin.`,
+would break the quorum the ledger refuses itself. The API key needs the scope admin; a
+participant's link does.`,
 	}
-	p.nodeFlags(cmd)
+	p.ownFlags(cmd, &s)
 	cmd.Flags().BoolVar(&anyway, "anyway", false, "leave although custody is stranded, or the network stands fewer faults")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for everybody to read, at most 1,000 bytes")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -44,7 +48,15 @@ would break the quorum the ledger refuses itself. The API key needs the scope ad
 		if err != nil {
 			return err
 		}
-		l, err := p.leave(cmd.Context(), c, anyway, reason)
+		if (s.keyFile == "") != (s.partner == "") {
+			return usage("--signing-key and --partner go together")
+		}
+		var l *leaving
+		if s.keyFile == "" {
+			l, err = p.leave(cmd.Context(), c, anyway, reason)
+		} else {
+			l, err = p.leaveHost(cmd.Context(), c, &s, anyway, reason)
+		}
 		if err != nil {
 			return err
 		}
@@ -76,7 +88,18 @@ func (p *program) leave(ctx context.Context, c *client.Client, anyway bool, reas
 		return nil, err
 	}
 	if self.State != schemas.Removed && l.Proposal == nil {
-		if err := l.propose(ctx, c, network, anyway, reason); err != nil {
+		body, err := json.Marshal(l.removal(reason))
+		if err != nil {
+			return nil, fmt.Errorf("encoding a proposal: %w", err)
+		}
+		r, err := c.RehearseProposal(ctx, body)
+		if err == nil {
+			err = l.weigh(r, network.Partners, anyway)
+		}
+		if err == nil {
+			err = l.proposed(ctx, c, func(how client.Write) (*client.Written, error) { return c.Propose(ctx, body, how) })
+		}
+		if err != nil {
 			return nil, err
 		}
 		if self, err = c.Partner(ctx, network.Partner); err != nil { // its vote may have been enough
@@ -121,24 +144,64 @@ func removalOf(ctx context.Context, c *client.Client, partner string) (*schemas.
 	return nil, nil
 }
 
-// propose proposes the removal, if it does no harm.
-func (l *leaving) propose(ctx context.Context, c *client.Client, network *api.Network, anyway bool, reason string) error {
-	body, err := json.Marshal(change{Kind: schemas.Remove.String(), Partner: l.Partner, Reason: reason})
+// leaveHost is the way out of a participant, who signs itself, through its host.
+func (p *program) leaveHost(ctx context.Context, c *client.Client, s *signing, anyway bool, reason string) (*leaving, error) {
+	self, err := c.Partner(ctx, s.partner)
 	if err != nil {
-		return fmt.Errorf("encoding a proposal: %w", err)
+		return nil, err
 	}
-	r, err := c.RehearseProposal(ctx, body)
-	if err != nil {
-		return err
+	l := &leaving{Partner: s.partner, State: self.State.String()}
+	if l.Proposal, err = removalOf(ctx, c, s.partner); err != nil {
+		return nil, err
 	}
+	if l.Proposal == nil {
+		body, err := json.Marshal(l.removal(reason))
+		if err != nil {
+			return nil, fmt.Errorf("encoding a proposal: %w", err)
+		}
+		act, err := schemas.ReadAct("Propose", body, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		raw, _, err := p.signed(ctx, s, []*schemas.Event{act})
+		if err != nil {
+			return nil, err
+		}
+		r, err := c.RehearseSigned(ctx, raw)
+		if err == nil {
+			err = l.weigh(r, nil, anyway)
+		}
+		if err == nil {
+			err = l.proposed(ctx, c, func(how client.Write) (*client.Written, error) { return c.Transaction(ctx, raw, how) })
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	l.Next = []string{fmt.Sprintf("members vote: waybill vote %s --approve", l.Proposal.ID),
+		fmt.Sprintf("until they have, take what the ledger has of yours: waybill bundle %s --partner > FILE; afterwards the link opens nothing any more", l.Partner)}
+	return l, nil
+}
+
+func (l *leaving) removal(reason string) change {
+	return change{Kind: schemas.Remove.String(), Partner: l.Partner, Reason: reason}
+}
+
+// weigh refuses a removal that would be refused, or does harm.
+func (l *leaving) weigh(r *api.Rehearsal, now []api.NetworkMember, anyway bool) error {
 	if code := r.Events[0].Code; code != schemas.OK {
 		return fmt.Errorf("%s cannot leave now: %s (%s)", l.Partner, code, code.Hint())
 	}
 	l.Impact = r.Impact
-	if harm := l.harm(network); harm != "" && !anyway {
+	if harm := l.harm(now); harm != "" && !anyway {
 		return fmt.Errorf("%s; --anyway proposes it all the same", harm)
 	}
-	w, err := c.Propose(ctx, body, client.Write{IdempotencyKey: client.NewIdempotencyKey()})
+	return nil
+}
+
+// proposed proposes the removal, and reads the proposal.
+func (l *leaving) proposed(ctx context.Context, c *client.Client, propose func(client.Write) (*client.Written, error)) error {
+	w, err := propose(client.Write{IdempotencyKey: client.NewIdempotencyKey()})
 	if err != nil {
 		return err
 	}
@@ -155,11 +218,12 @@ func (l *leaving) propose(ctx context.Context, c *client.Client, network *api.Ne
 	return err
 }
 
-// harm tells what the removal would do that should be seen to before.
-func (l *leaving) harm(network *api.Network) string {
+// harm tells what the removal would do that should be seen to before, to those who are
+// partners now.
+func (l *leaving) harm(now []api.NetworkMember) string {
 	validators := 0
-	for i := range network.Partners {
-		if p := &network.Partners[i]; len(p.Validate) > 0 && p.State != schemas.Removed {
+	for i := range now {
+		if p := &now[i]; len(p.Validate) > 0 && p.State != schemas.Removed {
 			validators++
 		}
 	}

@@ -138,14 +138,21 @@ func dash(s string) string {
 }
 
 func (p *program) trailCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "trail ID", Short: "Print the records of an item, class or lot in ledger order", Args: exactly(1, "one identifier")}
+	var shipment bool
+	cmd := &cobra.Command{Use: "trail ID", Short: "Print the records of an item, class, lot or shipment in ledger order", Args: exactly(1, "one identifier"),
+		Long: "Print the records of an item, class, lot or shipment in ledger order: each with who\nrecorded it, and how the key is held that signed it."}
 	p.nodeFlags(cmd)
+	cmd.Flags().BoolVar(&shipment, "shipment", false, "ID is a shipment")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := p.client()
 		if err != nil {
 			return err
 		}
-		t, err := c.WholeTrail(cmd.Context(), args[0])
+		read := c.WholeTrail
+		if shipment {
+			read = c.ShipmentTrail
+		}
+		t, err := read(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
@@ -173,8 +180,8 @@ func (p *program) printRecord(r *api.Record) {
 	for i, f := range r.Flags {
 		flags[i] = f.String()
 	}
-	fmt.Fprintf(p.out, "%d/%d/%d  %-29s %-16s %-14s %-12s %-12s %s\n", r.Height, r.Position, r.Index,
-		escape(e.EventTime), escape(step), escape(r.Partner), r.Trail, r.Effect, strings.Join(flags, " "))
+	fmt.Fprintf(p.out, "%d/%d/%d  %-29s %-16s %-14s %-8s %-12s %-12s %s\n", r.Height, r.Position, r.Index,
+		escape(e.EventTime), escape(step), escape(r.Partner), r.Held, r.Trail, r.Effect, strings.Join(flags, " "))
 }
 
 func (p *program) traceCommand() *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ API key's webhooks are listed: id, receiver, what it is told, and how its delive
 	cmd.RunE = p.listWebhooks
 	list := &cobra.Command{Use: "list", Short: "List the API key's webhooks, and how their delivery stands", Args: exactly(0, "no arguments"), RunE: p.listWebhooks}
 	p.nodeFlags(list)
-	cmd.AddCommand(p.webhookAddCommand(), list, p.webhookShowCommand(), p.webhookRemoveCommand(), p.webhookReplayCommand(),
+	cmd.AddCommand(p.webhookAddCommand(), list, p.webhookShowCommand(), p.webhookRemoveCommand(), p.webhookReplayCommand(), p.webhookRotateCommand(),
 		p.webhookStep("pause", "Stop the delivery of a webhook; its cursor stays", (*client.Client).PauseWebhook),
 		p.webhookStep("resume", "Let the delivery of a webhook go on, at once", (*client.Client).ResumeWebhook))
 	return cmd
@@ -54,14 +55,9 @@ The webhook belongs to the API key, which needs the scope query.`,
 		if types != "" {
 			what.Types = strings.Split(types, "|")
 		}
-		if secretFile != "" {
-			text, err := p.readFile(secretFile)
-			if err != nil {
-				return err
-			}
-			if what.Secret = strings.TrimSpace(string(text)); what.Secret == "" { // else the node would make one
-				return usage("--secret: %s is empty", secretFile)
-			}
+		var err error
+		if what.Secret, err = p.webhookSecret(secretFile); err != nil {
+			return err
 		}
 		c, err := p.client()
 		if err != nil {
@@ -72,13 +68,67 @@ The webhook belongs to the API key, which needs the scope query.`,
 		if err != nil {
 			return err
 		}
-		if p.output == "json" {
-			return p.json(made)
-		}
-		fmt.Fprintf(p.out, "%s\t%s\t%s\n", escape(made.ID), escape(made.URL), escape(made.Secret))
-		return nil
+		return p.printSecret(made)
 	}
 	return cmd
+}
+
+// webhookSecret reads a secret from a file that is named.
+func (p *program) webhookSecret(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	text, err := p.readFile(file)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSpace(string(text))
+	if secret == "" { // else the node would make one
+		return "", usage("--secret: %s is empty", file)
+	}
+	return secret, nil
+}
+
+func (p *program) webhookRotateCommand() *cobra.Command {
+	var secretFile string
+	var keep time.Duration
+	cmd := &cobra.Command{
+		Use: "rotate ID", Short: "Change a webhook's secret; the one before signs beside it for a while", Args: exactly(1, "a webhook's id"),
+		Long: `Change the secret that a webhook's messages are signed with. Printed are its id, the URL
+and the new secret, which is not told again. For as long as --keep says messages have
+two signatures, by the new secret and by the one before, so that the receiver can change
+its own in between. --keep 0s is for a secret that somebody else got hold of.`,
+	}
+	p.nodeFlags(cmd)
+	cmd.Flags().StringVar(&secretFile, "secret", "", "FILE with the secret, whsec_ and base64; - is standard input (the node makes one)")
+	cmd.Flags().DurationVar(&keep, "keep", 24*time.Hour, "for how long the secret before signs, too, at most 168h")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		seconds := int64(keep / time.Second)
+		to := api.WebhookSecret{Keep: &seconds}
+		var err error
+		if to.Secret, err = p.webhookSecret(secretFile); err != nil {
+			return err
+		}
+		c, err := p.client()
+		if err != nil {
+			return err
+		}
+		changed, err := c.RotateWebhook(cmd.Context(), args[0], to)
+		if err != nil {
+			return err
+		}
+		return p.printSecret(changed)
+	}
+	return cmd
+}
+
+// printSecret prints a webhook whose secret is told, this once.
+func (p *program) printSecret(h *api.Webhook) error {
+	if p.output == "json" {
+		return p.json(h)
+	}
+	fmt.Fprintf(p.out, "%s\t%s\t%s\n", escape(h.ID), escape(h.URL), escape(h.Secret))
+	return nil
 }
 
 func (p *program) listWebhooks(cmd *cobra.Command, _ []string) error {

@@ -1,0 +1,167 @@
+package app_test
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// Recalls on the books.
+
+type bookRecall struct {
+	Closed  bool
+	Answers map[string]bool // of partners: whether they are done
+	Spans   []bookSpan
+}
+
+// bookSpan is a span of time in which the issuer made what is recalled.
+type bookSpan struct {
+	From, Until int64 // 0: it has no end
+	Of          string
+}
+
+// bookMade is a class or lot: who brought it into being, from when to when, and which
+// recalls name it.
+type bookMade struct {
+	Maker       string
+	First, Last int64
+	Marks       []string
+}
+
+func (b *books) lot(class string) *bookMade {
+	if b.Made[class] == nil {
+		b.Made[class] = &bookMade{}
+	}
+	return b.Made[class]
+}
+
+func (b *books) isOpen(issuer, name string) bool {
+	r := b.Recalls[issuer+"/"+name]
+	return r != nil && !r.Closed
+}
+
+// recalls are the open ones that name a thing, lotRecalls those that name a class or lot.
+func (b *books) recalls(id string) []string {
+	it := b.item(id)
+	return b.naming(id, it.Marks, it.Maker, it.Made, it.Made)
+}
+
+func (b *books) lotRecalls(class string) []string {
+	l := b.lot(class)
+	return b.naming(class, l.Marks, l.Maker, l.First, l.Last)
+}
+
+func (b *books) naming(id string, marks []string, maker string, first, last int64) (by []string) {
+	by = b.stillOpen(marks)
+	for _, name := range sortedNames(b.Recalls) {
+		r := b.Recalls[name]
+		if issuer, _, _ := strings.Cut(name, "/"); issuer != maker || r.Closed || slices.Contains(by, name) {
+			continue
+		}
+		for _, s := range r.Spans {
+			of := s.Of == "" || id == s.Of || strings.HasPrefix(id, s.Of+"/")
+			if of && s.From <= last && (s.Until == 0 || first < s.Until) {
+				by = append(by, name)
+				break
+			}
+		}
+	}
+	return by
+}
+
+func (b *books) stillOpen(marks []string) []string {
+	return slices.DeleteFunc(slices.Clone(marks), func(name string) bool { return b.Recalls[name].Closed })
+}
+
+// goesOn reports whether something recalled would go on, and not back to all who recall it.
+func goesOn(recalls []string, to ...string) bool {
+	return slices.ContainsFunc(recalls, func(name string) bool {
+		issuer, _, _ := strings.Cut(name, "/")
+		return !slices.Contains(to, issuer)
+	})
+}
+
+func (m *teller) recall(a *schemas.Recall) {
+	name := m.who + "/" + a.Recall
+	m.stands(m.Recalls[name] != nil, schemas.NameUsed)
+	m.callBack(name, &bookRecall{Answers: map[string]bool{}}, &a.RecallScope)
+}
+
+func (m *teller) extend(a *schemas.ExtendRecall) {
+	name := m.who + "/" + a.Recall
+	m.stands(!m.isOpen(m.who, a.Recall), schemas.NoSuchRecall)
+	m.callBack(name, m.Recalls[name], &a.RecallScope)
+}
+
+// sixteen open recalls of its maker can name a thing, and sixty-four spans be in those of
+// a partner.
+const (
+	markRoom = 16
+	spanRoom = 64
+)
+
+func (m *teller) callBack(name string, r *bookRecall, scope *schemas.RecallScope) {
+	var named []*[]string
+	for _, id := range scope.Items {
+		m.stands(m.item(id).Maker != m.who, schemas.NotMaker)
+		named = append(named, &m.item(id).Marks)
+	}
+	for _, class := range scope.Lots {
+		m.stands(m.lot(class).Maker != m.who, schemas.NotMaker)
+		named = append(named, &m.lot(class).Marks)
+	}
+	for _, marks := range named {
+		own := slices.DeleteFunc(m.stillOpen(*marks), func(n string) bool { return !strings.HasPrefix(n, m.who+"/") })
+		m.stands(len(own) >= markRoom && !slices.Contains(own, name), schemas.TooManyRecalls)
+	}
+	var spans []bookSpan
+	if r != nil {
+		spans = slices.Clone(r.Spans)
+	}
+	for _, s := range scope.Made {
+		if span := (bookSpan{s.From, s.Until, s.Class}); !slices.Contains(spans, span) {
+			spans = append(spans, span)
+		}
+	}
+	open := len(spans)
+	for other, r := range m.Recalls {
+		if strings.HasPrefix(other, m.who+"/") && other != name && !r.Closed {
+			open += len(r.Spans)
+		}
+	}
+	m.stands(len(scope.Made) > 0 && open > spanRoom, schemas.TooManyRecalls)
+	if m.refused() {
+		return
+	}
+	r.Spans = spans
+	m.Recalls[name] = r
+	for _, marks := range named {
+		m.mark(marks, name)
+	}
+}
+
+// mark marks what its maker's recall names. Where there is no room, the oldest mark that
+// it inherited gives way.
+func (m *teller) mark(marks *[]string, name string) {
+	all := m.stillOpen(*marks)
+	if !slices.Contains(all, name) {
+		if len(all) >= markRoom {
+			i := slices.IndexFunc(all, func(n string) bool { return !strings.HasPrefix(n, m.who+"/") })
+			all = slices.Delete(all, i, i+1)
+		}
+		all = append(all, name)
+	}
+	*marks = all
+}
+
+// handOn marks what is made of things, by the recalls of these as far as there is room.
+func (m *teller) handOn(marks *[]string, inherited []string) {
+	all := m.stillOpen(*marks)
+	for _, name := range inherited {
+		if len(all) < markRoom && !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	*marks = all
+}
