@@ -85,7 +85,7 @@ func addOrder(s []byte) {
 // Signatures are accepted exactly as crypto/ed25519 accepts them: nodes of either
 // kind must agree.
 func TestVerifierAccepts(t *testing.T) {
-	v := newVerifier()
+	v, byTable := newVerifier(), newVerifier()
 	accepted, refused := 0, 0
 	same := func(what string, key, message, signature []byte) {
 		t.Helper()
@@ -94,6 +94,14 @@ func TestVerifierAccepts(t *testing.T) {
 			if got := v.verify(key, message, signature); got != want {
 				t.Fatalf("%s: %t, crypto/ed25519 says %t\nkey %x\nmessage %x\nsignature %x", what, got, want, key, message, signature)
 			}
+		}
+		for range tabledAfter { // until it has a table, if it can have one
+			if byTable.tables.find(key) != nil {
+				break
+			}
+		}
+		if got := byTable.verify(key, message, signature); got != want {
+			t.Fatalf("%s, by a table: %t, crypto/ed25519 says %t\nkey %x\nmessage %x\nsignature %x", what, got, want, key, message, signature)
 		}
 		if want {
 			accepted++
@@ -142,6 +150,49 @@ func TestVerifierAccepts(t *testing.T) {
 	}
 	if accepted < 50 || refused < 100 {
 		t.Errorf("%d accepted, %d refused: one side is not tested", accepted, refused)
+	}
+}
+
+// TestTables: a key gets a table when it was asked for often, and there are never many.
+func TestTables(t *testing.T) {
+	v := newVerifier()
+	for n := range byte(2*tabledKeys - 1) {
+		private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
+		key := private.Public().(ed25519.PublicKey)
+		message := []byte{n}
+		signature := ed25519.Sign(private, message)
+		asks := 2
+		if n%64 == 0 {
+			asks = tabledAfter + 2
+		}
+		for range asks {
+			if !v.verify(key, message, signature) || v.verify(key, message[:0], signature) {
+				t.Fatalf("key %d: a signature is not what it is", n)
+			}
+		}
+		if has := v.tables.find(key) != nil; has != (n%64 == 0) {
+			t.Errorf("key %d has a table: %t", n, has)
+		}
+		if len(v.tables.of) > tabledKeys {
+			t.Fatalf("%d keys are noted", len(v.tables.of))
+		}
+	}
+}
+
+func BenchmarkVerifier(b *testing.B) {
+	private := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	key, message := private.Public().(ed25519.PublicKey), make([]byte, 32)
+	signature := ed25519.Sign(private, message)
+	v := newVerifier()
+	expanded := verifier{v.keys, &tables{of: map[[ed25519.PublicKeySize]byte]*tabled{[ed25519.PublicKeySize]byte(key): {asked: tabledAfter}}}}
+	for name, v := range map[string]verifier{"tabled": v, "expanded": expanded} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if !v.verify(key, message, signature) {
+					b.Fatal("refused")
+				}
+			}
+		})
 	}
 }
 

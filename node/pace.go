@@ -11,9 +11,9 @@ const (
 	// blockTime is how long a block of this node's proposing may take the network, by
 	// what the last ones took: a larger one costs hardly less for an event, keeps everybody
 	// waiting, and is what rounds fail by.
-	blockTime  = 500 * time.Millisecond
-	leastBlock = 64 << 10  // bytes that are proposed in any case
-	firstBlock = 256 << 10 // bytes that are proposed before anything is known
+	blockTime  = time.Second
+	leastBlock = 256 << 10 // bytes that are proposed in any case
+	firstBlock = 512 << 10 // bytes that are proposed before anything is known
 
 	paceMemory = 4 * time.Second // of blocks; what is older weighs less
 	// paceStall is how long without a block is no slowness any more: somebody is away

@@ -35,7 +35,7 @@ func TestPace(t *testing.T) {
 		t.Error("blocks that held all that waited told how fast they can be")
 	}
 	committed(at(63), 100, 10_000_000)
-	if most := committed(at(64), 1_000_000, 9_000_000); most != 500_000 {
+	if most := committed(at(64), 1_000_000, 9_000_000); most != 1_000_000 {
 		t.Errorf("at a megabyte a second %d bytes are proposed", most)
 	}
 	about("at a megabyte a second", delay(at(64), 3_000_000), 3*time.Second)
@@ -45,7 +45,7 @@ func TestPace(t *testing.T) {
 	if d := delay(at(85), 3_000_000); d < 20*time.Second {
 		t.Errorf("long after it became ten times slower it is believed to take %s", d)
 	}
-	if most := committed(at(86), 1, 9_000_000); most < 64<<10 {
+	if most := committed(at(86), 1, 9_000_000); most < 128<<10 {
 		t.Errorf("%d bytes are proposed, less than in any case", most)
 	}
 }
