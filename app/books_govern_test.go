@@ -249,6 +249,11 @@ func (m *teller) judge(c *schemas.Change) {
 			m.stands(m.item(id).Parent != "" || m.item(id).Holder != c.Partner, schemas.NotHeld)
 		}
 		return
+	case schemas.EndRecall:
+		m.stands(p == nil, schemas.NoSuchPartner)
+		m.stands(!m.isOpen(c.Partner, c.Recall), schemas.NoSuchRecall)
+		m.stands(p != nil && p.State == active, schemas.IssuerActive)
+		return
 	}
 	m.stands(p == nil || p.State == removed, schemas.NoSuchPartner)
 	if m.refused() {
@@ -373,6 +378,8 @@ func (m *teller) perform(c *schemas.Change) {
 		m.Events[c.Partner+" "+c.EventID].Erased = true
 	case schemas.RecoverKeys:
 		m.replaceKeys(p, c)
+	case schemas.EndRecall:
+		m.Recalls[c.Partner+"/"+c.Recall].Closed = true
 	case schemas.Reassign:
 		for _, id := range c.Items {
 			m.pass(id, c.To)

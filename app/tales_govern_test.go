@@ -124,6 +124,12 @@ func (t *taleList) changes() map[string][]string {
 		add("register-prefix", `,"partner":"farm","prefix":"9521234"`)
 		add("register-prefix", `,"partner":"farm","prefix":"9521234","strict":true`)
 	}
+	for _, name := range sortedNames(t.Recalls) {
+		issuer, recall, _ := strings.Cut(name, "/")
+		if gone := t.law.Partners[issuer].State != active; t.isOpen(issuer, recall) && (gone || t.number%16 == 0) {
+			add("close-recall", `,"partner":%q,"recall":%q`, issuer, recall)
+		}
+	}
 	for _, id := range sortedNames(t.Events) {
 		partner, event, _ := strings.Cut(id, " ")
 		add("erase", `,"partner":%q,"eventID":%q`, partner, event)

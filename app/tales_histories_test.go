@@ -94,7 +94,7 @@ func weighed(all map[string][]said) (kinds []string) {
 	for _, kind := range sortedNames(all) {
 		n := max(3, often[kind])
 		if proposal, ok := strings.CutPrefix(kind, "Propose "); ok {
-			if n = 1; slices.Contains([]string{"reassign", "resume", "cancel-upgrade", "withdraw-prefix", "remove-validator"}, proposal) {
+			if n = 1; slices.Contains([]string{"reassign", "resume", "cancel-upgrade", "withdraw-prefix", "remove-validator", "close-recall"}, proposal) {
 				n = 24
 			}
 		}
@@ -283,7 +283,7 @@ func TestTales(t *testing.T) {
 // toldKinds are the kinds of messages that were accepted, each by itself.
 var toldKinds = strings.Fields(`AcceptHandover AcknowledgeRecall AddEvidence AddKey AnnounceShipment ApproveKeyChange CancelHandover CancelShipment CloseRecall CloseShipment DispatchShipment
 	DisputeHandover ExtendRecall HoldShipment MoveHost OfferHandover Ready Recall Recall-of-a-span RejectHandover ResolveDispute ReturnShipment RevokeKey SetThreshold SettleException UnholdShipment Vote Vote-against Withdraw
-	Propose-admit Propose-cancel-upgrade Propose-erase Propose-parameters Propose-reassign Propose-recover Propose-register-prefix Propose-remove Propose-remove-validator Propose-resume Propose-suspend
+	Propose-admit Propose-cancel-upgrade Propose-close-recall Propose-erase Propose-parameters Propose-reassign Propose-recover Propose-register-prefix Propose-remove Propose-remove-validator Propose-resume Propose-suspend
 	Propose-upgrade Propose-validator Propose-withdraw-prefix commission end inspect order-erase order-hold order-release pack receive receive-early ship ship-again ship-along ship-late transform unpack void never`)
 
 // untold are refusals to which no tale leads, of bounds that are larger than tales and of
@@ -307,7 +307,7 @@ func (w *tale) beginning() (blocks [][]string) {
 		vote := fmt.Sprintf(`act Vote {"proposal":"%d-0-0","approve":true}`, at)
 		blocks = append(blocks, []string{"farm: act Propose {" + change + "}", "mill: " + vote, "haul: " + vote})
 	}
-	switch w.of("network", []string{"", "", "strict", "client", "guest", "validators", "keys", "validator", "prefix", "busy", "removed", "upgrade", "recalled"}) {
+	switch w.of("network", []string{"", "", "strict", "client", "guest", "validators", "keys", "validator", "prefix", "busy", "removed", "upgrade", "recalled", "unclosed"}) {
 	case "strict":
 		pass(`"kind":"parameters","parameters":{"custody":"strict"}`)
 	case "client":
@@ -346,6 +346,11 @@ func (w *tale) beginning() (blocks [][]string) {
 			recalls = append(recalls, fmt.Sprintf(`act Recall {"recall":"m%d","instruction":"stop","lots":[%q]}`, i, full("lot2")))
 		}
 		blocks = append(blocks, []string{"farm: obj add qty=lot2:9 step=commissioning; " + strings.Join(recalls, "; "), "mill: xform qty=lot2:1 out=e"})
+	case "unclosed": // who recalled something is removed, and members are asked to close it, before and after
+		end := `farm: act Propose {"kind":"close-recall","partner":"shop","recall":"r"}`
+		blocks = append(blocks, []string{"shop: obj add epc=e step=commissioning", fmt.Sprintf(`shop: act Recall {"recall":"r","instruction":"stop","items":[%q]}`, full("e")), end})
+		pass(`"kind":"remove","partner":"shop"`)
+		blocks = append(blocks, []string{end})
 	case "keys":
 		t := &taleList{books: w.books, members: w.script.members}
 		blocks = append(blocks, []string{fmt.Sprintf(`mill: act AddKey {"public":%q,"roles":["admin","capture"],"held":"client"}`, public(t.keyNamed("mill", "a"))), `mill: act SetThreshold {"threshold":2}`},
