@@ -211,6 +211,7 @@ func (m *teller) resolve(a *schemas.ResolveDispute) {
 		does = "return it"
 	}
 	next := m.leads(s, does, roles...)
+	m.stands(says == "delivered" && s.Holder != s.Receiver, schemas.WrongState) // it has come where it was to go
 	if m.refused() {
 		return
 	}
