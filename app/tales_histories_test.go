@@ -224,7 +224,7 @@ func (w *tale) count(kind string, got schemas.EventReceipt) {
 //
 //	go test ./app -run TestTales -tales 100000 -talesseed 0
 var (
-	talesTold = flag.Int("tales", 200, "histories that TestTales tells")
+	talesTold = flag.Int("tales", 300, "histories that TestTales tells")
 	talesSeed = flag.Uint64("talesseed", 1, "seed of its histories, 0 for a random one")
 )
 
