@@ -106,8 +106,9 @@ func (c *chain) tells(t rapid.TB, view *app.View, id string, kinds []schemas.Tra
 			t.Fatal(err)
 		}
 		for i := range records {
-			if kind == schemas.ShipmentTrail {
-				records[i].VoidedBy = nil // what declares it erroneous is in its things' trails
+			by := records[i].VoidedBy // of a shipment, what ends none of its offers is in its things' trails alone
+			if kind == schemas.ShipmentTrail && by != nil && !slices.ContainsFunc(records, func(r schemas.Record) bool { return r.Locator == *by }) {
+				records[i].VoidedBy = nil
 			}
 		}
 		want = append(want, records...)

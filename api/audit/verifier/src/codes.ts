@@ -98,6 +98,7 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [345, "too_soon"],
   [346, "breaks_quorum"],
   [347, "not_held"],
+  [348, "issuer_active"],
   [400, "not_custodian"],
   [401, "claimed_unseen"],
   [402, "unmatched_declaration"],
