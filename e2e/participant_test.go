@@ -45,7 +45,7 @@ func TestParticipantsPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := old.Item(t.Context(), "urn:epc:id:sgtin:9521234.054321.7"); client.Code(err) != schemas.Forbidden {
+	if _, err := old.Item(t.Context(), "urn:epc:id:sgtin:9521234.054321.7"); client.Code(err) != schemas.NotHosted {
 		t.Errorf("the old host answers %v", err)
 	}
 	if _, err := old.Event(t.Context(), []byte(strings.Replace(event, "321.7", "321.8", 1)), client.Write{}); client.Code(err) != schemas.Forbidden {
