@@ -223,12 +223,13 @@ func (m *message) shipsRecalled(ids []string, lots []schemas.Quantity, to ...str
 	if !m.anyRecall() {
 		return false
 	}
-	var called, on []string // of these, others than who recalls them would have
+	told := false
+	var on []string // what others than who recalls it would have
 	judge := func(id string, refs []schemas.RecallRef) {
 		if len(refs) == 0 {
 			return
 		}
-		called = append(called, id)
+		told = true
 		if slices.ContainsFunc(refs, func(ref schemas.RecallRef) bool { return !slices.Contains(to, ref.Issuer) }) {
 			on = append(on, id)
 		}
@@ -246,7 +247,7 @@ func (m *message) shipsRecalled(ids []string, lots []schemas.Quantity, to ...str
 		m.result.Code = schemas.RecalledItem
 		return true
 	}
-	if len(called) > 0 {
+	if told {
 		m.flag(schemas.ShippedRecalled)
 	}
 	return false
