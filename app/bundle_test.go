@@ -6,8 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -256,18 +254,10 @@ func (s *script) provesAll(t rapid.TB) {
 
 // TestBundlesOfRules proves everything that the scripts of the rules name.
 func TestBundlesOfRules(t *testing.T) {
-	files, err := filepath.Glob("testdata/rules/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no scripts", err)
-	}
 	void := 0
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, text := range scripts(t) {
 		s := &script{chain: newChain(t, store.Options{})}
-		s.play(string(text))
+		s.play(text)
 		s.provesAll(t)
 		for key := range s.subjects {
 			if key.Kind == schemas.CustodyTrail && key.Subject != "" {

@@ -91,19 +91,11 @@ func recordGolden(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "hash %x\n", appHash)
 	}
-	files, err := filepath.Glob("testdata/rules/*.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
+	for file, text := range scripts(t) {
 		if strings.HasSuffix(file, "/strict.txt") {
 			continue // no message of the chain says that its network is strict
 		}
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.play(string(text))
+		s.play(text)
 		s.block()
 	}
 	if err := os.MkdirAll(filepath.Dir(goldenFile), 0o755); err != nil {

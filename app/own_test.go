@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -45,19 +44,11 @@ func beside(t *testing.T, c *chain, partner string) *chain {
 // state, has all bodies of what that partner recorded, and none that is not in the
 // ledger; and its archive computes to its database.
 func TestOwnBodiesOfEveryScript(t *testing.T) {
-	files, err := filepath.Glob("testdata/rules/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no scripts", err)
-	}
 	unkept := 0
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for file, text := range scripts(t) {
 		s := &script{chain: newChain(t, store.Options{})}
 		o := beside(t, s.chain, "mill")
-		s.play(string(text))
+		s.play(text)
 		o.mustReplay()
 		for _, partner := range partners {
 			key := schemas.TrailKey{Kind: schemas.PartnerTrail, Subject: partner}

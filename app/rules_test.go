@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,23 +39,15 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //	proposals         partners         prefixes         parameters
 //	moments           what happened without a message
 func TestRules(t *testing.T) {
-	files, err := filepath.Glob("testdata/rules/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no scripts", err)
-	}
-	for _, file := range files {
+	for file, text := range scripts(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
 			s := &script{chain: newChain(t, store.Options{})}
-			got := s.play(string(text))
+			got := s.play(text)
 			if *rewrite {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
 				}
-			} else if d := cmp.Diff(strings.Split(string(text), "\n"), strings.Split(got, "\n")); d != "" {
+			} else if d := cmp.Diff(strings.Split(text, "\n"), strings.Split(got, "\n")); d != "" {
 				t.Errorf("the answers differ (-script +answered); -rewrite accepts them:\n%s", d)
 			}
 			s.checkAll()
@@ -68,22 +61,37 @@ func TestRules(t *testing.T) {
 // retention classes, recall_test.go that which needs many recalls, validators_test.go that of
 // validators.
 func TestRulesAreCovered(t *testing.T) {
-	files, _ := filepath.Glob("testdata/rules/*.txt")
-	var all []byte
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, text...)
+	var all strings.Builder
+	for _, text := range scripts(t) {
+		all.WriteString(text)
 	}
 	elsewhere := []schemas.Code{schemas.RuleFailed, schemas.TooFarInside, schemas.TooManyErasures, schemas.Retained, schemas.UnknownClass, schemas.ShorterClass,
 		schemas.TooManyKeys, schemas.NoSuchHost, schemas.TooManyRecalls,
 		schemas.NotOrdered, schemas.ValidatorTaken, schemas.UnsafeChange, schemas.LastValidator, schemas.NoValidator, schemas.NoMember,
 		schemas.NotAMember, schemas.TooManyMembers} // govern_test.go
 	for _, c := range schemas.Codes() {
-		if c >= 300 && c < 500 && !slices.Contains(elsewhere, c) && !bytes.Contains(all, []byte(c.String())) {
+		if c >= 300 && c < 500 && !slices.Contains(elsewhere, c) && !strings.Contains(all.String(), c.String()) {
 			t.Errorf("no script shows %s", c)
+		}
+	}
+}
+
+// scripts are those of testdata/rules, by the paths of their files, in order.
+func scripts(t *testing.T) iter.Seq2[string, string] {
+	t.Helper()
+	files, err := filepath.Glob("testdata/rules/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	return func(yield func(file, text string) bool) {
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !yield(file, string(text)) {
+				return
+			}
 		}
 	}
 }

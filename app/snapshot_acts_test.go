@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,20 +21,12 @@ import (
 // it computes the same hashes and results, and what follows from the state it answers as
 // the node does that has all blocks.
 func TestSnapshotOfScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/rules/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no scripts", err)
-	}
-	for _, file := range files {
+	for file, text := range scripts(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
 			s := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
 			s.keepSnapshots(filepath.Join(t.TempDir(), "snapshots"))
 			s.init()
-			half := int64(strings.Count(string(text), "\nblock")+1) / 2
+			half := int64(strings.Count(text, "\nblock")+1) / 2
 			var joined *chain
 			s.told = func(req *abci.RequestFinalizeBlock, hash []byte) {
 				if joined == nil {
@@ -53,7 +44,7 @@ func TestSnapshotOfScripts(t *testing.T) {
 					t.Fatalf("they part at height %d: %v", req.Height, err)
 				}
 			}
-			s.play(string(text))
+			s.play(text)
 			if joined == nil {
 				t.Fatal("no block asked for a snapshot")
 			}
