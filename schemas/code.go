@@ -200,6 +200,7 @@ const (
 	DisputeOpened                     // a hand-over is argued about
 	DisputeResolved                   // no more
 	ShipmentStopped                   // by one of its parties
+	ShipmentEnded                     // by vote, since one of its parties left the network
 )
 
 // What the gateway says of a request.
@@ -357,6 +358,7 @@ var codes = map[Code]codeRow{
 	DisputeOpened:   {"dispute_opened", 0, "add evidence, and agree on an outcome"},
 	DisputeResolved: {"dispute_resolved", 0, "the shipment goes on"},
 	ShipmentStopped: {"shipment_stopped", 0, "whoever stopped it lets it go"},
+	ShipmentEnded:   {"shipment_ended", 0, "announce what you hold of it anew, if it is to go on"},
 
 	NotCustodian:         {"not_custodian", 409, "recorded as a claim: ask the custodian for a hand-over"},
 	ClaimedUnseen:        {"claimed_unseen", 0, "the ledger knew nothing of the item before"},
