@@ -414,7 +414,8 @@ func (r *queryReader) moment(p *Parameter, to **time.Time) *Fault {
 	return nil
 }
 
-// existing reads an EXISTS parameter: any value but false, or none, asks.
+// existing reads an EXISTS parameter, whose type is void in the standard and an integer
+// or null in its schema: any of these asks, and so does true; false and 0 do not.
 func (r *queryReader) existing(p *Parameter, ask func()) *Fault {
 	if len(p.Values) > 1 {
 		return badParameter(p, "it has one value, not several")
@@ -424,8 +425,11 @@ func (r *queryReader) existing(p *Parameter, ask func()) *Fault {
 		case v.Kind == NullValue:
 		case v.Text == "false", v.Text == "0":
 			return nil
-		case v.Text != "" && v.Text != "true" && v.Text != "1":
-			return badParameter(p, "it is true, or has no value, not "+quote(v.Text))
+		case v.Text == "", v.Text == "true", v.Text == "null":
+		default:
+			if _, err := strconv.Atoi(v.Text); err != nil {
+				return badParameter(p, "it is true, or has no value, not "+quote(v.Text))
+			}
 		}
 	}
 	ask()
