@@ -113,6 +113,23 @@ func TestStoredQueryMisuse(t *testing.T) {
 	}
 }
 
+// A context may stand beside a query, as JSON-LD has it of a whole document.
+func TestContextBesideAQuery(t *testing.T) {
+	h := newHarness(t, defaults())
+	h.do("POST", "/epcis/v2/events", `{"@context":[{"a":"https://ext.example.com/"}],`+event(1, `"a:n":5`)[1:]).want(t, 201)
+	h.do("POST", "/epcis/v2/events", event(2)).want(t, 201)
+	for name, query := range map[string]string{"beside": `"@context":{"ext":"https://ext.example.com/"},"query":{"EQ_ext:n":5}`, "inside": `"query":{"@context":{"ext":"https://ext.example.com/"},"EQ_ext:n":5}`,
+		"schema": `"@context":"https://ref.gs1.org/standards/epcis/2.0.0/query-schema.json","query":{"MATCH_epc":["urn:epc:id:sgtin:9521234.054321.1"]}`} {
+		h.do("POST", "/epcis/v2/queries", `{"name":"`+name+`",`+query+`}`).want(t, 201)
+		if got := serials(eventList(t, h.do("GET", "/epcis/v2/queries/"+name+"/events", "").want(t, 200))); got != "1" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	for _, bad := range []string{`"@context":{"a":"https://a.example/"},"query":{"@context":{"b":"https://b.example/"}}`, `"@context":5,"query":{}`, `"@context":{},"query":[]`, `"@context":{}`} {
+		h.do("POST", "/epcis/v2/queries", `{"name":"bad",`+bad+`}`).problem(t, 400, "bad_query")
+	}
+}
+
 func TestEventQueryLimits(t *testing.T) {
 	h := newHarness(t, defaults())
 	for i := range 7 {

@@ -160,8 +160,10 @@ func (a *subscriptions) read(body []byte) (*local.Subscription, error) {
 	}
 	sub := &local.Subscription{}
 	stream, initial := false, ""
-	maps.DeleteFunc(sent, func(_ string, value json.RawMessage) bool { return string(value) == "null" }) // as clients write what they do not give
-	if other, ok := sent["secret"]; ok && sent["signatureToken"] == nil { // as the schema of the REST binding calls what it wants given
+	// Clients write null for what they do not give; and secret for the token, which a
+	// schema of the REST binding wants under this name.
+	maps.DeleteFunc(sent, func(_ string, value json.RawMessage) bool { return string(value) == "null" })
+	if other, ok := sent["secret"]; ok && sent["signatureToken"] == nil {
 		sent["signatureToken"] = other
 	}
 	delete(sent, "secret")
