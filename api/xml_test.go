@@ -318,7 +318,7 @@ func TestXMLLists(t *testing.T) {
 	const query = "urn:epcglobal:epcis-query:xsd:2"
 	for path, want := range map[string]list{
 		"/epcis/v2/":                     {XMLName: xml.Name{Local: "Collection"}, Member: []string{"bizLocations", "bizSteps", "capture", "dispositions", "epcs", "eventTypes", "events", "queries", "readPoints"}},
-		"/epcis/v2/bizSteps":             {XMLName: xml.Name{Local: "Collection"}, Member: []string{"shipping"}},
+		"/epcis/v2/bizSteps?perPage=1":   {XMLName: xml.Name{Local: "Collection"}, Member: []string{"shipping"}},
 		"/epcis/v2/eventTypes?perPage=1": {XMLName: xml.Name{Local: "Collection"}, Member: []string{"AggregationEvent"}},
 		"/epcis/v2/bizSteps/shipping":    {XMLName: xml.Name{Local: "Collection"}, Member: []string{"events"}},
 		"/epcis/v2/queries":              {XMLName: xml.Name{Space: query, Local: "GetQueryNamesResult"}, String: []string{"a<&b"}},

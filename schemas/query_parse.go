@@ -58,6 +58,13 @@ func (n *Namespaces) Define(prefix, uri string) error {
 	return nil
 }
 
+// Expand resolves the prefix that a name or URI begins with, if there is one that is
+// defined, or that the standard defines.
+func (n *Namespaces) Expand(s string) string {
+	full, _ := n.p.expand(s)
+	return full
+}
+
 // ReadContext reads prefixes from the value of an @context member. Contexts are never
 // fetched. Errors are Faults.
 func (n *Namespaces) ReadContext(context []byte) error {
