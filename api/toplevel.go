@@ -81,11 +81,7 @@ func (g *Gateway) listTopLevels(w http.ResponseWriter, r *http.Request) {
 		g.fail(w, r, err)
 		return
 	}
-	members := []string{"capture", "events", "queries"}
-	for _, t := range topLevels() {
-		members = append(members, strings.TrimPrefix(t.path, "/"))
-	}
-	slices.Sort(members)
+	members := slices.DeleteFunc(slices.Clone(epcisResources[:]), func(name string) bool { return name == "nextPageToken" }) // which is none to look at
 	out := collection(members)
 	g.writeForm(w, r, out, out.xml)
 }
