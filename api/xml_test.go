@@ -290,7 +290,7 @@ func TestXMLMany(t *testing.T) {
 	text := xmlDocument("1.2", events...)
 	h.do("POST", "/epcis/v2/capture", text, sendXML...).problem(t, 413, "too_large")
 	r := h.do("OPTIONS", "/epcis/v2/capture", "", behaviour, "proceed").want(t, 204)
-	if limit := r.header.Get("GS1-EPCIS-Capture-Limit"); limit != "20000" || r.header.Get(behaviour) != "rollback" {
+	if limit := r.header.Get("GS1-EPCIS-Capture-Limit"); limit != "20000" || r.header.Get(behaviour) != "all" {
 		t.Errorf("limit %s, %v", limit, r.header)
 	}
 	j := h.job(h.do("POST", "/epcis/v2/capture", text, "Content-Type", "application/xml", behaviour, "proceed").want(t, 202).header.Get("Location"))
