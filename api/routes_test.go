@@ -206,6 +206,9 @@ func TestStandardHeaders(t *testing.T) {
 			t.Errorf("Allow of %s: %q", path, r.header.Get("Allow"))
 		}
 	}
+	if got := h.do("OPTIONS", "/epcis/v2/capture", "").header.Get("GS1-Capture-Error-Behaviour"); got != "all" {
+		t.Errorf("the ways to capture: %q", got)
+	}
 	for _, c := range []struct {
 		name, value string
 		status      int
