@@ -274,3 +274,8 @@ func NewPace(connected func() time.Duration) (committed func(now time.Time, byte
 	p := &pace{connected: connected}
 	return p.committed, p.delay
 }
+
+// NewDoor is what bounds how many connections from one place are looked at.
+func NewDoor() (admits func(now time.Time, address string) bool) {
+	return (&door{}).admits
+}
