@@ -36,7 +36,7 @@ const (
 	transferRate  = 512 << 20   // bytes a second to and from one peer
 	engineBackend = "goleveldb" // the others need build tags; the setting is the ledger's
 	packetPayload = 64 << 10    // both sides must agree, so no setting
-	maxInbound    = 128
+	maxInbound    = 512         // connections of peers, those that have not said who they are among them
 
 	discoveryTime = 5 * time.Second  // in which peers tell of their snapshots; the engine allows no less
 	chunkTimeout  = 10 * time.Second // after which a chunk is asked of another peer
