@@ -117,7 +117,7 @@ func (c *Codec) sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, own 
 		return nil, id, nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("bodies of about %d bytes, %d are allowed", size, MaxDeclared)}
 	}
 	joined := joinBodies(bodies)
-	envelope.Bodies = &Bodies{Secret: d.Secret, Size: uint32(len(joined)), Frame: c.Compress(joined)}
+	envelope.Bodies = &Bodies{Secret: d.Secret, Size: uint32(len(joined)), Frame: c.Frame(joined)}
 	root := MerkleRoot(digests)
 	header := &Header{
 		ChainId: d.ChainID, Rules: cmp.Or(d.Rules, RulesVersion), Partner: d.Partner, KeyId: d.KeyID, Actor: d.Actor,
