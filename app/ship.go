@@ -32,7 +32,7 @@ func (m *message) shipment(id string) *shipment {
 		return nil
 	}
 	s := &shipment{id: id, Shipment: must(schemas.DecodeShipment(value)), aside: aside}
-	m.afford(1 + len(s.Lots) + len(s.Documents))
+	m.afford(1 + len(s.Lots) + len(s.Documents) + len(s.Attached))
 	m.remember(s)
 	s.ends = shipmentDeadline(id, &s.Shipment)
 	if s.State == schemas.HandoverPending {
@@ -214,15 +214,15 @@ func (m *message) rolesIn(s *shipment, does shipMessage) (roles shipRole) {
 		return 0
 	case doUnhold:
 		if m.partner == s.HeldBy || m.partner == s.Arbiter {
-			return holding
+			return asParty
 		}
 		if m.active(s.HeldBy) {
 			return 0
 		}
 		fallthrough // who cannot sign cannot let go: any party does
-	case doHold:
+	case doHold, doAttach:
 		if slices.Contains(s.Parties(), m.partner) {
-			return holding
+			return asParty
 		}
 		return 0
 	}

@@ -21,6 +21,7 @@ const (
 	doCancel
 	doHold
 	doUnhold
+	doAttach // documents
 	doDispute
 	doGoOn // outcomes of a dispute
 	doSettle
@@ -28,7 +29,7 @@ const (
 	doEnd // by vote, since a party left the network
 )
 
-var shipMessageNames = [...]string{"", "dispatch", "offer", "return", "accept", "reject", "cancel offer", "expire", "close", "cancel", "hold", "unhold",
+var shipMessageNames = [...]string{"", "dispatch", "offer", "return", "accept", "reject", "cancel offer", "expire", "close", "cancel", "hold", "unhold", "attach documents",
 	"dispute", "resolve: go on", "resolve: delivered", "resolve: return", "end"}
 
 func (m shipMessage) String() string { return shipMessageNames[m] }
@@ -106,25 +107,25 @@ var shipTable = map[shipStep]schemas.ShipmentState{ // only ever looked up
 	{schemas.Returned, doEnd, asMembers}:  schemas.Closed,
 }
 
-// Hold lies over the states: any party stops what is under way, whatever its state, and
-// it stays in that state.
+// Some messages lie over the states, and lead nowhere: any party stops what is under way,
+// or attaches documents.
 var (
-	heldStates = map[schemas.ShipmentState]bool{schemas.Announced: true, schemas.InTransit: true, schemas.HandoverPending: true,
+	underWay = map[schemas.ShipmentState]bool{schemas.Announced: true, schemas.InTransit: true, schemas.HandoverPending: true,
 		schemas.Delivered: true, schemas.Rejected: true, schemas.Disputed: true, schemas.Returned: true}
-	holding     = asShipper | asHolder | asCarrier | asReceiver | asInspector
+	asParty     = asShipper | asHolder | asCarrier | asReceiver | asInspector
 	whileHeld   = map[shipMessage]bool{doReject: true, doWithdraw: true, doExpire: true, doDispute: true, doGoOn: true, doSettle: true, doComeBack: true, doEnd: true}
-	allMessages = []shipMessage{doDispatch, doOffer, doReturn, doAccept, doReject, doWithdraw, doExpire, doClose, doCancel, doHold, doUnhold, doDispute, doGoOn, doSettle, doComeBack, doEnd}
+	allMessages = []shipMessage{doDispatch, doOffer, doReturn, doAccept, doReject, doWithdraw, doExpire, doClose, doCancel, doHold, doUnhold, doAttach, doDispute, doGoOn, doSettle, doComeBack, doEnd}
 	allRoles    = []shipRole{asShipper, asHolder, asCarrier, asReceiver, asInspector, asDisputant, asArbiter, asTime, asMembers}
 )
 
 // nextState is where a message of somebody in these roles leads. What stands against it
 // is told by a code: the state, the role, or that the shipment is held.
 func nextState(from schemas.ShipmentState, held bool, does shipMessage, roles shipRole) (schemas.ShipmentState, schemas.Code) {
-	if does == doHold || does == doUnhold {
+	if does == doHold || does == doUnhold || does == doAttach {
 		switch {
-		case !heldStates[from] || held != (does == doUnhold):
+		case !underWay[from] || does == doHold && held || does == doUnhold && !held:
 			return from, schemas.WrongState
-		case roles&holding == 0:
+		case roles&asParty == 0:
 			return from, schemas.WrongRole
 		}
 		return from, schemas.OK
