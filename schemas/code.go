@@ -202,6 +202,7 @@ const (
 	DisputeResolved                    // no more
 	ShipmentStopped                    // by one of its parties
 	DocumentsMissing                   // handed over to the receiver without documents that the terms require
+	ShipmentEnded                      // by vote, since one of its parties left the network
 )
 
 // What the gateway says of a request.
@@ -362,6 +363,7 @@ var codes = map[Code]codeRow{
 	DisputeResolved:  {"dispute_resolved", 0, "the shipment goes on"},
 	ShipmentStopped:  {"shipment_stopped", 0, "whoever stopped it lets it go"},
 	DocumentsMissing: {"documents_missing", 409, "attach what is missing: POST /api/v1/shipments/{id}/documents"},
+	ShipmentEnded:    {"shipment_ended", 0, "announce what you hold of it anew, if it is to go on"},
 
 	NotCustodian:         {"not_custodian", 409, "recorded as a claim: ask the custodian for a hand-over"},
 	ClaimedUnseen:        {"claimed_unseen", 0, "the ledger knew nothing of the item before"},
