@@ -173,6 +173,7 @@ export const ACTS: ReadonlyMap<string, bigint> = new Map([
   ["CancelShipment", 1n],
   ["HoldShipment", 1n],
   ["UnholdShipment", 1n],
+  ["AttachDocuments", 1n],
   ["OfferHandover", 1n],
   ["ReturnShipment", 1n],
   ["AcceptHandover", 1n],
