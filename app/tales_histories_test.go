@@ -258,6 +258,11 @@ func TestTales(t *testing.T) {
 			w.play(w.line, rapid.IntRange(0, 4).Draw(rt, "transactions"), pause)
 		}
 		s.checkAll()
+		for _, p := range w.Proposals {
+			if p.State == "passed" {
+				seen["passed-"+p.change.Kind.String()]++
+			}
+		}
 		for _, id := range sortedNames(w.Shipments) {
 			s.provesShipment(rt, id)
 		}
@@ -284,7 +289,8 @@ func TestTales(t *testing.T) {
 var toldKinds = strings.Fields(`AcceptHandover AcknowledgeRecall AddEvidence AddKey AnnounceShipment ApproveKeyChange CancelHandover CancelShipment CloseRecall CloseShipment DispatchShipment
 	DisputeHandover ExtendRecall HoldShipment MoveHost OfferHandover Ready Recall Recall-of-a-span RejectHandover ResolveDispute ReturnShipment RevokeKey SetThreshold SettleException UnholdShipment Vote Vote-against Withdraw
 	Propose-admit Propose-cancel-upgrade Propose-close-recall Propose-end-shipments Propose-erase Propose-parameters Propose-reassign Propose-recover Propose-register-prefix Propose-remove Propose-remove-validator Propose-resume Propose-suspend
-	Propose-upgrade Propose-validator Propose-withdraw-prefix commission end inspect order-erase order-hold order-release pack receive receive-early ship ship-again ship-along ship-late transform unpack void never`)
+	Propose-upgrade Propose-validator Propose-withdraw-prefix commission end inspect order-erase order-hold order-release pack receive receive-early ship ship-again ship-along ship-late transform unpack void never
+	passed-reassign passed-end-shipments passed-close-recall passed-recover passed-remove`)
 
 // untold are refusals to which no tale leads, of bounds that are larger than tales and of
 // networks of another kind: other tests have them, TestRulesAreCovered says which.
@@ -360,6 +366,7 @@ func (w *tale) beginning() (blocks [][]string) {
 			`shop: act AcceptHandover {"shipment":"urn:example:shipment:2","handover":1}; act DisputeHandover {"shipment":"urn:example:shipment:2","handover":1}`,
 			"farm: " + fmt.Sprintf(announce, 3, "shop", "mill", full("b"), "")})
 		pass(`"kind":"remove","partner":"shop"`)
+		pass(`"kind":"end-shipments","partner":"shop","shipments":["` + w.of("ended", storyShipments[:3]) + `"]`)
 	case "keys":
 		t := &taleList{books: w.books, members: w.script.members}
 		blocks = append(blocks, []string{fmt.Sprintf(`mill: act AddKey {"public":%q,"roles":["admin","capture"],"held":"client"}`, public(t.keyNamed("mill", "a"))), `mill: act SetThreshold {"threshold":2}`},
