@@ -75,7 +75,7 @@ func (g *Gateway) askSocket(r *http.Request) (*socketAsk, error) {
 		}
 	}
 	a.sub.ReportIfEmpty, a.tell = q["reportIfEmpty"] == "true", q["cursors"] == "true"
-	if err := controls(&a.sub, q["stream"] == "true", q["stream"] != "", q["initialRecordTime"]); err != nil {
+	if err := controls(&a.sub, q["stream"] == "true", q["initialRecordTime"]); err != nil {
 		return nil, err
 	}
 	if a.cursor, err = g.begin(a.sub.Initial); err != nil {

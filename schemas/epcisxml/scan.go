@@ -78,6 +78,13 @@ type source struct {
 	hidden int  // line ends that were given as blanks
 }
 
+// charsetError is the encoding that a document declares, of those that are not read.
+type charsetError string
+
+func (e charsetError) Error() string {
+	return "encoding " + quote(string(e)) + " is declared: send UTF-8, and declare that or nothing"
+}
+
 var errToken = errors.New("one tag or text is too large")
 
 func (s *source) ReadByte() (byte, error) {
@@ -156,7 +163,7 @@ func newScanner(text []byte) (*scanner, *schemas.Fault) {
 	in := &source{text: text}
 	s := &scanner{in: in, dec: xml.NewDecoder(in)}
 	s.dec.CharsetReader = func(charset string, _ io.Reader) (io.Reader, error) {
-		return nil, fmt.Errorf("encoding %s is declared", quote(charset))
+		return nil, charsetError(charset)
 	}
 	return s, nil
 }
@@ -216,12 +223,15 @@ func (s *scanner) next() (token, *schemas.Fault) {
 // broken tells why the tokenizer stopped.
 func (s *scanner) broken(err error, line int) *schemas.Fault {
 	var syntax *xml.SyntaxError
+	var charset charsetError
 	switch {
+	case errors.As(err, &charset):
+		return s.fault(line, charset.Error())
 	case errors.Is(err, errToken):
 		return &schemas.Fault{Code: schemas.TooLarge, Line: line, Detail: fmt.Sprintf("a tag or text of more than %d bytes", maxToken)}
 	case errors.As(err, &syntax):
 		return s.fault(max(syntax.Line+s.in.hidden, 1), syntax.Msg)
-	default: // an encoding or a version of XML
+	default: // a version of XML
 		return s.fault(line, strings.TrimPrefix(err.Error(), "xml: "))
 	}
 }

@@ -126,6 +126,7 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [434, "dispute_opened"],
   [435, "dispute_resolved"],
   [436, "shipment_stopped"],
+  [437, "shipment_ended"],
   [450, "called_back"],
   [451, "shipped_recalled"],
   [455, "excursion"],
