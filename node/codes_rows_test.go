@@ -178,6 +178,11 @@ var shipped = []provoked{
 		POST /api/v1/shipments/%$shipment/handovers {"to":"shop"}`},
 	{schemas.EvidenceFull, disputed + `POST /api/v1/shipments/%$shipment/handovers/1/evidence {"evidence":[` + numbers(`{"event":"urn:example:event:%d"}`, 64, ",") + `]}`},
 
+	{schemas.NotRequired, announced + `POST /api/v1/shipments/%$shipment/documents {"documents":[{"document":"` + strings.Repeat("ab", 32) + `"}]}`},
+
+	{schemas.DocumentsMissing, `
+		acme-farms: add commissioning a; AnnounceShipment {"shipment":"$shipment","receiver":"shop","items":["$a"],"documents":[{"kind":"invoice"}]}
+		POST /api/v1/shipments/%$shipment/handovers {"to":"shop"}`},
 	{schemas.OutsideShipment, announced + `event observe shipping a to=mill`},
 	{schemas.Incomplete, announced + `
 		acme-farms: delete destroying a

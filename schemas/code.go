@@ -29,7 +29,7 @@ const (
 	BadQuantity                         // a quantity that is no bounded exact decimal
 	BadContext                          // an @context that cannot be used, or a prefix it does not define
 	BadDocument                         // not an EPCIS document of a version that is read here
-	BadXML                              // not one well-formed XML document without a document type declaration
+	BadXML                              // not one well-formed XML document whose document type, if declared, is a name alone
 )
 
 // What is wrong with a transaction (class A: a block that holds one is invalid).
@@ -260,7 +260,7 @@ var codes = map[Code]codeRow{
 	BadQuantity:       {"bad_quantity", 400, "write a decimal number of at most 18 digits before and 12 after the point"},
 	BadContext:        {"bad_context", 400, "define the prefix inline in @context: remote contexts are never fetched"},
 	BadDocument:       {"bad_document", 400, "send an EPCISDocument: JSON or XML of schemaVersion 2.0, or XML of 1.2"},
-	BadXML:            {"bad_xml", 400, "send one well-formed XML document, encoded as UTF-8, without a document type declaration"},
+	BadXML:            {"bad_xml", 400, "send one well-formed XML document, encoded as UTF-8, without a document type declaration that has more than a name"},
 
 	BadEncoding:         {"bad_encoding", 400, "encode the transaction canonically: docs/format.md"},
 	WrongChain:          {"wrong_chain", 400, "sign for the chain id that /api/v1/network tells"},
