@@ -290,6 +290,37 @@ func TestTopLevelPrefixes(t *testing.T) {
 	}
 }
 
+// Lists name things in the form that is asked for, as far as events or registered
+// prefixes tell it, page by page.
+func TestTopLevelForms(t *testing.T) {
+	h := newHarness(t, defaults())
+	// The prefix 952123 is registered; a URN that was submitted tells more.
+	const other, first, second = "https://id.gs1.org/01/04012345123456/21/3", "https://id.gs1.org/01/09521234543213/21/1", "https://id.gs1.org/01/09521234543213/21/2"
+	h.do("POST", "/epcis/v2/events", event(1, `"readPoint":{"id":"urn:epc:id:sgln:9521234.00001.0"}`)).want(t, 201)
+	h.do("POST", "/epcis/v2/events", strings.Replace(event(2), "urn:epc:id:sgtin:9521234.054321.2", second, 1)).want(t, 201)
+	h.do("POST", "/epcis/v2/events", strings.Replace(event(3), "urn:epc:id:sgtin:9521234.054321.3", other, 1)).want(t, 201)
+	list := func(path, form string) (out []string) {
+		for at := "/epcis/v2" + path + "?perPage=1"; at != ""; {
+			r := h.do("GET", at, "", "GS1-EPC-Format", form).want(t, 200)
+			if got := r.header.Get("GS1-EPC-Format"); got != form {
+				t.Errorf("%s: form %s, want %s", path, got, form)
+			}
+			out = append(out, into[api.Collection](t, r).Member...)
+			at = next(r)
+		}
+		return out
+	}
+	for form, want := range map[string][]string{"Never_Translates": {other, first, second}, "Always_GS1_Digital_Link": {other, first, second},
+		"Always_EPC_URN": {other, "urn:epc:id:sgtin:9521234.054321.1", "urn:epc:id:sgtin:952123.0454321.2"}} {
+		if diff := cmp.Diff(want, list("/epcs", form)); diff != "" {
+			t.Errorf("%s: %s", form, diff)
+		}
+	}
+	if diff := cmp.Diff([]string{"urn:epc:id:sgln:9521234.00001.0"}, list("/readPoints", "Always_EPC_URN")); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // What is delivered of a stored query is what was recorded behind a place, in order.
 func TestBehind(t *testing.T) {
 	q := api.StoredQuery{Query: schemas.EventQuery{OrderBy: schemas.ByField, OrderFields: []string{"x"}, CountLimit: 3, MaxCount: 4, BizSteps: []string{"shipping"}}}

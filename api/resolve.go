@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -109,7 +108,7 @@ func (g *Gateway) ask(r *http.Request) (q resolution, err error) {
 	if q.id, err = linked(r); err != nil {
 		return q, err
 	}
-	values, err := url.ParseQuery(r.URL.RawQuery)
+	values, err := queryValues(r)
 	if err != nil {
 		return q, fault(schemas.BadParameter, "the query string cannot be read")
 	}

@@ -129,7 +129,7 @@ func (g *Gateway) getQuerySocket(w http.ResponseWriter, r *http.Request) {
 	}
 	if a.cursor.Since != nil {
 		told[minRecordTime] = []string{a.cursor.Since.UTC().Format(timeFormat)}
-	} else if !r.URL.Query().Has("after") { // whose record time only the ledger knows
+	} else if q, _ := queryValues(r); !q.Has("after") { // whose record time only the ledger knows
 		told[minRecordTime] = []string{a.sub.Made.Format(timeFormat)}
 	}
 	conn, err := up.Upgrade(hijacker{w}, r, told)

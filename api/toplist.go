@@ -97,7 +97,9 @@ func (g *Gateway) list(t topLevel) http.HandlerFunc {
 		var more bool
 		if err == nil {
 			err = g.read(func(view View) (err error) {
-				values, next, more, err = t.page(r.Context(), view, at, limit)
+				if values, next, more, err = t.page(r.Context(), view, at, limit); err == nil {
+					err = t.translate(w, r, view, values)
+				}
 				return err
 			})
 		}
@@ -114,6 +116,46 @@ func (g *Gateway) list(t topLevel) http.HandlerFunc {
 		}
 		g.writeForm(w, r, out, out.xml)
 	}
+}
+
+// translate writes identifiers in the form that a request asks for: they are Digital
+// Links, and EPC URNs where the last event that has one, or a registered prefix, tells how.
+func (t topLevel) translate(w http.ResponseWriter, r *http.Request, view View, values []string) error {
+	asked := r.Header.Get(epcFormat)
+	if epcForms[asked] == schemas.AsSubmitted || t.words != nil || t.of == 0 {
+		return nil
+	}
+	w.Header().Set(epcFormat, asked)
+	for i := 0; epcForms[asked] == schemas.AsURN && i < len(values); i++ {
+		id, err := schemas.ParseIdentifier(values[i])
+		if err != nil || id.Scheme() == schemas.PrivateURI {
+			continue
+		}
+		q, err := schemas.ReadQuery([]schemas.Parameter{t.finding(values[i])}, &schemas.Namespaces{})
+		if err != nil {
+			return err
+		}
+		q.Limit, q.MaxHeight = 1, view.Height()
+		found, err := view.Page(r.Context(), *q)
+		if err != nil {
+			return err
+		}
+		read := pager{in: stateOf(r).read}
+		if err := read.add(found.Records...); err != nil {
+			return err
+		}
+		urn := ""
+		if len(found.Records) > 0 {
+			urn = urnIn(found.Records[0].Body, values[i])
+		}
+		if urn == "" {
+			urn, _ = id.URNOf(view.PrefixDigits(values[i]))
+		}
+		if urn != "" {
+			values[i] = urn
+		}
+	}
+	return nil
 }
 
 // shorten writes members with the prefixes that a request defines, where they match,

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -183,6 +184,17 @@ func fakeValues(r *schemas.Record, of schemas.Listing) []string {
 		return []string{r.Skeleton.BizStep}
 	case schemas.ListDispositions:
 		return []string{r.Skeleton.Disposition}
+	}
+	var body struct{ ReadPoint, BizLocation struct{ ID string } }
+	if json.Unmarshal(r.Body, &body) != nil {
+		return nil
+	}
+	place := body.ReadPoint.ID
+	if of == schemas.ListBizLocations {
+		place = body.BizLocation.ID
+	}
+	if id, _, err := schemas.Canonical(place); err == nil {
+		return []string{id}
 	}
 	return nil
 }

@@ -100,8 +100,12 @@ func (m *message) signing() schemas.Signing {
 	return s
 }
 
-// answering is who answers the hand-over: the author, or whoever's receipt waited for it.
+// answering is who answers the hand-over: the author, or whoever's receipt waited for it;
+// where the members decided, neither side did, and what is told is when.
 func (m *message) answering() schemas.Signing {
+	if m.voted {
+		return schemas.Signing{Time: m.now(), At: m.at}
+	}
 	if r := m.met; r != nil {
 		return schemas.Signing{Partner: r.Party, Time: r.Time, EventTime: r.EventTime, At: r.Locator}
 	}

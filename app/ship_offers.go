@@ -204,6 +204,11 @@ func (m *message) stepHandover(a *schemas.HandoverStep) {
 	m.flag(flag)
 	m.concern(from)
 	m.concern(s.last.To)
+	m.endHandover(s, does, end)
+}
+
+// endHandover ends the offers of all units that are part of the open hand-over, and it.
+func (m *message) endHandover(s *shipment, does shipMessage, end offerEnd) {
 	m.touchShipment(s)
 	for _, id := range m.units(s) {
 		if it := m.item(id); m.handedOver(it.Offer) == s {

@@ -26,15 +26,16 @@ const (
 	doGoOn // outcomes of a dispute
 	doSettle
 	doComeBack
+	doEnd // by vote, since a party left the network
 )
 
 var shipMessageNames = [...]string{"", "dispatch", "offer", "return", "accept", "reject", "cancel offer", "expire", "close", "cancel", "hold", "unhold", "attach documents",
-	"dispute", "resolve: go on", "resolve: delivered", "resolve: return"}
+	"dispute", "resolve: go on", "resolve: delivered", "resolve: return", "end"}
 
 func (m shipMessage) String() string { return shipMessageNames[m] }
 
 // shipRole is in what role a partner does it. One partner can have several.
-type shipRole uint8
+type shipRole uint16
 
 const (
 	asShipper   shipRole = 1 << iota
@@ -44,11 +45,12 @@ const (
 	asInspector          // or any other party
 	asDisputant          // of the hand-over that is argued about
 	asArbiter
-	asTime // nobody: a block's time
+	asTime    // nobody: a block's time
+	asMembers // of the network, by vote
 )
 
 var shipRoleNames = map[shipRole]string{asShipper: "shipper", asHolder: "holder", asCarrier: "carrier", asReceiver: "receiver", asInspector: "inspector",
-	asDisputant: "disputant", asArbiter: "arbiter", asTime: "time"}
+	asDisputant: "disputant", asArbiter: "arbiter", asTime: "time", asMembers: "members"}
 
 func (r shipRole) String() string { return shipRoleNames[r] }
 
@@ -96,6 +98,13 @@ var shipTable = map[shipStep]schemas.ShipmentState{ // only ever looked up
 	{schemas.Disputed, doGoOn, asArbiter}:       schemas.InTransit,
 	{schemas.Disputed, doSettle, asArbiter}:     schemas.Delivered,
 	{schemas.Disputed, doComeBack, asArbiter}:   schemas.Rejected,
+
+	{schemas.Announced, doEnd, asMembers}: schemas.Cancelled, // an offer that is open was withdrawn before
+	{schemas.InTransit, doEnd, asMembers}: schemas.Cancelled,
+	{schemas.Rejected, doEnd, asMembers}:  schemas.Cancelled,
+	{schemas.Disputed, doEnd, asMembers}:  schemas.Cancelled,
+	{schemas.Delivered, doEnd, asMembers}: schemas.Closed,
+	{schemas.Returned, doEnd, asMembers}:  schemas.Closed,
 }
 
 // Some messages lie over the states, and lead nowhere: any party stops what is under way,
@@ -104,9 +113,9 @@ var (
 	underWay = map[schemas.ShipmentState]bool{schemas.Announced: true, schemas.InTransit: true, schemas.HandoverPending: true,
 		schemas.Delivered: true, schemas.Rejected: true, schemas.Disputed: true, schemas.Returned: true}
 	asParty     = asShipper | asHolder | asCarrier | asReceiver | asInspector
-	whileHeld   = map[shipMessage]bool{doReject: true, doWithdraw: true, doExpire: true, doDispute: true, doGoOn: true, doSettle: true, doComeBack: true}
-	allMessages = []shipMessage{doDispatch, doOffer, doReturn, doAccept, doReject, doWithdraw, doExpire, doClose, doCancel, doHold, doUnhold, doAttach, doDispute, doGoOn, doSettle, doComeBack}
-	allRoles    = []shipRole{asShipper, asHolder, asCarrier, asReceiver, asInspector, asDisputant, asArbiter, asTime}
+	whileHeld   = map[shipMessage]bool{doReject: true, doWithdraw: true, doExpire: true, doDispute: true, doGoOn: true, doSettle: true, doComeBack: true, doEnd: true}
+	allMessages = []shipMessage{doDispatch, doOffer, doReturn, doAccept, doReject, doWithdraw, doExpire, doClose, doCancel, doHold, doUnhold, doAttach, doDispute, doGoOn, doSettle, doComeBack, doEnd}
+	allRoles    = []shipRole{asShipper, asHolder, asCarrier, asReceiver, asInspector, asDisputant, asArbiter, asTime, asMembers}
 )
 
 // nextState is where a message of somebody in these roles leads. What stands against it

@@ -353,7 +353,7 @@ func (n *Node) serve(rest net.Listener) error {
 	n.server = api.Server(n.gateway, n.log, connections())
 	n.server.RegisterOnShutdown(n.gateway.EndStreams)
 	n.push("open requests", n.shutdown)
-	go func() { n.served <- n.server.Serve(rest) }()
+	go func() { n.served <- n.server.Serve(api.Explained(rest)) }()
 	n.log.Info("the node serves", "rest", n.settings.REST, "p2p", n.settings.P2P, "id", string(n.engine.NodeInfo().ID()))
 	return nil
 }

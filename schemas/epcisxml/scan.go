@@ -62,6 +62,7 @@ type scanner struct {
 	stack   []open
 	bound   []binding
 	done    bool // the root has ended
+	typed   bool // a document type was declared
 	started bool
 }
 
@@ -211,7 +212,10 @@ func (s *scanner) next() (token, *schemas.Fault) {
 				return token{}, s.fault(line, "text outside the root element")
 			}
 		case xml.Directive:
-			return token{}, s.fault(line, "a document type declaration or another one: none is read, and no entity that it defines")
+			if s.typed || len(s.stack) > 0 || s.done || !bareType(string(raw)) {
+				return token{}, s.fault(line, "a document type declaration with more than a name, or another one: none is read, and no entity that it defines")
+			}
+			s.typed = true
 		case xml.ProcInst:
 			if strings.EqualFold(raw.Target, "xml") && !first {
 				return token{}, s.fault(line, "an XML declaration that is not at the beginning")
@@ -219,6 +223,16 @@ func (s *scanner) next() (token, *schemas.Fault) {
 		}
 	}
 }
+
+// bareType reports whether a declaration is of a document type by name alone, as many
+// writers have it: it defines nothing, and refers to nothing.
+func bareType(s string) bool {
+	parts := strings.Fields(s)
+	return len(parts) == 2 && parts[0] == "DOCTYPE" && strings.Trim(parts[1], nameCharacters) == ""
+}
+
+// nameCharacters are those of the names of document types that are read over.
+const nameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_.-"
 
 // broken tells why the tokenizer stopped.
 func (s *scanner) broken(err error, line int) *schemas.Fault {

@@ -123,8 +123,8 @@ func (h *HandoverReport) proven() string {
 		said += fmt.Sprintf("it was open, and of them %d had been taken and %d refused", h.Taken, h.Refused)
 	case h.Answered != nil:
 		said += fmt.Sprintf("%s %s, %d taken and %d refused", ended, h.Answered.words(), h.Taken, h.Refused)
-	default:
-		said += ended
+	default: // by neither side
+		said += strings.TrimSuffix(ended, " by")
 	}
 	for i, d := range h.Discrepancies {
 		said += []string{"; ", ", "}[min(i, 1)] + d.What.String() + ": "

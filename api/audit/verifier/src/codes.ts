@@ -128,6 +128,7 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [435, "dispute_resolved"],
   [436, "shipment_stopped"],
   [437, "documents_missing"],
+  [438, "shipment_ended"],
   [450, "called_back"],
   [451, "shipped_recalled"],
   [455, "excursion"],
