@@ -40,6 +40,7 @@ func (g *Gateway) routes() (http.Handler, error) {
 }
 
 func (g *Gateway) epcisRoutes(m chi.Router) {
+	m.MethodNotAllowed(g.methodNotAllowed(m))
 	m.Use(g.standard, g.telling)
 	m.Options("/", g.discover("GET, HEAD, OPTIONS"))
 	m.Options("/events", g.discover("GET, HEAD, POST, OPTIONS"))
@@ -69,6 +70,7 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 }
 
 func (g *Gateway) nativeRoutes(m chi.Router) {
+	m.MethodNotAllowed(g.methodNotAllowed(m))
 	m.Use(g.telling)
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Query), g.accepting(typeJSON), g.reading)
@@ -120,12 +122,16 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 	g.guestRoutes(m)
 }
 
-// methodNotAllowed answers with the methods that the resource has.
+// methodNotAllowed answers with the methods that the resource has in its router.
 func (g *Gateway) methodNotAllowed(m chi.Router) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.RawPath
+		if c := chi.RouteContext(r.Context()); c.RoutePath != "" { // what is left of it in a router inside another
+			path = c.RoutePath
+		}
 		var allow []string
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions} {
-			if m.Match(chi.NewRouteContext(), method, r.URL.RawPath) {
+			if m.Match(chi.NewRouteContext(), method, path) {
 				if allow = append(allow, method); method == http.MethodGet {
 					allow = append(allow, http.MethodHead)
 				}

@@ -209,6 +209,11 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 	if allow := r.header.Get("Allow"); allow != "GET, HEAD, POST, OPTIONS" {
 		t.Errorf("Allow: %s", allow)
 	}
+	r = h.do("PUT", "/epcis/v2/", "")
+	r.problem(t, 405, "method_not_allowed")
+	if allow := r.header.Get("Allow"); allow != "GET, HEAD, OPTIONS" {
+		t.Errorf("Allow: %s", allow)
+	}
 	h.do("GET", "/epcis/v2/events?EQ_bizStep="+strings.Repeat("x", 9000), "").problem(t, 414, "uri_too_long")
 }
 
@@ -241,6 +246,25 @@ func TestStandardHeaders(t *testing.T) {
 			t.Errorf("%s %s: %d", c.name, c.value, r.status)
 		}
 	}
+	// What is asked for together must be there together.
+	for _, c := range []struct {
+		status  int
+		headers []string
+	}{
+		{406, []string{"GS1-EPCIS-Version", "2.0, 1.2"}},
+		{406, []string{"GS1-EPC-Format", "Always_EPC_URN, Never_Translates"}},
+		{406, []string{"GS1-EPCIS-Min", "2.0", "GS1-EPCIS-Max", "1.2", "Accept", "application/xml"}},
+		{406, []string{"GS1-EPCIS-Version", "1.2", "GS1-EPCIS-Min", "2.0", "Accept", "application/xml"}},
+		{406, []string{"GS1-CBV-Min", "1.3", "GS1-CBV-Max", "1.9", "Accept", "application/xml"}},
+		{406, []string{"GS1-EPCIS-Min", "x"}}, {406, []string{"GS1-CBV-Max", "-1"}},
+		{200, []string{"GS1-EPCIS-Min", "1.0", "GS1-EPCIS-Max", "1.9", "Accept", "application/xml"}},
+		{200, []string{"GS1-EPCIS-Min", "1.2", "GS1-EPCIS-Max", "2.0", "GS1-EPCIS-Version", "2.0"}},
+	} {
+		if r := h.do("GET", "/epcis/v2/events", "", c.headers...); r.status != c.status {
+			t.Errorf("%s: %d, want %d", c.headers, r.status, c.status)
+		}
+	}
+	h.do("POST", "/epcis/v2/capture", document(event(1)), "GS1-Extensions", "ex").problem(t, 400, "bad_parameter")
 	for sent, want := range map[string]string{"": "", "ex=https://ex.example.com/, b=urn:b:": "ex=https://ex.example.com/, b=urn:b:", "ex": "", "ex=x": ""} {
 		if got := h.do("GET", "/epcis/v2/", "", "GS1-Extensions", sent).want(t, 200).header.Get("GS1-Extensions"); got != want {
 			t.Errorf("GS1-Extensions of %q: %q", sent, got)

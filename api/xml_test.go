@@ -268,6 +268,7 @@ func TestZippedBodies(t *testing.T) {
 		t.Fatalf("%+v", j)
 	}
 	h.do("POST", "/epcis/v2/events", zipped(event(2)), gz("application/json")...).want(t, 201)
+	h.do("POST", "/epcis/v2/events", zipped(event(4)), "Content-Encoding", "x-gzip").want(t, 201)
 	h.do("POST", "/epcis/v2/capture", zipped(strings.Repeat(" ", 64<<20)), gz("application/json")...).problem(t, 413, "too_large")
 	h.do("POST", "/epcis/v2/events", event(3), gz("application/json")...).problem(t, 400, "bad_json")
 	h.do("POST", "/epcis/v2/events", zipped(event(3))[:40], gz("application/json")...).problem(t, 400, "bad_json")
