@@ -112,6 +112,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 		out.changed = true
 	}
 	if out.changed {
+		b.writeLogs()
 		b.writeSigning()
 		b.upgrade()
 		b.activate()
@@ -133,6 +134,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 // breaks down: a block is never failed by what a transaction says.
 func (b *block) safely(tx *schemas.Transaction, position uint32) (results []schemas.Result, ok bool) {
 	b.registered = b.registered[:0]
+	b.growing = growing{}
 	mark := b.mark()
 	defer func() {
 		if r := recover(); r != nil {
@@ -144,6 +146,7 @@ func (b *block) safely(tx *schemas.Transaction, position uint32) (results []sche
 		}
 	}()
 	results = b.transaction(tx, position)
+	b.grown.keep(&b.growing)
 	b.led.Keep() // a list that many events write is held as often as it was written
 	b.runs.keep()
 	return results, true
@@ -152,7 +155,6 @@ func (b *block) safely(tx *schemas.Transaction, position uint32) (results []sche
 // transaction runs the messages of an admitted transaction: each by itself, or
 // all or none.
 func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.Result {
-	b.appendTo(schemas.NoncesKey(tx.Header.Expiry), tx.ID)
 	mark := b.mark()
 	results := make([]schemas.Result, len(tx.Messages))
 	undo := false
@@ -171,6 +173,8 @@ func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.
 		}
 	}
 	b.appendActivity(tx, position, results)
+	b.growing.expiry, b.growing.nonces = tx.Header.Expiry, b.noncesOf(tx.Header.Expiry)
+	b.growing.nonces.append(tx.ID)
 	b.noteCopies(tx, position, results)
 	return results
 }
@@ -191,7 +195,7 @@ func (b *block) appendActivity(tx *schemas.Transaction, position uint32, results
 	for _, entry := range b.registered {
 		r.events.append(entry)
 	}
-	b.writeRegister(tx.Header.Partner, r)
+	b.growing.partner, b.growing.register = tx.Header.Partner, r
 }
 
 // lastChanged is the last height that changed anything, 0 before the first.

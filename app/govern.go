@@ -179,11 +179,7 @@ func (m *message) votesSince(at schemas.Locator, member string) bool {
 
 // signed is how many messages a partner signed before this transaction.
 func (b *block) signed(partner string) uint64 {
-	value, _ := b.get(schemas.RegisterKey(partner))
-	if value == nil {
-		return 0
-	}
-	return must(schemas.DecodeRegister(value)).Trail.Count
+	return b.registerOf(partner).trail.Count
 }
 
 func (b *block) isMember(partner string) bool {

@@ -88,7 +88,7 @@ func sealed(raw []byte) (d *decoded, err error) {
 // whole decodes all of a transaction of which the header was checked.
 func (d *decoded) whole(codec *schemas.Codec, raw []byte) (whole *decoded, err error) {
 	defer refusing(&err)
-	tx, err := codec.DecodeHashed(raw)
+	tx, err := codec.DecodeHashed(raw, d.tx)
 	if err != nil {
 		return nil, err
 	}
