@@ -52,6 +52,14 @@ func (m *teller) accept(a *schemas.AcceptHandover) {
 		if m.lacks(l.Lot, h.From, &bookAmount{true, l.Amount}) {
 			lots[i].Amount, gone[i] = new(big.Rat), true // it has gone elsewhere
 		}
+		if lots[i].Amount.Sign() > 0 {
+			m.papers(s, m.who, l.Class)
+		}
+	}
+	for _, u := range s.Units {
+		if o := m.item(u).Offer; o != nil && o.Shipment == a.Shipment && !short[u] {
+			m.papers(s, m.who, u)
+		}
 	}
 	if m.refused() {
 		return
