@@ -190,7 +190,7 @@ func (m *teller) addEvidence(a *schemas.AddEvidence) {
 	if h == nil {
 		return
 	}
-	m.stands(m.who != h.From && m.who != h.To && !slices.Contains(s.Inspectors, m.who), schemas.WrongRole)
+	m.stands(m.who != h.From && m.who != h.To && m.who != s.Arbiter && !slices.Contains(s.Inspectors, m.who), schemas.WrongRole)
 	m.stands(h.Dispute.Evidence+len(a.Evidence) > 64, schemas.EvidenceFull)
 	if !m.refused() {
 		h.Dispute.Evidence += len(a.Evidence)
