@@ -79,6 +79,19 @@ func (c *chain) checkMoments() (all []schemas.Record) {
 	return all
 }
 
+// Every kind of moment is shown by a script; upgrade_test.go has that of an upgrade.
+func TestMomentsAreCovered(t *testing.T) {
+	var all strings.Builder
+	for _, text := range scripts(t) {
+		all.WriteString(text)
+	}
+	for _, k := range schemas.MomentKinds() {
+		if k != schemas.MomentUpgrade && !strings.Contains(all.String(), " "+k.String()+" ") {
+			t.Errorf("no script shows %s", k)
+		}
+	}
+}
+
 // TestMomentsOfMany: what one message offered ends as few records, each unit told once.
 func TestMomentsOfMany(t *testing.T) {
 	c := newChain(t, store.Options{})

@@ -100,6 +100,7 @@ type script struct {
 	*chain
 	out       bytes.Buffer
 	recording bool // the golden chain
+	rehearses bool // what begins a block
 	subjects  map[schemas.TrailKey]bool
 }
 
@@ -240,6 +241,10 @@ func (s *script) blocks(args, lines []string) {
 	s.time = s.time.Add(after - time.Minute)
 	s.allVote()
 	var txs [][]byte
+	var foretold []string
+	if s.rehearses && len(args) == 0 && s.height > 0 && len(lines) > 0 {
+		foretold = s.rehearse(lines[0])
+	}
 	for _, line := range lines {
 		if s.recording && !s.isPartner(line) {
 			continue // on one chain for all scripts, the proposals of this one have other ids
@@ -247,6 +252,11 @@ func (s *script) blocks(args, lines []string) {
 		txs = append(txs, s.sign(s.transaction(line, s.time.Add(time.Minute))))
 	}
 	s.block(txs...)
+	for i, want := range foretold {
+		if got := answer(s.last.Receipts[0].Events[i]); got != want {
+			s.t.Errorf("height %d, %s: a dry run told %s, it was %s", s.height, lines[0], want, got)
+		}
+	}
 	for _, r := range s.last.Receipts {
 		for i, e := range r.Events {
 			s.print("%d/%d/%d %s", r.Height, r.Position, i, answer(e))

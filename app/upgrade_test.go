@@ -44,8 +44,12 @@ func TestUpgrade(t *testing.T) {
 	if res, err := c.app.CheckTx(ctx, &abci.RequestCheckTx{Tx: late}); err != nil || res.Code != uint32(schemas.WrongRules) {
 		t.Errorf("signed for the old rules: %v %v", res, err)
 	}
+	at := c.height + 1
 	c.block()
 	c.submit("farm", false, c.event("obj add epc=d step=commissioning"))
+	if told := c.checkMoments(); len(told) != 1 || told[0].Height != at || told[0].Moment.Kind != schemas.MomentUpgrade || told[0].Moment.Subjects[0] != "2" {
+		t.Errorf("of the upgrade is told %+v", told)
+	}
 	if p := c.parameters(); p.Rules != 2 || p.UpgradeHeight != 0 || p.UpgradeRules != 0 {
 		t.Errorf("behind the upgrade the parameters are %+v", p)
 	}
