@@ -3,6 +3,8 @@ package app
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -247,11 +249,13 @@ func (b *block) noncesOf(expiry uint64) log {
 }
 
 func (b *block) writeLogs() {
-	for partner, r := range b.grown.registers {
+	for _, partner := range slices.Sorted(maps.Keys(b.grown.registers)) {
+		r := b.grown.registers[partner]
 		leaf := schemas.Register{Trail: r.trail.head(), Events: r.events.head()}
 		b.led.Set(schemas.RegisterKey(partner), leaf.Append(nil), asideOf(r.trail, r.events))
 	}
-	for expiry, l := range b.grown.nonces {
+	for _, expiry := range slices.Sorted(maps.Keys(b.grown.nonces)) {
+		l := b.grown.nonces[expiry]
 		b.led.Set(schemas.NoncesKey(expiry), schemas.SingleHead(l.head()), l.AppendTo(nil))
 	}
 }
