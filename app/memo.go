@@ -189,11 +189,10 @@ func (c *memo) keep(key [32]byte, d *decoded) {
 }
 
 // forget drops transactions that are of no use any more.
-func (c *memo) forget(txs [][]byte) {
+func (c *memo) forget(keys [][sha256.Size]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, raw := range txs {
-		key := sha256.Sum256(raw)
+	for _, key := range keys {
 		for _, g := range [...]*generation{&c.young, &c.old} {
 			if d := g.find(key); d != nil {
 				delete(g.decoded, key)
