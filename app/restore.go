@@ -7,8 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
@@ -25,7 +23,10 @@ import (
 // is not in a snapshot. A ledger appears at once, when all of it has been checked.
 
 // Bounds of what a restore holds in memory.
-const maxRegisters = 1 << 16
+const (
+	maxRegisters = 1 << 16
+	readAtOnce   = 1 << 12 // records
+)
 
 // lie is what is wrong with a snapshot, in contrast to a fault of this node.
 type lie struct{ err error }
@@ -41,6 +42,7 @@ type restoring struct {
 	app      *App
 	manifest schemas.Manifest
 	next     int // chunk
+	batch    []readRecord
 	into     *store.Restore
 
 	last       schemas.SnapshotRecord // the one before
@@ -109,7 +111,7 @@ func (a *App) checkOffer(req *abci.RequestOfferSnapshot) (m schemas.Manifest, er
 }
 
 func (a *App) newRestoring(m schemas.Manifest) (*restoring, error) {
-	r := &restoring{app: a, manifest: m, registers: map[string]uint32{}, nonces: map[uint64]schemas.Head{}}
+	r := &restoring{app: a, manifest: m, batch: make([]readRecord, 0, readAtOnce), registers: map[string]uint32{}, nonces: map[uint64]schemas.Head{}}
 	var err error
 	if r.into, err = a.store.Restore(); err != nil {
 		return nil, err
@@ -176,67 +178,33 @@ func (r *restoring) chunk(chunk []byte) error {
 	if err != nil {
 		return lying("chunk %d: %w", r.next, err)
 	}
-	records := make([]readRecord, 0, len(rest)/64)
-	last := &r.last
 	for len(rest) > 0 {
-		var rec schemas.SnapshotRecord
-		if rec, rest, err = schemas.NextSnapshotRecord(rest); err != nil {
-			return lying("chunk %d: %w", r.next, err)
+		records := r.batch[:0]
+		last := &r.last
+		for len(rest) > 0 && len(records) < cap(records) {
+			var rec schemas.SnapshotRecord
+			if rec, rest, err = schemas.NextSnapshotRecord(rest); err != nil {
+				return lying("chunk %d: %w", r.next, err)
+			}
+			if last.Kind != 0 && !last.Before(&rec) {
+				return lying("chunk %d: records are not in order", r.next)
+			}
+			records = append(records, readRecord{SnapshotRecord: rec})
+			last = &records[len(records)-1].SnapshotRecord
 		}
-		if last.Kind != 0 && !last.Before(&rec) {
-			return lying("chunk %d: records are not in order", r.next)
+		readAll(records)
+		for i := range records {
+			rec := &records[i]
+			if err := r.record(rec); err != nil {
+				return fmt.Errorf("chunk %d: key %q: %w", r.next, rec.Key, err)
+			}
+			r.last = rec.SnapshotRecord
 		}
-		records = append(records, readRecord{SnapshotRecord: rec})
-		last = &records[len(records)-1].SnapshotRecord
 	}
-	readAll(records)
-	for i := range records {
-		rec := &records[i]
-		if err := r.record(rec); err != nil {
-			return fmt.Errorf("chunk %d: key %q: %w", r.next, rec.Key, err)
-		}
-		r.last = rec.SnapshotRecord
-	}
+	clear(r.batch[:cap(r.batch)])
 	// The next chunk must not keep this one in memory.
 	r.last.Key, r.last.Value, r.last.Aside = bytes.Clone(r.last.Key), nil, nil
 	return nil
-}
-
-// readRecord is a record with what follows from it alone.
-type readRecord struct {
-	schemas.SnapshotRecord
-	leaf  proof.Leaf // of a state record
-	ends  []deadline // by it
-	event readEvent  // of an event
-	err   error      // why it is none
-}
-
-// readAll computes what follows from each record alone, on up to four processors; what it
-// says is then looked at in order.
-func readAll(records []readRecord) {
-	const each, readers = 512, 4
-	var next atomic.Int64
-	var all sync.WaitGroup
-	for range min(readers, len(records)/each+1) {
-		all.Go(func() {
-			for at := int(next.Add(each)) - each; at < len(records); at = int(next.Add(each)) - each {
-				for i := at; i < min(at+each, len(records)); i++ {
-					records[i].read()
-				}
-			}
-		})
-	}
-	all.Wait()
-}
-
-func (rec *readRecord) read() {
-	switch {
-	case rec.Kind == schemas.SnapshotState && len(rec.Key) > 0:
-		rec.leaf = store.StateLeaf(rec.Key, rec.Value)
-		rec.ends, rec.err = readLeaf(rec.Key, rec.Value, rec.Aside)
-	case rec.Kind == schemas.SnapshotEvent:
-		rec.event, rec.err = readEventRecord(rec.Key, rec.Value)
-	}
 }
 
 func (r *restoring) record(read *readRecord) error {
