@@ -32,6 +32,10 @@ const (
 	inboxBytes    = 8 << 20 // of what one peer sent and is not judged yet; more is dropped
 	inboxEach     = 1 << 8  // bytes that a message counts beyond its own
 
+	// silence is how long nothing came from a peer whose connection is given up. Every
+	// node sends something at each againInterval.
+	silence = 30 * time.Second
+
 	// forgedPause is how long a peer is not listened to that sent what no honest node
 	// has in its pool: finding that out costs a hundredth of it.
 	forgedPause = 10 * time.Millisecond
@@ -124,6 +128,7 @@ func (g *gossip) send() {
 			}
 		case <-again.C:
 			seen = g.sendAgain(seen)
+			g.beat(g.Switch.Peers().Copy(), g.Switch.StopPeerForError)
 		case <-g.Quit():
 			return
 		}
@@ -157,6 +162,24 @@ func (g *gossip) sendAgain(seen uint64) uint64 {
 		sendTo(peer, pack(others))
 	}
 	return newest
+}
+
+// heartbeat is shorter than any message with a transaction.
+var heartbeat = []byte{0}
+
+// beat shows the peers that this node lives, and gives up those that were silent.
+//
+// The engine asks a peer for a sign of life, too, but only after minutes, and never while
+// it waits to send more to it. Until then the connection of a node whose address changed,
+// or whose NAT forgot it, would keep the node's place, and the node be refused.
+func (g *gossip) beat(peers []p2p.Peer, stop func(p2p.Peer, any)) {
+	for _, peer := range peers {
+		if idle := peer.Status().RecvMonitor.Idle; idle > silence {
+			stop(peer, fmt.Errorf("nothing came from it for %s", idle.Round(time.Second)))
+			continue
+		}
+		sendTo(peer, [][]byte{heartbeat})
+	}
 }
 
 // sendTo queues messages for a peer. What a slow one has no room for is dropped.
@@ -205,7 +228,7 @@ func (g *gossip) RemovePeer(peer p2p.Peer, _ any) {
 // Receive implements p2p.Reactor. It runs on the peer's read loop, and never waits.
 func (g *gossip) Receive(e p2p.Envelope) {
 	value, ok := e.Message.(*gogotypes.BytesValue)
-	if !ok || len(value.Value) == 0 || g.deaf() {
+	if !ok || len(value.Value) <= len(heartbeat) || g.deaf() {
 		return
 	}
 	g.mu.Lock()

@@ -45,6 +45,7 @@ type Node struct {
 	gateway  *api.Gateway
 	own      *local.Store
 	follower *follower
+	meeting  *meeting
 	server   *http.Server
 	served   chan error    // the gateway's listener ended
 	failure  chan struct{} // closed when the engine cannot go on
@@ -223,10 +224,16 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	} else if twin != nil {
 		asked.twin = twin.ID
 	}
-	n.engine, err = newEngine(ctx, s, abstaining{rotate(n.voter, keys.NextValidator, blocks), machine.KnowsRules}, keys.Node, asked, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
+	named := machine.AdmitsPeer
+	if n.standby { // the others let it in under no id
+		named = func(string) bool { return false }
+	}
+	n.meeting = newMeeting(s, keys.Node.ID(), named, n.log.With("part", "peers"))
+	n.engine, err = newEngine(ctx, s, abstaining{rotate(n.voter, keys.NextValidator, blocks), machine.KnowsRules}, keys.Node, asked, blocks, root, served.answer, n.meeting.tell, engineMetrics(registry), newWatchman(log, n.diverge))
 	if err != nil {
 		return err
 	}
+	n.meeting.exchange = n.engine.exchange
 	n.push("the consensus engine", n.stopEngine)
 	n.history = newHistory(s, genesis, machine, n.engine.exchange, registry, n.log.With("part", "history"), func() { n.fail(errWholeHistory) })
 	n.push("the history", n.history.close)
@@ -333,7 +340,8 @@ func (n *Node) serve(rest net.Listener) error {
 		return fmt.Errorf("starting the consensus engine: %w", err)
 	}
 	go n.watch()
-	n.push("what dials peers", keepDialing(n.engine.Switch(), n.settings.Peers))
+	n.meeting.begin(n.engine.Switch())
+	n.push("what connects to peers", n.meeting.close)
 	n.history.begin()
 	n.follower.begin()
 	if n.mover != nil {

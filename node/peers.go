@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,42 +31,26 @@ func (s *Settings) listen() string {
 	return s.P2P
 }
 
-// keepDialing connects to the peers of the settings, and again whenever a connection
-// is gone.
+// keepPeer keeps one connection, whoever of the two made it. Each attempt asks for an
+// address again, and looks its name up.
 //
 // The engine would do so with persistent peers. But it tries again at once, so that two
 // nodes that dial each other hang up on each other in step; it forgets a peer whose
 // connection ends while it is being made; and it gives up when a peer was away for long,
 // which cuts off for ever a node that nobody can connect to.
-func keepDialing(to p2p.Switcher, peers []string) (stop func() error) {
-	quit := make(chan struct{})
-	var all sync.WaitGroup
-	for _, peer := range peers {
-		all.Go(func() { keepPeer(quit, to, peer) })
-	}
-	return func() error {
-		close(quit)
-		all.Wait()
-		return nil
-	}
-}
-
-// keepPeer keeps one connection, whoever of the two made it. Each attempt looks the
-// peer's name up again.
-func keepPeer(quit <-chan struct{}, to p2p.Switcher, peer string) {
-	id, _, _ := strings.Cut(peer, "@")
+func keepPeer(ctx context.Context, to p2p.Switcher, id p2p.ID, address func(p2p.ID) string) {
 	wait := dialFirst
 	for {
 		select {
-		case <-quit:
+		case <-ctx.Done():
 			return
 		case <-time.After(wait/2 + rand.N(wait)): // at random, so that two nodes do not meet each time
 		}
-		if to.Peers().Has(p2p.ID(id)) {
+		if to.Peers().Has(id) {
 			wait = dialFirst
 			continue
 		}
-		if a, err := p2p.NewNetAddressString(peer); err == nil {
+		if a, err := p2p.NewNetAddressString(p2p.IDAddressString(id, address(id))); err == nil {
 			_ = to.DialPeerWithAddress(a) // the engine logs why it failed
 		}
 		wait = min(2*wait, dialLast)
