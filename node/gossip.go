@@ -58,6 +58,7 @@ type gossip struct {
 	mu      sync.Mutex // guards what follows
 	fresh   [][]byte   // handed in here and not yet sent
 	inboxes map[p2p.ID]*inbox
+	gone    map[p2p.ID]time.Time // when a peer left that was connected once
 }
 
 // inbox holds messages of one peer, until its worker has judged them.
@@ -72,7 +73,7 @@ type inbox struct {
 }
 
 func newGossip(p pool, deaf func() bool) *gossip {
-	g := &gossip{pool: p, deaf: deaf, ring: make(chan struct{}, 1), turns: newTurns(), inboxes: map[p2p.ID]*inbox{}}
+	g := &gossip{pool: p, deaf: deaf, ring: make(chan struct{}, 1), turns: newTurns(), inboxes: map[p2p.ID]*inbox{}, gone: map[p2p.ID]time.Time{}}
 	g.BaseReactor = *p2p.NewBaseReactor(gossipName, g)
 	return g
 }
@@ -219,10 +220,18 @@ func (g *gossip) RemovePeer(peer p2p.Peer, _ any) {
 	g.mu.Lock()
 	in := g.inboxes[peer.ID()]
 	delete(g.inboxes, peer.ID())
+	g.gone[peer.ID()] = time.Now()
 	g.mu.Unlock()
 	if in != nil {
 		in.stop()
 	}
+}
+
+// left reports whether a peer's connection ended after a time.
+func (g *gossip) left(id p2p.ID, since time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.gone[id].After(since)
 }
 
 // Receive implements p2p.Reactor. It runs on the peer's read loop, and never waits.

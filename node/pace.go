@@ -3,8 +3,6 @@ package node
 import (
 	"sync"
 	"time"
-
-	"github.com/cometbft/cometbft/p2p"
 )
 
 const (
@@ -77,29 +75,4 @@ func (p *pace) delay(now time.Time, bytes int) time.Duration {
 // Delay tells how long what is handed in now waits for a block, behind what waits.
 func (l *ledger) Delay(own int64) time.Duration {
 	return l.pace.delay(time.Now(), int(own)+l.app.Crowd(int(own)))
-}
-
-// reaches reports whether this node is connected to more than two thirds of the
-// partners that validate, itself among them. It waits for no block, as asking
-// consensus would.
-func (l *ledger) reaches() bool {
-	view, err := l.app.View()
-	if err != nil {
-		return false
-	}
-	partners, err := view.Partners()
-	if err != nil {
-		return false
-	}
-	all, reached, own := 0, 0, l.keys.Node.ID()
-	for _, p := range partners {
-		if p.NodeID == "" || len(p.Validate) == 0 {
-			continue
-		}
-		all++
-		if p2p.ID(p.NodeID) == own || l.engine.Switch().Peers().Has(p2p.ID(p.NodeID)) {
-			reached++
-		}
-	}
-	return 3*reached > 2*all
 }
