@@ -1,13 +1,13 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/waybill-ledger/waybill/api/local"
@@ -148,57 +148,68 @@ func (g *Gateway) capture(r *http.Request, body []byte, behaviour string, res *r
 }
 
 // captureInTurn reads and signs a document of so many bytes when it is its turn, if there
-// is still room for it then, and puts it into the outbox.
+// is still room for it then, and puts it into the outbox when the turn has ended.
 func (g *Gateway) captureInTurn(r *http.Request, size int, behaviour string, res *reservation, read func() (*document, error)) (*answer, error) {
-	end, err := g.ledger.Turn(r.Context())
-	if err != nil {
+	c := &signedDocument{s: newSubmission(res, time.Now())}
+	c.s.shown, c.s.answered = true, true
+	if err := g.inTurn(r.Context(), func() (err error) {
+		if err = g.outbox.crowded(size); err != nil {
+			return err
+		}
+		if c.document, err = read(); err != nil {
+			return err
+		}
+		c.job = &local.Job{ID: c.s.job, Behaviour: behaviour, Document: true, Base: c.base, MasterData: c.master}
+		c.entries, err = g.signDocument(keyOf(r).ID, c.document, behaviour, c.job)
+		return err
+	}); err != nil {
 		return nil, err
 	}
-	end = sync.OnceFunc(end)
-	defer end()
-	if err := g.outbox.crowded(size); err != nil {
-		return nil, err
-	}
-	d, err := read()
-	if err != nil {
-		return nil, err
-	}
-	return g.captureDocument(r, d, behaviour, res, end)
+	return g.acceptDocument(c)
 }
 
-// captureDocument signs what a document holds, and puts it into the outbox, behind
-// ending the turn.
-func (g *Gateway) captureDocument(r *http.Request, d *document, behaviour string, res *reservation, end func()) (*answer, error) {
-	now := time.Now()
-	s := newSubmission(res, now)
-	s.shown, s.answered = true, true
-	a, err := acceptedAnswer(s.job, behaviour)
+// inTurn does what takes a processor for a while when its turn has come.
+func (g *Gateway) inTurn(ctx context.Context, work func() error) error {
+	end, err := g.ledger.Turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return work()
+}
+
+// signedDocument is a document with the transactions that it became and the job that
+// tells of them.
+type signedDocument struct {
+	*document
+	s       *submission
+	job     *local.Job
+	entries []*entry
+}
+
+// acceptDocument puts a signed document into the outbox with its job.
+func (g *Gateway) acceptDocument(c *signedDocument) (*answer, error) {
+	a, err := acceptedAnswer(c.job.ID, c.job.Behaviour)
 	if err != nil {
 		return nil, err
 	}
-	job := &local.Job{ID: s.job, Behaviour: behaviour, Document: true, Base: d.base, MasterData: d.master}
-	entries, err := g.signDocument(keyOf(r).ID, d, behaviour, job)
-	end()
+	if c.s.record != nil {
+		a.record(c.s.record)
+	}
+	c.job.Errors = c.errors
+	if len(c.entries) == 0 { // nothing to record: it is done
+		finished := time.Now().UTC()
+		c.job.Finished = &finished
+		return a, g.keepDone(c.job, c.s)
+	}
+	for _, e := range c.entries {
+		e.waits = []*submission{c.s}
+	}
+	put, err := local.PutJob(c.job)
 	if err != nil {
 		return nil, err
 	}
-	if s.record != nil {
-		a.record(s.record)
-	}
-	job.Errors = d.errors
-	if len(entries) == 0 { // nothing to record: it is done
-		finished := now.UTC()
-		job.Finished = &finished
-		return a, g.keepDone(job, s)
-	}
-	for _, e := range entries {
-		e.waits = []*submission{s}
-	}
-	put, err := local.PutJob(job)
-	if err != nil {
-		return nil, err
-	}
-	return a, g.outbox.accept(entries, put)
+	return a, g.outbox.accept(c.entries, put)
 }
 
 // keepDone remembers a job that needs no transaction.
