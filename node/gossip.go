@@ -227,6 +227,13 @@ func (g *gossip) RemovePeer(peer p2p.Peer, _ any) {
 	}
 }
 
+// met reports whether a peer is connected, or was since the node began.
+func (g *gossip) met(id p2p.ID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inboxes[id] != nil || !g.gone[id].IsZero()
+}
+
 // left reports whether a peer's connection ended after a time.
 func (g *gossip) left(id p2p.ID, since time.Time) bool {
 	g.mu.Lock()

@@ -43,6 +43,7 @@ type meeting struct {
 	file  string
 	own   p2p.ID
 	fixed map[p2p.ID]string // addresses of the settings
+	knew  map[string]bool   // ids of those, and of what an earlier run remembered
 	names func(id string) bool
 	log   *slog.Logger
 
@@ -61,15 +62,18 @@ type meeting struct {
 // reports whether the ledger names a node.
 func newMeeting(s *Settings, own p2p.ID, names func(id string) bool, log *slog.Logger) *meeting {
 	m := &meeting{file: peersPath(s.Home), own: own, names: names, log: log,
-		fixed: map[p2p.ID]string{}, asked: map[p2p.ID]time.Time{}, hints: map[p2p.ID][]string{}, kept: map[p2p.ID]context.CancelFunc{}}
+		fixed: map[p2p.ID]string{}, knew: map[string]bool{}, asked: map[p2p.ID]time.Time{}, hints: map[p2p.ID][]string{}, kept: map[p2p.ID]context.CancelFunc{}}
 	for _, peer := range s.Peers {
 		id, address, _ := strings.Cut(peer, "@")
-		m.fixed[p2p.ID(id)] = address
+		m.fixed[p2p.ID(id)], m.knew[id] = address, true
 	}
 	if hints, err := readHints(m.file); err != nil {
 		log.Warn("the addresses that peers told are asked for anew", "error", err)
 	} else {
 		m.hints = hints
+	}
+	for id := range m.hints {
+		m.knew[string(id)] = true
 	}
 	return m
 }

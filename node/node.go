@@ -218,13 +218,13 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	served := &archivist{app: machine, settings: s, readers: map[int64]*app.ArchiveReader{}}
 	log := n.engineLog("engine")
 	log.alarm = n.alarm
-	asked := admission{startable: machine, stopping: &n.stopping}
+	asked := admission{startable: machine, stays: n.stays, stopping: &n.stopping}
 	if twin, err := s.twin(); err != nil {
 		return err
 	} else if twin != nil {
 		asked.twin = twin.ID
 	}
-	named := machine.AdmitsPeer
+	named := func(id string) bool { return machine.AdmitsPeer(id) || n.stays(id) }
 	if n.standby { // the others let it in under no id
 		named = func(string) bool { return false }
 	}

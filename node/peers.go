@@ -58,7 +58,8 @@ func keepPeer(ctx context.Context, to p2p.Switcher, id p2p.ID, address func(p2p.
 }
 
 // admission is the ledger as the engine asks it who may connect: the other node of a
-// pair, which the ledger does not know, may; while the node stops, nobody.
+// pair, which the ledger does not know, may, and who stays for a block; while the node
+// stops, nobody.
 //
 // The engine never closes a connection that it finished making while it stopped. A
 // node that begins again within its process would keep it open, and its peer take it
@@ -66,6 +67,7 @@ func keepPeer(ctx context.Context, to p2p.Switcher, id p2p.ID, address func(p2p.
 type admission struct {
 	startable
 	twin     p2p.ID // "" for none
+	stays    func(id string) bool
 	stopping *atomic.Bool
 }
 
@@ -78,5 +80,14 @@ func (a admission) Query(ctx context.Context, q *abci.RequestQuery) (*abci.Respo
 	case asked && id != "" && p2p.ID(id) == a.twin:
 		return &abci.ResponseQuery{}, nil
 	}
-	return a.startable.Query(ctx, q)
+	if answer, err := a.startable.Query(ctx, q); !asked || err != nil || answer.Code == 0 || !a.stays(id) {
+		return answer, err
+	}
+	return &abci.ResponseQuery{}, nil
+}
+
+// stays reports whether a node that the ledger does not name may connect all the same:
+// one that this node knew, while somebody who validates no more has to sign.
+func (n *Node) stays(id string) bool {
+	return n.ledger != nil && (n.meeting.knew[id] || n.engine.gossip.met(p2p.ID(id))) && n.ledger.outgoing()
 }
