@@ -9,10 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
+
+	"github.com/waybill-ledger/waybill/api"
+	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // tableRow is a row of docs/epcis.md. To add one: write it there; a parameter also
@@ -281,6 +285,21 @@ func exceptionRequests() map[string]func(*harness) reply {
 		"URITooLongException":           get("/epcis/v2/events?EQ_bizStep=" + strings.Repeat("x", 1<<17-100)),
 		"UnsupportedMediaTypeException": post("/epcis/v2/events", event(1), "Content-Type", "text/csv"),
 		"ImplementationException":       post("/epcis/v2/events/x", ""),
+	}
+}
+
+// TestExceptionOfEveryCode: what a code is told as fits its status, whatever was asked.
+func TestExceptionOfEveryCode(t *testing.T) {
+	fits := map[int]string{400: "Validation QueryValidation QueryParameter SubscriptionControls", 401: "Security", 403: "Security", 404: "NoSuchName NoSuchResource",
+		405: "Implementation", 406: "NotAcceptable", 409: "ResourceAlreadyExists Validation", 410: "QueryParameter Validation", 413: "CaptureLimitExceeded QueryTooLarge QueryTooComplex",
+		414: "URITooLong", 415: "UnsupportedMediaType", 429: "Implementation", 500: "Implementation", 503: "Implementation"}
+	for _, code := range schemas.Codes() {
+		for _, method := range []string{"GET", "POST"} {
+			got := strings.TrimSuffix(api.TestingOnlyException(code, method), "Exception")
+			if status := code.Status(); status >= 400 && !slices.Contains(strings.Fields(fits[status]), got) {
+				t.Errorf("%s, %d of %s: %s", code, status, method, got)
+			}
+		}
 	}
 }
 

@@ -21,6 +21,9 @@ func (g *Gateway) TestingOnlyReads() (count int, bytes int64) { return g.reads.u
 // TestingOnlySubscribersRead tells how many reads for subscribers are under way, or rest.
 func (g *Gateway) TestingOnlySubscribersRead() int { return len(g.subs.reading) }
 
+// TestingOnlyException is the exception that a code is told as.
+var TestingOnlyException = exception
+
 // TestingOnlyChoose picks a media type by an Accept header.
 func TestingOnlyChoose(accept string, offered ...string) string { return choose(accept, offered) }
 
@@ -96,3 +99,6 @@ func TestingOnlyOnly(t *schemas.Trace, shows func(*schemas.Record) bool) int { r
 
 // TestingOnlyMostStreams sets how many subscriptions, webhooks and streams all keys have.
 func (g *Gateway) TestingOnlyMostStreams(n int) { g.subs.most = n }
+
+// TestingOnlyMeantPath is what a path is taken for.
+func TestingOnlyMeantPath(path string) string { return meantPath(path) }

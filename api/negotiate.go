@@ -104,7 +104,7 @@ func (g *Gateway) sending(types ...string) func(http.Handler) http.Handler {
 				g.fail(w, r, fault(schemas.UnsupportedMediaType, "this is read as "+strings.Join(types, ", ")+", as UTF-8, plain or with content encoding gzip"))
 				return
 			}
-			if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
+			if zipped(r.Header.Get("Content-Encoding")) {
 				inflate(r)
 			}
 			next.ServeHTTP(w, r)
@@ -112,8 +112,13 @@ func (g *Gateway) sending(types ...string) func(http.Handler) http.Handler {
 	}
 }
 
+// zipped reports whether a content encoding is gzip, by either name (RFC 9110, 8.4.1.3).
+func zipped(encoding string) bool {
+	return strings.EqualFold(encoding, "gzip") || strings.EqualFold(encoding, "x-gzip")
+}
+
 func readable(h http.Header, types []string) bool {
-	if encoding := strings.Join(h.Values("Content-Encoding"), ","); encoding != "" && !strings.EqualFold(encoding, "identity") && !strings.EqualFold(encoding, "gzip") {
+	if encoding := strings.Join(h.Values("Content-Encoding"), ","); encoding != "" && !strings.EqualFold(encoding, "identity") && !zipped(encoding) {
 		return false
 	}
 	text := h.Get("Content-Type")
@@ -160,8 +165,13 @@ func (g *Gateway) standard(next http.Handler) http.Handler {
 		if stateOf(r).form = form; form.Old {
 			h.Set("GS1-EPCIS-Version", oldVersion)
 		}
-		if told := strings.Join(r.Header.Values(extensionsHeader), ", "); told != "" && len(told) <= maxToldExtensions {
-			if _, _, err := namespaces(r.Header); err == nil { // else whoever needs them tells
+		if told := said(r.Header, extensionsHeader); told != "" {
+			_, _, err := namespaces(r.Header)
+			switch {
+			case err != nil && r.Method == http.MethodPost:
+				g.fail(w, r, err)
+				return
+			case err == nil && len(told) <= maxToldExtensions: // a read that needs them tells
 				h.Set(extensionsHeader, told)
 			}
 		}
@@ -208,7 +218,7 @@ var epcForms = map[string]schemas.IdentifierForm{ // only read
 func checkVersions(r *http.Request) (form epcisxml.Form, err error) {
 	h := r.Header
 	refuse := func(name string) (epcisxml.Form, error) {
-		detail := name + ": " + clip(h.Get(name)) + " is not spoken here"
+		detail := name + ": " + clip(said(h, name)) + " is not spoken here"
 		if !strings.HasSuffix(name, "Format") {
 			detail += "; 2.0 is, and 1.2 by who accepts XML"
 		}
@@ -218,28 +228,17 @@ func checkVersions(r *http.Request) (form epcisxml.Form, err error) {
 	if speaksXML(r) {
 		spoken = []int{12, 20}
 	}
-	least, most := spoken[0], 20
-	for _, name := range []string{"GS1-EPCIS-Version", "GS1-CBV-Version"} {
-		if v := h.Get(name); v != "" && !slices.Contains(spoken, version(v)) {
+	for _, names := range [][3]string{{"GS1-EPCIS-Version", "GS1-EPCIS-Min", "GS1-EPCIS-Max"}, {"GS1-CBV-Version", "GS1-CBV-Min", "GS1-CBV-Max"}} {
+		if name := unspoken(h, names, spoken); name != "" {
 			return refuse(name)
 		}
 	}
-	for _, name := range []string{"GS1-EPCIS-Min", "GS1-CBV-Min"} {
-		if v := h.Get(name); v != "" && (version(v) < 0 || version(v) > most) {
-			return refuse(name)
-		}
-	}
-	for _, name := range []string{"GS1-EPCIS-Max", "GS1-CBV-Max"} {
-		if v := h.Get(name); v != "" && version(v) < least {
-			return refuse(name)
-		}
-	}
-	if _, known := epcForms[h.Get(epcFormat)]; !known {
+	if _, known := epcForms[said(h, epcFormat)]; !known {
 		return refuse(epcFormat)
 	}
 	v, highest := h.Get("GS1-EPCIS-Version"), h.Get("GS1-EPCIS-Max")
 	form.Old = v != "" && version(v) < 20 || v == "" && highest != "" && version(highest) < 20
-	switch v := h.Get(cbvFormat); v {
+	switch said(h, cbvFormat) {
 	case "", "No_Preference", cbvURNs:
 	case cbvWeb:
 		form.Web = true
@@ -249,6 +248,32 @@ func checkVersions(r *http.Request) (form epcisxml.Form, err error) {
 		return refuse(cbvFormat)
 	}
 	return form, nil
+}
+
+// said is what a header says, of all its lines: of two that differ none is taken.
+func said(h http.Header, name string) string {
+	lines := slices.Clone(h.Values(name))
+	return strings.Join(slices.Compact(lines), ", ")
+}
+
+// unspoken returns the header for which no version that is spoken is left of what a
+// request asks for, by exact version, least and most; "" where one is.
+func unspoken(h http.Header, names [3]string, spoken []int) string {
+	left := slices.Clone(spoken)
+	for i, name := range names {
+		text := said(h, name)
+		if text == "" {
+			continue
+		}
+		asked := version(text)
+		left = slices.DeleteFunc(left, func(v int) bool {
+			return asked < 0 || i != 2 && v < asked || i != 1 && v > asked
+		})
+		if len(left) == 0 {
+			return name
+		}
+	}
+	return ""
 }
 
 // version reads "2", "2.0" and "2.0.0" as 20; -1 is none.

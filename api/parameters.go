@@ -19,10 +19,16 @@ const (
 	maxList     = 500 // alternatives of one parameter
 )
 
+// queryValues reads a query string. A semicolon is a character like others (RFC 3986,
+// 3.4), as identifiers of events have it: ni:///sha-256;....
+func queryValues(r *http.Request) (url.Values, error) {
+	return url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, ";", "%3B"))
+}
+
 // parameters reads the query string: each parameter is one of the known, and
 // given once. The standard writes lists with a pipe, so none needs repeating.
 func parameters(r *http.Request, known ...string) (map[string]string, error) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
+	q, err := queryValues(r)
 	if err != nil {
 		return nil, fault(schemas.BadParameter, "the query string cannot be read")
 	}
@@ -71,7 +77,7 @@ func number(q map[string]string, name string, absent, least, most int) (int, err
 
 // linkNext tells where the next page is (RFC 8288).
 func linkNext(w http.ResponseWriter, r *http.Request, token string) {
-	q := r.URL.Query()
+	q, _ := queryValues(r) // it was read before
 	q.Set("nextPageToken", token)
 	w.Header().Set("Link", "<"+r.URL.EscapedPath()+"?"+q.Encode()+`>; rel="next"`)
 }

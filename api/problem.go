@@ -114,17 +114,11 @@ func (p *Problem) in(epcis bool, method, request string) *Problem {
 
 func isEPCIS(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/epcis/") }
 
-// exception is the exception of EPCIS 2.0 (12.6) that a code is told as.
+// exception is the exception of EPCIS 2.0 (12.6) that a code is told as: its own, or
+// that of its status.
 func exception(code schemas.Code, method string) string {
+	asked := method == http.MethodGet
 	switch code {
-	case schemas.Unauthorized, schemas.Forbidden, schemas.NotHosted:
-		return "SecurityException"
-	case schemas.NotFound:
-		return "NoSuchResourceException"
-	case schemas.NotAcceptable:
-		return "NotAcceptableException"
-	case schemas.UnsupportedMediaType:
-		return "UnsupportedMediaTypeException"
 	case schemas.QueryTooLarge:
 		return "QueryTooLargeException"
 	case schemas.QueryTooComplex:
@@ -137,21 +131,30 @@ func exception(code schemas.Code, method string) string {
 		return "NoSuchNameException"
 	case schemas.EventIDConflict, schemas.IdempotencyConflict, schemas.Replayed, schemas.NameTaken:
 		return "ResourceAlreadyExistsException"
-	case schemas.TooLarge, schemas.TransactionTooLarge:
-		if method == http.MethodGet {
-			return "QueryTooLargeException"
-		}
-		return "CaptureLimitExceededException"
-	case schemas.URITooLong:
-		return "URITooLongException"
 	case schemas.BadParameter, schemas.ViewExpired:
-		if method == http.MethodGet {
+		if asked {
 			return "QueryParameterException"
 		}
 		return "ValidationException"
 	}
-	if status := code.Status(); status == http.StatusBadRequest || status == http.StatusConflict {
+	switch code.Status() {
+	case http.StatusBadRequest, http.StatusConflict:
 		return "ValidationException"
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "SecurityException"
+	case http.StatusNotFound:
+		return "NoSuchResourceException"
+	case http.StatusNotAcceptable:
+		return "NotAcceptableException"
+	case http.StatusRequestEntityTooLarge:
+		if asked {
+			return "QueryTooLargeException"
+		}
+		return "CaptureLimitExceededException"
+	case http.StatusRequestURITooLong:
+		return "URITooLongException"
+	case http.StatusUnsupportedMediaType:
+		return "UnsupportedMediaTypeException"
 	}
 	return "ImplementationException"
 }

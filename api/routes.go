@@ -33,19 +33,20 @@ func (g *Gateway) routes() (http.Handler, error) {
 		open.Get("/", g.getIndex)
 		open.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(g.cfg.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	})
-	m.Route("/epcis/v2", g.epcisRoutes)
+	m.Route(epcisRoot, g.epcisRoutes)
 	m.Route("/api/v1", g.nativeRoutes)
 	m.Group(g.resolverRoutes)
 	return m, nil
 }
 
 func (g *Gateway) epcisRoutes(m chi.Router) {
+	m.MethodNotAllowed(g.methodNotAllowed(m))
 	m.Use(g.standard, g.telling)
 	m.Options("/", g.discover("GET, HEAD, OPTIONS"))
 	m.Options("/events", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/events/{eventID}", g.discover("GET, HEAD, OPTIONS"))
 	m.Options("/capture", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(errorBehaviour, rollback) // where a request names none
+		w.Header().Set(errorBehaviour, "all") // which is both, in the words of the standard
 		g.discover("GET, HEAD, POST, OPTIONS")(w, r)
 	})
 	m.Options("/capture/{captureID}", g.discover("GET, HEAD, OPTIONS"))
@@ -69,6 +70,7 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 }
 
 func (g *Gateway) nativeRoutes(m chi.Router) {
+	m.MethodNotAllowed(g.methodNotAllowed(m))
 	m.Use(g.telling)
 	m.Group(func(m chi.Router) {
 		m.Use(g.allow(local.Query), g.accepting(typeJSON), g.reading)
@@ -120,16 +122,23 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 	g.guestRoutes(m)
 }
 
-// methodNotAllowed answers with the methods that the resource has.
+// methodNotAllowed answers with the methods that the resource has in its router.
 func (g *Gateway) methodNotAllowed(m chi.Router) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.RawPath
+		if c := chi.RouteContext(r.Context()); c.RoutePath != "" { // what is left of it in a router inside another
+			path = c.RoutePath
+		}
 		var allow []string
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions} {
-			if m.Match(chi.NewRouteContext(), method, r.URL.RawPath) {
+			if m.Match(chi.NewRouteContext(), method, path) {
 				if allow = append(allow, method); method == http.MethodGet {
 					allow = append(allow, http.MethodHead)
 				}
 			}
+		}
+		if strings.TrimSuffix(r.URL.RawPath, "/") == epcisRoot { // a mount, which takes every method
+			allow = []string{http.MethodGet, http.MethodHead, http.MethodOptions}
 		}
 		w.Header().Set("Allow", strings.Join(allow, ", "))
 		g.fail(w, r, fault(schemas.MethodNotAllowed, fmt.Sprintf("%s is not done here", clip(r.Method))))

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -106,6 +107,30 @@ func references(t *testing.T, body []byte) {
 	walk(doc)
 }
 
+// EPCIS clients of other repositories show a user and a password: the key is the latter,
+// with all that holds of it, and of nothing but EPCIS resources.
+func TestKeyAsPassword(t *testing.T) {
+	h := newHarness(t, defaults())
+	key, _, err := h.store.CreateKey("reader", local.Query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	basic := func(user, password string) string {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+	}
+	h.do("GET", "/epcis/v2/events", "", "Authorization", basic("erp", key)).want(t, 200)
+	h.do("GET", "/epcis/v2/events", "", "Authorization", basic("", key)).want(t, 200)
+	h.do("POST", "/epcis/v2/events", event(1), "Authorization", basic("erp", key)).problem(t, 403, "forbidden")
+	for _, wrong := range []string{basic("erp", "wrong"), basic(key, ""), basic("erp", ""), "Basic " + key, "Basic", "Digest " + key} {
+		h.do("GET", "/epcis/v2/events", "", "Authorization", wrong).problem(t, 401, "unauthorized")
+	}
+	if r := h.do("GET", "/epcis/v2/events", "", "Authorization", basic("erp", key), "Origin", "https://elsewhere.example"); r.status != 401 || r.header.Get("WWW-Authenticate") != `Bearer realm="waybill"` {
+		t.Errorf("from a page: %d %v", r.status, r.header)
+	}
+	h.do("GET", "/api/v1/network", "", "Authorization", basic("erp", key)).problem(t, 401, "unauthorized")
+	h.do("GET", itemPath, "", "Authorization", basic("erp", key)).problem(t, 401, "unauthorized")
+}
+
 // TestEveryRouteIsGuarded: without a key 401, with a key of the wrong scope 403,
 // an unacceptable Accept 406, an unknown parameter 400, and all as problems.
 func TestEveryRouteIsGuarded(t *testing.T) {
@@ -184,6 +209,11 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 	if allow := r.header.Get("Allow"); allow != "GET, HEAD, POST, OPTIONS" {
 		t.Errorf("Allow: %s", allow)
 	}
+	r = h.do("PUT", "/epcis/v2/", "")
+	r.problem(t, 405, "method_not_allowed")
+	if allow := r.header.Get("Allow"); allow != "GET, HEAD, OPTIONS" {
+		t.Errorf("Allow: %s", allow)
+	}
 	h.do("GET", "/epcis/v2/events?EQ_bizStep="+strings.Repeat("x", 9000), "").problem(t, 414, "uri_too_long")
 }
 
@@ -201,6 +231,9 @@ func TestStandardHeaders(t *testing.T) {
 			t.Errorf("Allow of %s: %q", path, r.header.Get("Allow"))
 		}
 	}
+	if got := h.do("OPTIONS", "/epcis/v2/capture", "").header.Get("GS1-Capture-Error-Behaviour"); got != "all" {
+		t.Errorf("the ways to capture: %q", got)
+	}
 	for _, c := range []struct {
 		name, value string
 		status      int
@@ -213,6 +246,25 @@ func TestStandardHeaders(t *testing.T) {
 			t.Errorf("%s %s: %d", c.name, c.value, r.status)
 		}
 	}
+	// What is asked for together must be there together.
+	for _, c := range []struct {
+		status  int
+		headers []string
+	}{
+		{406, []string{"GS1-EPCIS-Version", "2.0, 1.2"}},
+		{406, []string{"GS1-EPC-Format", "Always_EPC_URN, Never_Translates"}},
+		{406, []string{"GS1-EPCIS-Min", "2.0", "GS1-EPCIS-Max", "1.2", "Accept", "application/xml"}},
+		{406, []string{"GS1-EPCIS-Version", "1.2", "GS1-EPCIS-Min", "2.0", "Accept", "application/xml"}},
+		{406, []string{"GS1-CBV-Min", "1.3", "GS1-CBV-Max", "1.9", "Accept", "application/xml"}},
+		{406, []string{"GS1-EPCIS-Min", "x"}}, {406, []string{"GS1-CBV-Max", "-1"}},
+		{200, []string{"GS1-EPCIS-Min", "1.0", "GS1-EPCIS-Max", "1.9", "Accept", "application/xml"}},
+		{200, []string{"GS1-EPCIS-Min", "1.2", "GS1-EPCIS-Max", "2.0", "GS1-EPCIS-Version", "2.0"}},
+	} {
+		if r := h.do("GET", "/epcis/v2/events", "", c.headers...); r.status != c.status {
+			t.Errorf("%s: %d, want %d", c.headers, r.status, c.status)
+		}
+	}
+	h.do("POST", "/epcis/v2/capture", document(event(1)), "GS1-Extensions", "ex").problem(t, 400, "bad_parameter")
 	for sent, want := range map[string]string{"": "", "ex=https://ex.example.com/, b=urn:b:": "ex=https://ex.example.com/, b=urn:b:", "ex": "", "ex=x": ""} {
 		if got := h.do("GET", "/epcis/v2/", "", "GS1-Extensions", sent).want(t, 200).header.Get("GS1-Extensions"); got != want {
 			t.Errorf("GS1-Extensions of %q: %q", sent, got)

@@ -8,12 +8,16 @@ import (
 	"time"
 )
 
+// maxHead bounds the bytes of a request's target and headers: beyond the longest target,
+// so that its own limit answers.
+const maxHead = 96 << 10
+
 // maxConnections is how many connections a server holds unless told less.
 const maxConnections = 4096
 
 // Server returns an HTTP server with the limits that protect a gateway from slow
 // and large requests and from too many connections; 0 means the default number.
-// The caller listens and shuts down.
+// The caller listens, at best with Explained, and shuts down.
 func Server(handler http.Handler, logger *slog.Logger, connections int) *http.Server {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -29,7 +33,7 @@ func Server(handler http.Handler, logger *slog.Logger, connections int) *http.Se
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    96 << 10, // beyond the longest target, so that its own limit answers
+		MaxHeaderBytes:    maxHead,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 }

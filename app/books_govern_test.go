@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -248,6 +249,19 @@ func (m *teller) judge(c *schemas.Change) {
 		for _, id := range c.Items {
 			m.stands(m.item(id).Parent != "" || m.item(id).Holder != c.Partner, schemas.NotHeld)
 		}
+		for _, l := range c.Lots {
+			has := m.Lots[lotName(l.Class, l.UOM)][c.Partner]
+			m.stands(has == nil || has.Known && (has.Is.Sign() == 0 || l.Quantity != "" && has.Is.Cmp(passed(&l).Is) < 0), schemas.NotHeld)
+		}
+		return
+	case schemas.EndShipments:
+		m.stands(p == nil || p.State != removed, schemas.NoSuchPartner)
+		for _, id := range c.Shipments {
+			if s := m.ship(id); s != nil {
+				m.stands(s.over(), schemas.WrongState)
+				m.stands(!slices.Contains(s.parties(), c.Partner), schemas.NotAParty)
+			}
+		}
 		return
 	case schemas.EndRecall:
 		m.stands(p == nil, schemas.NoSuchPartner)
@@ -384,7 +398,47 @@ func (m *teller) perform(c *schemas.Change) {
 		for _, id := range c.Items {
 			m.pass(id, c.To)
 		}
+		for _, l := range c.Lots {
+			m.passLot(c.Partner, c.To, &l)
+		}
+	case schemas.EndShipments:
+		for _, id := range c.Shipments {
+			m.endShipment(id)
+		}
 	}
+}
+
+func passed(l *schemas.PassedLot) *bookAmount {
+	is, _ := new(big.Rat).SetString(l.Quantity)
+	return &bookAmount{Known: true, Is: is}
+}
+
+// passLot hands on some of a lot, or all that is there: then nothing is left.
+func (b *books) passLot(from, to string, l *schemas.PassedLot) {
+	lot := lotName(l.Class, l.UOM)
+	if l.Quantity != "" {
+		b.add(from, lot, minus(passed(l)))
+		b.add(to, lot, passed(l))
+		return
+	}
+	all := b.Lots[lot][from]
+	b.Lots[lot][from] = &bookAmount{Known: true, Is: new(big.Rat)}
+	b.add(to, lot, all)
+}
+
+// endShipment ends a shipment for good: what is offered of it stays where it is.
+func (b *books) endShipment(id string) {
+	s := b.Shipments[id]
+	if s.open() != nil {
+		b.finish(id, "withdraw")
+	}
+	switch s.State {
+	case "delivered", "returned":
+		s.State = "closed"
+	default:
+		s.State = "cancelled"
+	}
+	s.HeldBy, s.Disputed = "", 0
 }
 
 func (p bookParameters) with(c *schemas.ParameterChange) bookParameters {

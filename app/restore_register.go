@@ -27,7 +27,7 @@ func (r *restoring) event(rec *schemas.SnapshotRecord) error {
 	if err != nil {
 		return lying("an event of a register: %w", err)
 	}
-	if err := r.entry(partner, p.at, plain, schemas.RegisterEntry(eventID, p.key, p.content, p.at, p.time)); err != nil {
+	if err := r.entry(partner, p.at, plain, p.entry(eventID)); err != nil {
 		return err
 	}
 	if p.void {
@@ -115,7 +115,7 @@ func (r *restoring) declaration(rec *schemas.SnapshotRecord) error {
 	if err != nil {
 		return lying("a declaration of a register: %w", err)
 	}
-	if err := r.entry(partner, at, plain, schemas.RegisterEntry("", w.key, w.content, at, 0)); err != nil {
+	if err := r.entry(partner, at, plain, prior{at: at, content: w.content, key: w.key}.entry("")); err != nil {
 		return err
 	}
 	if w.voids != nil {

@@ -172,6 +172,7 @@ type message struct {
 	shipping  *shipment            // of which this act makes the offers
 	strictly  bool                 // somebody else holds something of which custody is strict
 	met       *schemas.Offer       // receipt that waited for the offer that is made
+	voted     bool                 // what it does the members decided: its author answers no hand-over by it
 
 	openRecalls     map[schemas.RecallRef]bool     // those that were looked at, and whether they are open
 	openRecallSpans map[string]schemas.RecallSpans // of the makers that were looked at

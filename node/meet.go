@@ -173,6 +173,19 @@ func (m *meeting) address(id p2p.ID) string {
 	return all[rand.IntN(len(all))]
 }
 
+// listens reports whether a node that is known listens at a port.
+func (m *meeting) listens(port string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	there := func(address string) bool { return strings.HasSuffix(address, ":"+port) }
+	for _, hints := range m.hints {
+		if slices.ContainsFunc(hints, there) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(slices.Collect(maps.Values(m.fixed)), there)
+}
+
 // ask asks the peers that were not asked lately.
 func (m *meeting) ask(ctx context.Context) {
 	now := time.Now()

@@ -48,7 +48,7 @@ func (l *ledger) Network(context.Context) (*api.Network, error) {
 		}
 		n.Partners = append(n.Partners, api.NetworkMember{Partner: p, Connected: l.connected(&p), Ordered: ordered})
 	}
-	n.Quorum = !n.Halted && l.reaches(partners) && !l.quiet()
+	n.Quorum = !n.Halted && l.reaches(partners) > 0 && !l.quiet()
 	return n, nil
 }
 

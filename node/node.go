@@ -218,7 +218,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	served := &archivist{app: machine, settings: s, readers: map[int64]*app.ArchiveReader{}}
 	log := n.engineLog("engine")
 	log.alarm = n.alarm
-	asked := admission{startable: machine, stays: n.stays, stopping: &n.stopping}
+	asked := admission{startable: machine, stays: n.stays, stopping: &n.stopping, door: &door{}, dials: n.dials}
 	if twin, err := s.twin(); err != nil {
 		return err
 	} else if twin != nil {
@@ -361,7 +361,7 @@ func (n *Node) serve(rest net.Listener) error {
 	n.server = api.Server(n.gateway, n.log, connections())
 	n.server.RegisterOnShutdown(n.gateway.EndStreams)
 	n.push("open requests", n.shutdown)
-	go func() { n.served <- n.server.Serve(rest) }()
+	go func() { n.served <- n.server.Serve(api.Explained(rest)) }()
 	n.log.Info("the node serves", "rest", n.settings.REST, "p2p", n.settings.P2P, "id", string(n.engine.NodeInfo().ID()))
 	return nil
 }

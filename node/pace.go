@@ -22,7 +22,7 @@ const (
 // pace is how fast blocks take up what waits for them. It learns from blocks that
 // had no room for all: in others what a network could do does not show.
 type pace struct {
-	connected func() bool // enough validators are, so that there should be blocks
+	connected func() time.Duration // since when enough validators are, so that there should be blocks; 0: they are not
 
 	mu      sync.Mutex // guards what follows
 	last    time.Time  // of the last commit
@@ -63,10 +63,13 @@ func (p *pace) delay(now time.Time, bytes int) time.Duration {
 		p.since = now
 	}
 	stuck := now.Sub(p.since)
-	switch {
-	case stuck > paceStall, stuck > time.Second && !p.connected():
-		return 0
-	case p.bytes == 0: // as if blocks were as large, and took as long, as they may at first
+	if stuck > time.Second { // what waited while a quorum was away tells nothing of blocks
+		stuck = min(stuck, p.connected())
+		if stuck == 0 || stuck > paceStall {
+			return 0
+		}
+	}
+	if p.bytes == 0 { // as if blocks were as large, and took as long, as they may at first
 		return max(stuck, time.Duration(float64(bytes)/firstBlock*float64(blockTime)))
 	}
 	return max(stuck, time.Duration(float64(bytes)/p.bytes*p.seconds*float64(time.Second)))

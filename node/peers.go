@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -59,7 +60,8 @@ func keepPeer(ctx context.Context, to p2p.Switcher, id p2p.ID, address func(p2p.
 
 // admission is the ledger as the engine asks it who may connect: the other node of a
 // pair, which the ledger does not know, may, and who stays for a block; while the node
-// stops, nobody.
+// stops, nobody. Of strangers' addresses it asks first, see door; where peers listen the
+// node connects itself.
 //
 // The engine never closes a connection that it finished making while it stopped. A
 // node that begins again within its process would keep it open, and its peer take it
@@ -69,10 +71,18 @@ type admission struct {
 	twin     p2p.ID // "" for none
 	stays    func(id string) bool
 	stopping *atomic.Bool
+	door     *door
+	dials    func(port string) bool // peers listen there
 }
 
 // Query answers the engine's question whether a peer may connect.
 func (a admission) Query(ctx context.Context, q *abci.RequestQuery) (*abci.ResponseQuery, error) {
+	if address, ok := strings.CutPrefix(q.Path, "/p2p/filter/addr/"); ok {
+		if _, port, err := net.SplitHostPort(address); err == nil && a.dials(port) || a.door.admits(time.Now(), address) {
+			return &abci.ResponseQuery{}, nil
+		}
+		return &abci.ResponseQuery{Code: uint32(schemas.RateLimited), Log: "too many connections from there"}, nil
+	}
 	id, asked := strings.CutPrefix(q.Path, "/p2p/filter/id/")
 	switch {
 	case asked && a.stopping.Load():
@@ -91,3 +101,6 @@ func (a admission) Query(ctx context.Context, q *abci.RequestQuery) (*abci.Respo
 func (n *Node) stays(id string) bool {
 	return n.ledger != nil && (n.meeting.knew[id] || n.engine.gossip.met(p2p.ID(id))) && n.ledger.outgoing()
 }
+
+// dials reports whether a peer that this node connects to listens at a port.
+func (n *Node) dials(port string) bool { return n.meeting.listens(port) }

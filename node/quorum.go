@@ -1,6 +1,8 @@
 package node
 
 import (
+	"math"
+	"slices"
 	"time"
 
 	"github.com/cometbft/cometbft/p2p"
@@ -13,25 +15,28 @@ import (
 // that the network has stopped, though its connections still stand.
 const quietFactor = 4
 
-// quorum reports whether blocks can be made, as far as this node sees. It waits for no
-// block, as asking consensus would.
-func (l *ledger) quorum() bool {
+// quorum tells for how long blocks can be made, as far as this node sees: 0 where they
+// cannot. It waits for no block, as asking consensus would.
+func (l *ledger) quorum() time.Duration {
 	view, err := l.app.View()
 	if err != nil {
-		return false
+		return 0
 	}
 	partners, err := view.Partners()
-	return err == nil && l.reaches(partners)
+	if err != nil {
+		return 0
+	}
+	return l.reaches(partners)
 }
 
-// reaches reports whether this node reaches more than two thirds of the partners that
-// validate, itself among them: by a connection, or, since not all can connect to all,
-// through others. The standby of a pair takes no part.
-func (l *ledger) reaches(partners []schemas.Partner) bool {
+// reaches tells for how long this node has reached more than two thirds of the partners
+// that validate, itself among them, 0 where it does not: by a connection, or, since not
+// all can connect to all, through others. The standby of a pair takes no part.
+func (l *ledger) reaches(partners []schemas.Partner) time.Duration {
 	if l.standby {
-		return false
+		return 0
 	}
-	all, reached := 0, 0
+	all, reached := 0, []time.Duration(nil)
 	height, at, arrived := l.waits.last()
 	signed := map[string]bool{}
 	if !at.IsZero() && l.engine.Switch().Peers().Size() > 0 { // else of an earlier run, or of nobody
@@ -42,12 +47,19 @@ func (l *ledger) reaches(partners []schemas.Partner) bool {
 			continue
 		}
 		all++
-		address := schemas.AddressOf(p.Validate)
-		if l.connected(&p) || signed[string(address[:])] && !l.engine.gossip.left(p2p.ID(p.NodeID), arrived) {
-			reached++
+		address, id := schemas.AddressOf(p.Validate), p2p.ID(p.NodeID)
+		if peer := l.engine.Switch().Peers().Get(id); peer != nil {
+			reached = append(reached, max(1, peer.Status().Duration))
+		} else if id == l.keys.Node.ID() || signed[string(address[:])] && !l.engine.gossip.left(id, arrived) {
+			reached = append(reached, math.MaxInt64)
 		}
 	}
-	return 3*reached > 2*all
+	enough := 2*all/3 + 1
+	if len(reached) < enough {
+		return 0
+	}
+	slices.Sort(reached)
+	return reached[len(reached)-enough]
 }
 
 // connected reports whether a partner's node is this one, or connected to it.

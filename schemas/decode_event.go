@@ -438,11 +438,12 @@ func (d *decoder) instance(n int) (string, *Fault) {
 	return id, f
 }
 
-// place reads the identifier of a location.
+// place reads the identifier of a location: any thing may be one, as the ship that
+// something is on (EPCIS 2.0, 7.3.5).
 func (d *decoder) place(n int) (string, *Fault) {
 	id, scheme, f := d.identifier(n)
-	if f == nil && scheme != SGLN && scheme != PrivateURI {
-		f = d.t.fault(BadIdentifier, n, "a location is an SGLN or a private URI: "+quote(d.t.str(n)))
+	if f == nil && scheme.Class() {
+		f = d.t.fault(BadIdentifier, n, "a class or lot where a location must be named: "+quote(d.t.str(n)))
 	}
 	return id, f
 }

@@ -108,7 +108,7 @@ func (l *link) walk(pairs string, own bool) flaw {
 		}
 		value, rest, more = l.key.cutValue(tail, own)
 		value = percentDecode(value)
-		if _, f := appendSerial(scratch[:0], value, q.set, q.most); f != noFlaw {
+		if _, f := q.append(scratch[:0], value); f != noFlaw {
 			return f
 		}
 		if last = place; q.scheme != PrivateURI {
@@ -146,7 +146,7 @@ func (l *link) canonical(dst []byte) (reading, flaw) {
 		return reading{dst: dst, scheme: scheme}, f
 	}
 	dst = append(append(append(dst, '/'), l.by.ai...), '/')
-	dst, f = appendSerial(dst, l.serial, l.by.set, l.by.most)
+	dst, f = l.by.append(dst, l.serial)
 	return reading{dst: dst, scheme: l.by.scheme}, f
 }
 
@@ -183,8 +183,10 @@ func (k *gs1Key) append(dst []byte, value string) ([]byte, Scheme, flaw) {
 }
 
 // appendText appends a key that begins with a company prefix and goes on as text.
+// A prefix may have four digits (GS1 General Specifications, glossary); such a key
+// has no EPC URN.
 func (k *gs1Key) appendText(dst []byte, value string) ([]byte, flaw) {
-	if len(value) <= minPrefix || !allDigits(value[:minPrefix]) {
+	if len(value) <= minAsset || !allDigits(value[:minAsset]) {
 		return dst, badAsset
 	}
 	if k.tailed == GMN && !goodCheckPair(value) {
@@ -211,8 +213,8 @@ func appendKey(dst []byte, key string) ([]byte, flaw) {
 }
 
 // checkQuery checks a query's attributes as far as they could change what is
-// named: the key and its qualifiers belong into the path, an attribute has a
-// value and occurs once. Parameters that are no application identifiers are the
+// named: the key and qualifiers belong into the path (a lot is an attribute of keys
+// that it does not qualify), an attribute has a value and occurs once. Parameters that are no application identifiers are the
 // host's own.
 func (k *gs1Key) checkQuery(query string) flaw {
 	var seen [20000 / 64]uint64
@@ -223,7 +225,7 @@ func (k *gs1Key) checkQuery(query string) flaw {
 		if len(name) < 2 || len(name) > 4 || !allDigits(name) {
 			continue
 		}
-		if _, place := k.qualifier(name); value == "" || keyOf(name) == k || place > 0 {
+		if _, place := k.qualifier(name); value == "" || keyOf(name) == k || place > 0 || pathOnly(name) {
 			return badQuery
 		}
 		n := 1 // so that names of different length differ

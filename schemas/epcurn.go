@@ -111,7 +111,7 @@ func (e *epcScheme) readSerial(dst []byte, k *gs1Key, value string) ([]byte, fla
 		return dst, noFlaw
 	}
 	q, _ := k.qualifier(e.by)
-	return appendSerial(append(append(append(dst, '/'), e.by...), '/'), value, q.set, q.most)
+	return q.append(append(append(append(dst, '/'), e.by...), '/'), value)
 }
 
 // readText reads a reference in text, and a serial number if there is one, behind

@@ -20,7 +20,7 @@ func Terms() (out []Term) {
 			if v.urn != "" {
 				forms = append(forms, cbvURN+v.urn+w)
 			} else {
-				forms = append(forms, "gs1:"+w, gs1Space+w, "gs1:"+v.web+w)
+				forms = append(forms, "gs1:"+w, gs1Spaces[0]+w, gs1Spaces[1]+w, gs1Spaces[1]+v.web+w, "gs1:"+v.web+w)
 			}
 			for _, form := range forms {
 				read, f := v.term(form, nil, true)

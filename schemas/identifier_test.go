@@ -173,7 +173,7 @@ func TestIdentifierRoundTrip(t *testing.T) {
 			"urn:epc:idpat:gdti:" + part(12) + ".*":             schemas.GDTIClass,
 			"urn:epc:id:sgcn:" + part(12) + "." + digits[:12]:   schemas.GCN,
 			"urn:epc:idpat:sgcn:" + part(12) + ".*":             schemas.GCNClass,
-			"urn:epc:id:cpi:" + part(16) + "A." + digits[:9]:    schemas.CPI,
+			"urn:epc:id:cpi:" + part(16) + "A.1" + digits[:9]:   schemas.CPI,
 			"urn:epc:idpat:cpi:" + part(16) + "A.*":             schemas.CPIClass,
 			"urn:epc:id:ginc:" + digits[:prefix] + "." + serial: schemas.GINC,
 			"urn:epc:id:gsin:" + part(16):                       schemas.GSIN,

@@ -58,8 +58,9 @@ func (s Scheme) Class() bool {
 // Lengths of the parts of GS1 keys (GS1 General Specifications, section 3; EPC
 // Tag Data Standard, section 6.3).
 const (
-	minPrefix = 6 // digits of a company prefix
+	minPrefix = 6 // digits of a company prefix in EPC URNs
 	maxPrefix = 12
+	minAsset  = 4 // digits with which a key in text begins: the shortest company prefix
 	gtinSize  = 14
 	glnSize   = 13
 
@@ -110,9 +111,29 @@ type gs1Key struct {
 type qualifier struct {
 	ai, name string
 	set      alphabet
+	least    int // characters, if more than one
 	most     int
 	scheme   Scheme // what key and qualifier name; PrivateURI: it is no part of the name
 	apart    bool   // none may come before it
+	number   bool   // without zeros in front
+}
+
+// append appends the qualifier's value, which is given unescaped.
+func (q *qualifier) append(dst []byte, value string) ([]byte, flaw) {
+	if len(value) < q.least || q.number && len(value) > 1 && value[0] == '0' {
+		return dst, badSerial
+	}
+	return appendSerial(dst, value, q.set, q.most)
+}
+
+// pathOnly reports whether an application identifier is a qualifier that is no
+// attribute of any other key.
+func pathOnly(ai string) bool {
+	switch ai {
+	case "21", "22", "235", "254", "7040", "8011", "8019", "8020":
+		return true
+	}
+	return false
 }
 
 // variants of a trade item and the relation instances and units of others are no
@@ -120,7 +141,7 @@ type qualifier struct {
 var (
 	cpv  = qualifier{ai: "22", name: "cpv", most: maxSerial}
 	srin = qualifier{ai: "8019", name: "srin", set: setDigits, most: 10}
-	uic  = qualifier{ai: "7040", most: 4, apart: true}
+	uic  = qualifier{ai: "7040", least: 4, most: 4, apart: true}
 )
 
 // keys is only read.
@@ -142,7 +163,7 @@ var keys = [...]gs1Key{
 	{ai: "8006", name: "itip", digits: gtinSize, lead: true, pieces: 4, alone: ITIPClass, qualifiers: []qualifier{cpv,
 		{ai: "10", name: "lot", most: maxSerial, scheme: ITIPLot}, {ai: "21", name: "ser", most: maxSerial, scheme: ITIP}}},
 	{ai: "8010", name: "cpid", tail: set39, most: maxText30, tailed: CPIClass, qualifiers: []qualifier{
-		{ai: "8011", name: "cpsn", set: setDigits, most: maxNumeric, scheme: CPI}}},
+		{ai: "8011", name: "cpsn", set: setDigits, most: maxNumeric, number: true, scheme: CPI}}},
 	{ai: "8013", name: "gmn", most: 25, tailed: GMN},
 	{ai: "8017", name: "gsrnp", digits: 18, alone: GSRNP, qualifiers: []qualifier{srin}},
 	{ai: "8018", name: "gsrn", digits: 18, alone: GSRN, qualifiers: []qualifier{srin}},

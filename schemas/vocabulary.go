@@ -7,7 +7,7 @@ import "strings"
 type vocabulary struct {
 	what  string // as a message names it
 	urn   string // what precedes a word in its URN
-	web   string // what precedes a word behind a namespace of cbvSpaces or gs1Space
+	web   string // what precedes a word behind a namespace of cbvSpaces or gs1Spaces
 	words map[string]struct{}
 }
 
@@ -18,6 +18,10 @@ const (
 	cbvURN   = "urn:epcglobal:cbv:"
 	gs1Space = "https://gs1.org/voc/"
 )
+
+// gs1Spaces are those of GS1's web vocabulary: that of the context of EPCIS 2.0.0,
+// and where it is published since.
+var gs1Spaces = [...]string{gs1Space, webVoc}
 
 // The lists. Maps are only read.
 var (
@@ -89,7 +93,14 @@ func (v *vocabulary) term(s string, p *prefixes, strict bool) (string, *Fault) {
 			return v.inSpace(name, uri, s)
 		}
 	}
-	if name, ok := strings.CutPrefix(uri, gs1Space); ok && v.urn == "" {
+	if v.urn != "" {
+		return uri, nil
+	}
+	for _, space := range gs1Spaces {
+		name, ok := strings.CutPrefix(uri, space)
+		if !ok {
+			continue
+		}
 		if _, ok := v.words[name]; ok {
 			return name, nil
 		}

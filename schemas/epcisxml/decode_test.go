@@ -77,6 +77,19 @@ func TestQuantityEvent(t *testing.T) {
 	}
 }
 
+// A document type by name alone, which says nothing, is read over.
+func TestDocumentTypeByName(t *testing.T) {
+	for _, declared := range []string{"<!DOCTYPE project>", "<?xml version=\"1.0\"?>\n<!-- c -->\n<!DOCTYPE\n\tepcis:EPCISDocument >\n<!-- c -->"} {
+		e, err := epcisxml.DecodeSingle([]byte(declared + objectEvent("", "")))
+		if err != nil {
+			t.Fatalf("%s: %v", declared, err)
+		}
+		if want := "{" + plainJSON + "}"; string(e.Body) != want {
+			t.Errorf("%s: %s", declared, e.Body)
+		}
+	}
+}
+
 // What is refused, with its code and line.
 func TestRefused(t *testing.T) {
 	deep := strings.Repeat("<a>", 100) + strings.Repeat("</a>", 100)
@@ -86,7 +99,14 @@ func TestRefused(t *testing.T) {
 	}{
 		{"nothing", "", "bad_xml 1"},
 		{"text", "hello", "bad_xml 1"},
-		{"a type declaration", "<?xml version=\"1.0\"?>\n<!DOCTYPE a>\n" + wrap(""), "bad_xml 2"},
+		{"a type elsewhere", "<?xml version=\"1.0\"?>\n<!DOCTYPE a SYSTEM \"file:///etc/passwd\">\n" + wrap(""), "bad_xml 2"},
+		{"a public type", "<!DOCTYPE a PUBLIC \"-//x\" \"http://127.0.0.1/\">" + wrap(""), "bad_xml 1"},
+		{"an empty subset", "<!DOCTYPE a []>" + wrap(""), "bad_xml 1"},
+		{"a subset's name", "<!DOCTYPE a[<!ENTITY x \"y\">]>" + wrap(""), "bad_xml 1"},
+		{"two types", "<!DOCTYPE a><!DOCTYPE a>" + wrap(""), "bad_xml 1"},
+		{"a type behind the root", wrap("") + "<!DOCTYPE a>", "bad_xml 1"},
+		{"a type inside", wrap("<!DOCTYPE a>"), "bad_xml 1"},
+		{"another declaration", "<!ENTITY x>" + wrap(""), "bad_xml 1"},
 		{"entities", "<!DOCTYPE a [<!ENTITY x \"y\">]>" + wrap(objectEvent("<a:x xmlns:a='u:a'>&x;</a:x>", "")), "bad_xml 1"},
 		{"an undefined entity", "\n" + wrap(objectEvent("<a:x xmlns:a='u:a'>&x;</a:x>", "")), "bad_xml 2"},
 		{"another encoding", `<?xml version="1.0" encoding="ISO-8859-1"?>` + wrap(""), "bad_xml 1"},

@@ -39,5 +39,6 @@
 //
 // The standard library's tokenizer reads the text. Namespaces, nesting, sizes and
 // declarations are checked here: it lets more pass than XML 1.0 does. A document
-// type declaration is refused, so that there are no entities beside XML's five.
+// type declaration is refused unless it has a name alone, so that there are no entities
+// beside XML's five.
 package epcisxml

@@ -62,6 +62,7 @@ type scanner struct {
 	stack   []open
 	bound   []binding
 	done    bool // the root has ended
+	typed   bool // a document type was declared
 	started bool
 }
 
@@ -76,6 +77,13 @@ type source struct {
 	quote  byte // that ends the value; 0 outside of values
 	other  int  // up to where there is a comment or something else without attributes
 	hidden int  // line ends that were given as blanks
+}
+
+// charsetError is the encoding that a document declares, of those that are not read.
+type charsetError string
+
+func (e charsetError) Error() string {
+	return "encoding " + quote(string(e)) + " is declared: send UTF-8, and declare that or nothing"
 }
 
 var errToken = errors.New("one tag or text is too large")
@@ -156,7 +164,7 @@ func newScanner(text []byte) (*scanner, *schemas.Fault) {
 	in := &source{text: text}
 	s := &scanner{in: in, dec: xml.NewDecoder(in)}
 	s.dec.CharsetReader = func(charset string, _ io.Reader) (io.Reader, error) {
-		return nil, fmt.Errorf("encoding %s is declared", quote(charset))
+		return nil, charsetError(charset)
 	}
 	return s, nil
 }
@@ -204,7 +212,10 @@ func (s *scanner) next() (token, *schemas.Fault) {
 				return token{}, s.fault(line, "text outside the root element")
 			}
 		case xml.Directive:
-			return token{}, s.fault(line, "a document type declaration or another one: none is read, and no entity that it defines")
+			if s.typed || len(s.stack) > 0 || s.done || !bareType(string(raw)) {
+				return token{}, s.fault(line, "a document type declaration with more than a name, or another one: none is read, and no entity that it defines")
+			}
+			s.typed = true
 		case xml.ProcInst:
 			if strings.EqualFold(raw.Target, "xml") && !first {
 				return token{}, s.fault(line, "an XML declaration that is not at the beginning")
@@ -213,15 +224,28 @@ func (s *scanner) next() (token, *schemas.Fault) {
 	}
 }
 
+// bareType reports whether a declaration is of a document type by name alone, as many
+// writers have it: it defines nothing, and refers to nothing.
+func bareType(s string) bool {
+	parts := strings.Fields(s)
+	return len(parts) == 2 && parts[0] == "DOCTYPE" && strings.Trim(parts[1], nameCharacters) == ""
+}
+
+// nameCharacters are those of the names of document types that are read over.
+const nameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_.-"
+
 // broken tells why the tokenizer stopped.
 func (s *scanner) broken(err error, line int) *schemas.Fault {
 	var syntax *xml.SyntaxError
+	var charset charsetError
 	switch {
+	case errors.As(err, &charset):
+		return s.fault(line, charset.Error())
 	case errors.Is(err, errToken):
 		return &schemas.Fault{Code: schemas.TooLarge, Line: line, Detail: fmt.Sprintf("a tag or text of more than %d bytes", maxToken)}
 	case errors.As(err, &syntax):
 		return s.fault(max(syntax.Line+s.in.hidden, 1), syntax.Msg)
-	default: // an encoding or a version of XML
+	default: // a version of XML
 		return s.fault(line, strings.TrimPrefix(err.Error(), "xml: "))
 	}
 }

@@ -98,10 +98,12 @@ function serial(value: string, most: number, set: Alphabet = "text"): string {
 interface Qualifier {
   readonly ai: string;
   readonly name?: string;
+  readonly least?: number;
   readonly most: number;
   readonly set?: Alphabet;
   readonly scheme?: Scheme;
   readonly apart?: boolean; // none may come before it
+  readonly plain?: boolean; // without zeros in front
 }
 
 interface Key {
@@ -120,7 +122,7 @@ interface Key {
 
 const CPV: Qualifier = { ai: "22", name: "cpv", most: 20 };
 const SRIN: Qualifier = { ai: "8019", name: "srin", most: 10, set: "digits" };
-const UIC: Qualifier = { ai: "7040", most: 4, apart: true };
+const UIC: Qualifier = { ai: "7040", least: 4, most: 4, apart: true };
 
 const KEYS: readonly Key[] = [
   { ai: "00", name: "sscc", digits: 18, lead: true, alone: "sscc" },
@@ -146,7 +148,7 @@ const KEYS: readonly Key[] = [
   },
   {
     ai: "8010", name: "cpid", digits: 0, tail: "part", most: 30, tailed: "cpiclass",
-    qualifiers: [{ ai: "8011", name: "cpsn", most: 12, set: "digits", scheme: "cpi" }],
+    qualifiers: [{ ai: "8011", name: "cpsn", most: 12, set: "digits", plain: true, scheme: "cpi" }],
   },
   { ai: "8013", name: "gmn", digits: 0, most: 25, tailed: "gmn" },
   { ai: "8017", name: "gsrnp", digits: 18, alone: "gsrnp", qualifiers: [SRIN] },
@@ -162,7 +164,7 @@ function qualifierOf(key: Key, name: string): number {
 /** keyValue is a key's value in canonical form, and what it names by itself. */
 function keyValue(key: Key, value: string): Identifier {
   if (key.digits === 0) {
-    if (value.length <= 6 || !digits(value.slice(0, 6))) bad("a key that does not begin with a company prefix");
+    if (value.length <= 4 || !digits(value.slice(0, 4))) bad("a key that does not begin with a company prefix");
     if (key.tailed === "gmn" && !checkPair(value)) bad("a wrong check character pair");
     return { id: serial(value, key.most!, key.tail), scheme: key.tailed! };
   }
@@ -201,9 +203,14 @@ function checkPair(s: string): boolean {
 
 const NO_EXTENSION = "0"; // of a place
 
+function qualifierValue(q: Qualifier, value: string): string {
+  if (value.length < (q.least ?? 1) || (q.plain && /^0./.test(value))) bad("a qualifier that is too short, or a number with zeros in front");
+  return serial(value, q.most, q.set);
+}
+
 function qualified(key: Key, at: number, value: string): string {
   const q = key.qualifiers![at]!;
-  return q.scheme === "sgln" && value === NO_EXTENSION ? "" : `/${q.ai}/${serial(value, q.most, q.set)}`;
+  return q.scheme === "sgln" && value === NO_EXTENSION ? "" : `/${q.ai}/${qualifierValue(q, value)}`;
 }
 
 // EPC URNs.
@@ -382,7 +389,7 @@ function readKey(name: string, pairs: string, query: string, own: boolean): Iden
     last = at;
     [value, rest, more] = cutValue(key, tail, own);
     value = unescape(value);
-    serial(value, known.most, known.set);
+    qualifierValue(known, value);
     if (known.scheme) [by, byValue] = [at, value];
   }
   const found = keyValue(key, of);
@@ -403,12 +410,15 @@ function cutValue(key: Key, s: string, own: boolean): [string, string, boolean] 
   return [s, "", false];
 }
 
+/** PATH_ONLY are qualifiers that are no attribute of any other key. */
+const PATH_ONLY: ReadonlySet<string> = new Set(["21", "22", "235", "254", "7040", "8011", "8019", "8020"]);
+
 function checkQuery(key: Key, query: string): void {
   const seen = new Set<string>();
   for (const parameter of query.split("&")) {
     const [name, value] = cut(parameter, "=");
     if (!/^[0-9]{2,4}$/.test(name)) continue;
-    if (value === "" || keyOf(name) === key || qualifierOf(key, name) >= 0 || seen.has(name)) bad("a query that names the key, a qualifier, or an attribute twice or without value");
+    if (value === "" || keyOf(name) === key || qualifierOf(key, name) >= 0 || PATH_ONLY.has(name) || seen.has(name)) bad("a query that names the key, a qualifier, or an attribute twice or without value");
     seen.add(name);
   }
 }

@@ -96,7 +96,7 @@ const members = (v: Value | undefined) => (v?.kind === "object" ? v.members : []
 function word(how: How, s: string, web: string, words: readonly string[]): string {
   if (!s.includes(":")) return words.includes(s) ? s : "";
   const uri = how.expand(s);
-  const stems = [`https://gs1.org/voc/${web}`, "https://gs1.org/voc/", `https://ref.gs1.org/cbv/${web}`, `https://ns.gs1.org/cbv/${web}`];
+  const stems = [`https://gs1.org/voc/${web}`, "https://gs1.org/voc/", `https://ref.gs1.org/voc/${web}`, "https://ref.gs1.org/voc/", `https://ref.gs1.org/cbv/${web}`, `https://ns.gs1.org/cbv/${web}`];
   return words.find((w) => stems.some((stem) => uri === stem + w)) ?? "";
 }
 
