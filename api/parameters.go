@@ -39,6 +39,8 @@ func parameters(r *http.Request, known ...string) (map[string]string, error) {
 			return nil, fault(schemas.BadParameter, "no such parameter: "+clip(name))
 		case len(values) != 1:
 			return nil, fault(schemas.BadParameter, name+" is given more than once: separate alternatives by |")
+		case values[0] == "" && ofPages(name): // as clients ask for the first page
+			continue
 		case values[0] == "":
 			return nil, fault(schemas.BadParameter, name+" has no value")
 		}
@@ -46,6 +48,9 @@ func parameters(r *http.Request, known ...string) (map[string]string, error) {
 	}
 	return out, nil
 }
+
+// ofPages reports whether a parameter tells what page is asked for.
+func ofPages(name string) bool { return name == "perPage" || name == "nextPageToken" }
 
 func contains(list []string, s string) bool {
 	for _, have := range list {

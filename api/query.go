@@ -35,8 +35,10 @@ func queryString(r *http.Request) (list []schemas.Parameter, page map[string]str
 		if len(values) != 1 {
 			return nil, nil, fault(schemas.BadParameter, clip(name)+" is given more than once: separate alternatives by |")
 		}
-		if name == "perPage" || name == "nextPageToken" {
-			page[name] = values[0]
+		if ofPages(name) {
+			if values[0] != "" { // as clients ask for the first page
+				page[name] = values[0]
+			}
 			continue
 		}
 		if strings.Count(values[0], "|") >= schemas.MaxAlternatives {

@@ -111,6 +111,10 @@ func TestQueryStringsAsClientsWriteThem(t *testing.T) {
 	if got := serials(eventList(t, r)) + " " + serials(eventList(t, h.do("GET", next(r), "").want(t, 200))); got != "a+2 1" {
 		t.Errorf("two pages: %s", got)
 	}
+	for _, path := range []string{"/events?perPage=&nextPageToken=", "/capture?perPage=&nextPageToken=", "/epcs?nextPageToken=", "/queries?perPage="} { // the first page
+		h.do("GET", "/epcis/v2"+path, "").want(t, 200)
+	}
+	h.do("GET", "/epcis/v2/events?perPage=&perPage=", "").problem(t, 400, "bad_parameter")
 	h.do("GET", "/epcis/v2/events?EQ_action=ADD;EQ_bizStep=shipping", "").problem(t, 400, "bad_parameter")
 }
 

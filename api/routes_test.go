@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -107,30 +106,6 @@ func references(t *testing.T, body []byte) {
 	walk(doc)
 }
 
-// EPCIS clients of other repositories show a user and a password: the key is the latter,
-// with all that holds of it, and of nothing but EPCIS resources.
-func TestKeyAsPassword(t *testing.T) {
-	h := newHarness(t, defaults())
-	key, _, err := h.store.CreateKey("reader", local.Query)
-	if err != nil {
-		t.Fatal(err)
-	}
-	basic := func(user, password string) string {
-		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
-	}
-	h.do("GET", "/epcis/v2/events", "", "Authorization", basic("erp", key)).want(t, 200)
-	h.do("GET", "/epcis/v2/events", "", "Authorization", basic("", key)).want(t, 200)
-	h.do("POST", "/epcis/v2/events", event(1), "Authorization", basic("erp", key)).problem(t, 403, "forbidden")
-	for _, wrong := range []string{basic("erp", "wrong"), basic(key, ""), basic("erp", ""), "Basic " + key, "Basic", "Digest " + key} {
-		h.do("GET", "/epcis/v2/events", "", "Authorization", wrong).problem(t, 401, "unauthorized")
-	}
-	if r := h.do("GET", "/epcis/v2/events", "", "Authorization", basic("erp", key), "Origin", "https://elsewhere.example"); r.status != 401 || r.header.Get("WWW-Authenticate") != `Bearer realm="waybill"` {
-		t.Errorf("from a page: %d %v", r.status, r.header)
-	}
-	h.do("GET", "/api/v1/network", "", "Authorization", basic("erp", key)).problem(t, 401, "unauthorized")
-	h.do("GET", itemPath, "", "Authorization", basic("erp", key)).problem(t, 401, "unauthorized")
-}
-
 // TestEveryRouteIsGuarded: without a key 401, with a key of the wrong scope 403,
 // an unacceptable Accept 406, an unknown parameter 400, and all as problems.
 func TestEveryRouteIsGuarded(t *testing.T) {
@@ -222,7 +197,7 @@ func TestStandardHeaders(t *testing.T) {
 	for _, path := range []string{"/epcis/v2/", "/epcis/v2/events", "/epcis/v2/events/x", "/epcis/v2/capture", "/epcis/v2/capture/x"} {
 		r := h.do("OPTIONS", path, "", "Authorization", "").want(t, 204)
 		for name, want := range map[string]string{"GS1-EPCIS-Version": "2.0.0", "GS1-CBV-Version": "2.0.0", "GS1-EPCIS-Capture-Limit": "5000",
-			"GS1-EPCIS-Capture-File-Size-Limit": "16777216", "GS1-Vendor-Version": "waybill/test"} {
+			"GS1-EPCIS-Capture-File-Size-Limit": "16777216", "GS1-Vendor-Version": "waybill/test", "GS1-EPC-Format": "No_Preference", "GS1-CBV-XML-Format": "No_Preference"} {
 			if got := r.header.Get(name); got != want {
 				t.Errorf("%s of %s: %q", name, path, got)
 			}

@@ -111,7 +111,9 @@ func (g *Gateway) list(t topLevel) http.HandlerFunc {
 			g.tellNext(w, r, nameToken(t.path, next.String()))
 		}
 		out := collection(values)
-		if !givesXML(w) { // which has no context that would define prefixes
+		if givesXML(w) { // which has no context that would define words and prefixes
+			out.asURIs(t, stateOf(r).form.Web)
+		} else {
 			out.shorten(prefixes)
 		}
 		g.writeForm(w, r, out, out.xml)
@@ -156,6 +158,23 @@ func (t topLevel) translate(w http.ResponseWriter, r *http.Request, view View, v
 		}
 	}
 	return nil
+}
+
+// asURIs writes the standard's words as XML has them: as URNs, or as web URIs.
+func (c *Collection) asURIs(t topLevel, web bool) {
+	terms := schemas.BizSteps
+	if t.of == schemas.ListDispositions {
+		terms = schemas.Dispositions
+	}
+	for i, member := range c.Member {
+		switch {
+		case !slices.Contains(t.words, member):
+		case web:
+			c.Member[i] = terms.WebURI(member)
+		default:
+			c.Member[i] = terms.URN(member)
+		}
+	}
 }
 
 // shorten writes members with the prefixes that a request defines, where they match,

@@ -104,6 +104,9 @@ func (m *teller) propose(c *schemas.Change) {
 	}
 	if overSilence(c) {
 		p.Ends += m.law.Parameters.Silent * 1e9
+		if c.Kind == schemas.Suspend {
+			p.Ends += 3 * m.law.Parameters.Silent * 1e9
+		}
 	}
 	for _, id := range m.members() {
 		p.Signed[id] = m.Partners[id].Signed
@@ -197,7 +200,8 @@ func (m *teller) carried(p *bookProposal) bool {
 			awake++
 		}
 	}
-	return 3*yes > 2*awake && 2*awake >= all
+	longer := p.change.Kind == schemas.Suspend && m.Now >= p.Time+4*m.law.Parameters.Silent*1e9
+	return 3*yes > 2*awake && (2*awake >= all || longer)
 }
 
 func (m *teller) signedSince(p *bookProposal, who string) bool {

@@ -206,14 +206,52 @@ func (m *message) register() {
 // register is a partner's register: its trail and its log of events.
 type register struct{ trail, events log }
 
+// logs are the registers and nonces that a block's transactions grew. They are written
+// once, at its end: the root of a log costs as many hashes as its count has bits.
+type logs struct {
+	registers map[string]register
+	nonces    map[uint64]log // by expiry
+}
+
+// growing is what the transaction that runs adds to them, if it does not break down.
+type growing struct {
+	partner  string
+	register register
+	expiry   uint64
+	nonces   log
+}
+
+func (l *logs) keep(g *growing) {
+	if l.registers == nil {
+		l.registers, l.nonces = map[string]register{}, map[uint64]log{}
+	}
+	l.registers[g.partner], l.nonces[g.expiry] = g.register, g.nonces
+}
+
 func (b *block) registerOf(partner string) register {
+	if r, ok := b.grown.registers[partner]; ok {
+		return r
+	}
 	_, aside := b.get(schemas.RegisterKey(partner))
 	var r register
 	r.trail, r.events = readItemLogs(aside)
 	return r
 }
 
-func (b *block) writeRegister(partner string, r register) {
-	leaf := schemas.Register{Trail: r.trail.head(), Events: r.events.head()}
-	b.led.Set(schemas.RegisterKey(partner), leaf.Append(nil), asideOf(r.trail, r.events))
+func (b *block) noncesOf(expiry uint64) log {
+	if l, ok := b.grown.nonces[expiry]; ok {
+		return l
+	}
+	_, aside := b.get(schemas.NoncesKey(expiry))
+	return readLog(aside)
+}
+
+func (b *block) writeLogs() {
+	for partner, r := range b.grown.registers {
+		leaf := schemas.Register{Trail: r.trail.head(), Events: r.events.head()}
+		b.led.Set(schemas.RegisterKey(partner), leaf.Append(nil), asideOf(r.trail, r.events))
+	}
+	for expiry, l := range b.grown.nonces {
+		b.led.Set(schemas.NoncesKey(expiry), schemas.SingleHead(l.head()), l.AppendTo(nil))
+	}
 }

@@ -196,6 +196,9 @@ func (w *tale) compare(all []drawn) {
 				agree = slices.Contains(want.why, got.Code)
 			default:
 				agree = got.Code == schemas.OK && got.Effect == want.effect
+				for _, c := range toldFlags {
+					agree = agree && slices.Contains(got.Flags, c) == slices.Contains(want.told, c)
+				}
 			}
 			if !agree {
 				w.rt.Fatalf("height %d\n%sthe books say %s", w.script.height, told.String(), want)
@@ -217,6 +220,11 @@ func (w *tale) count(kind string, got schemas.EventReceipt) {
 		w.seen["code "+got.Code.String()]++
 	} else if !strings.HasSuffix(kind, " and more") {
 		w.seen[strings.ReplaceAll(kind, " ", "-")]++
+	}
+	for _, c := range toldFlags {
+		if slices.Contains(got.Flags, c) {
+			w.seen["flag "+c.String()]++
+		}
 	}
 }
 
@@ -278,6 +286,11 @@ func TestTales(t *testing.T) {
 			t.Errorf("%s: never accepted", kind)
 		}
 	}
+	for _, c := range toldFlags {
+		if seen["flag "+c.String()] == 0 {
+			t.Errorf("%s: never told", c)
+		}
+	}
 	for _, c := range schemas.Codes() {
 		if c >= 300 && c < 500 && c.Status() != 0 && seen["code "+c.String()] == 0 && !slices.Contains(untold, c) {
 			t.Errorf("%s: never answered", c)
@@ -286,7 +299,7 @@ func TestTales(t *testing.T) {
 }
 
 // toldKinds are the kinds of messages that were accepted, each by itself.
-var toldKinds = strings.Fields(`AcceptHandover AcknowledgeRecall AddEvidence AddKey AnnounceShipment ApproveKeyChange CancelHandover CancelShipment CloseRecall CloseShipment DispatchShipment
+var toldKinds = strings.Fields(`declare AttachDocuments AcceptHandover AcknowledgeRecall AddEvidence AddKey AnnounceShipment ApproveKeyChange CancelHandover CancelShipment CloseRecall CloseShipment DispatchShipment
 	DisputeHandover ExtendRecall HoldShipment MoveHost OfferHandover Ready Recall Recall-of-a-span RejectHandover ResolveDispute ReturnShipment RevokeKey SetThreshold SettleException UnholdShipment Vote Vote-against Withdraw
 	Propose-admit Propose-cancel-upgrade Propose-close-recall Propose-end-shipments Propose-erase Propose-parameters Propose-reassign Propose-recover Propose-register-prefix Propose-remove Propose-remove-validator Propose-resume Propose-suspend
 	Propose-upgrade Propose-validator Propose-withdraw-prefix commission end inspect order-erase order-hold order-release pack receive receive-early ship ship-again ship-along ship-late transform unpack void never

@@ -181,7 +181,7 @@ var shipped = []provoked{
 	{schemas.NotRequired, announced + `POST /api/v1/shipments/%$shipment/documents {"documents":[{"document":"` + strings.Repeat("ab", 32) + `"}]}`},
 
 	{schemas.DocumentsMissing, `
-		acme-farms: add commissioning a; AnnounceShipment {"shipment":"$shipment","receiver":"shop","items":["$a"],"documents":[{"kind":"invoice"}]}
+		acme-farms: add commissioning strict; AnnounceShipment {"shipment":"$shipment","receiver":"shop","items":["$strict"],"documents":[{"kind":"invoice"}]}
 		POST /api/v1/shipments/%$shipment/handovers {"to":"shop"}`},
 	{schemas.OutsideShipment, announced + `event observe shipping a to=mill`},
 	{schemas.Incomplete, announced + `

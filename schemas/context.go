@@ -169,6 +169,9 @@ func (p *prefixes) readEntry(t *tokenizer, n int) *Fault {
 		if strings.HasPrefix(name, "@") {
 			continue // a keyword of JSON-LD: kept, and without effect on prefixes
 		}
+		if t.tape[m+1].kind == jsonObject && t.lookup(m+1, "@id") < 0 {
+			continue // how a term's values are read ("@type"), not what it stands for
+		}
 		iri, ok := termIRI(t, m+1)
 		switch {
 		case iri == "" && ok:

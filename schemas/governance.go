@@ -16,6 +16,7 @@ const (
 	MaxMembers       = 128 // active ones
 	MaxOpenProposals = 4   // of one member
 	MaxLeaving       = 64  // open ones of all participants, each about its own removal
+	LongSilence      = 4   // times of silence after which members that are fewer than half suspend one that is silent
 )
 
 // ProposalID is a proposal's id: the place of the act that made it.

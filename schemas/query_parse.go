@@ -369,8 +369,10 @@ func single(p *Parameter) (string, *Fault) {
 	return p.Values[0].Text, nil
 }
 
+// eventType reads the name of an event type, also as the URI of the standard's ontology.
 func (r *queryReader) eventType(s string) (EventType, *Fault) {
-	t, ok := ParseEventType(s)
+	full, _ := r.p.expand(s)
+	t, ok := ParseEventType(strings.TrimPrefix(full, standardPrefix("epcis")))
 	if !ok && strings.IndexByte(s, ':') > 0 && isURI(s) {
 		return ErasureOrder, nil // an extension's type, of which no event is: as orders are none
 	}

@@ -77,7 +77,8 @@ func TestQueryMatches(t *testing.T) {
 		"EQ_ILMD_q:grade=7": false, "EXISTS_INNER_ILMD_q:before": true,
 		// no master data, no match
 		"HASATTR_bizLocation=urn:example:x": false, "EQ_ATTR_bizLocation_urn:example:x=1": false, "EQATTR_readPoint_x=1": false,
-		"eventType=urn:example:type": false, "EQ_eventID=urn:example:event:1": true,
+		"eventType=urn:example:type": false, "eventType=epcis:ObjectEvent": true, "eventType=https://ref.gs1.org/epcis/ObjectEvent|urn:example:type": true, "eventType=epcis:AggregationEvent": false,
+		"eventType=ex:ObjectEvent": false, "EQ_eventID=urn:example:event:1": true,
 	} {
 		// ex is defined by the request as something else than the event means by it.
 		prefixes["ex"] = "https://other.example.com/"

@@ -51,13 +51,13 @@ func (d *decoder) toSign(body []byte, h *EventHasher) (*Event, error) {
 // SignDecoded is Sign for who also wants what DecodeHashed makes of the answer. It
 // is that decoder which makes it, of all bytes; but what it would compute of an event
 // that was decoded as part of a document or as a single one, and of the secret
-// under which it was signed, is taken from there: both are functions of the same bytes.
+// under which it was signed, is taken from there: all are functions of the same bytes.
 func (c *Codec) SignDecoded(d Draft, key crypto.Signer) (raw []byte, t *Transaction, err error) {
 	raw, _, own, err := c.sign(d, key)
 	if err != nil {
 		return nil, nil, err
 	}
-	if t, err = c.decode(raw, true, own); err != nil {
+	if t, err = c.decode(raw, nil, true, own); err != nil {
 		return nil, nil, fmt.Errorf("decoding what was signed: %w", err)
 	}
 	return raw, t, nil
@@ -105,7 +105,7 @@ func (c *Codec) sign(d Draft, key crypto.Signer) (raw []byte, id Hash, own *draf
 		if err := checkDuplicateKey(i, p.DuplicateKey, &e.Skeleton); err != nil {
 			return nil, id, nil, err
 		}
-		skeleton := e.Skeleton.Append(nil)
+		skeleton := e.Skeleton.Append(make([]byte, 0, len(e.skeleton)))
 		if weight = weight.Plus(e.Weight(len(skeleton))); weight.Check() != nil {
 			return nil, id, nil, weight.Check()
 		}

@@ -18,7 +18,7 @@ func (p *program) shipmentCommand() *cobra.Command {
 		Use: "shipment", Short: "Announce and follow shipments",
 		Long: `Announce shipments, follow them, send them off, stop, close or return them. What passes
 from hand to hand is done with waybill handover. Without a command, shipments are listed.`,
-		Args: cobra.NoArgs,
+		Args: noCommand,
 	}
 	party := cmd.Flags().String("party", "", "only those that this partner is a party of")
 	state := cmd.Flags().String("state", "", "only those in this state, as in_transit")
@@ -128,7 +128,7 @@ func (p *program) announceCommand() *cobra.Command {
 	}
 	var lots, bands, documents []string
 	cmd := &cobra.Command{
-		Use: "announce [ID]", Short: "Announce a shipment of what the node's own partner holds", Args: cobra.MaximumNArgs(1),
+		Use: "announce [ID]", Short: "Announce a shipment of what the node's own partner holds", Args: atMost(1, "a shipment's id, or nothing"),
 		Long: `Announce a shipment of what the node's own partner holds. ID is a GSIN, a GINC or a
 private URI; without one it gets the eventID that the receipt tells (-o json).
 
@@ -326,7 +326,7 @@ func (p *program) exceptionsCommand() *cobra.Command {
 		Use: "exceptions", Short: "List what somebody should look at, and take off the list what was worked off",
 		Long: `List the records that concern the node's own partner and are not settled: claims,
 receipts without an offer, discrepancies, disputes, and offers that nobody answered.`,
-		Args: cobra.NoArgs,
+		Args: noCommand,
 	}
 	p.nodeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

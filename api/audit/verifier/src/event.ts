@@ -268,7 +268,11 @@ function readEntry(own: Prefixes, v: Value): void {
   for (const m of v.members) {
     if (m.name.startsWith("@")) continue;
     let of = m.value;
-    if (of.kind === "object") of = of.members.find((e) => e.name === "@id")?.value ?? refuse("a prefix without a URI");
+    if (of.kind === "object") {
+      const id = of.members.find((e) => e.name === "@id");
+      if (id === undefined) continue; // how a term's values are read, not what it stands for
+      of = id.value;
+    }
     if (of.kind === "null" || (of.kind === "string" && of.text.startsWith("@"))) own.delete(m.name);
     else if (of.kind === "string") own.set(m.name, expand(own, of.text));
     else refuse("a prefix without a URI");
