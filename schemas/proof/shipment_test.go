@@ -53,7 +53,7 @@ var forgedShipment = []forgery{
 	{"ancestors of a shipment", func(_ *ledger, b *proof.Bundle, _ *proof.Trust) { b.Scope.Ancestors = 1 }, "scope: containers and ancestors"},
 	{"a record left out", func(_ *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Transactions = b.Transactions[:len(b.Transactions)-1]
-	}, "it has 8 records, the bundle 7"},
+	}, "it has 9 records, the bundle 8"},
 	{"a record in a trail that it is not in", func(_ *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Transactions[0].Messages[0].Trails[0].Kind = schemas.PartnerTrail
 	}, "of which the bundle has no records"},
