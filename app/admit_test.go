@@ -5,6 +5,9 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -239,6 +242,49 @@ func TestPeers(t *testing.T) {
 			t.Errorf("%s: %s, %v", path, schemas.Code(res.Code), err)
 		}
 	}
+}
+
+// Until a node has caught up, the nodes of the genesis document and of its invite may
+// connect, and those of the ledger; afterwards the ledger's alone, as of the last block.
+// Who is removed does not come back, also not through a node that starts again.
+func TestPeersFollowTheLedger(t *testing.T) {
+	s := &script{chain: newChain(t, store.Options{Dir: filepath.Join(t.TempDir(), "ledger")}), subjects: map[schemas.TrailKey]bool{}}
+	invited := []string{"node-farm", "node-haul", "node-of-the-invite"}
+	s.app.TestingOnlyInvite(invited)
+	admitted := func(when string, want ...string) {
+		t.Helper()
+		for _, id := range []string{"node-farm", "node-haul", "node-mill", "node-of-the-invite", fmt.Sprintf("%040x", "shop"), "node-stranger"} {
+			res, err := s.app.Query(context.Background(), &abci.RequestQuery{Path: "/p2p/filter/id/" + id})
+			if ok := err == nil && res.Code == 0; ok != slices.Contains(want, id) {
+				t.Errorf("%s %s is admitted: %t, %v", when, id, ok, err)
+			}
+		}
+	}
+	pass := func(change string) {
+		t.Helper()
+		vote := fmt.Sprintf(`act Vote {"proposal":"%d-0-0","approve":true}`, s.height+1)
+		for i, code := range s.sent("farm: act Propose {"+change+"}", "mill: "+vote, "shop: "+vote) {
+			if code != schemas.OK {
+				t.Fatalf("%s: message %d: %s", change, i, code)
+			}
+		}
+	}
+	admitted("at first", "node-farm", "node-haul", "node-mill", "node-of-the-invite")
+	s.app.CaughtUp()
+	admitted("caught up", "node-farm", "node-haul", "node-mill")
+	pass(fmt.Sprintf(`"kind":"validator","partner":"shop","nodeID":"%040x","validator":"%x"`, "shop", []byte(key("shop"))))
+	admitted("ordered", "node-farm", "node-haul", "node-mill", fmt.Sprintf("%040x", "shop"))
+	pass(`"kind":"suspend","partner":"haul"`)
+	admitted("suspended", "node-farm", "node-haul", "node-mill", fmt.Sprintf("%040x", "shop"))
+	pass(`"kind":"remove","partner":"haul"`)
+	admitted("behind the removal", "node-farm", "node-mill", fmt.Sprintf("%040x", "shop"))
+	if err := s.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.open()
+	defer s.store.Close()
+	s.app.TestingOnlyInvite(invited)
+	admitted("started again", "node-farm", "node-mill", "node-of-the-invite", fmt.Sprintf("%040x", "shop"))
 }
 
 // TestSignatureFirst: what nobody signed is refused before it is decompressed.

@@ -20,7 +20,7 @@ type directory struct {
 	parameters schemas.Parameters
 	partners   []schemas.Partner // by id
 	ordered    []string          // ids of those for whom a validator is ordered, ascending
-	nodes      map[string]bool   // ids of nodes that may connect; only ever looked up
+	nodes      map[string]bool   // whether nodes may connect, by id: those of removed partners may not; only ever looked up
 	byGLN      map[string]string // GLN to id of those that are not removed; only ever looked up
 	byID       map[string]int    // place in partners; only ever looked up
 	members    []string          // ids of those who vote
@@ -36,6 +36,8 @@ func newDirectory(parameters schemas.Parameters, partners []schemas.Partner, pre
 		if p.State != schemas.Removed {
 			d.byGLN[p.GLN] = p.ID
 			d.nodes[p.NodeID] = p.NodeID != ""
+		} else if !d.nodes[p.NodeID] { // nobody else has it
+			d.nodes[p.NodeID] = false
 		}
 		if p.Standing == schemas.StandingMember && p.State == schemas.Active {
 			d.members = append(d.members, p.ID)
@@ -242,13 +244,16 @@ func (a *App) Retention() []schemas.RetentionClass {
 
 // AdmitsPeer reports whether a node may connect: one that the ledger names, of a
 // partner that is not removed. Until this node has caught up with the others, whose
-// ledger may name further ones, those count too that its operator named.
+// ledger may name further ones, those count too that its operator named, but for those
+// whose partner is removed by what it has.
 func (a *App) AdmitsPeer(id string) bool {
 	d := a.directory.Load()
-	if !a.caughtUp.Load() && (a.invited == nil && d == nil || slices.Contains(a.invited, id)) {
-		return true
+	if d != nil {
+		if named, known := d.nodes[id]; known {
+			return named
+		}
 	}
-	return d != nil && d.nodes[id]
+	return !a.caughtUp.Load() && (a.invited == nil && d == nil || slices.Contains(a.invited, id))
 }
 
 // CaughtUp says that the node has caught up with the others: from now on the ledger

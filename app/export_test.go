@@ -77,6 +77,9 @@ func (a *App) TestingOnlyOrder(answer func(schemas.Code), partner, nodeID string
 	}
 }
 
+// TestingOnlyInvite names nodes as an operator does.
+func (a *App) TestingOnlyInvite(ids []string) { a.invited = ids }
+
 // TestingOnlySchedule schedules an upgrade, with the next event that is recorded.
 func (a *App) TestingOnlySchedule(height int64, rules uint32) {
 	a.probe = func(m *message) {

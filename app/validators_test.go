@@ -24,6 +24,7 @@ type voting struct {
 	events        int
 	last, is, set []string // keys, as text, ascending
 	down          map[string]bool
+	seen          map[string]int64 // height at which a validator signed last
 }
 
 func key(name string) ed25519.PublicKey { return validatorOf(name).Public().(ed25519.PublicKey) }
@@ -58,7 +59,7 @@ func newVoting(t testing.TB, founders int, dir string) *voting {
 	}
 	c.init()
 	first := keysOf(partners[:founders]...)
-	return &voting{chain: c, last: nil, is: first, set: first, down: map[string]bool{}}
+	return &voting{chain: c, last: nil, is: first, set: first, down: map[string]bool{}, seen: map[string]int64{}}
 }
 
 // live are those of a set who are not down.
@@ -82,6 +83,7 @@ func (v *voting) step(txs ...[]byte) *abci.ResponseFinalizeBlock {
 	v.voters = nil
 	for _, k := range v.live(v.last) {
 		v.voters = append(v.voters, ed25519.PublicKey(k))
+		v.seen[k] = v.height
 	}
 	res := v.block(txs...)
 	next := slices.Clone(v.set)
@@ -105,8 +107,34 @@ func (v *voting) step(txs ...[]byte) *abci.ResponseFinalizeBlock {
 	if len(next) == 0 {
 		v.t.Fatal("nobody validates any more")
 	}
+	if len(seen) > 0 {
+		v.survives(next)
+	}
 	v.last, v.is, v.set = v.is, v.set, next
 	return res
+}
+
+// survives holds a change against what the engine saw: of those who validate behind it
+// more than two thirds signed within the last hundred heights. One who is new counts
+// where the others could not do without it.
+func (v *voting) survives(next []string) {
+	v.t.Helper()
+	stay, live := 0, 0
+	for _, k := range next {
+		if !slices.Contains(v.set, k) {
+			continue
+		}
+		stay++
+		if at, ok := v.seen[k]; ok && at+100 >= v.height {
+			live++
+		}
+	}
+	if stay < len(next) && 3*stay <= 2*len(next) {
+		live++
+	}
+	if 3*live <= 2*len(next) {
+		v.t.Fatalf("block %d leaves %d validators, of whom %d count", v.height, len(next), live)
+	}
 }
 
 // event is a block with a transaction, in which nothing happens.

@@ -38,7 +38,9 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "waybill")
+	if program = os.Getenv(insideProgram); program == "" {
+		program = filepath.Join(dir, "waybill")
+	}
 	code := m.Run()
 	shared.stop()
 	return code

@@ -15,7 +15,7 @@ import (
 )
 
 // glns are of partners that no local network begins with.
-var glns = []string{"9521234009009", "9521234009016"}
+var glns = []string{"9521234009009", "9521234009016", "9521234009023"}
 
 // invite makes a home for a newcomer, as docs/joining.md tells, and answers the file
 // of its request.
@@ -91,7 +91,7 @@ func sectionCommands(t *testing.T, section string, count int) []string {
 }
 
 // A network that begins with one validator grows to two, by the commands of the
-// documentation, and then needs both.
+// documentation, and then needs both; and to four, of whom any may fail.
 func TestNetworkGrowsFromOne(t *testing.T) {
 	x := start(t, 1)
 	for n := range 5 {
@@ -137,7 +137,32 @@ func TestNetworkGrowsFromOne(t *testing.T) {
 	})
 	x.restart(t, 1)
 	x.awaitReady(t, 1)
-	x.acknowledged(t, 1, "two", 5)
+	ids = append(ids, x.acknowledged(t, 1, "two", 5))
+
+	// All came by the invites of the first, whose address alone was in them. When its node
+	// is gone, the others have found each other.
+	for n, partner := range []string{"third", "fourth"} {
+		x.passes(t, 2+n, "--file", x.invite(t, partner, glns[n+1]))
+		x.restart(t, 2+n)
+		x.awaitReady(t, 2+n)
+		x.validates(t, 0, 3+n)
+	}
+	for _, i := range []int{1, 2, 3} {
+		eventually(t, x.members[i].Partner+" is connected to all others", func() bool {
+			n, err := x.plain(t, i).Network(t.Context())
+			return err == nil && n.Peers == 3
+		})
+	}
+	x.kill(t, 0)
+	x.kill(t, 3) // it remembers where the others are
+	x.restart(t, 3)
+	x.awaitReady(t, 3)
+	ids = append(ids, x.acknowledged(t, 3, "four", 0), x.acknowledged(t, 1, "four", 1))
+	x.restart(t, 0)
+	x.awaitReady(t, 0)
+	x.level(t)
+	x.onAllNodesOnce(t, ids)
+	x.oneState(t)
 }
 
 // writing captures events at members, one after the other at each, until the answer is

@@ -76,7 +76,16 @@ func MakeInvite(s node.Settings, partner string, trust *proof.Trust) (*Invite, e
 	if err != nil {
 		return nil, err
 	}
-	i := &Invite{Partner: partner, ChainID: trust.ChainID, Peers: append([]string{cardOf(s, schemas.Partner{}, keys).Peer}, s.Peers...)}
+	known, err := node.KnownPeers(s.Home)
+	if err != nil {
+		return nil, err
+	}
+	i := &Invite{Partner: partner, ChainID: trust.ChainID}
+	for _, peer := range slices.Concat([]string{cardOf(s, schemas.Partner{}, keys).Peer}, s.Peers, known) {
+		if peer != "" && !slices.Contains(i.Peers, peer) {
+			i.Peers = append(i.Peers, peer)
+		}
+	}
 	if i.Genesis, err = os.ReadFile(node.GenesisPath(s.Home)); err != nil {
 		return nil, fmt.Errorf("reading the genesis document: %w", err)
 	}
@@ -143,7 +152,7 @@ func (i *Invite) check() error {
 	case !schemas.IsPartnerID(i.Partner):
 		return fmt.Errorf("it is for the partner %q, which is no name", i.Partner)
 	case len(i.Peers) == 0:
-		return errors.New("it names no peer")
+		return errors.New("it names no peer: nobody can connect to the member's node, and it was told of no other yet")
 	}
 	return nil
 }

@@ -316,7 +316,7 @@ func (b *backup) addKeys(ctx context.Context) error {
 	exclude := func(what string) { b.manifest.Excluded = append(b.manifest.Excluded, what) }
 	exclude("data/sign_state.json: a stale one would sign twice; a restore makes one that does not")
 	exclude("state, tree, index and the engine's databases: a restore computes them from the archive")
-	exclude("data/consensus, data/evidence.db, data/addresses.json, logs: nothing is lost with them")
+	exclude("data/consensus, data/evidence.db, data/addresses.json, data/peers.json, logs: nothing is lost with them")
 	exclude("access keys of an S3-compatible store: whoever restores has them, or nothing to restore from")
 	for _, k := range []struct {
 		path string

@@ -71,7 +71,7 @@ func filesOf(t *testing.T, dir string) []string {
 // pointer, and settings, which are the operator's to change.
 func unguarded(home, path string) bool {
 	switch name := filepath.Base(path); name {
-	case "LOCK", "LOG", "CURRENT.bak", "addresses.json", node.SettingsFile:
+	case "LOCK", "LOG", "CURRENT.bak", "addresses.json", "peers.json", node.SettingsFile:
 		return true
 	}
 	return false

@@ -106,7 +106,7 @@ type startable interface {
 // height (CometBFT's handshake), before any peer is met.
 //
 // With a root of trust, and no blocks so far, it begins with a peer's snapshot.
-func newEngine(ctx context.Context, s *Settings, validator types.PrivValidator, id *p2p.NodeKey, app startable, blocks *headers, root *proof.Trust, history answerer, metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
+func newEngine(ctx context.Context, s *Settings, validator types.PrivValidator, id *p2p.NodeKey, app startable, blocks *headers, root *proof.Trust, history, addresses answerer, metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
 	dbs := &databases{blocks: blocks}
 	defer func() {
 		// The handshake panics where store and application contradict each other.
@@ -122,7 +122,7 @@ func newEngine(ctx context.Context, s *Settings, validator types.PrivValidator, 
 		return nil, err
 	}
 	genesis := func() (*types.GenesisDoc, error) { return doc, nil }
-	x := newExchange(blocks.answerHeader, history)
+	x := newExchange(blocks.answerHeader, history, addresses)
 	e = &engine{exchange: x, blocks: blocks, closed: dbs}
 	e.gossip = newGossip(app, e.catchingUp)
 	options := []cmtnode.Option{cmtnode.CustomReactors(map[string]p2p.Reactor{exchangeName: x, gossipName: e.gossip})}

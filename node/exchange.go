@@ -16,12 +16,13 @@ import (
 
 // Nodes ask each other for what the engine's own protocols do not give: signed
 // headers, to a node that has none, so that joining needs no call that is open to
-// anybody; and the history before a snapshot. A question and its answer are one
+// anybody; the history before a snapshot; and where other nodes are. A question and its answer are one
 // message each, under a number that the one who asks draws.
 const (
 	exchangeName   = "WAYBILL"
 	headerChannel  = byte(0x70)
 	historyChannel = byte(0x71)
+	addressChannel = byte(0x73)
 
 	maxHeaderAnswer  = 2 << 20 // bytes: a commit and a set of a thousand validators fit
 	maxHistoryAnswer = 24 << 20
@@ -106,8 +107,9 @@ func decodeMessage(b []byte) (m message, err error) {
 	return m, f.Err()
 }
 
-func newExchange(headers, history answerer) *exchange {
-	e := &exchange{waiting: map[uint64]waiter{}, queues: map[byte]chan question{}, answer: map[byte]answerer{headerChannel: headers, historyChannel: history}}
+func newExchange(headers, history, addresses answerer) *exchange {
+	e := &exchange{waiting: map[uint64]waiter{}, queues: map[byte]chan question{},
+		answer: map[byte]answerer{headerChannel: headers, historyChannel: history, addressChannel: addresses}}
 	for channel := range e.answer {
 		e.queues[channel] = make(chan question, maxQueued)
 	}
@@ -119,6 +121,7 @@ func newExchange(headers, history answerer) *exchange {
 func (e *exchange) GetChannels() []*p2p.ChannelDescriptor {
 	return []*p2p.ChannelDescriptor{
 		{ID: headerChannel, Priority: 3, SendQueueCapacity: 16, RecvMessageCapacity: maxHeaderAnswer, MessageType: &gogotypes.BytesValue{}},
+		{ID: addressChannel, Priority: 2, SendQueueCapacity: 4, RecvMessageCapacity: maxAddresses, MessageType: &gogotypes.BytesValue{}},
 		{ID: historyChannel, Priority: 1, SendQueueCapacity: 4, RecvMessageCapacity: maxHistoryAnswer, MessageType: &gogotypes.BytesValue{}},
 	}
 }

@@ -19,8 +19,8 @@ import (
 func pair(t *testing.T, headers, history func(p2p.ID, []byte) ([]byte, error)) (asks *node.Exchange, to p2p.Peer, switches []*p2p.Switch) {
 	t.Helper()
 	none := func(p2p.ID, []byte) ([]byte, error) { return nil, node.ErrNotThere }
-	asks = node.NewExchange(none, none)
-	answers := node.NewExchange(headers, history)
+	asks = node.NewExchange(none, none, none)
+	answers := node.NewExchange(headers, history, none)
 	switches = p2p.MakeConnectedSwitches(config.DefaultP2PConfig(), 2, func(i int, sw *p2p.Switch) *p2p.Switch {
 		sw.AddReactor("WAYBILL", []p2p.Reactor{asks, answers}[i])
 		return sw

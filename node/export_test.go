@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -214,6 +215,35 @@ var (
 	GossipJudges  = (*gossip).judgeMessage
 	GossipChannel = gossipChannel
 )
+
+// GossipBeat shows peers that the node lives, and gives the silent ones up.
+func GossipBeat(g *Gossip, peers []p2p.Peer, stop func(p2p.Peer, any)) { g.beat(peers, stop) }
+
+// Silence is how long a peer may be silent.
+const Silence = silence
+
+// Meeting connects a node to those that it was told of.
+type Meeting struct{ *meeting }
+
+// NewMeeting is of a home whose settings have peers.
+func NewMeeting(home string, own p2p.ID, peers []string, names func(string) bool) Meeting {
+	return Meeting{newMeeting(&Settings{Home: home, Peers: peers}, own, names, slog.New(slog.DiscardHandler))}
+}
+
+// Learn takes what a peer told: ID@HOST:PORT each.
+func (m Meeting) Learn(told ...string) {
+	var answer []byte
+	for _, t := range told {
+		answer = schemas.AppendField(answer, 1, []byte(t))
+	}
+	m.learn(answer)
+}
+
+// Hints are the addresses that are remembered of a node.
+func (m Meeting) Hints(id p2p.ID) []string { return m.hints[id] }
+
+// Reached is where others can connect to a peer.
+var Reached = reached
 
 // InboxBytes is how much of one peer's waits to be judged at most.
 const InboxBytes = inboxBytes

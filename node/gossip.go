@@ -32,6 +32,10 @@ const (
 	inboxBytes    = 8 << 20 // of what one peer sent and is not judged yet; more is dropped
 	inboxEach     = 1 << 8  // bytes that a message counts beyond its own
 
+	// silence is how long nothing came from a peer whose connection is given up. Every
+	// node sends something at each againInterval.
+	silence = 30 * time.Second
+
 	// forgedPause is how long a peer is not listened to that sent what no honest node
 	// has in its pool: finding that out costs a hundredth of it.
 	forgedPause = 10 * time.Millisecond
@@ -54,6 +58,7 @@ type gossip struct {
 	mu      sync.Mutex // guards what follows
 	fresh   [][]byte   // handed in here and not yet sent
 	inboxes map[p2p.ID]*inbox
+	gone    map[p2p.ID]time.Time // when a peer left that was connected once
 }
 
 // inbox holds messages of one peer, until its worker has judged them.
@@ -68,7 +73,7 @@ type inbox struct {
 }
 
 func newGossip(p pool, deaf func() bool) *gossip {
-	g := &gossip{pool: p, deaf: deaf, ring: make(chan struct{}, 1), turns: newTurns(), inboxes: map[p2p.ID]*inbox{}}
+	g := &gossip{pool: p, deaf: deaf, ring: make(chan struct{}, 1), turns: newTurns(), inboxes: map[p2p.ID]*inbox{}, gone: map[p2p.ID]time.Time{}}
 	g.BaseReactor = *p2p.NewBaseReactor(gossipName, g)
 	return g
 }
@@ -124,6 +129,7 @@ func (g *gossip) send() {
 			}
 		case <-again.C:
 			seen = g.sendAgain(seen)
+			g.beat(g.Switch.Peers().Copy(), g.Switch.StopPeerForError)
 		case <-g.Quit():
 			return
 		}
@@ -157,6 +163,24 @@ func (g *gossip) sendAgain(seen uint64) uint64 {
 		sendTo(peer, pack(others))
 	}
 	return newest
+}
+
+// heartbeat is shorter than any message with a transaction.
+var heartbeat = []byte{0}
+
+// beat shows the peers that this node lives, and gives up those that were silent.
+//
+// The engine asks a peer for a sign of life, too, but only after minutes, and never while
+// it waits to send more to it. Until then the connection of a node whose address changed,
+// or whose NAT forgot it, would keep the node's place, and the node be refused.
+func (g *gossip) beat(peers []p2p.Peer, stop func(p2p.Peer, any)) {
+	for _, peer := range peers {
+		if idle := peer.Status().RecvMonitor.Idle; idle > silence {
+			stop(peer, fmt.Errorf("nothing came from it for %s", idle.Round(time.Second)))
+			continue
+		}
+		sendTo(peer, [][]byte{heartbeat})
+	}
 }
 
 // sendTo queues messages for a peer. What a slow one has no room for is dropped.
@@ -196,16 +220,31 @@ func (g *gossip) RemovePeer(peer p2p.Peer, _ any) {
 	g.mu.Lock()
 	in := g.inboxes[peer.ID()]
 	delete(g.inboxes, peer.ID())
+	g.gone[peer.ID()] = time.Now()
 	g.mu.Unlock()
 	if in != nil {
 		in.stop()
 	}
 }
 
+// met reports whether a peer is connected, or was since the node began.
+func (g *gossip) met(id p2p.ID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inboxes[id] != nil || !g.gone[id].IsZero()
+}
+
+// left reports whether a peer's connection ended after a time.
+func (g *gossip) left(id p2p.ID, since time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.gone[id].After(since)
+}
+
 // Receive implements p2p.Reactor. It runs on the peer's read loop, and never waits.
 func (g *gossip) Receive(e p2p.Envelope) {
 	value, ok := e.Message.(*gogotypes.BytesValue)
-	if !ok || len(value.Value) == 0 || g.deaf() {
+	if !ok || len(value.Value) <= len(heartbeat) || g.deaf() {
 		return
 	}
 	g.mu.Lock()

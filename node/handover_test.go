@@ -215,6 +215,45 @@ func TestNoDateStopsANode(t *testing.T) {
 	runs(t, s, 2)
 }
 
+// No key that ended keeps a node from starting: it validates, and answers what is read.
+func TestNoEndOfAKeyStopsANode(t *testing.T) {
+	s := alone(t)
+	doc, err := types.GenesisDocFromFile(node.GenesisPath(s.Home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g schemas.Genesis
+	if err := json.Unmarshal(doc.AppState, &g); err != nil {
+		t.Fatal(err)
+	}
+	g.Keys[0].Until = 1
+	if doc.AppState, err = json.Marshal(g); err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.SaveAs(node.GenesisPath(s.Home)); err != nil {
+		t.Fatal(err)
+	}
+	for _, above := range []int64{1, 3} { // the second time all ended before it begins
+		n, err := node.Start(t.Context(), s, "test", io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "blocks are made", func() bool {
+			now, err := n.Ledger().Network(t.Context())
+			return err == nil && now.Height > above && now.Quorum
+		})
+		if now, err := n.Ledger().Network(t.Context()); err != nil || len(now.Partners) != 1 {
+			t.Errorf("above height %d the network is %+v, %v", above, now, err)
+		}
+		if _, err := n.Ledger().Sign("test", false, []*schemas.Event{event(t, 1)}); err == nil {
+			t.Error("a key that ended signs")
+		}
+		if err := n.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // The key that is to follow a validator's moves with it, and a signer, which has one
 // key, takes neither.
 func TestMoveWithNextKey(t *testing.T) {

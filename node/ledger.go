@@ -27,6 +27,7 @@ type ledger struct {
 	keys     *Keys
 	signing  *signing
 	settings *Settings
+	standby  bool // the node follows behind the other of its pair
 	chainID  string
 	waits    *waits
 	pace     *pace

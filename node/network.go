@@ -5,17 +5,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"time"
 
-	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/waybill-ledger/waybill/api"
 )
-
-// quietFactor is after how many idle intervals without a block a node believes
-// that the network has stopped, though its connections still stand.
-const quietFactor = 4
 
 // Network tells the node's view of the network.
 func (l *ledger) Network(context.Context) (*api.Network, error) {
@@ -47,42 +41,15 @@ func (l *ledger) Network(context.Context) (*api.Network, error) {
 	if meta := l.meta(n.Height); meta != nil {
 		n.BlockHash = strings.ToLower(hex.EncodeToString(meta.BlockID.Hash))
 	}
-	own := l.keys.Node.ID()
 	for _, p := range partners {
-		connected := p.NodeID != "" && (p2p.ID(p.NodeID) == own || l.engine.Switch().Peers().Has(p2p.ID(p.NodeID)))
 		ordered, err := view.Order(p.ID)
 		if err != nil {
 			return nil, err
 		}
-		n.Partners = append(n.Partners, api.NetworkMember{Partner: p, Connected: connected, Ordered: ordered})
+		n.Partners = append(n.Partners, api.NetworkMember{Partner: p, Connected: l.connected(&p), Ordered: ordered})
 	}
-	n.Quorum = !n.Halted && l.connectedQuorum(n.Partners) && !l.quiet()
+	n.Quorum = !n.Halted && l.reaches(partners) > 0 && !l.quiet()
 	return n, nil
-}
-
-// connectedQuorum reports whether this node reaches validators with more than
-// two thirds of the votes, its own among them.
-func (l *ledger) connectedQuorum(partners []api.NetworkMember) bool {
-	_, validators := l.engine.state.GetValidators()
-	power, total := map[string]int64{}, int64(0)
-	for _, v := range validators {
-		power[string(v.PubKey.Bytes())] = v.VotingPower
-		total += v.VotingPower
-	}
-	reached := int64(0)
-	for _, p := range partners {
-		if p.Connected && len(p.Validate) > 0 {
-			reached += power[string(p.Validate)]
-		}
-	}
-	return 3*reached > 2*total
-}
-
-// quiet reports whether no block came for so long that the network must have
-// stopped: an idle one makes a block every interval.
-func (l *ledger) quiet() bool {
-	_, _, arrived := l.waits.last()
-	return time.Since(arrived) > quietFactor*time.Duration(l.settings.IdleInterval)
 }
 
 // meta returns the header and id of a decided block, nil where there is none.

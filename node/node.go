@@ -45,6 +45,7 @@ type Node struct {
 	gateway  *api.Gateway
 	own      *local.Store
 	follower *follower
+	meeting  *meeting
 	server   *http.Server
 	served   chan error    // the gateway's listener ended
 	failure  chan struct{} // closed when the engine cannot go on
@@ -217,16 +218,22 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	served := &archivist{app: machine, settings: s, readers: map[int64]*app.ArchiveReader{}}
 	log := n.engineLog("engine")
 	log.alarm = n.alarm
-	asked := admission{startable: machine, stopping: &n.stopping, door: &door{}, ports: s.peerPorts()}
+	asked := admission{startable: machine, stays: n.stays, stopping: &n.stopping, door: &door{}, dials: n.dials}
 	if twin, err := s.twin(); err != nil {
 		return err
 	} else if twin != nil {
 		asked.twin = twin.ID
 	}
-	n.engine, err = newEngine(ctx, s, abstaining{rotate(n.voter, keys.NextValidator, blocks), machine.KnowsRules}, keys.Node, asked, blocks, root, served.answer, engineMetrics(registry), newWatchman(log, n.diverge))
+	named := func(id string) bool { return machine.AdmitsPeer(id) || n.stays(id) }
+	if n.standby { // the others let it in under no id
+		named = func(string) bool { return false }
+	}
+	n.meeting = newMeeting(s, keys.Node.ID(), named, n.log.With("part", "peers"))
+	n.engine, err = newEngine(ctx, s, abstaining{rotate(n.voter, keys.NextValidator, blocks), machine.KnowsRules}, keys.Node, asked, blocks, root, served.answer, n.meeting.tell, engineMetrics(registry), newWatchman(log, n.diverge))
 	if err != nil {
 		return err
 	}
+	n.meeting.exchange = n.engine.exchange
 	n.push("the consensus engine", n.stopEngine)
 	n.history = newHistory(s, genesis, machine, n.engine.exchange, registry, n.log.With("part", "history"), func() { n.fail(errWholeHistory) })
 	n.push("the history", n.history.close)
@@ -283,9 +290,9 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 		return err
 	}
 	height, _ := s.Last()
-	n.ledger = &ledger{app: machine, computed: n.history.computed.Load, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, signing: newSigning(machine, n.settings.Partner, keys, registry, n.log.With("part", "keys")), settings: &n.settings, chainID: n.engine.GenesisDoc().ChainID,
+	n.ledger = &ledger{app: machine, computed: n.history.computed.Load, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, signing: newSigning(machine, n.settings.Partner, keys, registry, n.log.With("part", "keys")), settings: &n.settings, standby: n.standby, chainID: n.engine.GenesisDoc().ChainID,
 		waits: newWaits(height, time.Now()), turns: newTurns(), failed: n.failed.Load, log: n.log, version: version, started: time.Now()}
-	n.ledger.pace = &pace{connected: n.ledger.reaches}
+	n.ledger.pace = &pace{connected: n.ledger.quorum}
 	blockTime := newLedgerMetrics(registry, n.ledger)
 	taken := newSnapshots(machine, n.settings.SnapshotHeights, registry, n.log.With("part", "snapshots"))
 	n.push("the snapshots", taken.close)
@@ -333,7 +340,8 @@ func (n *Node) serve(rest net.Listener) error {
 		return fmt.Errorf("starting the consensus engine: %w", err)
 	}
 	go n.watch()
-	n.push("what dials peers", keepDialing(n.engine.Switch(), n.settings.Peers))
+	n.meeting.begin(n.engine.Switch())
+	n.push("what connects to peers", n.meeting.close)
 	n.history.begin()
 	n.follower.begin()
 	if n.mover != nil {

@@ -1,12 +1,8 @@
 package node
 
 import (
-	"math"
-	"slices"
 	"sync"
 	"time"
-
-	"github.com/cometbft/cometbft/p2p"
 )
 
 const (
@@ -82,36 +78,4 @@ func (p *pace) delay(now time.Time, bytes int) time.Duration {
 // Delay tells how long what is handed in now waits for a block, behind what waits.
 func (l *ledger) Delay(own int64) time.Duration {
 	return l.pace.delay(time.Now(), int(own)+l.app.Crowd(int(own)))
-}
-
-// reaches tells for how long this node has been connected to more than two thirds of
-// the partners that validate, itself among them: 0 where it is not. It waits for no
-// block, as asking consensus would.
-func (l *ledger) reaches() time.Duration {
-	view, err := l.app.View()
-	if err != nil {
-		return 0
-	}
-	partners, err := view.Partners()
-	if err != nil {
-		return 0
-	}
-	all, reached, own := 0, []time.Duration(nil), l.keys.Node.ID()
-	for _, p := range partners {
-		if p.NodeID == "" || len(p.Validate) == 0 {
-			continue
-		}
-		all++
-		if p2p.ID(p.NodeID) == own {
-			reached = append(reached, math.MaxInt64)
-		} else if peer := l.engine.Switch().Peers().Get(p2p.ID(p.NodeID)); peer != nil {
-			reached = append(reached, peer.Status().Duration)
-		}
-	}
-	enough := 2*all/3 + 1
-	if len(reached) < enough {
-		return 0
-	}
-	slices.Sort(reached)
-	return reached[len(reached)-enough]
 }

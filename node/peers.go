@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,53 +32,26 @@ func (s *Settings) listen() string {
 	return s.P2P
 }
 
-// peerPorts are the ports where the peers that the node connects to listen.
-func (s *Settings) peerPorts() map[string]bool {
-	ports := map[string]bool{}
-	for _, peer := range s.Peers {
-		if _, port, err := net.SplitHostPort(peer); err == nil {
-			ports[port] = true
-		}
-	}
-	return ports
-}
-
-// keepDialing connects to the peers of the settings, and again whenever a connection
-// is gone.
+// keepPeer keeps one connection, whoever of the two made it. Each attempt asks for an
+// address again, and looks its name up.
 //
 // The engine would do so with persistent peers. But it tries again at once, so that two
 // nodes that dial each other hang up on each other in step; it forgets a peer whose
 // connection ends while it is being made; and it gives up when a peer was away for long,
 // which cuts off for ever a node that nobody can connect to.
-func keepDialing(to p2p.Switcher, peers []string) (stop func() error) {
-	quit := make(chan struct{})
-	var all sync.WaitGroup
-	for _, peer := range peers {
-		all.Go(func() { keepPeer(quit, to, peer) })
-	}
-	return func() error {
-		close(quit)
-		all.Wait()
-		return nil
-	}
-}
-
-// keepPeer keeps one connection, whoever of the two made it. Each attempt looks the
-// peer's name up again.
-func keepPeer(quit <-chan struct{}, to p2p.Switcher, peer string) {
-	id, _, _ := strings.Cut(peer, "@")
+func keepPeer(ctx context.Context, to p2p.Switcher, id p2p.ID, address func(p2p.ID) string) {
 	wait := dialFirst
 	for {
 		select {
-		case <-quit:
+		case <-ctx.Done():
 			return
 		case <-time.After(wait/2 + rand.N(wait)): // at random, so that two nodes do not meet each time
 		}
-		if to.Peers().Has(p2p.ID(id)) {
+		if to.Peers().Has(id) {
 			wait = dialFirst
 			continue
 		}
-		if a, err := p2p.NewNetAddressString(peer); err == nil {
+		if a, err := p2p.NewNetAddressString(p2p.IDAddressString(id, address(id))); err == nil {
 			_ = to.DialPeerWithAddress(a) // the engine logs why it failed
 		}
 		wait = min(2*wait, dialLast)
@@ -87,8 +59,9 @@ func keepPeer(quit <-chan struct{}, to p2p.Switcher, peer string) {
 }
 
 // admission is the ledger as the engine asks it who may connect: the other node of a
-// pair, which the ledger does not know, may; while the node stops, nobody. Of strangers'
-// addresses it asks first, see door; where peers listen the node connects itself.
+// pair, which the ledger does not know, may, and who stays for a block; while the node
+// stops, nobody. Of strangers' addresses it asks first, see door; where peers listen the
+// node connects itself.
 //
 // The engine never closes a connection that it finished making while it stopped. A
 // node that begins again within its process would keep it open, and its peer take it
@@ -96,15 +69,16 @@ func keepPeer(quit <-chan struct{}, to p2p.Switcher, peer string) {
 type admission struct {
 	startable
 	twin     p2p.ID // "" for none
+	stays    func(id string) bool
 	stopping *atomic.Bool
 	door     *door
-	ports    map[string]bool // where the peers of the settings listen
+	dials    func(port string) bool // peers listen there
 }
 
 // Query answers the engine's question whether a peer may connect.
 func (a admission) Query(ctx context.Context, q *abci.RequestQuery) (*abci.ResponseQuery, error) {
 	if address, ok := strings.CutPrefix(q.Path, "/p2p/filter/addr/"); ok {
-		if _, port, err := net.SplitHostPort(address); err == nil && a.ports[port] || a.door.admits(time.Now(), address) {
+		if _, port, err := net.SplitHostPort(address); err == nil && a.dials(port) || a.door.admits(time.Now(), address) {
 			return &abci.ResponseQuery{}, nil
 		}
 		return &abci.ResponseQuery{Code: uint32(schemas.RateLimited), Log: "too many connections from there"}, nil
@@ -116,5 +90,17 @@ func (a admission) Query(ctx context.Context, q *abci.RequestQuery) (*abci.Respo
 	case asked && id != "" && p2p.ID(id) == a.twin:
 		return &abci.ResponseQuery{}, nil
 	}
-	return a.startable.Query(ctx, q)
+	if answer, err := a.startable.Query(ctx, q); !asked || err != nil || answer.Code == 0 || !a.stays(id) {
+		return answer, err
+	}
+	return &abci.ResponseQuery{}, nil
 }
+
+// stays reports whether a node that the ledger does not name may connect all the same:
+// one that this node knew, while somebody who validates no more has to sign.
+func (n *Node) stays(id string) bool {
+	return n.ledger != nil && (n.meeting.knew[id] || n.engine.gossip.met(p2p.ID(id))) && n.ledger.outgoing()
+}
+
+// dials reports whether a peer that this node connects to listens at a port.
+func (n *Node) dials(port string) bool { return n.meeting.listens(port) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +21,12 @@ import (
 // committed is said again at the next look, and so is what the network could not put
 // into force yet.
 
-const followEvery = 3 * time.Second // between two looks
+const (
+	followEvery = 3 * time.Second // between two looks
+	// signsOn is for how many blocks a validator signs behind the one that takes it
+	// away: the engine lets that hold from the second on.
+	signsOn = 2
+)
 
 // follower is what does that.
 type follower struct {
@@ -28,7 +34,8 @@ type follower struct {
 	voter    types.PrivValidator
 	twin     p2p.ID // of the other node of its pair, which the ledger does not know; "": there is none
 	log      *slog.Logger
-	governed chan struct{} // a block changed what the ledger says of partners
+	governed chan struct{} // a block changed what the ledger says of partners, or who signs
+	recent   int           // of how many blocks more that may be; the engine's own
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
 }
@@ -44,6 +51,10 @@ func newFollower(l *ledger, voter types.PrivValidator, log *slog.Logger) *follow
 // committed notes a block. It does not wait: the engine holds its lock.
 func (f *follower) committed(c app.Committed) {
 	if c.Governed {
+		f.recent = signsOn + 1
+	}
+	if f.recent > 0 {
+		f.recent--
 		select {
 		case f.governed <- struct{}{}:
 		default:
@@ -51,23 +62,29 @@ func (f *follower) committed(c app.Committed) {
 	}
 }
 
-// begin looks from time to time, and behind every block that changes something.
+// begin looks from time to time, for peers also behind every block that changes
+// something: what waits for an answer of the network does not keep a peer.
 func (f *follower) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	f.cancel = cancel
-	f.work.Go(func() {
-		tick := time.NewTicker(followEvery)
-		defer tick.Stop()
-		for {
-			f.look(ctx)
-			select {
-			case <-ctx.Done():
-				return
-			case <-f.governed:
-			case <-tick.C:
-			}
+	f.work.Go(func() { f.look(ctx, f.governed, f.dropPeers) })
+	f.work.Go(func() { f.look(ctx, nil, f.tellReady) })
+}
+
+func (f *follower) look(ctx context.Context, also <-chan struct{}, do func(context.Context)) {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		if !f.ledger.engine.catchingUp() {
+			do(ctx)
 		}
-	})
+		select {
+		case <-ctx.Done():
+			return
+		case <-also:
+		case <-tick.C:
+		}
+	}
 }
 
 func (f *follower) close() error {
@@ -78,12 +95,14 @@ func (f *follower) close() error {
 	return nil
 }
 
-func (f *follower) look(ctx context.Context) {
+// dropPeers ends the connections to those that the ledger does not name, unless the next
+// block may need one of them.
+func (f *follower) dropPeers(context.Context) {
 	l := f.ledger
-	if l.engine.catchingUp() {
+	l.app.CaughtUp()
+	if l.outgoing() {
 		return
 	}
-	l.app.CaughtUp()
 	peers := l.engine.Switch()
 	for _, peer := range peers.Peers().Copy() {
 		if peer.ID() != f.twin && !l.app.AdmitsPeer(string(peer.ID())) {
@@ -91,13 +110,45 @@ func (f *follower) look(ctx context.Context) {
 			peers.StopPeerGracefully(peer)
 		}
 	}
-	if err := f.tellReady(ctx); err != nil && ctx.Err() == nil {
+}
+
+// outgoing reports whether one of those who sign the next block validates for nobody any
+// more. Its node is not named by the ledger, and its vote may be needed all the same: of
+// three validators that become two, the third signs one block more.
+func (l *ledger) outgoing() bool {
+	states := l.engine.blocks.stateStore()
+	if states == nil {
+		return false
+	}
+	view, err := l.app.View()
+	if err != nil {
+		return false
+	}
+	last, err := states.Load()
+	if err != nil {
+		return false
+	}
+	sign := last.Validators
+	if last.LastBlockHeight < view.Height() { // the engine notes a block behind the ledger
+		sign = last.NextValidators
+	}
+	partners, err := view.Partners()
+	if err != nil || sign == nil {
+		return false
+	}
+	return slices.ContainsFunc(sign.Validators, func(v *types.Validator) bool {
+		return !slices.ContainsFunc(partners, func(p schemas.Partner) bool { return bytes.Equal(p.Validate, v.PubKey.Bytes()) })
+	})
+}
+
+// tellReady tells the ledger, if a validator is ordered that this node can be.
+func (f *follower) tellReady(ctx context.Context) {
+	if err := f.ready(ctx); err != nil && ctx.Err() == nil {
 		f.log.Warn("telling the ledger that this node is ready to validate, this is tried again", "error", err)
 	}
 }
 
-// tellReady tells the ledger, if a validator is ordered that this node can be.
-func (f *follower) tellReady(ctx context.Context) error {
+func (f *follower) ready(ctx context.Context) error {
 	l := f.ledger
 	view, err := l.app.View()
 	if err != nil {
