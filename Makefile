@@ -7,8 +7,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 GO ?= go
-# Where make run puts its network, and which ports it takes (to PORT + 99). The
-# network of an earlier run is thrown away, another directory must be empty.
+# Where make run puts its network, and which ports it takes (to PORT + 99). What an
+# earlier run left there is thrown away; another directory must be empty.
 DIR ?= $(CURDIR)/bin/localnet
 PORT ?= 8080
 # How long make fuzz runs each target.
@@ -29,7 +29,13 @@ build: ## build bin/waybill
 	$(GO) build -o bin/waybill ./node/waybill
 
 run: build ## start a local network of four partners, play a story into it, print its trace, stay up
-	@rm -rf $(CURDIR)/bin/localnet
+	@if [ "$(DIR)" = "$(CURDIR)/bin/localnet" ]; then \
+		pids=$$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' $(DIR)/partners.json 2>/dev/null || true); \
+		for pid in $$pids; do if kill -0 $$pid 2>/dev/null && compgen -G '$(DIR)/*/data/control.sock' >/dev/null; then \
+			echo "a network runs in $(DIR) (process $$pid): interrupt it, or choose another place: make run DIR=... PORT=..." >&2; exit 1; \
+		fi; done; \
+		rm -rf $(DIR); \
+	fi
 	bin/waybill localnet --partners 4 --home $(DIR) --base-port $(PORT) --demo
 
 test: vet staticcheck house unit race e2e ## everything that has to pass: what CI runs

@@ -67,12 +67,19 @@ func (g *Gateway) allow(scope local.Scope) func(http.Handler) http.Handler {
 	}
 }
 
+// authenticate finds the API key that a request shows. EPCIS resources take it also as the
+// password of any user (RFC 7617), which clients of other repositories send; never from a
+// page, whose browser would send it unasked.
 func (g *Gateway) authenticate(r *http.Request) (local.Key, error) {
 	values := r.Header.Values("Authorization")
 	if len(values) != 1 {
 		return local.Key{}, fault(schemas.Unauthorized, "no API key, or more than one")
 	}
 	scheme, token, ok := strings.Cut(values[0], " ")
+	if ok && strings.EqualFold(scheme, "Basic") && isEPCIS(r) && r.Header.Get("Origin") == "" {
+		_, token, ok = r.BasicAuth()
+		scheme = "Bearer"
+	}
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
 		return local.Key{}, fault(schemas.Unauthorized, "the Authorization header is not: Bearer KEY")
 	}

@@ -84,7 +84,7 @@ func (g *Gateway) receive(w http.ResponseWriter, r *http.Request, limit int64) (
 
 // dryRunOf reads the only parameter that writes have.
 func dryRunOf(r *http.Request) (bool, error) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
+	q, err := queryValues(r)
 	if err != nil {
 		return false, fault(schemas.BadParameter, "the query string cannot be read")
 	}

@@ -99,3 +99,6 @@ func TestingOnlyOnly(t *schemas.Trace, shows func(*schemas.Record) bool) int { r
 
 // TestingOnlyMostStreams sets how many subscriptions, webhooks and streams all keys have.
 func (g *Gateway) TestingOnlyMostStreams(n int) { g.subs.most = n }
+
+// TestingOnlyMeantPath is what a path is taken for.
+func TestingOnlyMeantPath(path string) string { return meantPath(path) }

@@ -2,9 +2,7 @@ package api_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/url"
-	"strings"
 	"testing"
 
 	"github.com/waybill-ledger/waybill/schemas/epcisxml"
@@ -58,8 +56,10 @@ func TestEPCFormat(t *testing.T) {
 	if r := h.do("GET", "/epcis/v2/events/urn:uuid:3", "", "GS1-EPC-Format", "Always_EPC_URN").want(t, 200); !bytes.Contains(r.body, []byte(`"readPoint":{"id":"urn:epc:id:sgln:9529876.00001.0"}`)) {
 		t.Errorf("under a registered prefix: %s", r.body)
 	}
-	list := h.do("GET", "/epcis/v2/readPoints", "", "GS1-EPC-Format", "Always_EPC_URN").want(t, 200)
-	if !json.Valid(list.body) || !strings.Contains(list.header.Get("GS1-EPC-Format"), "Never") {
+	if list := h.do("GET", "/epcis/v2/readPoints", "", "GS1-EPC-Format", "Always_EPC_URN").want(t, 200); !bytes.Contains(list.body, []byte(`"urn:epc:id:sgln:9529876.00001.0"`)) || list.header.Get("GS1-EPC-Format") != "Always_EPC_URN" {
 		t.Errorf("%v %s", list.header, list.body)
+	}
+	if list := h.do("GET", "/epcis/v2/bizSteps", "", "GS1-EPC-Format", "Always_EPC_URN").want(t, 200); list.header.Get("GS1-EPC-Format") != "Never_Translates" {
+		t.Errorf("%v", list.header)
 	}
 }

@@ -31,6 +31,8 @@ type FSMARow struct {
 	EventID  string            `json:"eventID"`
 	Partner  string            `json:"partner"`
 	Recorded time.Time         `json:"recordTime"`
+
+	partly []string // elements that are told of a part of what they are of
 }
 
 // Bounds of an answer.
@@ -156,9 +158,9 @@ var fsmaColumns = []struct{ name, title string }{
 	{"quantity", "Quantity"}, {"uom", "Unit of measure"}, {"date", "Date"}, {"location", "Location of the event"},
 	{"previous_source", "Immediate previous source"}, {"subsequent_recipient", "Immediate subsequent recipient"},
 	{"tlc_source", "Traceability lot code source"}, {"document_type", "Reference document type"}, {"document_number", "Reference document number"},
-	{"field", "Field or growing area"}, {"farm", "Farm"}, {"harvester", "Harvester and phone"}, {"harvest_date", "Date of harvesting"}, {"harvest_location", "Harvest location"},
+	{"field", "Field or growing area"}, {"farm", "Farm"}, {"harvester", "Harvester"}, {"harvester_phone", "Harvester's phone"}, {"harvest_date", "Date of harvesting"}, {"harvest_location", "Harvest location"},
 	{"cooling_location", "Cooling location"}, {"cooling_date", "Date of cooling"},
-	{"lots_used", "Lots used"}, {"quantities_used", "Quantities used"}, {"container", "Container"},
+	{"received_date", "Date of receiving what was packed"}, {"lots_used", "Lots used"}, {"products_used", "Products used"}, {"quantities_used", "Quantities used"}, {"container", "Container"},
 }
 
 // writeTo writes rows with a header row, the missing elements last but for what

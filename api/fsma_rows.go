@@ -25,11 +25,11 @@ const (
 var required = map[string][]string{
 	harvesting:     {"commodity", "quantity", "uom", "location", "field", "date", "subsequent_recipient", "document_type", "document_number"},
 	cooling:        {"commodity", "quantity", "uom", "location", "date", "farm", "subsequent_recipient", "document_type", "document_number"},
-	initialPacking: {"tlc", "product", "quantity", "uom", "location", "date", "commodity", "lots_used", "quantities_used", "farm", "field", "harvester", "harvest_date", "document_type", "document_number"},
+	initialPacking: {"tlc", "product", "quantity", "uom", "location", "date", "commodity", "lots_used", "quantities_used", "received_date", "farm", "field", "harvester", "harvester_phone", "harvest_date", "document_type", "document_number"},
 	firstReceiving: {"tlc", "product", "quantity", "uom", "location", "date", "harvest_date", "harvest_location", "document_type", "document_number"},
 	shippingCTE:    {"tlc", "product", "quantity", "uom", "location", "date", "subsequent_recipient", "tlc_source", "document_type", "document_number"},
 	receivingCTE:   {"tlc", "product", "quantity", "uom", "location", "date", "previous_source", "tlc_source", "document_type", "document_number"},
-	transformation: {"tlc", "product", "quantity", "uom", "location", "date", "lots_used", "quantities_used", "document_type", "document_number"},
+	transformation: {"tlc", "product", "quantity", "uom", "location", "date", "lots_used", "products_used", "quantities_used", "document_type", "document_number"},
 }
 
 // fsmaStory is what is known of lots while events are told in the order in which
@@ -42,6 +42,7 @@ type fsmaStory struct {
 	inside   map[string][]fsmaContent     // by container; an entry without content is an emptied one
 	awaiting map[string][]int             // rows by lot that want a subsequent recipient
 	made     map[string]string            // by lot: the event that made it
+	received map[string]string            // by lot: the date of the last event by which it was received
 }
 
 // fsmaContent is what an aggregation put into a container.
@@ -57,7 +58,7 @@ func (f *FSMA) tell(records []schemas.Record, lots map[string]bool, look func(st
 		return r.Skeleton == nil || r.VoidedBy != nil || r.Skeleton.Order != nil || r.Skeleton.Act != nil
 	})
 	slices.SortStableFunc(records, func(a, b schemas.Record) int { return int(max(-1, min(1, a.Skeleton.EventTime-b.Skeleton.EventTime))) })
-	s := &fsmaStory{out: f, lots: lots, look: look, known: map[string]map[string]string{}, inside: map[string][]fsmaContent{}, awaiting: map[string][]int{}, made: map[string]string{}}
+	s := &fsmaStory{out: f, lots: lots, look: look, known: map[string]map[string]string{}, inside: map[string][]fsmaContent{}, awaiting: map[string][]int{}, made: map[string]string{}, received: map[string]string{}}
 	bodies := make([]fsmaBody, len(records))
 	for i := range records { // a description may come with any event of a lot
 		bodies[i] = readFSMABody(records[i].Body)
@@ -80,7 +81,7 @@ func (f *FSMA) tell(records []schemas.Record, lots map[string]bool, look func(st
 	for i := range f.Rows {
 		f.Rows[i].Missing = []string{}
 		for _, name := range required[f.Rows[i].CTE] {
-			if f.Rows[i].KDEs[name] == "" {
+			if f.Rows[i].KDEs[name] == "" || slices.Contains(f.Rows[i].partly, name) {
 				f.Rows[i].Missing = append(f.Rows[i].Missing, name)
 			}
 		}
@@ -110,7 +111,8 @@ func (s *fsmaStory) describe(lot string, b *fsmaBody) {
 	}
 	s.note(lot, "commodity", commodity)
 	s.note(lot, "field", b.first("field", "fieldname", "growingarea", "growingareaname", "containername"))
-	s.note(lot, "harvester", b.first("harvester", "harvestername", "harvesterphone"))
+	s.note(lot, "harvester", b.first("harvester", "harvestername", "harvesterbusinessname"))
+	s.note(lot, "harvester_phone", b.first("harvesterphone", "harvesterphonenumber", "harvestertelephone"))
 	s.note(lot, "tlc_source", b.first("traceabilitylotcodesourcereference", "tlcsourcereference"))
 	start, end := b.first("harveststartdate", "harvestdate"), b.first("harvestenddate")
 	if end != "" && end != start {
@@ -186,15 +188,16 @@ func (s *fsmaStory) event(r *schemas.Record, b *fsmaBody) error {
 	}
 	base := elements(e, b)
 	base["previous_source"], base["subsequent_recipient"] = party(e.Sources), recipient
+	var partly []string
 	if e.Type == schemas.TransformationEvent {
-		s.used(e, base)
+		partly = s.used(e, base, b.first("receiveddate", "datereceived"))
 		contents = nil
 		for _, q := range e.OutputQuantities {
 			contents = append(contents, fsmaLot{lot: q})
 		}
 	}
 	for _, c := range contents {
-		s.row(r, cte, base, c)
+		s.row(r, cte, base, c, partly)
 	}
 	return nil
 }
@@ -233,20 +236,42 @@ func party(list []schemas.Party) string {
 	return ""
 }
 
-// used notes what a transformation took, and hands on to what it made what was
-// known of that.
-func (s *fsmaStory) used(e *schemas.Skeleton, base map[string]string) {
-	var lots, amounts []string
+// used notes what a transformation took, and when that was received, and hands on to
+// what it made what was known of it. It answers which elements tell only a part.
+func (s *fsmaStory) used(e *schemas.Skeleton, base map[string]string, received string) (partly []string) {
+	used := map[string][]string{"received_date": {received}}
 	for _, in := range e.Quantities {
 		s.note(in.Class, "commodity", s.known[in.Class]["product"])
-		lots, amounts = append(lots, in.Class), append(amounts, strings.TrimSpace(amount(in)+" "+in.UOM))
-		for _, name := range []string{"farm", "field", "harvester", "harvest_date", "harvest_location", "cooling_location", "cooling_date", "commodity"} {
+		used["lots_used"], used["products_used"] = append(used["lots_used"], in.Class), append(used["products_used"], s.known[in.Class]["product"])
+		quantity := amount(in)
+		if quantity != "" {
+			quantity = strings.TrimSpace(quantity + " " + in.UOM)
+		}
+		used["quantities_used"] = append(used["quantities_used"], quantity)
+		if received == "" {
+			used["received_date"] = append(used["received_date"], s.received[in.Class])
+		}
+		for _, name := range []string{"farm", "field", "harvester", "harvester_phone", "harvest_date", "harvest_location", "cooling_location", "cooling_date", "commodity"} {
 			for _, to := range e.OutputQuantities {
 				s.note(to.Class, name, s.known[in.Class][name])
 			}
 		}
 	}
-	base["lots_used"], base["quantities_used"] = strings.Join(append(lots, e.EPCs...), "; "), strings.Join(amounts, "; ")
+	if received == "" {
+		used["received_date"] = used["received_date"][1:]
+	}
+	used["lots_used"] = append(used["lots_used"], e.EPCs...)
+	for name, values := range used {
+		told := slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
+		if len(told) < len(values) {
+			partly = append(partly, name)
+		}
+		if name != "quantities_used" {
+			told = slices.Compact(told)
+		}
+		base[name] = strings.Join(told, "; ")
+	}
+	return partly
 }
 
 func amount(q schemas.Quantity) string {
@@ -262,7 +287,7 @@ type fsmaLot struct {
 	container string
 }
 
-func (s *fsmaStory) row(r *schemas.Record, cte string, base map[string]string, c fsmaLot) {
+func (s *fsmaStory) row(r *schemas.Record, cte string, base map[string]string, c fsmaLot, partly []string) {
 	lot := c.lot.Class
 	switch cte { // what later events inherit, also where no row is told of the lot
 	case harvesting:
@@ -271,6 +296,8 @@ func (s *fsmaStory) row(r *schemas.Record, cte string, base map[string]string, c
 	case cooling:
 		s.note(lot, "cooling_location", base["location"])
 		s.note(lot, "cooling_date", base["date"])
+	case receivingCTE:
+		s.received[lot] = base["date"]
 	}
 	switch cte {
 	case harvesting, initialPacking, firstReceiving, transformation:
@@ -304,5 +331,5 @@ func (s *fsmaStory) row(r *schemas.Record, cte string, base map[string]string, c
 	if (cte == harvesting || cte == cooling) && kdes["subsequent_recipient"] == "" {
 		s.awaiting[lot] = append(s.awaiting[lot], len(s.out.Rows))
 	}
-	s.out.Rows = append(s.out.Rows, FSMARow{CTE: cte, KDEs: kdes, EventID: r.EventID, Partner: r.Partner, Recorded: r.Time.UTC()})
+	s.out.Rows = append(s.out.Rows, FSMARow{CTE: cte, KDEs: kdes, EventID: r.EventID, Partner: r.Partner, Recorded: r.Time.UTC(), partly: partly})
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +68,7 @@ func TestFSMA(t *testing.T) {
 	want := []string{
 		"harvesting | H1 | 500 | KGM | 2026-04-30 | 9521234000006 |  | 9521234000013 |  | ",
 		"cooling | H1 | 500 | KGM | 2026-05-01 | 9521234000013 |  |  |  | subsequent_recipient,document_type,document_number",
-		"initial_packing | P1 | 40 | each | 2026-05-01 | 9521234000013 |  |  | 9521234000013 | harvester",
+		"initial_packing | P1 | 40 | each | 2026-05-01 | 9521234000013 |  |  | 9521234000013 | received_date,harvester,harvester_phone",
 		"shipping | P1 | 40 | each | 2026-05-01 | 9521234000013 | 9521234000013 | 9521234000020 | 9521234000013 | ",
 		"receiving | P1 | 40 | each | 2026-05-01 | 9521234000020 | 9521234000013 |  | 9521234000013 | document_type,document_number",
 		"shipping |  |  |  | 2026-05-01 |  |  |  |  | tlc,product,quantity,uom,location,subsequent_recipient,tlc_source,document_type,document_number",
@@ -96,7 +97,7 @@ func TestFSMA(t *testing.T) {
 
 	r := h.do("GET", path, "", "Accept", "text/csv").want(t, 200)
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(r.body), "\xef\xbb\xbf"))).ReadAll()
-	if err != nil || len(rows) != 8 || rows[0][0] != "Critical tracking event" || rows[1][1] != rawLot || rows[3][len(rows[3])-4] != "harvester" {
+	if err != nil || len(rows) != 8 || rows[0][0] != "Critical tracking event" || rows[1][1] != rawLot || rows[3][len(rows[3])-4] != "received_date; harvester; harvester_phone" {
 		t.Errorf("%v: %v", err, rows)
 	}
 	if r := h.do("GET", path, "", "Accept", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet").want(t, 200); string(r.body[:2]) != "PK" || !strings.Contains(r.header.Get("Content-Disposition"), "fsma204.xlsx") {
@@ -130,11 +131,57 @@ func TestFSMAOfLot(t *testing.T) {
 		got = append(got, told(&f.Rows[i]))
 	}
 	want := []string{
-		"initial_packing | P1 | 40 | each | 2026-05-01 |  |  |  |  | product,location,harvester,document_type,document_number",
+		"initial_packing | P1 | 40 | each | 2026-05-01 |  |  |  |  | product,location,received_date,harvester,harvester_phone,document_type,document_number",
 		"shipping | P1 | 40 | each | 2026-05-01 | 9521234000013 | 9521234000013 | 9521234000020 |  | product,tlc_source",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestFSMAOfParts: what is told of a part of what was used is told, and missing all the
+// same; of what is packed it counts when it was received, and who harvested it.
+func TestFSMAOfParts(t *testing.T) {
+	harvested := strings.Replace(story()[0], `"ex:fieldName"`, `"ex:harvesterName":"Acme","ex:harvesterPhone":"+1 555 0100","ex:productDescription":"Lettuce","ex:fieldName"`, 1)
+	at := func(hour int, body string) string {
+		return fmt.Sprintf(`{"@context":[{"ex":"https://example.com/"}],"eventTime":"2026-05-02T%02d:00:00Z","eventTimeZoneOffset":"+00:00",`, hour) + body + "}"
+	}
+	const other = "https://id.gs1.org/01/09521234543213/10/H2"
+	made := `"type":"TransformationEvent","bizStep":"%s","bizLocation":{"id":"` + packer + `"},"inputQuantityList":[{"epcClass":"` + rawLot + `","quantity":5,"uom":"KGM"},{"epcClass":"` + other + `"}],"outputQuantityList":[{"epcClass":"` + packedLot + `","quantity":4}]`
+	received := `"type":"ObjectEvent","action":"OBSERVE","bizStep":"receiving","bizLocation":{"id":"` + packer + `"},"quantityList":[{"epcClass":"%s","quantity":5,"uom":"KGM"}]`
+	for name, c := range map[string]struct {
+		events []string
+		kdes   string // received_date, products_used and quantities_used
+		lacks  string // of these
+	}{
+		"packing":         {[]string{harvested, at(1, fmt.Sprintf(received, rawLot)), at(3, fmt.Sprintf(made, "packing"))}, "2026-05-02 / Lettuce / 5 KGM", "received_date quantities_used"},
+		"both received":   {[]string{harvested, at(1, fmt.Sprintf(received, rawLot)), at(2, fmt.Sprintf(received, other)), at(3, fmt.Sprintf(made, "packing"))}, "2026-05-02 / Lettuce / 5 KGM", "quantities_used"},
+		"told by itself":  {[]string{harvested, at(3, fmt.Sprintf(made, "packing")+`,"ex:receivedDate":"2026-05-01"`)}, "2026-05-01 / Lettuce / 5 KGM", "quantities_used"},
+		"transformation":  {[]string{at(3, fmt.Sprintf(made, "assembling"))}, " /  / 5 KGM", "products_used quantities_used"},
+		"one description": {[]string{harvested, at(3, fmt.Sprintf(made, "https://example.com/transformation"))}, " / Lettuce / 5 KGM", "products_used quantities_used"},
+	} {
+		var records []schemas.Record
+		for _, text := range c.events {
+			e, err := schemas.DecodeSingle([]byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			records = append(records, schemas.Record{Skeleton: &e.Skeleton, Body: e.Body})
+		}
+		f, err := api.TestingOnlyFSMA(records, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := f.Rows[len(f.Rows)-1]
+		var lacks []string
+		for _, name := range []string{"received_date", "harvester", "harvester_phone", "products_used", "quantities_used"} {
+			if slices.Contains(row.Missing, name) {
+				lacks = append(lacks, name)
+			}
+		}
+		if got := row.KDEs["received_date"] + " / " + row.KDEs["products_used"] + " / " + row.KDEs["quantities_used"]; got != c.kdes || strings.Join(lacks, " ") != c.lacks {
+			t.Errorf("%s: %s, lacks %v", name, got, lacks)
+		}
 	}
 }
 

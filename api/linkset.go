@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/waybill-ledger/waybill/api/local"
@@ -64,13 +65,17 @@ func targetOf(l local.Link) LinkTarget {
 	return t
 }
 
-// linksetOf writes links, in their order, under the anchor.
-func linksetOf(anchor, title string, links []local.Link) Linkset {
+// linksetOf writes links, in their order, under the anchor. A link without a title has
+// that of the thing, as the standard wants each to have one.
+func linksetOf(anchor, title, heading string, links []local.Link) Linkset {
 	context := map[string]any{"anchor": anchor}
 	if title != "" {
-		context["itemDescription"] = title
+		context["description"], context["itemDescription"] = title, title // the latter as it was called before version 1.2
 	}
 	for _, l := range links {
+		if l.Title == "" {
+			l.Title = heading
+		}
 		relation := linkVocabulary + l.Type
 		targets, _ := context[relation].([]LinkTarget)
 		context[relation] = append(targets, targetOf(l))
@@ -80,7 +85,8 @@ func linksetOf(anchor, title string, links []local.Link) Linkset {
 
 // pick chooses the link of a type that suits the languages asked for best, the
 // first where none does; nil where there is none of the type. Languages are
-// matched by their primary subtag, in the order in which they are named.
+// matched by their primary subtag, in the order of their weights, and then of their names
+// (RFC 9110, 12.5.4).
 func pick(links []local.Link, name, languages string) *local.Link {
 	var first *local.Link
 	byLanguage := map[string]*local.Link{}
@@ -96,13 +102,21 @@ func pick(links []local.Link, name, languages string) *local.Link {
 			byLanguage[primary] = l
 		}
 	}
-	for tag := range strings.SplitSeq(languages, ",") {
-		tag, _, _ = strings.Cut(tag, ";")
-		if tag = primaryTag(strings.TrimSpace(tag)); tag != "" && byLanguage[tag] != nil {
-			return byLanguage[tag]
+	best, bestQ := first, 0.0
+	for part := range strings.SplitSeq(languages, ",") {
+		tag, weight, weighted := strings.Cut(part, ";")
+		q := 1.0
+		if weighted {
+			var err error
+			if q, err = strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(weight), "q="), 64); err != nil {
+				continue
+			}
+		}
+		if l := byLanguage[primaryTag(strings.TrimSpace(tag))]; l != nil && l.Lang != "" && q > bestQ {
+			best, bestQ = l, q
 		}
 	}
-	return first
+	return best
 }
 
 func primaryTag(tag string) string {

@@ -82,10 +82,9 @@ type matrix struct {
 // and what scope a key needs, "" for none.
 func whoMay(o *openapi3.Operation) (open bool, scope string) {
 	for _, one := range *o.Security {
-		if scopes := one["apiKey"]; len(scopes) > 0 {
+		open = open || len(one) == 0
+		for _, scopes := range one { // the key as a token, and as a password
 			scope = scopes[0]
-		} else {
-			open = true
 		}
 	}
 	return open || len(*o.Security) == 0, scope

@@ -88,19 +88,6 @@ func routeOf(r *http.Request) string {
 	return "none"
 }
 
-// target checks the request target's length, and makes the router match it
-// before percent-decoding: identifiers hold slashes, as %2F.
-func (g *Gateway) target(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.RequestURI) > g.limits.URI || len(r.URL.Path) > g.limits.URI {
-			g.fail(w, r, fault(schemas.URITooLong, fmt.Sprintf("the request target is longer than %d bytes", g.limits.URI)))
-			return
-		}
-		r.URL.RawPath = r.URL.EscapedPath()
-		next.ServeHTTP(w, r)
-	})
-}
-
 // reading bounds how many reads are worked on, for how long, and what their
 // answers take together.
 func (g *Gateway) reading(next http.Handler) http.Handler {

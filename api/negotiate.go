@@ -206,10 +206,11 @@ const (
 const (
 	epcFormat = "GS1-EPC-Format"
 	epcNever  = "Never_Translates"
+	anyForm   = "No_Preference" // of vocabulary, too
 )
 
 var epcForms = map[string]schemas.IdentifierForm{ // only read
-	"": schemas.AsSubmitted, "No_Preference": schemas.AsSubmitted, epcNever: schemas.AsSubmitted,
+	"": schemas.AsSubmitted, anyForm: schemas.AsSubmitted, epcNever: schemas.AsSubmitted,
 	"Always_GS1_Digital_Link": schemas.AsDigitalLink, "Always_EPC_URN": schemas.AsURN,
 }
 
@@ -239,7 +240,7 @@ func checkVersions(r *http.Request) (form epcisxml.Form, err error) {
 	v, highest := h.Get("GS1-EPCIS-Version"), h.Get("GS1-EPCIS-Max")
 	form.Old = v != "" && version(v) < 20 || v == "" && highest != "" && version(highest) < 20
 	switch said(h, cbvFormat) {
-	case "", "No_Preference", cbvURNs:
+	case "", anyForm, cbvURNs:
 	case cbvWeb:
 		form.Web = true
 	case cbvKept:
@@ -296,10 +297,12 @@ func version(s string) int {
 	return out
 }
 
-// discover answers OPTIONS with what a resource does.
+// discover answers OPTIONS with what a resource does, in whatever form is asked for.
 func (g *Gateway) discover(allow string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Allow", allow)
+		w.Header().Set(epcFormat, anyForm)
+		w.Header().Set(cbvFormat, anyForm)
 		w.WriteHeader(http.StatusNoContent)
 	}
 }

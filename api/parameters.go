@@ -19,10 +19,16 @@ const (
 	maxList     = 500 // alternatives of one parameter
 )
 
+// queryValues reads a query string. A semicolon is a character like others (RFC 3986,
+// 3.4), as identifiers of events have it: ni:///sha-256;....
+func queryValues(r *http.Request) (url.Values, error) {
+	return url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, ";", "%3B"))
+}
+
 // parameters reads the query string: each parameter is one of the known, and
 // given once. The standard writes lists with a pipe, so none needs repeating.
 func parameters(r *http.Request, known ...string) (map[string]string, error) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
+	q, err := queryValues(r)
 	if err != nil {
 		return nil, fault(schemas.BadParameter, "the query string cannot be read")
 	}
@@ -33,6 +39,8 @@ func parameters(r *http.Request, known ...string) (map[string]string, error) {
 			return nil, fault(schemas.BadParameter, "no such parameter: "+clip(name))
 		case len(values) != 1:
 			return nil, fault(schemas.BadParameter, name+" is given more than once: separate alternatives by |")
+		case values[0] == "" && ofPages(name): // as clients ask for the first page
+			continue
 		case values[0] == "":
 			return nil, fault(schemas.BadParameter, name+" has no value")
 		}
@@ -40,6 +48,9 @@ func parameters(r *http.Request, known ...string) (map[string]string, error) {
 	}
 	return out, nil
 }
+
+// ofPages reports whether a parameter tells what page is asked for.
+func ofPages(name string) bool { return name == "perPage" || name == "nextPageToken" }
 
 func contains(list []string, s string) bool {
 	for _, have := range list {
@@ -71,7 +82,7 @@ func number(q map[string]string, name string, absent, least, most int) (int, err
 
 // linkNext tells where the next page is (RFC 8288).
 func linkNext(w http.ResponseWriter, r *http.Request, token string) {
-	q := r.URL.Query()
+	q, _ := queryValues(r) // it was read before
 	q.Set("nextPageToken", token)
 	w.Header().Set("Link", "<"+r.URL.EscapedPath()+"?"+q.Encode()+`>; rel="next"`)
 }

@@ -165,6 +165,7 @@ func queryOf(h http.Header, body []byte) (*local.StoredQuery, error) {
 		return nil, fault(schemas.BadQuery, "this is no object of name and query")
 	}
 	q := &local.StoredQuery{Made: time.Now().UTC()}
+	var context json.RawMessage
 	for name, value := range sent {
 		switch name {
 		case "name":
@@ -173,6 +174,8 @@ func queryOf(h http.Header, body []byte) (*local.StoredQuery, error) {
 			}
 		case "query":
 			q.Definition, _ = schemas.Compact(nil, value) // a part of what was read before
+		case "@context": // as JSON-LD has it, of the whole: prefixes of the query
+			context = value
 		default:
 			return nil, &schemas.Fault{Code: schemas.BadQuery, Pointer: "/" + clip(name), Detail: "a stored query has a name and a query, not " + clip(name)}
 		}
@@ -186,6 +189,9 @@ func queryOf(h http.Header, body []byte) (*local.StoredQuery, error) {
 		return nil, &schemas.Fault{Code: schemas.BadQuery, Pointer: "/query", Detail: "a stored query needs its parameters, as query"}
 	}
 	var err error
+	if q.Definition, err = under(context, q.Definition); err != nil {
+		return nil, err
+	}
 	if _, q.Prefixes, err = namespaces(h); err != nil {
 		return nil, err
 	}
@@ -199,6 +205,23 @@ func queryOf(h http.Header, body []byte) (*local.StoredQuery, error) {
 		return nil, &f
 	}
 	return q, nil
+}
+
+// under moves the context that stands beside a query into it.
+func under(context, query json.RawMessage) (json.RawMessage, error) {
+	var members map[string]json.RawMessage
+	if context == nil || json.Unmarshal(query, &members) != nil || members == nil { // what is no query is told later
+		return query, nil
+	}
+	if members["@context"] != nil {
+		return nil, &schemas.Fault{Code: schemas.BadQuery, Pointer: "/@context", Detail: "a stored query has one @context, in its query or beside it"}
+	}
+	members["@context"] = context
+	out, err := json.Marshal(members)
+	if err != nil {
+		return nil, fmt.Errorf("writing a stored query: %w", err)
+	}
+	return schemas.Compact(nil, out)
 }
 
 // mayStore reports why no query of a name can be stored.

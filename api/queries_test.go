@@ -113,6 +113,23 @@ func TestStoredQueryMisuse(t *testing.T) {
 	}
 }
 
+// A context may stand beside a query, as JSON-LD has it of a whole document.
+func TestContextBesideAQuery(t *testing.T) {
+	h := newHarness(t, defaults())
+	h.do("POST", "/epcis/v2/events", `{"@context":[{"a":"https://ext.example.com/"}],`+event(1, `"a:n":5`)[1:]).want(t, 201)
+	h.do("POST", "/epcis/v2/events", event(2)).want(t, 201)
+	for name, query := range map[string]string{"beside": `"@context":{"ext":"https://ext.example.com/"},"query":{"EQ_ext:n":5}`, "inside": `"query":{"@context":{"ext":"https://ext.example.com/"},"EQ_ext:n":5}`,
+		"schema": `"@context":"https://ref.gs1.org/standards/epcis/2.0.0/query-schema.json","query":{"MATCH_epc":["urn:epc:id:sgtin:9521234.054321.1"]}`} {
+		h.do("POST", "/epcis/v2/queries", `{"name":"`+name+`",`+query+`}`).want(t, 201)
+		if got := serials(eventList(t, h.do("GET", "/epcis/v2/queries/"+name+"/events", "").want(t, 200))); got != "1" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	for _, bad := range []string{`"@context":{"a":"https://a.example/"},"query":{"@context":{"b":"https://b.example/"}}`, `"@context":5,"query":{}`, `"@context":{},"query":[]`, `"@context":{}`} {
+		h.do("POST", "/epcis/v2/queries", `{"name":"bad",`+bad+`}`).problem(t, 400, "bad_query")
+	}
+}
+
 func TestEventQueryLimits(t *testing.T) {
 	h := newHarness(t, defaults())
 	for i := range 7 {
@@ -190,8 +207,8 @@ func TestTopLevelResources(t *testing.T) {
 	if len(members) != 7 || !slices.IsSorted(members) {
 		t.Errorf("EPCs: %v", members)
 	}
-	for path, want := range map[string]string{"/bizSteps": "receiving shipping", "/bizSteps?perPage=1": "receiving", "/eventTypes?perPage=2": "AggregationEvent AssociationEvent",
-		"/bizSteps/shipping": "events", "/eventTypes/AssociationEvent": "events", "/epcs/" + url.PathEscape(itemURN): "events",
+	for path, want := range map[string]string{"/bizSteps?perPage=3": "receiving shipping accepting", "/bizSteps?perPage=1": "receiving", "/dispositions?perPage=2": "in_transit active", "/eventTypes?perPage=2": "AggregationEvent AssociationEvent",
+		"/bizSteps/shipping": "events", "/bizSteps/loading": "events", "/dispositions/urn:epcglobal:cbv:disp:recalled": "events", "/eventTypes/AssociationEvent": "events", "/epcs/" + url.PathEscape(itemURN): "events",
 		"/": "bizLocations bizSteps capture dispositions epcs eventTypes events queries readPoints"} {
 		if got := strings.Join(into[api.Collection](t, h.do("GET", "/epcis/v2"+path, "").want(t, 200)).Member, " "); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
@@ -199,12 +216,12 @@ func TestTopLevelResources(t *testing.T) {
 	}
 	for path, want := range map[string]string{"/bizSteps/receiving/events": "9", "/bizSteps/" + url.PathEscape("https://ref.gs1.org/cbv/BizStep-receiving") + "/events": "9",
 		"/epcs/" + url.PathEscape(itemURN) + "/events": "1", "/epcs/urn:epc:id:sgtin:9521234.054321.1/events?EQ_bizStep=receiving": "", "/eventTypes/AssociationEvent/events": "",
-		"/dispositions/in_transit/events?perPage=2": "4 3", "/epcs/" + url.PathEscape(classID) + "/events": ""} {
+		"/dispositions/in_transit/events?perPage=2": "4 3", "/bizSteps/loading/events": "", "/epcs/" + url.PathEscape(classID) + "/events": ""} {
 		if got := serials(eventList(t, h.do("GET", "/epcis/v2"+path, "").want(t, 200))); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
-	for _, path := range []string{"/bizSteps/dancing", "/bizSteps/dancing/events", "/bizSteps/loading", "/eventTypes/Event/events", "/epcs/thing", "/epcs/urn:example:none", "/readPoints/%00/events"} {
+	for _, path := range []string{"/bizSteps/dancing", "/bizSteps/dancing/events", "/bizSteps/urn:example:dancing", "/eventTypes/Event/events", "/epcs/thing", "/epcs/urn:example:none", "/readPoints/%00/events"} {
 		if p := h.do("GET", "/epcis/v2"+path, "").problem(t, 404, "not_found"); p["type"] != "epcisException:NoSuchResourceException" {
 			t.Errorf("%s: %v", path, p["type"])
 		}
@@ -215,6 +232,92 @@ func TestTopLevelResources(t *testing.T) {
 	h.do("HEAD", "/epcis/v2/", "").want(t, 200)
 	if r := h.do("HEAD", "/epcis/v2/epcs", "").want(t, 200); len(r.body) != 0 {
 		t.Error("HEAD has a body")
+	}
+}
+
+// The standard's words are listed whether or not an event has them, behind what events
+// have, each once, though some are recorded between the pages.
+func TestTopLevelWords(t *testing.T) {
+	h := newHarness(t, defaults())
+	step := func(serial int, term string) {
+		h.do("POST", "/epcis/v2/events", `{"@context":[{"own":"https://own.example.com/"}],`+strings.Replace(event(serial), `"shipping"`, `"`+term+`"`, 1)[1:]).want(t, 201)
+	}
+	for i, term := range []string{"shipping", "own:weighing", "packing"} {
+		step(i, term)
+	}
+	later := []string{"accepting", "void_shipping", "unpacking", "own:ageing"}
+	var members []string
+	for at := "/epcis/v2/bizSteps?perPage=4"; at != ""; {
+		r := h.do("GET", at, "").want(t, 200)
+		members = append(members, into[api.Collection](t, r).Member...)
+		if at = next(r); at != "" && len(later) > 0 {
+			step(len(members)*100, later[0])
+			later = later[1:]
+		}
+	}
+	if diff := cmp.Diff([]string{"https://own.example.com/weighing", "packing", "shipping", "accepting"}, members[:4]); diff != "" {
+		t.Error(diff)
+	}
+	seen := map[string]int{}
+	for _, m := range members {
+		seen[m]++
+	}
+	for _, word := range schemas.BizSteps.Words() {
+		if seen[word] != 1 {
+			t.Errorf("%s comes %d times: %v", word, seen[word], members)
+		}
+	}
+}
+
+// Values may be written, and are told, with prefixes that the request defines.
+func TestTopLevelPrefixes(t *testing.T) {
+	h := newHarness(t, defaults())
+	h.do("POST", "/epcis/v2/events", `{"@context":[{"own":"https://own.example.com/"}],`+strings.Replace(event(1), `"shipping"`, `"own:weighing"`, 1)[1:]).want(t, 201)
+	header := []string{"GS1-Extensions", "x=https://own.example.com/, y=https://own.example.com/we, z=https://other.example.com/"}
+	r := h.do("GET", "/epcis/v2/bizSteps?perPage=1", "", header...).want(t, 200)
+	if got, want := string(r.body), `{"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld",{"y":"https://own.example.com/we"}],"type":"Collection","member":["y:ighing"]}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	for _, path := range []string{"x:weighing", "y:ighing", url.PathEscape("https://own.example.com/weighing")} {
+		h.do("GET", "/epcis/v2/bizSteps/"+path, "", header...).want(t, 200)
+		if got := serials(eventList(t, h.do("GET", "/epcis/v2/bizSteps/"+path+"/events", "", header...).want(t, 200))); got != "1" {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+	h.do("GET", "/epcis/v2/bizSteps/x:weighing", "").problem(t, 404, "not_found")
+	if r := h.do("GET", "/epcis/v2/bizSteps?perPage=1", "", append(header, "Accept", "application/xml")...).want(t, 200); !strings.Contains(string(r.body), "<member>https://own.example.com/weighing</member>") {
+		t.Errorf("XML: %s", r.body)
+	}
+}
+
+// Lists name things in the form that is asked for, as far as events or registered
+// prefixes tell it, page by page.
+func TestTopLevelForms(t *testing.T) {
+	h := newHarness(t, defaults())
+	// The prefix 952123 is registered; a URN that was submitted tells more.
+	const other, first, second = "https://id.gs1.org/01/04012345123456/21/3", "https://id.gs1.org/01/09521234543213/21/1", "https://id.gs1.org/01/09521234543213/21/2"
+	h.do("POST", "/epcis/v2/events", event(1, `"readPoint":{"id":"urn:epc:id:sgln:9521234.00001.0"}`)).want(t, 201)
+	h.do("POST", "/epcis/v2/events", strings.Replace(event(2), "urn:epc:id:sgtin:9521234.054321.2", second, 1)).want(t, 201)
+	h.do("POST", "/epcis/v2/events", strings.Replace(event(3), "urn:epc:id:sgtin:9521234.054321.3", other, 1)).want(t, 201)
+	list := func(path, form string) (out []string) {
+		for at := "/epcis/v2" + path + "?perPage=1"; at != ""; {
+			r := h.do("GET", at, "", "GS1-EPC-Format", form).want(t, 200)
+			if got := r.header.Get("GS1-EPC-Format"); got != form {
+				t.Errorf("%s: form %s, want %s", path, got, form)
+			}
+			out = append(out, into[api.Collection](t, r).Member...)
+			at = next(r)
+		}
+		return out
+	}
+	for form, want := range map[string][]string{"Never_Translates": {other, first, second}, "Always_GS1_Digital_Link": {other, first, second},
+		"Always_EPC_URN": {other, "urn:epc:id:sgtin:9521234.054321.1", "urn:epc:id:sgtin:952123.0454321.2"}} {
+		if diff := cmp.Diff(want, list("/epcs", form)); diff != "" {
+			t.Errorf("%s: %s", form, diff)
+		}
+	}
+	if diff := cmp.Diff([]string{"urn:epc:id:sgln:9521234.00001.0"}, list("/readPoints", "Always_EPC_URN")); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -27,7 +26,7 @@ type asked struct {
 // queryString reads a query string as parameters of the event query and those of
 // pages. Each is given once: the standard writes lists with a pipe.
 func queryString(r *http.Request) (list []schemas.Parameter, page map[string]string, err error) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
+	q, err := queryValues(r)
 	if err != nil {
 		return nil, nil, fault(schemas.BadParameter, "the query string cannot be read")
 	}
@@ -36,14 +35,19 @@ func queryString(r *http.Request) (list []schemas.Parameter, page map[string]str
 		if len(values) != 1 {
 			return nil, nil, fault(schemas.BadParameter, clip(name)+" is given more than once: separate alternatives by |")
 		}
-		if name == "perPage" || name == "nextPageToken" {
-			page[name] = values[0]
+		if ofPages(name) {
+			if values[0] != "" { // as clients ask for the first page
+				page[name] = values[0]
+			}
 			continue
 		}
 		if strings.Count(values[0], "|") >= schemas.MaxAlternatives {
 			return nil, nil, fault(schemas.BadParameter, fmt.Sprintf("%s has more than %d alternatives", clip(name), schemas.MaxAlternatives))
 		}
 		p := schemas.Parameter{Name: name}
+		if namesURIs(name) { // which have no blank: a plus sign was not percent-encoded, and is meant
+			values[0] = strings.ReplaceAll(values[0], " ", "+")
+		}
 		for part := range strings.SplitSeq(values[0], "|") {
 			p.Values = append(p.Values, schemas.ParameterValue{Text: part})
 		}
@@ -51,6 +55,17 @@ func queryString(r *http.Request) (list []schemas.Parameter, page map[string]str
 	}
 	slices.SortFunc(list, func(a, b schemas.Parameter) int { return strings.Compare(a.Name, b.Name) })
 	return list, page, nil
+}
+
+// namesURIs reports whether the values of a parameter are URIs.
+func namesURIs(name string) bool {
+	for _, stem := range []string{"MATCH_", "WD_", "EQ_readPoint", "EQ_bizLocation", "EQ_eventID", "EQ_correctiveEventID", "EQ_transformationID",
+		"EQ_bizTransaction_", "EQ_source_", "EQ_destination_", "EQ_deviceID", "EQ_uriValue"} {
+		if strings.HasPrefix(name, stem) && !strings.HasPrefix(name, "EQ_readPoint_") && !strings.HasPrefix(name, "EQ_bizLocation_") { // extensions of places
+			return true
+		}
+	}
+	return false
 }
 
 // namespaces reads the prefixes that a request's header defines.

@@ -93,6 +93,31 @@ func TestEventQuery(t *testing.T) {
 	}
 }
 
+// Characters that may stand in a query string as they are (RFC 3986, 3.4) count as such,
+// in links to next pages too: a semicolon, and the plus sign of an identifier.
+func TestQueryStringsAsClientsWriteThem(t *testing.T) {
+	h := newHarness(t, defaults())
+	const id = "ni:///sha-256;df7bb3c352fef055578554f09f5e2aa41782150ced7bd0b8af24dd3ccb30ba69?ver=CBV9"
+	h.do("POST", "/epcis/v2/events", event(1, `"eventID":"`+id+`"`)).want(t, 201)
+	h.do("POST", "/epcis/v2/events", strings.Replace(event(2, `"ext:s":"a b"`, `"@context":[{"ext":"https://ext.example.com/"}]`), "054321.2", "054321.a+2", 1)).want(t, 201)
+	for query, want := range map[string]string{"EQ_eventID=" + id: "1", "EQ_eventID=" + url.QueryEscape(id): "1", "EQ_eventID=urn:x:1|" + id + "&EQ_action=OBSERVE": "1",
+		"MATCH_epc=urn:epc:id:sgtin:9521234.054321.a+2": "a+2", "MATCH_anyEPC=urn:epc:id:sgtin:9521234.054321.a%2B2|urn:x:y": "a+2", "EQ_ext:s=a+b": "a+2", "EQ_ext:s=a%2Bb": ""} {
+		if got := serials(eventList(t, h.do("GET", "/epcis/v2/events?"+query, "", "GS1-Extensions", "ext=https://ext.example.com/").want(t, 200))); got != want {
+			t.Errorf("%s: %q, want %q", query, got, want)
+		}
+	}
+	second, _ := eventList(t, h.do("GET", "/epcis/v2/events?MATCH_epc=urn:epc:id:sgtin:9521234.054321.a+2", ""))[0]["eventID"].(string)
+	r := h.do("GET", "/epcis/v2/events?perPage=1&EQ_eventID=urn:x:1|"+id+"|"+second, "").want(t, 200)
+	if got := serials(eventList(t, r)) + " " + serials(eventList(t, h.do("GET", next(r), "").want(t, 200))); got != "a+2 1" {
+		t.Errorf("two pages: %s", got)
+	}
+	for _, path := range []string{"/events?perPage=&nextPageToken=", "/capture?perPage=&nextPageToken=", "/epcs?nextPageToken=", "/queries?perPage="} { // the first page
+		h.do("GET", "/epcis/v2"+path, "").want(t, 200)
+	}
+	h.do("GET", "/epcis/v2/events?perPage=&perPage=", "").problem(t, 400, "bad_parameter")
+	h.do("GET", "/epcis/v2/events?EQ_action=ADD;EQ_bizStep=shipping", "").problem(t, 400, "bad_parameter")
+}
+
 // TestPages: pages of one query neither repeat nor skip an event while others
 // arrive, in every order, also when views expire in between.
 func TestPages(t *testing.T) {

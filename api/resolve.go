@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -109,7 +108,7 @@ func (g *Gateway) ask(r *http.Request) (q resolution, err error) {
 	if q.id, err = linked(r); err != nil {
 		return q, err
 	}
-	values, err := url.ParseQuery(r.URL.RawQuery)
+	values, err := queryValues(r)
 	if err != nil {
 		return q, fault(schemas.BadParameter, "the query string cannot be read")
 	}
@@ -240,7 +239,28 @@ func (g *Gateway) findPrivate(r *http.Request, q resolution) (*resolved, error) 
 	if err != nil && faultOf(err).Code == schemas.NotFound && exact {
 		return g.findPublic(r, q, p, exact) // published before anything was recorded
 	}
+	if err != nil && faultOf(err).Code == schemas.NotFound {
+		return g.findMention(r, q, p)
+	}
 	return out, err
+}
+
+// findMention tells of what no event is about what events name it as.
+func (g *Gateway) findMention(r *http.Request, q resolution, p *local.Publication) (*resolved, error) {
+	var m *Mention
+	err := g.read(func(view View) (err error) {
+		m, err = mentionOf(r.Context(), view, q.id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &resolved{json: m, links: m.links(root(r))}
+	if p != nil {
+		out.links, out.title = append(out.links, p.Links...), p.Title
+	}
+	out.page = &itemPage{ID: m.ID, Title: out.title}
+	return out, nil
 }
 
 // findPublic tells what is public.
@@ -259,6 +279,29 @@ func (g *Gateway) findPublic(r *http.Request, q resolution, p *local.Publication
 		page.add(e.Event, e.Time, "")
 	}
 	return &resolved{json: item, page: page, links: p.Links, title: p.Title}, nil
+}
+
+// passOn adds the parameters of a request to the target of a link, but for linkType, as
+// resolvers do: attributes of the thing, and what others count by.
+func passOn(target, query string) string {
+	var more []string
+	for part := range strings.SplitSeq(query, "&") {
+		if name, _, _ := strings.Cut(part, "="); part != "" && name != "linkType" {
+			more = append(more, part)
+		}
+	}
+	if len(more) == 0 {
+		return target
+	}
+	target, fragment, anchored := strings.Cut(target, "#")
+	between := "?"
+	if strings.Contains(target, "?") {
+		between = "&"
+	}
+	if target += between + strings.Join(more, "&"); anchored {
+		target += "#" + fragment
+	}
+	return target
 }
 
 // self is the path that was asked for, as it was written.
@@ -280,7 +323,7 @@ func (g *Gateway) answerResolved(w http.ResponseWriter, r *http.Request, q resol
 			g.fail(w, r, fault(schemas.NotFound, "there is no link of the type "+q.link+": linkType=linkset tells which there are"))
 			return
 		}
-		h.Set("Location", l.Href)
+		h.Set("Location", passOn(l.Href, r.URL.RawQuery))
 		w.WriteHeader(http.StatusTemporaryRedirect)
 		return
 	}
@@ -289,7 +332,7 @@ func (g *Gateway) answerResolved(w http.ResponseWriter, r *http.Request, q resol
 		h.Set("Content-Type", typeLinkset)
 		h.Add("Link", `<https://ref.gs1.org/standards/resolver/linkset-context>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"`)
 		links := append([]local.Link{{Type: defaultLink, Href: anchor, Title: found.page.heading()}}, found.links...)
-		g.writeJSON(w, r, http.StatusOK, linksetOf(anchor, found.title, links))
+		g.writeJSON(w, r, http.StatusOK, linksetOf(anchor, found.title, found.page.heading(), links))
 	case typeHTML:
 		found.page.Links = found.links
 		body, err := found.page.render()

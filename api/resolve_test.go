@@ -201,21 +201,22 @@ func TestLinkset(t *testing.T) {
 		}
 		context := got["linkset"][0]
 		anchor := h.server.URL + path
-		for name, want := range map[string]string{"anchor": `"` + anchor + `"`, "itemDescription": `"Tomatoes"`,
+		for name, want := range map[string]string{"anchor": `"` + anchor + `"`, "description": `"Tomatoes"`, "itemDescription": `"Tomatoes"`,
 			"https://ref.gs1.org/voc/defaultLink": `[{"href":"` + anchor + `","title":"Tomatoes"}]`,
 			"https://ref.gs1.org/voc/pip": `[{"href":"https://example.com/en","title":"About","type":"text/html","hreflang":["en"]},` +
-				`{"href":"https://example.com/de","hreflang":["de-AT"]}]`,
-			"https://ref.gs1.org/voc/recallStatus": `[{"href":"https://example.com/recall"}]`} {
+				`{"href":"https://example.com/de","title":"Tomatoes","hreflang":["de-AT"]}]`,
+			"https://ref.gs1.org/voc/recallStatus": `[{"href":"https://example.com/recall","title":"Tomatoes"}]`} {
 			if string(context[name]) != want {
 				t.Errorf("%s: %s, want %s", name, context[name], want)
 			}
 		}
-		if len(context) != 5 || !strings.Contains(strings.Join(r.header.Values("Link"), ","), "linkset-context") {
+		if len(context) != 6 || !strings.Contains(strings.Join(r.header.Values("Link"), ","), "linkset-context") {
 			t.Errorf("%s %v", r.body, r.header)
 		}
 	}
 	for _, c := range []struct{ linkType, languages, want string }{
-		{"gs1:pip", "", "https://example.com/en"}, {"gs1:pip", "fr, de;q=0.8, en", "https://example.com/de"}, {"https://gs1.org/voc/pip", "fr", "https://example.com/en"},
+		{"gs1:pip", "", "https://example.com/en"}, {"gs1:pip", "fr, de;q=0.8, en;q=0.7", "https://example.com/de"}, {"gs1:pip", "de;q=0.8, en", "https://example.com/en"},
+		{"gs1:pip", "en;q=0, de-CH;q=0.1", "https://example.com/de"}, {"gs1:pip", "en;q=x,de", "https://example.com/de"}, {"gs1:pip", "*", "https://example.com/en"}, {"https://gs1.org/voc/pip", "fr", "https://example.com/en"},
 		{"recallStatus", "de", "https://example.com/recall"},
 	} {
 		r := h.stranger(path+"?linkType="+url.QueryEscape(c.linkType), "Accept-Language", c.languages).want(t, 307)
@@ -223,6 +224,15 @@ func TestLinkset(t *testing.T) {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}
+	// The other parameters are passed on to where a link leads.
+	h.publish(classLink, `{"links":[{"type":"pip","href":"https://example.com/en?a=1#top"},{"type":"recallStatus","href":"https://example.com/recall"}]}`)
+	for query, want := range map[string]string{"linkType=pip&17=271231&x=%26": "https://example.com/en?a=1&17=271231&x=%26#top", "17=271231&linkType=recallStatus": "https://example.com/recall?17=271231",
+		"linkType=recallStatus&": "https://example.com/recall"} {
+		if got := h.stranger(path+"?"+query).want(t, 307).header.Get("Location"); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+	h.stranger(path+"/?linkType=gs1:defaultLink").want(t, 200)
 	h.stranger(path+"?linkType=gs1:defaultLink").want(t, 200)
 	h.stranger(path+"?linkType=gs1:instructions").problem(t, 404, "not_found")
 	h.stranger(path+"?linkType=pip&linkType=pip").problem(t, 400, "bad_parameter")
@@ -237,6 +247,33 @@ func TestLinkset(t *testing.T) {
 	h.do("POST", "/epcis/v2/events", event(1)).want(t, 201)
 	if signedIn := string(h.do("GET", itemPath+"?linkType=all", "").want(t, 200).body); !strings.Contains(signedIn, "voc/epcis") || !strings.Contains(signedIn, "voc/pip") {
 		t.Errorf("linkset: %s", signedIn)
+	}
+}
+
+// TestResolverMentions: of what no event is about, but that events name, the signed in are
+// told as what, and where these events are; nobody else is.
+func TestResolverMentions(t *testing.T) {
+	h := newHarness(t, defaults())
+	h.do("POST", "/epcis/v2/events", event(1, `"readPoint":{"id":"urn:epc:id:sgln:9521234.00001.dock"},"bizLocation":{"id":"urn:epc:id:sgln:9521234.00001.0"},
+		"sourceList":[{"type":"possessing_party","source":"urn:epc:id:pgln:9521234.00002"},{"type":"location","source":"urn:epc:id:sgln:9521234.00001.dock"}]`)).want(t, 201)
+	for path, want := range map[string]string{"/414/9521234000013/254/dock": "EQ_readPoint EQ_source_location", "/414/9521234000013": "EQ_bizLocation", "/417/9521234000020": "EQ_source_possessing_party", "/01/09521234543213": "MATCH_anyEPC"} {
+		m := into[api.Mention](t, h.do("GET", path, "").want(t, 200))
+		if got := strings.Join(m.As, " "); got != want || m.ID != "https://id.gs1.org"+path || m.Height == 0 {
+			t.Errorf("%s: %+v, want %s", path, m, want)
+		}
+		for _, name := range m.As {
+			if got := serials(eventList(t, h.do("GET", m.Links[name], "").want(t, 200))); got != "1" {
+				t.Errorf("%s: %s", m.Links[name], got)
+			}
+		}
+		if links := string(h.do("GET", path+"?linkType=all", "").want(t, 200).body); strings.Count(links, h.server.URL+"/epcis/v2/events?") != len(m.As) {
+			t.Errorf("%s: %s", path, links)
+		}
+		h.do("GET", path, "", "Accept", "text/html").want(t, 200)
+		h.stranger(path).problem(t, 404, "not_found")
+	}
+	for _, path := range []string{"/414/9521234000013/254/other", "/417/9521234000013", "/01/09521234543220", "/00/195212345678901232"} {
+		h.do("GET", path, "").problem(t, 404, "not_found")
 	}
 }
 

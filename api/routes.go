@@ -33,7 +33,7 @@ func (g *Gateway) routes() (http.Handler, error) {
 		open.Get("/", g.getIndex)
 		open.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(g.cfg.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	})
-	m.Route("/epcis/v2", g.epcisRoutes)
+	m.Route(epcisRoot, g.epcisRoutes)
 	m.Route("/api/v1", g.nativeRoutes)
 	m.Group(g.resolverRoutes)
 	return m, nil
@@ -46,7 +46,7 @@ func (g *Gateway) epcisRoutes(m chi.Router) {
 	m.Options("/events", g.discover("GET, HEAD, POST, OPTIONS"))
 	m.Options("/events/{eventID}", g.discover("GET, HEAD, OPTIONS"))
 	m.Options("/capture", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(errorBehaviour, rollback) // where a request names none
+		w.Header().Set(errorBehaviour, "all") // which is both, in the words of the standard
 		g.discover("GET, HEAD, POST, OPTIONS")(w, r)
 	})
 	m.Options("/capture/{captureID}", g.discover("GET, HEAD, OPTIONS"))
@@ -136,6 +136,9 @@ func (g *Gateway) methodNotAllowed(m chi.Router) http.HandlerFunc {
 					allow = append(allow, http.MethodHead)
 				}
 			}
+		}
+		if strings.TrimSuffix(r.URL.RawPath, "/") == epcisRoot { // a mount, which takes every method
+			allow = []string{http.MethodGet, http.MethodHead, http.MethodOptions}
 		}
 		w.Header().Set("Allow", strings.Join(allow, ", "))
 		g.fail(w, r, fault(schemas.MethodNotAllowed, fmt.Sprintf("%s is not done here", clip(r.Method))))

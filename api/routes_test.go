@@ -197,7 +197,7 @@ func TestStandardHeaders(t *testing.T) {
 	for _, path := range []string{"/epcis/v2/", "/epcis/v2/events", "/epcis/v2/events/x", "/epcis/v2/capture", "/epcis/v2/capture/x"} {
 		r := h.do("OPTIONS", path, "", "Authorization", "").want(t, 204)
 		for name, want := range map[string]string{"GS1-EPCIS-Version": "2.0.0", "GS1-CBV-Version": "2.0.0", "GS1-EPCIS-Capture-Limit": "5000",
-			"GS1-EPCIS-Capture-File-Size-Limit": "16777216", "GS1-Vendor-Version": "waybill/test"} {
+			"GS1-EPCIS-Capture-File-Size-Limit": "16777216", "GS1-Vendor-Version": "waybill/test", "GS1-EPC-Format": "No_Preference", "GS1-CBV-XML-Format": "No_Preference"} {
 			if got := r.header.Get(name); got != want {
 				t.Errorf("%s of %s: %q", name, path, got)
 			}
@@ -205,6 +205,9 @@ func TestStandardHeaders(t *testing.T) {
 		if !strings.Contains(r.header.Get("Allow"), "GET") {
 			t.Errorf("Allow of %s: %q", path, r.header.Get("Allow"))
 		}
+	}
+	if got := h.do("OPTIONS", "/epcis/v2/capture", "").header.Get("GS1-Capture-Error-Behaviour"); got != "all" {
+		t.Errorf("the ways to capture: %q", got)
 	}
 	for _, c := range []struct {
 		name, value string

@@ -23,9 +23,9 @@ type Shipment struct {
 	Holder     string                `json:"holder"` // who accepted it last, at first the shipper
 	Deadline   time.Time             `json:"deadline,omitzero"`
 	Bands      []schemas.Band        `json:"bands,omitempty"`
-	Documents  []schemas.Hash        `json:"documents,omitempty"`
-	Items      []string              `json:"items,omitempty"` // units, of one shipment that is asked for
-	Lots       []schemas.ShipmentLot `json:"lots,omitempty"`  // with the holder
+	Documents  []Document            `json:"documents,omitempty"` // that its terms require
+	Items      []string              `json:"items,omitempty"`     // units, of one shipment that is asked for
+	Lots       []schemas.ShipmentLot `json:"lots,omitempty"`      // with the holder
 	Announced  time.Time             `json:"announced"`
 	Handovers  []Handover            `json:"handovers,omitempty"`  // the last first, at most a hundred, fewer where they list much
 	Conditions []Condition           `json:"conditions,omitempty"` // of one shipment that is asked for, at most a hundred
@@ -33,6 +33,20 @@ type Shipment struct {
 	Head       string                `json:"head"`                 // of its trail
 	Height     int64                 `json:"height"`               // of the answer
 	Time       time.Time             `json:"time"`
+}
+
+// Document is one that a shipment's terms require, and what was attached for it.
+type Document struct {
+	schemas.Document
+	Attached *Attachment `json:"attached,omitempty"`
+}
+
+// Attachment is a document that was attached to a shipment.
+type Attachment struct {
+	Document schemas.Hash `json:"document"`
+	Partner  string       `json:"partner"` // who attached it
+	Time     time.Time    `json:"time"`    // of the block
+	schemas.Locator
 }
 
 // Handover is one hand-over of a shipment.
@@ -109,7 +123,7 @@ func (g *Gateway) shipmentRoutes(m chi.Router) {
 		m.Use(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeJSON))
 		m.Post("/shipments", g.postAct("AnnounceShipment"))
 		for path, name := range map[string]string{"dispatch": schemas.StepDispatch, "close": schemas.StepClose, "cancel": schemas.StepCancel, "hold": schemas.StepHold,
-			"unhold": schemas.StepUnhold, "return": "ReturnShipment", "handovers": "OfferHandover"} {
+			"unhold": schemas.StepUnhold, "documents": "AttachDocuments", "return": "ReturnShipment", "handovers": "OfferHandover"} {
 			m.Post("/shipments/{id}/"+path, g.postAct(name, "id", "shipment"))
 		}
 		for path, name := range map[string]string{"accept": "AcceptHandover", "reject": schemas.StepReject, "cancel": schemas.StepWithdraw, "dispute": "DisputeHandover",
@@ -204,10 +218,21 @@ func (g *Gateway) getHandovers(w http.ResponseWriter, r *http.Request) {
 
 func shipmentOf(view View, s *schemas.ShipmentInfo) Shipment {
 	out := Shipment{ID: s.ID, State: s.State, HeldBy: s.HeldBy, Shipper: s.Shipper, Carriers: s.Carriers, Receiver: s.Receiver, Inspectors: s.Inspectors,
-		Arbiter: s.Arbiter, Holder: s.Holder, Deadline: ledgerTime(s.Deadline), Bands: s.Bands, Documents: s.Documents, Items: s.Contents, Lots: s.Lots,
+		Arbiter: s.Arbiter, Holder: s.Holder, Deadline: ledgerTime(s.Deadline), Bands: s.Bands, Documents: documentsOf(&s.Shipment), Items: s.Contents, Lots: s.Lots,
 		Announced: ledgerTime(s.Announced), Events: s.Trail.Count, Head: s.Trail.Root.String(), Height: view.Height(), Time: view.Time()}
 	for i := range s.Last {
 		out.Handovers = append(out.Handovers, handoverOf(&s.Last[i]))
+	}
+	return out
+}
+
+func documentsOf(s *schemas.Shipment) (out []Document) {
+	for i, term := range s.Documents {
+		d := Document{Document: term}
+		if a := s.Attachment(i + 1); a != nil {
+			d.Attached = &Attachment{Document: a.Document, Partner: a.Partner, Time: ledgerTime(a.Time), Locator: a.At}
+		}
+		out = append(out, d)
 	}
 	return out
 }

@@ -75,7 +75,7 @@ func (g *Gateway) askSocket(r *http.Request) (*socketAsk, error) {
 		}
 	}
 	a.sub.ReportIfEmpty, a.tell = q["reportIfEmpty"] == "true", q["cursors"] == "true"
-	if err := controls(&a.sub, q["stream"] == "true", q["stream"] != "", q["initialRecordTime"]); err != nil {
+	if err := controls(&a.sub, q["stream"] == "true", q["initialRecordTime"]); err != nil {
 		return nil, err
 	}
 	if a.cursor, err = g.begin(a.sub.Initial); err != nil {
@@ -129,7 +129,7 @@ func (g *Gateway) getQuerySocket(w http.ResponseWriter, r *http.Request) {
 	}
 	if a.cursor.Since != nil {
 		told[minRecordTime] = []string{a.cursor.Since.UTC().Format(timeFormat)}
-	} else if !r.URL.Query().Has("after") { // whose record time only the ledger knows
+	} else if q, _ := queryValues(r); !q.Has("after") { // whose record time only the ledger knows
 		told[minRecordTime] = []string{a.sub.Made.Format(timeFormat)}
 	}
 	conn, err := up.Upgrade(hijacker{w}, r, told)

@@ -44,7 +44,7 @@ var streamTypes = map[string]string{
 	"AnnounceShipment": "shipment.announced", schemas.StepDispatch: "shipment.dispatched", schemas.StepClose: "shipment.closed",
 	schemas.StepCancel: "shipment.cancelled", schemas.StepHold: "shipment.held", schemas.StepUnhold: "shipment.released", "ReturnShipment": "shipment.returned",
 	"OfferHandover": "handover.offered", "AcceptHandover": "handover.accepted", schemas.StepReject: "handover.rejected", schemas.StepWithdraw: "handover.withdrawn",
-	"DisputeHandover": "dispute.opened", "AddEvidence": "dispute.evidence", "ResolveDispute": "dispute.resolved", "SettleException": "exception.settled",
+	"AttachDocuments": "shipment.documents_attached", "DisputeHandover": "dispute.opened", "AddEvidence": "dispute.evidence", "ResolveDispute": "dispute.resolved", "SettleException": "exception.settled",
 }
 
 // orderTypes are those of orders about bodies.

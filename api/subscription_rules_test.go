@@ -1,6 +1,9 @@
 package api_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -19,7 +22,7 @@ func TestSubscriptionMisuse(t *testing.T) {
 	const dest = `"dest":"https://example.com/events"`
 	for _, body := range []string{`[]`, `{}`, `{` + dest + `}`, `{` + dest + `,"stream":false}`, `{` + dest + `,"stream":true,"schedule":{"hour":"1"}}`, `{` + dest + `,"schedule":{}}`,
 		`{` + dest + `,"schedule":{"hour":"24"}}`, `{` + dest + `,"schedule":{"hour":1}}`, `{` + dest + `,"schedule":{"day":"1"}}`, `{` + dest + `,"schedule":{"month":"2","dayOfMonth":"30"}}`,
-		`{` + dest + `,"stream":"true"}`, `{` + dest + `,"stream":true,"initialRecordTime":"noon"}`, `{` + dest + `,"stream":true,"secret":"x"}`, `{` + dest + `,"stream":true,"signatureToken":""}`,
+		`{` + dest + `,"stream":"true"}`, `{` + dest + `,"stream":true,"initialRecordTime":"noon"}`, `{` + dest + `,"stream":true,"secret":"a b"}`, `{` + dest + `,"stream":null}`, `{` + dest + `,"stream":true,"colour":"x"}`, `{` + dest + `,"stream":true,"signatureToken":""}`,
 		`{` + dest + `,"stream":true,"signatureToken":"a b"}`, `{"stream":true}`, `{"dest":"ftp://example.com/","stream":true}`, `{"dest":"https://u:p@example.com/","stream":true}`,
 		`{"dest":"https://example.com/#x","stream":true}`, `{"dest":"https:///x","stream":true}`, `{"dest":"https://10.0.0.1/","stream":true}`, `{"dest":"http://[::1]/","stream":true}`,
 		`{"dest":"http://169.254.169.254/latest","stream":true}`, `{"dest":"https://example.com/` + strings.Repeat("x", 2048) + `","stream":true}`} {
@@ -126,4 +129,24 @@ func TestSubscriptionWaitsForHistory(t *testing.T) {
 	})
 	h.ledger.set(func() { h.ledger.missing = [2]int64{} })
 	r.await(t, "1 2")
+}
+
+// What clients write who follow the schemas of the REST binding to the letter: a stream
+// that is false beside a schedule, members that are null, and a secret, which these want.
+func TestSubscriptionsAsSchemasHaveThem(t *testing.T) {
+	h, r := newSubscribed(t, defaults(), nil), newReceiver(t)
+	for _, body := range []string{`"schedule":{"hour":"1","minute":"5"},"stream":false`, `"schedule":{"second":"0/30"},"stream":null,"signatureToken":null,"initialRecordTime":null`,
+		`"stream":true,"schedule":null,"reportIfEmpty":false`} {
+		h.do("POST", subscriptionsPath, fmt.Sprintf(`{"dest":%q,%s}`, r.URL, body)).want(t, 201)
+	}
+	signed := newReceiver(t)
+	h.do("POST", subscriptionsPath, fmt.Sprintf(`{"dest":%q,"stream":true,"secret":"token"}`, signed.URL)).want(t, 201)
+	h.capture(1)
+	signed.await(t, "1")
+	mac := hmac.New(sha256.New, []byte("token"))
+	mac.Write(signed.got()[0].body)
+	if got, want := signed.got()[0].header.Get("GS1-Signature"), hex.EncodeToString(mac.Sum(nil)); got != want {
+		t.Errorf("signed %s, want %s", got, want)
+	}
+	r.await(t, "1")
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -159,6 +160,13 @@ func (a *subscriptions) read(body []byte) (*local.Subscription, error) {
 	}
 	sub := &local.Subscription{}
 	stream, initial := false, ""
+	// Clients write null for what they do not give; and secret for the token, which a
+	// schema of the REST binding wants under this name.
+	maps.DeleteFunc(sent, func(_ string, value json.RawMessage) bool { return string(value) == "null" })
+	if other, ok := sent["secret"]; ok && sent["signatureToken"] == nil {
+		sent["signatureToken"] = other
+	}
+	delete(sent, "secret")
 	for name, value := range sent {
 		var into any
 		switch name {
@@ -187,16 +195,16 @@ func (a *subscriptions) read(body []byte) (*local.Subscription, error) {
 	if len(sub.Token) > 256 || sent["signatureToken"] != nil && !printable(sub.Token) {
 		return nil, &schemas.Fault{Code: schemas.BadSubscription, Pointer: "/signatureToken", Detail: "signatureToken has 1 to 256 bytes, without blanks"}
 	}
-	return sub, controls(sub, stream, sent["stream"] != nil, initial)
+	return sub, controls(sub, stream, initial)
 }
 
 // controls checks when a subscription is told, and from when on.
-func controls(sub *local.Subscription, stream, named bool, initial string) error {
+func controls(sub *local.Subscription, stream bool, initial string) error {
 	_, err := parseSchedule(sub.Schedule)
 	switch {
 	case stream && sub.Schedule != nil:
 		return fault(schemas.BadSubscription, "stream and schedule exclude each other")
-	case !stream && (named || sub.Schedule == nil):
+	case !stream && sub.Schedule == nil:
 		return fault(schemas.BadSubscription, "give stream, which is true, or a schedule")
 	case sub.Schedule != nil && err != nil:
 		return err

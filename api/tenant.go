@@ -120,7 +120,11 @@ func proposedOf(k *local.Key, p *schemas.ProposalState) bool {
 
 // concernsExceptions lets it ask for exceptions of the partners that it may see.
 func (g *Gateway) concernsExceptions(r *http.Request, k *local.Key) error {
-	partner := r.URL.Query().Get("partner")
+	q, err := queryValues(r)
+	if err != nil {
+		return fault(schemas.BadParameter, "the query string cannot be read")
+	}
+	partner := q.Get("partner")
 	if partner == "" {
 		partner = g.cfg.Partner
 	}

@@ -29,7 +29,7 @@ func isParty(s *schemas.ShipmentInfo, k *local.Key) bool {
 
 // concernsShipments lets a key list the shipments of a partner that it may see.
 func (g *Gateway) concernsShipments(r *http.Request, k *local.Key) error {
-	if party := r.URL.Query().Get("party"); !sees(k, party) {
+	if q, err := queryValues(r); err != nil || !sees(k, q.Get("party")) {
 		return fault(schemas.NotFound, "name with party one whose shipments this key may see")
 	}
 	return nil

@@ -14,8 +14,7 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// Top-level resources (EPCIS 2.0, 12.4): the values that recorded events have, and
-// the events of each.
+// Top-level resources (EPCIS 2.0, 12.4): values that events have, and the events of each.
 
 // topLevel is one of them.
 type topLevel struct {
@@ -24,16 +23,17 @@ type topLevel struct {
 	of        schemas.Listing // 0 for event types, which are the standard's
 	parameter string          // that finds a value's events
 	canonical func(string) (string, error)
+	words     []string // of the standard, sorted, whether or not an event has them
 }
 
 func topLevels() []topLevel {
 	return []topLevel{
-		{"/eventTypes", "eventType", 0, "eventType", func(s string) (string, error) { return s, nil }},
-		{"/epcs", "epc", schemas.ListEPCs, "MATCH_anyEPC", canonical},
-		{"/bizSteps", "bizStep", schemas.ListBizSteps, "EQ_bizStep", schemas.BizStepTerm},
-		{"/bizLocations", "bizLocation", schemas.ListBizLocations, "EQ_bizLocation", canonical},
-		{"/readPoints", "readPoint", schemas.ListReadPoints, "EQ_readPoint", canonical},
-		{"/dispositions", "disposition", schemas.ListDispositions, "EQ_disposition", schemas.DispositionTerm},
+		{"/eventTypes", "eventType", 0, "eventType", func(s string) (string, error) { return s, nil }, nil},
+		{"/epcs", "epc", schemas.ListEPCs, "MATCH_anyEPC", canonical, nil},
+		{"/bizSteps", "bizStep", schemas.ListBizSteps, "EQ_bizStep", schemas.BizStepTerm, schemas.BizSteps.Words()},
+		{"/bizLocations", "bizLocation", schemas.ListBizLocations, "EQ_bizLocation", canonical, nil},
+		{"/readPoints", "readPoint", schemas.ListReadPoints, "EQ_readPoint", canonical, nil},
+		{"/dispositions", "disposition", schemas.ListDispositions, "EQ_disposition", schemas.DispositionTerm, schemas.Dispositions.Words()},
 	}
 }
 
@@ -81,18 +81,14 @@ func (g *Gateway) listTopLevels(w http.ResponseWriter, r *http.Request) {
 		g.fail(w, r, err)
 		return
 	}
-	members := []string{"capture", "events", "queries"}
-	for _, t := range topLevels() {
-		members = append(members, strings.TrimPrefix(t.path, "/"))
-	}
-	slices.Sort(members)
+	members := slices.DeleteFunc(slices.Clone(epcisResources[:]), func(name string) bool { return name == "nextPageToken" }) // which is none to look at
 	out := collection(members)
 	g.writeForm(w, r, out, out.xml)
 }
 
 // Collection is a list of resources.
 type Collection struct {
-	Context string   `json:"@context"`
+	Context any      `json:"@context"` // that of the standard, and of prefixes that members have
 	Type    string   `json:"type"`
 	Member  []string `json:"member"`
 }
@@ -102,39 +98,6 @@ func collection(members []string) Collection {
 		members = []string{}
 	}
 	return Collection{standardContext, "Collection", members}
-}
-
-// list answers the values that are known, page by page: in the order of bytes, so
-// that no page skips or repeats one while others arrive.
-func (g *Gateway) list(t topLevel) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		q, err := parameters(r, "perPage", "nextPageToken")
-		var limit int
-		var after string
-		if err == nil {
-			limit, err = perPage(q)
-		}
-		if err == nil {
-			after, err = g.parseNameToken(q, t.path)
-		}
-		var values []string
-		var more bool
-		if err == nil {
-			err = g.read(func(view View) (err error) {
-				values, more, err = t.values(r.Context(), view, after, limit)
-				return err
-			})
-		}
-		if err != nil {
-			g.fail(w, r, err)
-			return
-		}
-		if more {
-			g.tellNext(w, r, nameToken(t.path, values[len(values)-1]))
-		}
-		out := collection(values)
-		g.writeForm(w, r, out, out.xml)
-	}
 }
 
 // values lists values behind one.
@@ -154,27 +117,6 @@ func (t topLevel) values(ctx context.Context, view View, after string, limit int
 	return out, false, nil
 }
 
-// value reads the value in a path; a *schemas.Fault not_found for what can be none.
-func (t topLevel) value(r *http.Request) (string, error) {
-	s, err := segment(r, t.segment)
-	if err != nil {
-		return "", err
-	}
-	none := fault(schemas.NotFound, "no such "+t.segment+": "+clip(s))
-	if t.of == 0 {
-		if _, ok := schemas.ParseEventType(s); !ok {
-			return "", none
-		}
-		return s, nil
-	}
-	s, err = t.canonical(s)
-	if err != nil || !printable(s) {
-		none.Detail += ": " + faultOf(err).Detail
-		return "", none
-	}
-	return s, nil
-}
-
 // one answers what there is of a value: its events.
 func (g *Gateway) one(t topLevel) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -183,7 +125,7 @@ func (g *Gateway) one(t topLevel) http.HandlerFunc {
 		if err == nil {
 			value, err = t.value(r)
 		}
-		if err == nil && t.of != 0 {
+		if err == nil && t.of != 0 && !slices.Contains(t.words, value) {
 			err = g.read(func(view View) error { return t.known(r.Context(), view, value) })
 		}
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -184,6 +185,17 @@ func fakeValues(r *schemas.Record, of schemas.Listing) []string {
 	case schemas.ListDispositions:
 		return []string{r.Skeleton.Disposition}
 	}
+	var body struct{ ReadPoint, BizLocation struct{ ID string } }
+	if json.Unmarshal(r.Body, &body) != nil {
+		return nil
+	}
+	place := body.ReadPoint.ID
+	if of == schemas.ListBizLocations {
+		place = body.BizLocation.ID
+	}
+	if id, _, err := schemas.Canonical(place); err == nil {
+		return []string{id}
+	}
 	return nil
 }
 
@@ -267,9 +279,9 @@ var fakeRecall = schemas.RecallInfo{RecallRef: schemas.RecallRef{Issuer: "acme-f
 
 var fakeShipment = schemas.ShipmentInfo{ID: "urn:example:shipment:1", Contents: []string{itemLink},
 	Shipment: schemas.Shipment{Shipper: "acme-farms", ShipmentParties: schemas.ShipmentParties{Carriers: []string{"haul"}, Receiver: "shop", Inspectors: []string{"lab"}, Arbiter: "mill"},
-		ShipmentTerms: schemas.ShipmentTerms{Deadline: 2e18, Bands: []schemas.Band{{Of: schemas.Temperature, Min: "2", Max: "8"}}, Documents: []schemas.Hash{{1}}},
+		ShipmentTerms: schemas.ShipmentTerms{Deadline: 2e18, Bands: []schemas.Band{{Of: schemas.Temperature, Min: "2", Max: "8"}}, Documents: []schemas.Document{{Hash: schemas.Hash{1}}, {Kind: "invoice"}}},
 		Lots:          []schemas.ShipmentLot{{Class: "urn:example:lot", Quantity: "3", UOM: "KGM"}}, Items: 1, Units: 2, State: schemas.Disputed, Holder: "haul", HeldBy: "lab",
-		Handovers: 1, Disputed: 1, Announced: 1e18},
+		Handovers: 1, Disputed: 1, Announced: 1e18, Attached: []schemas.Attachment{{Term: 2, Document: schemas.Hash{2}, Partner: "haul", Time: 1e18}}},
 	Last: []schemas.HandoverInfo{{Number: 1, Handover: schemas.Handover{To: "haul", Offered: schemas.Signing{Partner: "acme-farms", KeyID: "k", Held: schemas.HeldByGateway, Time: 1e18, EventTime: 1e18},
 		Until: 2e18, Units: 2, Took: 2, State: schemas.HandoverAcceptedWith, Answered: schemas.Signing{Partner: "haul", KeyID: "k", Held: schemas.HeldByClient, Author: "d", Time: 1e18, EventTime: 1e18},
 		Discrepancies: []schemas.Discrepancy{{ID: itemLink, What: schemas.Damaged}}},

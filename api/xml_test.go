@@ -291,7 +291,7 @@ func TestXMLMany(t *testing.T) {
 	text := xmlDocument("1.2", events...)
 	h.do("POST", "/epcis/v2/capture", text, sendXML...).problem(t, 413, "too_large")
 	r := h.do("OPTIONS", "/epcis/v2/capture", "", behaviour, "proceed").want(t, 204)
-	if limit := r.header.Get("GS1-EPCIS-Capture-Limit"); limit != "20000" || r.header.Get(behaviour) != "rollback" {
+	if limit := r.header.Get("GS1-EPCIS-Capture-Limit"); limit != "20000" || r.header.Get(behaviour) != "all" {
 		t.Errorf("limit %s, %v", limit, r.header)
 	}
 	j := h.job(h.do("POST", "/epcis/v2/capture", text, "Content-Type", "application/xml", behaviour, "proceed").want(t, 202).header.Get("Location"))
@@ -319,7 +319,7 @@ func TestXMLLists(t *testing.T) {
 	const query = "urn:epcglobal:epcis-query:xsd:2"
 	for path, want := range map[string]list{
 		"/epcis/v2/":                     {XMLName: xml.Name{Local: "Collection"}, Member: []string{"bizLocations", "bizSteps", "capture", "dispositions", "epcs", "eventTypes", "events", "queries", "readPoints"}},
-		"/epcis/v2/bizSteps":             {XMLName: xml.Name{Local: "Collection"}, Member: []string{"shipping"}},
+		"/epcis/v2/bizSteps?perPage=1":   {XMLName: xml.Name{Local: "Collection"}, Member: []string{"urn:epcglobal:cbv:bizstep:shipping"}},
 		"/epcis/v2/eventTypes?perPage=1": {XMLName: xml.Name{Local: "Collection"}, Member: []string{"AggregationEvent"}},
 		"/epcis/v2/bizSteps/shipping":    {XMLName: xml.Name{Local: "Collection"}, Member: []string{"events"}},
 		"/epcis/v2/queries":              {XMLName: xml.Name{Space: query, Local: "GetQueryNamesResult"}, String: []string{"a<&b"}},
@@ -335,6 +335,11 @@ func TestXMLLists(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", path, diff)
+		}
+	}
+	for form, want := range map[string]string{"Always_Web_URI": "https://ref.gs1.org/cbv/Disp-active", "Never_Translates": "urn:epcglobal:cbv:disp:active"} {
+		if r := h.do("GET", "/epcis/v2/dispositions?perPage=2", "", "Accept", "text/xml", "GS1-CBV-XML-Format", form).want(t, 200); !strings.Contains(string(r.body), "<member>"+want+"</member>") {
+			t.Errorf("%s: %s", form, r.body)
 		}
 	}
 	h.do("GET", "/epcis/v2/queries/a%3C&b", "", "Accept", "application/xml").want(t, 406)

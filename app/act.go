@@ -34,6 +34,8 @@ func (m *message) act() {
 		m.announce(a)
 	case *schemas.ShipmentStep:
 		m.stepShipment(a)
+	case *schemas.AttachDocuments:
+		m.attach(a)
 	case *schemas.OfferHandover:
 		m.offerShipment(a.Shipment, a.To, a.Until, doOffer)
 	case *schemas.ReturnShipment:

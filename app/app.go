@@ -263,7 +263,8 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 	default:
 		return nil, errors.New("the ledger has no genesis state: begin with InitChain")
 	}
-	done, results, err := a.execute(a.block, req, a.proposed(req), len(req.Txs))
+	source := a.proposed(req)
+	done, results, err := a.execute(a.block, req, source, len(req.Txs))
 	if err != nil {
 		return nil, fmt.Errorf("executing block %d: %w", req.Height, err)
 	}
@@ -271,7 +272,7 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 	if err != nil {
 		return nil, fmt.Errorf("hashing the state of block %d: %w", req.Height, err)
 	}
-	a.executed, done.txs = done, req.Txs
+	a.executed, done.txs, done.keys = done, req.Txs, source.keys
 	return &abci.ResponseFinalizeBlock{TxResults: results, ValidatorUpdates: done.validators, AppHash: root[:]}, nil
 }
 
@@ -286,7 +287,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	}
 	done := a.executed
 	a.block, a.executed = nil, nil
-	a.memo.forget(done.txs)
+	a.memo.forget(done.keys)
 	if done.governed {
 		if err := a.renewDirectory(done); err != nil {
 			return nil, fmt.Errorf("block %d: %w", done.height, err)

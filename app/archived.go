@@ -138,18 +138,8 @@ func (a *App) behind(view *store.View, from int64) (records, bodies *store.Ref, 
 func (r *ArchiveReader) Next() (b ArchivedBlock, err error) {
 	r.app.store.Extend(r.cursor)
 	cursor := r.cursor.Copy() // a block is read whole, or not at all
-	for {
-		e, err := cursor.Next(store.Records)
-		if err != nil {
-			return b, err
-		}
-		b.Records = append(b.Records, e.Data)
-		if !isTransactionRecord(e.Data) {
-			break
-		}
-	}
-	var block replayed
-	if err := block.decode(b.Records[len(b.Records)-1]); err != nil {
+	block, err := nextRecords(cursor, &b)
+	if err != nil {
 		return b, err
 	}
 	b.Height = block.Height
@@ -162,6 +152,20 @@ func (r *ArchiveReader) Next() (b ArchivedBlock, err error) {
 	}
 	*r.cursor = *cursor
 	return b, nil
+}
+
+// nextRecords reads a block's records, without its bodies.
+func nextRecords(cursor *store.Cursor, b *ArchivedBlock) (block replayed, err error) {
+	for {
+		e, err := cursor.Next(store.Records)
+		if err != nil {
+			return block, err
+		}
+		b.Records = append(b.Records, e.Data)
+		if !isTransactionRecord(e.Data) {
+			return block, block.decode(e.Data)
+		}
+	}
 }
 
 // archivedEntries reads the entries of one block.
@@ -207,27 +211,68 @@ func (a *App) ReadArchived(b *ArchivedBlock) (block *ReplayedBlock, err error) {
 
 // ArchivedHeader is the engine's encoding of a block's header, and of the commit
 // for it, which the block behind it carries; ErrNotArchived where one of the two
-// is not in the archive.
+// is not in the archive. No bodies are read, which may be elsewhere.
 func (a *App) ArchivedHeader(height int64) (header, commit []byte, err error) {
-	r, err := a.Archive(height)
+	blocks, err := a.archivedRecords(height, 2)
 	if err != nil {
 		return nil, nil, err
 	}
-	var blocks [2]replayed
-	for i := range blocks {
-		b, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return nil, nil, ErrNotArchived
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		if err := blocks[i].decode(b.Records[len(b.Records)-1]); err != nil {
-			return nil, nil, err
-		}
-	}
-	if blocks[1].Height != height+1 || len(blocks[0].Header) == 0 {
+	if len(blocks[0].Header) == 0 {
 		return nil, nil, ErrNotArchived
 	}
 	return blocks[0].Header, blocks[1].LastCommit, nil
+}
+
+// ArchivedValidators is the encoding of the set of validators that signed a block,
+// empty where the block before had the same; ErrNotArchived where the block is not
+// in the archive.
+func (a *App) ArchivedValidators(height int64) ([]byte, error) {
+	blocks, err := a.archivedRecords(height, 1)
+	if err != nil {
+		return nil, err
+	}
+	return blocks[0].Validators, nil
+}
+
+// archivedRecords reads the records of so many blocks from a height on.
+func (a *App) archivedRecords(from int64, count int) ([]replayed, error) {
+	view := a.store.Latest()
+	if from < 1 || from > view.Height() {
+		return nil, ErrNotArchived
+	}
+	last, _, err := a.behind(view, from)
+	if err != nil {
+		return nil, err
+	}
+	cursor := a.store.CursorBehind(last, nil)
+	var blocks []replayed
+	for len(blocks) < count {
+		block, err := nextRecords(cursor, &ArchivedBlock{})
+		if errors.Is(err, io.EOF) {
+			return nil, ErrNotArchived
+		}
+		if err != nil {
+			return nil, err
+		}
+		if block.Height < from {
+			continue
+		}
+		if block.Height != from+int64(len(blocks)) {
+			return nil, ErrNotArchived
+		}
+		blocks = append(blocks, block)
+	}
+	return blocks, nil
+}
+
+// LastFilled is the height of the last block with transactions up to a height, 0
+// where there is none.
+func (a *App) LastFilled(height int64) (int64, error) {
+	for row, err := range a.store.Latest().Rows([]byte{rowBlock}, blockRow(height), true) {
+		if err != nil {
+			return 0, err
+		}
+		return int64(decodeUint64(row.Key[1:])), nil
+	}
+	return 0, nil
 }

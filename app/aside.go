@@ -8,18 +8,28 @@ import (
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-// checkAside checks what is kept beside a state value: logs, which follow from
-// the heads in the value. A kind of leaf that keeps anything beside its value must
-// be known here, or no snapshot of it can be restored.
-func checkAside(key, value, aside []byte) error {
-	kind, _ := schemas.KindOf(key)
-	switch kind {
-	case schemas.ItemLeaf:
+// readLeaf is what ends by time, as a leaf of a snapshot says, if what is beside the
+// leaf follows from it. Of the commonest kind both are read at once.
+func readLeaf(key, value, aside []byte) ([]deadline, error) {
+	kind, name := schemas.KindOf(key)
+	if kind == schemas.ItemLeaf {
 		it, err := schemas.DecodeItem(value)
 		if err != nil {
-			return fmt.Errorf("an item: %w", err)
+			return nil, fmt.Errorf("an item: %w", err)
 		}
-		return checkLogs(aside, it.Custody, it.Observations)
+		return itemDeadline(string(name), &it), checkLogs(aside, it.Custody, it.Observations)
+	}
+	if err := checkAside(kind, value, aside); err != nil {
+		return nil, err
+	}
+	return deadlinesOf(kind, string(name), key, value)
+}
+
+// checkAside checks what is kept beside a state value: logs, which follow from
+// the heads in the value. A kind of leaf that keeps anything beside its value must
+// be known here or, if it is an item's, above, or no snapshot of it can be restored.
+func checkAside(kind schemas.StateKind, value, aside []byte) error {
+	switch kind {
 	case schemas.RegisterLeaf:
 		r, err := schemas.DecodeRegister(value)
 		if err != nil {

@@ -23,8 +23,9 @@ type executed struct {
 	prefixed   bool     // company prefixes did
 	validators []abci.ValidatorUpdate
 	receipts   []schemas.Receipt
-	txs        [][]byte       // all of the block's
-	admitted   []schemas.Hash // ids of those of them that were
+	txs        [][]byte            // all of the block's
+	keys       [][sha256.Size]byte // their hashes
+	admitted   []schemas.Hash      // ids of those of them that were
 
 	erase    []store.Ref // of bodies that the block's orders erase, to be overwritten
 	erasedAt []place     // of the transactions whose they were
@@ -45,16 +46,20 @@ func (e *executed) bytes() (n int) {
 type proposed struct {
 	admission *admission
 	txs       [][]byte
-	restarts  *proof.Rescue // in the place of the first transaction
+	keys      [][sha256.Size]byte // their hashes
+	restarts  *proof.Rescue       // in the place of the first transaction
 }
 
 func (p *proposed) rescue() *proof.Rescue { return p.restarts }
 
-func (p *proposed) admit(i int) (*schemas.Transaction, error) { return p.admission.admit(p.txs[i]) }
-func (p *proposed) raw(i int) ([sha256.Size]byte, []byte)     { return sha256.Sum256(p.txs[i]), p.txs[i] }
-func (p *proposed) gone(int) []byte                           { return nil }
-func (p *proposed) remains(int) []byte                        { return nil }
-func (p *proposed) delays() *delays                           { return nil }
+func (p *proposed) admit(i int) (*schemas.Transaction, error) {
+	return p.admission.admitKeyed(p.keys[i], p.txs[i])
+}
+
+func (p *proposed) raw(i int) ([sha256.Size]byte, []byte) { return p.keys[i], p.txs[i] }
+func (p *proposed) gone(int) []byte                       { return nil }
+func (p *proposed) remains(int) []byte                    { return nil }
+func (p *proposed) delays() *delays                       { return nil }
 
 func (p *proposed) unkept(b *block, tx *schemas.Transaction, i int) []uint32 {
 	return b.unkept(tx, uint32(i))
@@ -64,7 +69,11 @@ func (p *proposed) unkept(b *block, tx *schemas.Transaction, i int) []uint32 {
 // proposal was.
 func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
 	state, _ := a.before()
-	return &proposed{a.admission(state, req.Height), req.Txs, a.rescueIn(req.Height, req.Txs)}
+	keys := make([][sha256.Size]byte, len(req.Txs))
+	for i, raw := range req.Txs {
+		keys[i] = sha256.Sum256(raw)
+	}
+	return &proposed{a.admission(state, req.Height), req.Txs, keys, a.rescueIn(req.Height, req.Txs)}
 }
 
 // execute runs a decided block of count transactions over led. Its answer is the
@@ -112,6 +121,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 		out.changed = true
 	}
 	if out.changed {
+		b.writeLogs()
 		b.writeSigning()
 		b.upgrade()
 		b.activate()
@@ -133,6 +143,7 @@ func (a *App) execute(led ledger, req *abci.RequestFinalizeBlock, source decided
 // breaks down: a block is never failed by what a transaction says.
 func (b *block) safely(tx *schemas.Transaction, position uint32) (results []schemas.Result, ok bool) {
 	b.registered = b.registered[:0]
+	b.growing = growing{}
 	mark := b.mark()
 	defer func() {
 		if r := recover(); r != nil {
@@ -144,6 +155,7 @@ func (b *block) safely(tx *schemas.Transaction, position uint32) (results []sche
 		}
 	}()
 	results = b.transaction(tx, position)
+	b.grown.keep(&b.growing)
 	b.led.Keep() // a list that many events write is held as often as it was written
 	b.runs.keep()
 	return results, true
@@ -152,7 +164,6 @@ func (b *block) safely(tx *schemas.Transaction, position uint32) (results []sche
 // transaction runs the messages of an admitted transaction: each by itself, or
 // all or none.
 func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.Result {
-	b.appendTo(schemas.NoncesKey(tx.Header.Expiry), tx.ID)
 	mark := b.mark()
 	results := make([]schemas.Result, len(tx.Messages))
 	undo := false
@@ -171,6 +182,8 @@ func (b *block) transaction(tx *schemas.Transaction, position uint32) []schemas.
 		}
 	}
 	b.appendActivity(tx, position, results)
+	b.growing.expiry, b.growing.nonces = tx.Header.Expiry, b.noncesOf(tx.Header.Expiry)
+	b.growing.nonces.append(tx.ID)
 	b.noteCopies(tx, position, results)
 	return results
 }
@@ -191,7 +204,7 @@ func (b *block) appendActivity(tx *schemas.Transaction, position uint32, results
 	for _, entry := range b.registered {
 		r.events.append(entry)
 	}
-	b.writeRegister(tx.Header.Partner, r)
+	b.growing.partner, b.growing.register = tx.Header.Partner, r
 }
 
 // lastChanged is the last height that changed anything, 0 before the first.

@@ -52,6 +52,14 @@ func (m *teller) accept(a *schemas.AcceptHandover) {
 		if m.lacks(l.Lot, h.From, &bookAmount{true, l.Amount}) {
 			lots[i].Amount, gone[i] = new(big.Rat), true // it has gone elsewhere
 		}
+		if lots[i].Amount.Sign() > 0 {
+			m.papers(s, m.who, l.Class)
+		}
+	}
+	for _, u := range s.Units {
+		if o := m.item(u).Offer; o != nil && o.Shipment == a.Shipment && !short[u] {
+			m.papers(s, m.who, u)
+		}
 	}
 	if m.refused() {
 		return
@@ -182,7 +190,7 @@ func (m *teller) addEvidence(a *schemas.AddEvidence) {
 	if h == nil {
 		return
 	}
-	m.stands(m.who != h.From && m.who != h.To && !slices.Contains(s.Inspectors, m.who), schemas.WrongRole)
+	m.stands(m.who != h.From && m.who != h.To && m.who != s.Arbiter && !slices.Contains(s.Inspectors, m.who), schemas.WrongRole)
 	m.stands(h.Dispute.Evidence+len(a.Evidence) > 64, schemas.EvidenceFull)
 	if !m.refused() {
 		h.Dispute.Evidence += len(a.Evidence)

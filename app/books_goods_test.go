@@ -24,12 +24,16 @@ type bookItem struct {
 	Ended    bool
 }
 
-type bookWait struct{ Claimed, Made int64 }
+type bookWait struct {
+	Claimed, Made int64
+	By            schemas.Locator
+}
 
 // bookOffer is an open offer of a thing. One without a shipment ends with its month.
 type bookOffer struct {
 	To            string
 	Claimed, Made int64
+	By            schemas.Locator // the event that made it
 	Shipment      string
 	Handover      int
 }
@@ -124,7 +128,7 @@ func (m *teller) event() {
 		m.effect = schemas.Claim
 	}
 	if e.EventID != "" && !m.refused() {
-		m.Events[m.who+" "+e.EventID] = &bookEvent{Height: m.Height}
+		m.Events[m.who+" "+e.EventID] = &bookEvent{Height: m.Height, At: m.at, Body: string(m.body), Claim: claim}
 	}
 }
 
@@ -337,13 +341,16 @@ func (m *teller) receiveEvent() {
 			m.pass(id, m.who) // nobody there can offer
 		case o != nil && o.To == m.who && o.Claimed <= m.e.EventTime:
 			m.stands(m.stoppedOffer(o) && m.strict(id), schemas.ShipmentHeld)
-			m.stands(o.Shipment != "" && m.byGateway(), schemas.ClientKeyNeeded)
+			if o.Shipment != "" {
+				m.stands(m.byGateway(), schemas.ClientKeyNeeded)
+				m.papers(m.Shipments[o.Shipment], m.who, id)
+			}
 			if m.refused() {
 				return
 			}
 			m.pass(id, m.who)
 		default:
-			it.Waits[m.who] = bookWait{m.e.EventTime, m.Now}
+			it.Waits[m.who] = bookWait{m.e.EventTime, m.Now, m.at}
 		}
 	}
 }
@@ -402,6 +409,12 @@ func (m *teller) shipEvent() (claim bool) {
 	if m.refused() {
 		return false
 	}
+	before := m.books.copy() // an offer to the receiver may lack documents: found on the way
+	defer func() {
+		if m.refused() {
+			*m.books = *before
+		}
+	}()
 	for _, id := range m.e.EPCs {
 		it := m.item(id)
 		if it.Parent != "" {
@@ -413,13 +426,16 @@ func (m *teller) shipEvent() (claim bool) {
 			m.pass(id, to)
 			continue
 		}
-		o := &bookOffer{To: to, Claimed: m.e.EventTime, Made: m.Now}
+		o := &bookOffer{To: to, Claimed: m.e.EventTime, Made: m.Now, By: m.at}
 		old := it.Offer
 		it.Offer = nil
 		if old != nil {
 			m.unitOver(old, goneUnit)
 		}
 		m.enlist(it, o)
+		if o.Shipment != "" {
+			m.papers(m.Shipments[o.Shipment], to, id)
+		}
 		it.Offer = o
 		if w, waits := it.Waits[to]; waits && w.Claimed >= m.e.EventTime && !m.stoppedOffer(o) && !(o.Shipment != "" && m.law.Parameters.Client) {
 			m.pass(id, to)

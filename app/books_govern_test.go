@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -103,6 +104,9 @@ func (m *teller) propose(c *schemas.Change) {
 	}
 	if overSilence(c) {
 		p.Ends += m.law.Parameters.Silent * 1e9
+		if c.Kind == schemas.Suspend {
+			p.Ends += 3 * m.law.Parameters.Silent * 1e9
+		}
 	}
 	for _, id := range m.members() {
 		p.Signed[id] = m.Partners[id].Signed
@@ -196,7 +200,8 @@ func (m *teller) carried(p *bookProposal) bool {
 			awake++
 		}
 	}
-	return 3*yes > 2*awake && 2*awake >= all
+	longer := p.change.Kind == schemas.Suspend && m.Now >= p.Time+4*m.law.Parameters.Silent*1e9
+	return 3*yes > 2*awake && (2*awake >= all || longer)
 }
 
 func (m *teller) signedSince(p *bookProposal, who string) bool {
@@ -247,6 +252,19 @@ func (m *teller) judge(c *schemas.Change) {
 		m.stands(p == nil || p.State != removed || to == nil || to.State != active || to.Standing == "observer", schemas.NoSuchPartner)
 		for _, id := range c.Items {
 			m.stands(m.item(id).Parent != "" || m.item(id).Holder != c.Partner, schemas.NotHeld)
+		}
+		for _, l := range c.Lots {
+			has := m.Lots[lotName(l.Class, l.UOM)][c.Partner]
+			m.stands(has == nil || has.Known && (has.Is.Sign() == 0 || l.Quantity != "" && has.Is.Cmp(passed(&l).Is) < 0), schemas.NotHeld)
+		}
+		return
+	case schemas.EndShipments:
+		m.stands(p == nil || p.State != removed, schemas.NoSuchPartner)
+		for _, id := range c.Shipments {
+			if s := m.ship(id); s != nil {
+				m.stands(s.over(), schemas.WrongState)
+				m.stands(!slices.Contains(s.parties(), c.Partner), schemas.NotAParty)
+			}
 		}
 		return
 	case schemas.EndRecall:
@@ -384,7 +402,47 @@ func (m *teller) perform(c *schemas.Change) {
 		for _, id := range c.Items {
 			m.pass(id, c.To)
 		}
+		for _, l := range c.Lots {
+			m.passLot(c.Partner, c.To, &l)
+		}
+	case schemas.EndShipments:
+		for _, id := range c.Shipments {
+			m.endShipment(id)
+		}
 	}
+}
+
+func passed(l *schemas.PassedLot) *bookAmount {
+	is, _ := new(big.Rat).SetString(l.Quantity)
+	return &bookAmount{Known: true, Is: is}
+}
+
+// passLot hands on some of a lot, or all that is there: then nothing is left.
+func (b *books) passLot(from, to string, l *schemas.PassedLot) {
+	lot := lotName(l.Class, l.UOM)
+	if l.Quantity != "" {
+		b.add(from, lot, minus(passed(l)))
+		b.add(to, lot, passed(l))
+		return
+	}
+	all := b.Lots[lot][from]
+	b.Lots[lot][from] = &bookAmount{Known: true, Is: new(big.Rat)}
+	b.add(to, lot, all)
+}
+
+// endShipment ends a shipment for good: what is offered of it stays where it is.
+func (b *books) endShipment(id string) {
+	s := b.Shipments[id]
+	if s.open() != nil {
+		b.finish(id, "withdraw")
+	}
+	switch s.State {
+	case "delivered", "returned":
+		s.State = "closed"
+	default:
+		s.State = "cancelled"
+	}
+	s.HeldBy, s.Disputed = "", 0
 }
 
 func (p bookParameters) with(c *schemas.ParameterChange) bookParameters {

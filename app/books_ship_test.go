@@ -14,7 +14,8 @@ type bookShipment struct {
 	Carriers, Inspectors       []string
 	Units                      []string
 	Lots                       []bookLot // that its holder has of it
-	Has                        int       // units and lots that its holder has, as its hand-overs tell
+	Documents                  []bookDocument
+	Has                        int // units and lots that its holder has, as its hand-overs tell
 	State, Holder, HeldBy      string
 	Handovers                  []*bookHandover
 	Disputed                   int // the hand-over that is argued about
@@ -137,6 +138,13 @@ func (m *teller) ship(id string) *bookShipment {
 
 func (m *teller) announce(a *schemas.AnnounceShipment) {
 	s := &bookShipment{Shipper: m.who, Receiver: a.Receiver, Arbiter: a.Arbiter, Carriers: a.Carriers, Inspectors: a.Inspectors, Units: a.Items, State: "announced", Holder: m.who, Has: len(a.Items) + len(a.Lots)}
+	for _, d := range a.Documents {
+		hash := ""
+		if !d.Hash.IsZero() {
+			hash = d.Hash.String()
+		}
+		s.Documents = append(s.Documents, bookDocument{Kind: d.Kind, Hash: hash})
+	}
 	m.stands(m.Shipments[a.Shipment] != nil, schemas.ShipmentKnown)
 	m.stands(a.Receiver == m.who || slices.Contains(a.Carriers, a.Receiver), schemas.OfferToSelf)
 	for _, p := range s.parties() {
@@ -241,10 +249,12 @@ func (m *teller) offers(id string, s *bookShipment, to string, until int64, does
 	for _, u := range units {
 		m.stands(m.item(u).Offer != nil, schemas.OfferOpen)
 		m.stands(m.strict(u) && goesOn(m.recalls(u), to, s.Receiver), schemas.RecalledItem)
+		m.papers(s, to, u)
 	}
 	for _, l := range s.Lots {
 		m.stands(m.strict(l.Class) && m.below(l.Lot, m.who, &bookAmount{true, l.Amount}), schemas.BalanceTooLow)
 		m.stands(m.strict(l.Class) && goesOn(m.lotRecalls(l.Class), to, s.Receiver), schemas.RecalledItem)
+		m.papers(s, to, l.Class)
 	}
 	if m.refused() {
 		return

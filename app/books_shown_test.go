@@ -89,6 +89,9 @@ func (s *bookShipment) picture(id string, l *lines) {
 	for _, lot := range s.Lots {
 		l.say("%s has %s of %s", id, &bookAmount{true, lot.Amount}, short(lot.Lot))
 	}
+	for _, d := range s.Documents {
+		l.say("%s requires %q %q, has %q", id, d.Kind, d.Hash, d.Attached)
+	}
 	for n, h := range s.Handovers {
 		l.say("%s hand-over %d from %s to %s is %s, took %d, refused %d", id, n+1, h.From, h.To, h.State, h.Took, h.Refused)
 		if d := h.Dispute; d != nil {
@@ -253,6 +256,16 @@ func (t *shown) shipment(id string) {
 	t.say("%s is %s with %s, held by %q, %d argued about", id, s.State, s.Holder, s.HeldBy, s.Disputed)
 	for _, l := range s.Lots {
 		t.say("%s has %s of %s", id, l.Quantity, short(lotName(l.Class, l.UOM)))
+	}
+	for i, d := range s.Documents {
+		hash, attached := "", ""
+		if !d.Hash.IsZero() {
+			hash = d.Hash.String()
+		}
+		if a := s.Attachment(i + 1); a != nil {
+			attached = a.Document.String()
+		}
+		t.say("%s requires %q %q, has %q", id, d.Kind, hash, attached)
 	}
 	for i := range s.Last {
 		h := &s.Last[len(s.Last)-1-i]

@@ -43,6 +43,9 @@ type books struct {
 type bookEvent struct {
 	Height       uint64
 	Erased, Held bool
+	At           schemas.Locator
+	Body         string
+	Claim, Void  bool
 }
 
 // recorded is an event that a partner recorded in an earlier block.
@@ -99,8 +102,11 @@ func (b *books) next(now int64) {
 type verdict struct {
 	why    []schemas.Code // all that stands against it; none: it is accepted
 	effect schemas.Effect
-	undone bool // with all of its transaction
+	undone bool           // with all of its transaction
+	told   []schemas.Code // flags of those that the books know: toldFlags
 }
+
+var toldFlags = []schemas.Code{schemas.BuiltUpon, schemas.DocumentsMissing}
 
 func (v *verdict) String() string {
 	switch {
@@ -118,6 +124,7 @@ type teller struct {
 	verdict
 	who, key string
 	e        *schemas.Skeleton
+	body     []byte
 	at       schemas.Locator
 }
 
@@ -138,7 +145,7 @@ func (b *books) transaction(d schemas.Draft, position int) []verdict {
 		on = b.copy()
 	}
 	for i, e := range d.Events {
-		m := &teller{books: on, who: d.Partner, key: d.KeyID, e: &e.Skeleton, at: schemas.Locator{Height: int64(b.Height), Position: uint32(position), Index: uint32(i)}}
+		m := &teller{books: on, who: d.Partner, key: d.KeyID, e: &e.Skeleton, body: e.Body, at: schemas.Locator{Height: int64(b.Height), Position: uint32(position), Index: uint32(i)}}
 		sent := fmt.Sprintf("%s %x", d.Partner, d.DuplicateKeys[i])
 		if e.KindOf() == schemas.KindEvent && on.Sent[sent] {
 			m.effect = schemas.Duplicate
@@ -172,7 +179,11 @@ func (m *teller) enter() {
 		return
 	}
 	if m.e.Act == nil {
-		m.event()
+		if m.e.Declaration != nil {
+			m.declare()
+		} else {
+			m.event()
+		}
 		return
 	}
 	m.effect = schemas.Applied
@@ -181,6 +192,8 @@ func (m *teller) enter() {
 		m.announce(a)
 	case *schemas.ShipmentStep:
 		m.shipmentStep(a)
+	case *schemas.AttachDocuments:
+		m.attach(a)
 	case *schemas.OfferHandover:
 		m.offer(a.Shipment, a.To, a.Until)
 	case *schemas.ReturnShipment:

@@ -347,7 +347,7 @@ func (m *message) receive(it *item) {
 	switch {
 	case holder == m.partner:
 	case m.offered(it):
-		if m.stopped(it.id, it.Offer) || m.handedOver(it.Offer) != nil && m.needsClient() {
+		if m.barred(it.id, it.Offer) {
 			return
 		}
 		m.concern(holder)

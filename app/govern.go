@@ -33,6 +33,9 @@ func (m *message) propose(c *schemas.Change) schemas.Code {
 	}
 	if c.Kind.OverSilence() {
 		p.Ends += m.dir.silent()
+		if c.Kind == schemas.Suspend {
+			p.Ends += (schemas.LongSilence - 1) * m.dir.silent()
+		}
 		for _, member := range m.dir.members {
 			p.Counts = append(p.Counts, schemas.Count{Member: member, Signed: m.signed(member)})
 		}
@@ -133,15 +136,18 @@ func (m *message) closeProposal(at schemas.Locator, p *schemas.Proposal, board *
 }
 
 // carried reports whether enough members are for a proposal: more than two thirds of
-// all, or, where it is about one that is silent, of those that are not, who must be
-// half of all at least, so that a few never take the network from many.
+// all, or, where it is about one that is silent, of those that are not. These must be
+// half of all at least, so that a few do not take the network from many that had nothing
+// to sign; but to suspend one they may be fewer after a long time, so that the network
+// is not stuck for ever with members that are gone.
 func (m *message) carried(at schemas.Locator, p *schemas.Proposal) bool {
 	all, yes := len(m.dir.members), m.count(p.For)
 	if 3*yes > 2*all {
 		return true
 	}
 	about := p.Change.Partner
-	if !p.Change.Kind.OverSilence() || m.now() < p.Time+m.dir.silent() || m.signedSince(p, about) {
+	since := m.now() - p.Time
+	if !p.Change.Kind.OverSilence() || since < m.dir.silent() || m.signedSince(p, about) {
 		return false
 	}
 	if p.Change.Kind == schemas.Suspend && m.votesSince(at, about) {
@@ -153,7 +159,8 @@ func (m *message) carried(at schemas.Locator, p *schemas.Proposal) bool {
 			awake++
 		}
 	}
-	return 3*yes > 2*awake && 2*awake >= all
+	long := p.Change.Kind == schemas.Suspend && since >= schemas.LongSilence*m.dir.silent()
+	return 3*yes > 2*awake && (long || 2*awake >= all)
 }
 
 // signedSince reports whether a member signed anything since a proposal was made: a
@@ -179,11 +186,7 @@ func (m *message) votesSince(at schemas.Locator, member string) bool {
 
 // signed is how many messages a partner signed before this transaction.
 func (b *block) signed(partner string) uint64 {
-	value, _ := b.get(schemas.RegisterKey(partner))
-	if value == nil {
-		return 0
-	}
-	return must(schemas.DecodeRegister(value)).Trail.Count
+	return b.registerOf(partner).trail.Count
 }
 
 func (b *block) isMember(partner string) bool {

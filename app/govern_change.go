@@ -34,7 +34,7 @@ func (m *message) judge(c *schemas.Change) schemas.Code {
 		_, _, _, code := m.erasable(c.Partner, c.EventID)
 		return code
 	}
-	if p == nil || (p.State == schemas.Removed) != (c.Kind == schemas.Reassign) && c.Kind != schemas.EndRecall {
+	if p == nil || (p.State == schemas.Removed) != c.Kind.Inherits() && c.Kind != schemas.EndRecall {
 		return schemas.NoSuchPartner
 	}
 	switch c.Kind {
@@ -43,7 +43,9 @@ func (m *message) judge(c *schemas.Change) schemas.Code {
 			return schemas.PrefixTaken
 		}
 	case schemas.Reassign:
-		return m.judgeItems(c)
+		return m.judgePassing(c)
+	case schemas.EndShipments:
+		return m.judgeShipments(c)
 	case schemas.EndRecall:
 		return m.judgeRecall(c, p)
 	case schemas.RecoverKeys:
@@ -170,20 +172,6 @@ func (m *message) settled() schemas.Parameters {
 	return p
 }
 
-// judgeItems judges whether a removed partner holds all that would be taken from it.
-func (m *message) judgeItems(c *schemas.Change) schemas.Code {
-	to := m.dir.partner(c.To)
-	if to == nil || to.State != schemas.Active || to.Standing == schemas.StandingObserver {
-		return schemas.NoSuchPartner
-	}
-	for _, id := range c.Items {
-		if !m.holdsItself(c.Partner, id) {
-			return schemas.NotHeld
-		}
-	}
-	return schemas.OK
-}
-
 // judgeRecall judges whether a recall is open that its issuer cannot close.
 func (m *message) judgeRecall(c *schemas.Change, issuer *schemas.Partner) schemas.Code {
 	s := m.recallOf(schemas.RecallRef{Issuer: c.Partner, Recall: c.Recall})
@@ -196,14 +184,9 @@ func (m *message) judgeRecall(c *schemas.Change, issuer *schemas.Partner) schema
 	return schemas.OK
 }
 
-// holdsItself reports whether a partner holds an item that is in no container.
-func (m *message) holdsItself(partner, id string) bool {
-	it := m.item(id)
-	return m.custodian(it) == partner && it.Parent == ""
-}
-
 // change makes a change that was judged. It holds from the next block on.
 func (m *message) change(c *schemas.Change) schemas.Code {
+	m.voted = true
 	switch c.Kind {
 	case schemas.Admit:
 		return m.admitPartner(c)
@@ -244,10 +227,11 @@ func (m *message) change(c *schemas.Change) schemas.Code {
 	case schemas.RecoverKeys:
 		return m.replaceKeys(c.Partner, m.granted(c), c.Threshold)
 	case schemas.Reassign:
-		for _, id := range c.Items {
-			m.pass(m.item(id), c.To)
+		m.passAll(c)
+	case schemas.EndShipments:
+		for _, id := range c.Shipments {
+			m.endShipment(m.shipment(id))
 		}
-		m.concern(c.To)
 	case schemas.EndRecall:
 		ref := schemas.RecallRef{Issuer: c.Partner, Recall: c.Recall}
 		m.endRecall(ref, m.recallOf(ref))

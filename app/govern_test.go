@@ -190,13 +190,18 @@ func TestStranded(t *testing.T) {
 	s := &script{chain: newChain(t, store.Options{})}
 	s.subjects = map[schemas.TrailKey]bool{}
 	s.run([]string{"block",
-		"farm: obj add epc=a,b,c,d step=commissioning; agg add parent=P-1 epc=a; obj del epc=d step=destroying; obj obs epc=b step=shipping to=mill",
-		"mill: obj obs epc=b step=receiving"})
+		"farm: obj add epc=a,b,c,d qty=lot1:5:KGM,lot1:2,lot2:1 step=commissioning; agg add parent=P-1 epc=a; obj del epc=d qty=lot2:1 step=destroying; obj obs epc=b step=shipping to=mill",
+		"mill: obj obs epc=b step=receiving",
+		`farm: act AnnounceShipment {"shipment":"urn:example:shipment:1","receiver":"shop","carriers":["mill"],"inspectors":["haul"],"items":["` + full("c") + `"]}`,
+		`farm: act AnnounceShipment {"shipment":"urn:example:shipment:2","receiver":"shop","items":["` + full("e") + `"]}; act CancelShipment {"shipment":"urn:example:shipment:2"}`})
 	for _, tc := range []struct {
 		partner string
 		most    int
 		want    schemas.Stranded
-	}{{"farm", 5, schemas.Stranded{Items: 2}}, {"mill", 5, schemas.Stranded{Items: 1}}, {"haul", 5, schemas.Stranded{}}, {"farm", 0, schemas.Stranded{Partial: true}}} {
+	}{
+		{"farm", 11, schemas.Stranded{Items: 3, Lots: 2, Shipments: 1}}, {"farm", 10, schemas.Stranded{Items: 3, Lots: 2, Shipments: 1, Partial: true}},
+		{"mill", 10, schemas.Stranded{Items: 1, Shipments: 1}}, {"shop", 11, schemas.Stranded{Shipments: 1}}, {"haul", 10, schemas.Stranded{}}, {"farm", 0, schemas.Stranded{Partial: true}},
+	} {
 		got, err := s.view().TestingOnlyStranded(tc.partner, tc.most)
 		if err != nil || *got != tc.want {
 			t.Errorf("%s holds %+v of the first %d, %v, not %+v", tc.partner, got, tc.most, err, tc.want)

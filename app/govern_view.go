@@ -103,34 +103,3 @@ func (v *View) Impact(c *schemas.Change) (*schemas.Impact, error) {
 	out.Stranded, err = v.stranded(p.ID, maxStranded)
 	return out, err
 }
-
-// maxStranded is how many items of the ledger are looked at for what a partner holds.
-const maxStranded = 2_000_000
-
-// stranded counts what a partner holds, among so many items of the ledger: an item in
-// a container is the container's matter.
-func (v *View) stranded(partner string, most int) (*schemas.Stranded, error) {
-	out, prefix := &schemas.Stranded{}, schemas.ItemKey("")
-	for leaf, err := range v.at.Leaves(prefix) {
-		if err != nil {
-			return nil, v.answered(fmt.Errorf("reading items: %w", err))
-		}
-		if most--; most < 0 {
-			out.Partial = true
-			break
-		}
-		it, err := schemas.DecodeItem(leaf.Value)
-		if err != nil {
-			return nil, fmt.Errorf("reading item %q: %w", leaf.Key[len(prefix):], err)
-		}
-		if it.Ended {
-			continue
-		}
-		if parent, custodian, err := v.placed(&it); err != nil {
-			return nil, err
-		} else if parent == nil && custodian == partner {
-			out.Items++
-		}
-	}
-	return out, nil
-}

@@ -299,7 +299,7 @@ func (m *message) accept(q schemas.Quantity) *schemas.Offer {
 func (m *message) receiveLot(q schemas.Quantity) {
 	m.touchClass(q.Class)
 	if o := m.accept(q); o != nil {
-		if m.stopped(q.Class, o) || o.Shipment != "" && m.needsClient() {
+		if m.barred(q.Class, o) {
 			return
 		}
 		m.passLot(quantityOf(q, o), o.From, m.partner, amount(q))

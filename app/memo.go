@@ -88,7 +88,7 @@ func sealed(raw []byte) (d *decoded, err error) {
 // whole decodes all of a transaction of which the header was checked.
 func (d *decoded) whole(codec *schemas.Codec, raw []byte) (whole *decoded, err error) {
 	defer refusing(&err)
-	tx, err := codec.DecodeHashed(raw)
+	tx, err := codec.DecodeHashed(raw, d.tx)
 	if err != nil {
 		return nil, err
 	}
@@ -189,11 +189,10 @@ func (c *memo) keep(key [32]byte, d *decoded) {
 }
 
 // forget drops transactions that are of no use any more.
-func (c *memo) forget(txs [][]byte) {
+func (c *memo) forget(keys [][sha256.Size]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, raw := range txs {
-		key := sha256.Sum256(raw)
+	for _, key := range keys {
 		for _, g := range [...]*generation{&c.young, &c.old} {
 			if d := g.find(key); d != nil {
 				delete(g.decoded, key)

@@ -238,21 +238,6 @@ func (m *message) decided(at schemas.Locator, p *schemas.Proposal) {
 	m.happened(&told)
 }
 
-// deadlines writes the rows of what ends, as the leaf says that a snapshot has.
-func (r *restoring) deadlines(kind schemas.StateKind, name string, rec *schemas.SnapshotRecord) error {
-	ends, err := deadlinesOf(kind, name, rec.Key, rec.Value)
-	if err != nil {
-		return lying("%w", err)
-	}
-	for i := range ends {
-		key, value := ends[i].row()
-		if err := r.into.PutRow(key, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // deadlinesOf is what ends, as a leaf says.
 func deadlinesOf(kind schemas.StateKind, name string, key, value []byte) ([]deadline, error) {
 	switch kind {

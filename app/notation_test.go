@@ -103,6 +103,9 @@ func (n notation) event(text string, now time.Time) (*schemas.Event, error) {
 			}
 		}
 	}
+	if body, ok := strings.CutPrefix(strings.TrimSpace(text), "raw "); ok {
+		return schemas.DecodeSingle([]byte(body))
+	}
 	if rest, ok := strings.CutPrefix(strings.TrimSpace(text), "act "); ok {
 		name, body, _ := strings.Cut(rest, " ")
 		return schemas.ReadAct(name, []byte(body), now)

@@ -46,6 +46,7 @@ type prior struct {
 	void    bool
 	key     []byte // its duplicate key, where it had one
 	time    int64  // of its block, in a network with retention classes
+	claim   bool   // it changed nothing
 }
 
 func (p prior) encode() []byte {
@@ -57,6 +58,9 @@ func (p prior) encode() []byte {
 	b = schemas.AppendField(b, 4, p.key)
 	if p.time != 0 {
 		b = schemas.AppendField(b, 5, be64(p.time))
+	}
+	if p.claim {
+		b = schemas.AppendUint(b, 6, 1)
 	}
 	return b
 }
@@ -79,6 +83,8 @@ func decodePrior(b []byte) (p prior, err error) {
 				break
 			}
 			p.time = int64(decodeUint64(v))
+		case 6:
+			p.claim = f.Uint(n, v) == 1
 		default:
 			err = fmt.Errorf("unknown field %d", n)
 		}
@@ -87,6 +93,11 @@ func decodePrior(b []byte) (p prior, err error) {
 		}
 	}
 	return p, f.Err()
+}
+
+// entry is its link in the register, under its eventID.
+func (p prior) entry(eventID string) schemas.Hash {
+	return schemas.RegisterEntry(eventID, p.key, p.content, p.at, p.time, p.claim)
 }
 
 // repeats reports whether a declaration says the same as the prior event: to
@@ -168,42 +179,79 @@ func (m *message) declare(p prior, known bool) {
 	m.led.Emit(voidRow(p.at), m.at.Append(nil))
 	m.registered = append(m.registered, schemas.VoidEntry(p.at, m.at))
 	m.result.Effect = schemas.Applied
-	m.retract(p.at)
+	m.retract(p)
 }
 
 // register adds the event to its partner's register.
 func (m *message) register() {
-	content := m.msg.ContentHash()
+	p := prior{at: m.at, content: m.msg.ContentHash(), key: m.msg.DuplicateKey, claim: m.result.Effect == schemas.Claim}
 	id := m.msg.EventIDOf()
-	recorded := int64(0)
 	if m.event.Declaration != nil {
 		id = "" // a declaration reserves no eventID: the event itself may yet come
-		w := withdrawal{content: content, key: m.msg.DuplicateKey, voids: m.voids, eventID: m.event.EventID}
+		w := withdrawal{content: p.content, key: p.key, voids: m.voids, eventID: m.event.EventID}
 		m.led.Emit(withdrawalRow(m.partner, m.at), w.encode())
 	} else {
 		if len(m.dir.parameters.Retention) > 0 {
-			recorded = m.now()
-			m.due(id, "", recorded)
+			p.time = m.now()
+			m.due(id, "", p.time)
 		}
-		m.led.PutRow(eventRow(m.partner, id), prior{at: m.at, content: content, key: m.msg.DuplicateKey, time: recorded}.encode())
+		m.led.PutRow(eventRow(m.partner, id), p.encode())
 	}
-	if len(m.msg.DuplicateKey) > 0 {
-		m.led.PutRow(duplicateRow(m.partner, ownKey(m.msg.DuplicateKey)), m.at.Append(nil))
+	if len(p.key) > 0 {
+		m.led.PutRow(duplicateRow(m.partner, ownKey(p.key)), m.at.Append(nil))
 	}
-	m.registered = append(m.registered, schemas.RegisterEntry(id, m.msg.DuplicateKey, content, m.at, recorded))
+	m.registered = append(m.registered, p.entry(id))
 }
 
 // register is a partner's register: its trail and its log of events.
 type register struct{ trail, events log }
 
+// logs are the registers and nonces that a block's transactions grew. They are written
+// once, at its end: the root of a log costs as many hashes as its count has bits.
+type logs struct {
+	registers map[string]register
+	nonces    map[uint64]log // by expiry
+}
+
+// growing is what the transaction that runs adds to them, if it does not break down.
+type growing struct {
+	partner  string
+	register register
+	expiry   uint64
+	nonces   log
+}
+
+func (l *logs) keep(g *growing) {
+	if l.registers == nil {
+		l.registers, l.nonces = map[string]register{}, map[uint64]log{}
+	}
+	l.registers[g.partner], l.nonces[g.expiry] = g.register, g.nonces
+}
+
 func (b *block) registerOf(partner string) register {
+	if r, ok := b.grown.registers[partner]; ok {
+		return r
+	}
 	_, aside := b.get(schemas.RegisterKey(partner))
 	var r register
 	r.trail, r.events = readItemLogs(aside)
 	return r
 }
 
-func (b *block) writeRegister(partner string, r register) {
-	leaf := schemas.Register{Trail: r.trail.head(), Events: r.events.head()}
-	b.led.Set(schemas.RegisterKey(partner), leaf.Append(nil), asideOf(r.trail, r.events))
+func (b *block) noncesOf(expiry uint64) log {
+	if l, ok := b.grown.nonces[expiry]; ok {
+		return l
+	}
+	_, aside := b.get(schemas.NoncesKey(expiry))
+	return readLog(aside)
+}
+
+func (b *block) writeLogs() {
+	for partner, r := range b.grown.registers {
+		leaf := schemas.Register{Trail: r.trail.head(), Events: r.events.head()}
+		b.led.Set(schemas.RegisterKey(partner), leaf.Append(nil), asideOf(r.trail, r.events))
+	}
+	for expiry, l := range b.grown.nonces {
+		b.led.Set(schemas.NoncesKey(expiry), schemas.SingleHead(l.head()), l.AppendTo(nil))
+	}
 }

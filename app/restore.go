@@ -205,8 +205,10 @@ func (r *restoring) chunk(chunk []byte) error {
 // readRecord is a record with what follows from it alone.
 type readRecord struct {
 	schemas.SnapshotRecord
-	leaf proof.Leaf // of a state record
-	err  error      // why it is none
+	leaf  proof.Leaf // of a state record
+	ends  []deadline // by it
+	event readEvent  // of an event
+	err   error      // why it is none
 }
 
 // readAll computes what follows from each record alone, on up to four processors; what it
@@ -228,11 +230,13 @@ func readAll(records []readRecord) {
 }
 
 func (rec *readRecord) read() {
-	if rec.Kind != schemas.SnapshotState || len(rec.Key) == 0 {
-		return
+	switch {
+	case rec.Kind == schemas.SnapshotState && len(rec.Key) > 0:
+		rec.leaf = store.StateLeaf(rec.Key, rec.Value)
+		rec.ends, rec.err = readLeaf(rec.Key, rec.Value, rec.Aside)
+	case rec.Kind == schemas.SnapshotEvent:
+		rec.event, rec.err = readEventRecord(rec.Key, rec.Value)
 	}
-	rec.leaf = store.StateLeaf(rec.Key, rec.Value)
-	rec.err = checkAside(rec.Key, rec.Value, rec.Aside)
 }
 
 func (r *restoring) record(read *readRecord) error {
@@ -247,7 +251,7 @@ func (r *restoring) record(read *readRecord) error {
 	}
 	switch rec.Kind {
 	case schemas.SnapshotEvent:
-		return r.event(rec)
+		return r.event(read)
 	case schemas.SnapshotDeclaration:
 		if r.last.Kind != rec.Kind {
 			if err := r.into.Flush(); err != nil { // declarations are looked up among events
@@ -270,7 +274,7 @@ func (r *restoring) state(rec *readRecord) error {
 		return lying("%w", rec.err)
 	}
 	r.keys++
-	if err := r.note(&rec.SnapshotRecord); err != nil {
+	if err := r.note(rec); err != nil {
 		return err
 	}
 	return r.into.SetLeaf(rec.leaf, rec.Key, rec.Value, rec.Aside)
@@ -278,10 +282,13 @@ func (r *restoring) state(rec *readRecord) error {
 
 // note remembers what later checks need, and writes the rows that follow from
 // state keys.
-func (r *restoring) note(rec *schemas.SnapshotRecord) error {
+func (r *restoring) note(rec *readRecord) error {
 	kind, name := schemas.KindOf(rec.Key)
-	if err := r.deadlines(kind, string(name), rec); err != nil {
-		return err
+	for i := range rec.ends {
+		key, value := rec.ends[i].row()
+		if err := r.into.PutRow(key, value); err != nil {
+			return err
+		}
 	}
 	switch kind {
 	case schemas.RegisterLeaf:
@@ -483,7 +490,7 @@ func (r *restoring) logs(ctx context.Context, entries *store.Sorter, prefix int,
 			}
 			l = proof.Log{}
 		}
-		if l.Append([32]byte(t[32:])); l.Count%4096 == 0 && ctx.Err() != nil {
+		if l.Extend([32]byte(t[32:])); l.Count%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		last = t

@@ -5,38 +5,56 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// event takes an event of a partner's register, and what duplicates are found by.
-func (r *restoring) event(rec *schemas.SnapshotRecord) error {
-	eventID, partner, ok := cutKey(rec.Key)
-	if !ok {
-		return lying("the key of an event is malformed")
+// readEvent is an event of a partner's register, read.
+type readEvent struct {
+	eventID, partner string
+	prior            prior
+	entry            schemas.Hash // in the register's log
+}
+
+// readEventRecord reads an event as a snapshot has it.
+func readEventRecord(key, value []byte) (e readEvent, err error) {
+	var ok bool
+	if e.eventID, e.partner, ok = cutKey(key); !ok {
+		return e, errors.New("the key of an event is malformed")
 	}
-	p, err := decodePrior(rec.Value)
-	if err == nil && !bytes.Equal(p.encode(), rec.Value) {
+	p, err := decodePrior(value)
+	if err == nil && !bytes.Equal(p.encode(), value) {
 		err = errors.New("not the one encoding of what it says")
 	}
-	if err == nil && p.time != 0 && !r.timed { // without one it was recorded before there were classes
-		err = errors.New("it tells the time of its block, as those of networks with retention classes do")
-	}
 	if err != nil {
-		return lying("an event of a register: %w", err)
+		return e, fmt.Errorf("an event of a register: %w", err)
 	}
-	if err := r.entry(partner, p.at, plain, schemas.RegisterEntry(eventID, p.key, p.content, p.at, p.time)); err != nil {
+	e.prior, e.entry = p, p.entry(e.eventID)
+	return e, nil
+}
+
+// event takes an event of a partner's register, and what duplicates are found by.
+func (r *restoring) event(rec *readRecord) error {
+	if rec.err != nil {
+		return lying("%w", rec.err)
+	}
+	e, p := &rec.event, &rec.event.prior
+	if p.time != 0 && !r.timed { // without one it was recorded before there were classes
+		return lying("an event of a register: it tells the time of its block, as those of networks with retention classes do")
+	}
+	if err := r.entry(e.partner, p.at, plain, e.entry); err != nil {
 		return err
 	}
 	if p.void {
 		r.voids++
 	}
-	if err := r.into.PutRow(eventRow(partner, eventID), rec.Value); err != nil {
+	if err := r.into.PutRow(eventRow(e.partner, e.eventID), rec.Value); err != nil {
 		return err
 	}
-	return r.duplicate(partner, p.key, p.at)
+	return r.duplicate(e.partner, p.key, p.at)
 }
 
 // duplicate takes what a message's duplicates are found by. Duplicate keys come in
@@ -115,7 +133,7 @@ func (r *restoring) declaration(rec *schemas.SnapshotRecord) error {
 	if err != nil {
 		return lying("a declaration of a register: %w", err)
 	}
-	if err := r.entry(partner, at, plain, schemas.RegisterEntry("", w.key, w.content, at, 0)); err != nil {
+	if err := r.entry(partner, at, plain, prior{at: at, content: w.content, key: w.key}.entry("")); err != nil {
 		return err
 	}
 	if w.voids != nil {

@@ -11,36 +11,65 @@ import (
 // nobody answered or a receipt that waits for one, nobody has built upon: it ends.
 // Else goods would still change hands by an event that did not occur.
 
-// retract ends what the author's void event at a place left open, and tells of what
-// came of it and stands.
-func (m *message) retract(at schemas.Locator) {
-	e := m.event
-	offered, arrived := e.BizStep == shipped, e.BizStep == received
-	if (offered || arrived) && e.Action != schemas.ActionDelete {
-		built := false
+// retract ends what the author's void event left open, and tells of what came of it and
+// stands.
+func (m *message) retract(p prior) {
+	waited := m.endOpen(p.at)
+	if !p.claim && m.builtUpon(waited) {
+		m.flag(schemas.BuiltUpon)
+	}
+}
+
+// endOpen ends the offers and receipts that were made at a place, and answers of which
+// things a receipt waited.
+func (m *message) endOpen(at schemas.Locator) (waited map[string]bool) {
+	if m.event.Action == schemas.ActionDelete {
+		return nil
+	}
+	switch m.event.BizStep {
+	case shipped:
 		for _, id := range m.handed() {
-			it := m.item(id)
-			if arrived {
-				built = !m.takeReceipt(it, at) && m.custodian(it) == m.partner || built
-			} else {
-				m.takeOffer(it, at)
-			}
+			m.takeOffer(m.item(id), at)
 		}
 		for _, q := range m.handedLots() {
-			if arrived {
-				m.takeLots(receiptsKey(q, m.partner), at)
-			} else {
-				m.takeLots(offersKey(q, m.receiver()), at)
-			}
+			m.takeLots(offersKey(q, m.receiver()), at)
 		}
-		if offered {
-			built = m.touchesAnothers(m.handed())
+	case received:
+		waited = map[string]bool{} // only ever looked up
+		for _, id := range m.handed() {
+			waited[id] = m.takeReceipt(m.item(id), at)
 		}
-		if built {
-			m.flag(schemas.BuiltUpon)
+		for _, q := range m.handedLots() {
+			m.takeLots(receiptsKey(q, m.partner), at)
 		}
 	}
-	m.tellBuiltUpon()
+	return waited
+}
+
+// builtUpon reports whether what the void event did has consequences that stand, all of
+// whose holders are told: somebody else holds by now what it moved or handed over, or has
+// some of what it made; or its author has what it received.
+func (m *message) builtUpon(waited map[string]bool) (built bool) {
+	e := m.event
+	moves := e.Action != schemas.ActionObserve && e.Type != schemas.AssociationEvent && e.Type != schemas.TransactionEvent
+	hands := e.Action != schemas.ActionDelete
+	switch {
+	case moves:
+		built = m.touchesAnothers(m.instances())
+	case hands && e.BizStep == shipped:
+		built = m.touchesAnothers(m.handed())
+	}
+	if hands && e.BizStep == received {
+		built = built || slices.ContainsFunc(m.handed(), func(id string) bool { return !waited[id] && m.custodian(m.item(id)) == m.partner })
+	}
+	if !moves {
+		return built
+	}
+	made := e.OutputQuantities
+	if e.Type == schemas.ObjectEvent && e.Action == schemas.ActionAdd {
+		made = e.Quantities
+	}
+	return built || slices.ContainsFunc(made, func(q schemas.Quantity) bool { _, short := m.short(q, m.partner); return short })
 }
 
 // takeOffer withdraws an item's offer that was made at a place.
@@ -86,28 +115,5 @@ func (m *message) takeLots(key []byte, at schemas.Locator) {
 		if o := &open[i]; o.Locator == at && o.Party != m.partner {
 			m.withdrawn(o)
 		}
-	}
-}
-
-// tellBuiltUpon flags a declaration of an event that moved things which somebody else
-// holds by now, or has some of: what it did has consequences that stand, and both sides
-// are told. State is compensated by further events, never rewound.
-func (m *message) tellBuiltUpon() {
-	e := m.event
-	if e.Action == schemas.ActionObserve || e.Type == schemas.AssociationEvent || e.Type == schemas.TransactionEvent {
-		return
-	}
-	built := m.touchesAnothers(m.instances())
-	made := e.OutputQuantities
-	if e.Type == schemas.ObjectEvent && e.Action == schemas.ActionAdd {
-		made = e.Quantities
-	}
-	for _, q := range made {
-		if _, short := m.short(q, m.partner); short {
-			built = true
-		}
-	}
-	if built {
-		m.flag(schemas.BuiltUpon)
 	}
 }

@@ -45,6 +45,8 @@ type block struct {
 	// registered are the entries for the register of the partner whose
 	// transaction runs; they are appended at its end, all at once.
 	registered []schemas.Hash
+	growing    growing
+	grown      logs
 
 	touched  []string // partners whose leaves an act wrote, perhaps several times, perhaps undone
 	prefixed bool     // an act changed a company prefix
@@ -112,14 +114,6 @@ func readLog(aside []byte) log {
 	return log{must(proof.DecodeLog(aside))}
 }
 
-// appendTo appends an entry to a log whose leaf is its head alone.
-func (b *block) appendTo(key []byte, entry schemas.Hash) {
-	_, aside := b.get(key)
-	l := readLog(aside)
-	l.append(entry)
-	b.led.Set(key, schemas.SingleHead(l.head()), l.AppendTo(nil))
-}
-
 // item is an item's state while a message runs.
 type item struct {
 	schemas.Item
@@ -172,6 +166,7 @@ type message struct {
 	shipping  *shipment            // of which this act makes the offers
 	strictly  bool                 // somebody else holds something of which custody is strict
 	met       *schemas.Offer       // receipt that waited for the offer that is made
+	voted     bool                 // what it does the members decided: its author answers no hand-over by it
 
 	openRecalls     map[schemas.RecallRef]bool     // those that were looked at, and whether they are open
 	openRecallSpans map[string]schemas.RecallSpans // of the makers that were looked at

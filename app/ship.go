@@ -32,7 +32,7 @@ func (m *message) shipment(id string) *shipment {
 		return nil
 	}
 	s := &shipment{id: id, Shipment: must(schemas.DecodeShipment(value)), aside: aside}
-	m.afford(1 + len(s.Lots) + len(s.Documents))
+	m.afford(1 + len(s.Lots) + len(s.Documents) + len(s.Attached))
 	m.remember(s)
 	s.ends = shipmentDeadline(id, &s.Shipment)
 	if s.State == schemas.HandoverPending {
@@ -100,8 +100,12 @@ func (m *message) signing() schemas.Signing {
 	return s
 }
 
-// answering is who answers the hand-over: the author, or whoever's receipt waited for it.
+// answering is who answers the hand-over: the author, or whoever's receipt waited for it;
+// where the members decided, neither side did, and what is told is when.
 func (m *message) answering() schemas.Signing {
+	if m.voted {
+		return schemas.Signing{Time: m.now(), At: m.at}
+	}
 	if r := m.met; r != nil {
 		return schemas.Signing{Partner: r.Party, Time: r.Time, EventTime: r.EventTime, At: r.Locator}
 	}
@@ -210,15 +214,15 @@ func (m *message) rolesIn(s *shipment, does shipMessage) (roles shipRole) {
 		return 0
 	case doUnhold:
 		if m.partner == s.HeldBy || m.partner == s.Arbiter {
-			return holding
+			return asParty
 		}
 		if m.active(s.HeldBy) {
 			return 0
 		}
 		fallthrough // who cannot sign cannot let go: any party does
-	case doHold:
+	case doHold, doAttach:
 		if slices.Contains(s.Parties(), m.partner) {
-			return holding
+			return asParty
 		}
 		return 0
 	}

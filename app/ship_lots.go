@@ -49,7 +49,7 @@ func (m *message) heldIn(id, holder string) *shipment {
 // of the same amount goes before others, what was announced first before later ones.
 func (m *message) enlistLot(o *schemas.Offer, q schemas.Quantity) {
 	if m.shipping != nil {
-		m.enter(m.shipping, o)
+		m.enterLot(m.shipping, o, q)
 		return
 	}
 	value, _ := m.get(schemas.LotShipmentsKey(q.Class, q.UOM, m.partner))
@@ -76,9 +76,15 @@ func (m *message) enlistLot(o *schemas.Offer, q schemas.Quantity) {
 	}
 	for _, s := range append(fits, larger...) {
 		if m.joins(s, o.Party) {
-			m.enter(s, o)
+			m.enterLot(s, o, q)
 			return
 		}
+	}
+}
+
+func (m *message) enterLot(s *shipment, o *schemas.Offer, q schemas.Quantity) {
+	if !m.lacksDocuments(s, o.Party, q.Class) {
+		m.enter(s, o)
 	}
 }
 

@@ -50,7 +50,9 @@ func (m *message) enlist(it *item) {
 		m.tell(s, schemas.OutsideShipment)
 		return
 	}
-	m.enter(s, it.Offer)
+	if !m.lacksDocuments(s, it.Offer.Party, it.id) {
+		m.enter(s, it.Offer)
+	}
 }
 
 // joins reports whether an offer of the author's is part of a shipment's hand-over.
@@ -202,6 +204,11 @@ func (m *message) stepHandover(a *schemas.HandoverStep) {
 	m.flag(flag)
 	m.concern(from)
 	m.concern(s.last.To)
+	m.endHandover(s, does, end)
+}
+
+// endHandover ends the offers of all units that are part of the open hand-over, and it.
+func (m *message) endHandover(s *shipment, does shipMessage, end offerEnd) {
 	m.touchShipment(s)
 	for _, id := range m.units(s) {
 		if it := m.item(id); m.handedOver(it.Offer) == s {
@@ -300,7 +307,9 @@ func (m *message) acceptUnit(s *shipment, it *item, d *differences) {
 	if d.find(it.id, "", schemas.Damaged) != nil {
 		it.Disposition = "damaged"
 	}
-	m.pass(it, m.partner)
+	if !m.lacksDocuments(s, m.partner, it.id) {
+		m.pass(it, m.partner)
+	}
 }
 
 // acceptLot takes what came of a lot: what did not come stays with who offered it, and
@@ -338,6 +347,9 @@ func (m *message) acceptLot(s *shipment, q schemas.Quantity, from string, d *dif
 		// It lapsed: what was offered has gone elsewhere.
 		m.flag(schemas.OfferCancelled)
 		m.closeOffer(o, offerGone)
+		return
+	}
+	if m.lacksDocuments(s, m.partner, q.Class) {
 		return
 	}
 	m.passLot(got, from, m.partner, "")

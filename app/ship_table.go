@@ -21,19 +21,21 @@ const (
 	doCancel
 	doHold
 	doUnhold
+	doAttach // documents
 	doDispute
 	doGoOn // outcomes of a dispute
 	doSettle
 	doComeBack
+	doEnd // by vote, since a party left the network
 )
 
-var shipMessageNames = [...]string{"", "dispatch", "offer", "return", "accept", "reject", "cancel offer", "expire", "close", "cancel", "hold", "unhold",
-	"dispute", "resolve: go on", "resolve: delivered", "resolve: return"}
+var shipMessageNames = [...]string{"", "dispatch", "offer", "return", "accept", "reject", "cancel offer", "expire", "close", "cancel", "hold", "unhold", "attach documents",
+	"dispute", "resolve: go on", "resolve: delivered", "resolve: return", "end"}
 
 func (m shipMessage) String() string { return shipMessageNames[m] }
 
 // shipRole is in what role a partner does it. One partner can have several.
-type shipRole uint8
+type shipRole uint16
 
 const (
 	asShipper   shipRole = 1 << iota
@@ -43,11 +45,12 @@ const (
 	asInspector          // or any other party
 	asDisputant          // of the hand-over that is argued about
 	asArbiter
-	asTime // nobody: a block's time
+	asTime    // nobody: a block's time
+	asMembers // of the network, by vote
 )
 
 var shipRoleNames = map[shipRole]string{asShipper: "shipper", asHolder: "holder", asCarrier: "carrier", asReceiver: "receiver", asInspector: "inspector",
-	asDisputant: "disputant", asArbiter: "arbiter", asTime: "time"}
+	asDisputant: "disputant", asArbiter: "arbiter", asTime: "time", asMembers: "members"}
 
 func (r shipRole) String() string { return shipRoleNames[r] }
 
@@ -95,27 +98,34 @@ var shipTable = map[shipStep]schemas.ShipmentState{ // only ever looked up
 	{schemas.Disputed, doGoOn, asArbiter}:       schemas.InTransit,
 	{schemas.Disputed, doSettle, asArbiter}:     schemas.Delivered,
 	{schemas.Disputed, doComeBack, asArbiter}:   schemas.Rejected,
+
+	{schemas.Announced, doEnd, asMembers}: schemas.Cancelled, // an offer that is open was withdrawn before
+	{schemas.InTransit, doEnd, asMembers}: schemas.Cancelled,
+	{schemas.Rejected, doEnd, asMembers}:  schemas.Cancelled,
+	{schemas.Disputed, doEnd, asMembers}:  schemas.Cancelled,
+	{schemas.Delivered, doEnd, asMembers}: schemas.Closed,
+	{schemas.Returned, doEnd, asMembers}:  schemas.Closed,
 }
 
-// Hold lies over the states: any party stops what is under way, whatever its state, and
-// it stays in that state.
+// Some messages lie over the states, and lead nowhere: any party stops what is under way,
+// or attaches documents.
 var (
-	heldStates = map[schemas.ShipmentState]bool{schemas.Announced: true, schemas.InTransit: true, schemas.HandoverPending: true,
+	underWay = map[schemas.ShipmentState]bool{schemas.Announced: true, schemas.InTransit: true, schemas.HandoverPending: true,
 		schemas.Delivered: true, schemas.Rejected: true, schemas.Disputed: true, schemas.Returned: true}
-	holding     = asShipper | asHolder | asCarrier | asReceiver | asInspector
-	whileHeld   = map[shipMessage]bool{doReject: true, doWithdraw: true, doExpire: true, doDispute: true, doGoOn: true, doSettle: true, doComeBack: true}
-	allMessages = []shipMessage{doDispatch, doOffer, doReturn, doAccept, doReject, doWithdraw, doExpire, doClose, doCancel, doHold, doUnhold, doDispute, doGoOn, doSettle, doComeBack}
-	allRoles    = []shipRole{asShipper, asHolder, asCarrier, asReceiver, asInspector, asDisputant, asArbiter, asTime}
+	asParty     = asShipper | asHolder | asCarrier | asReceiver | asInspector
+	whileHeld   = map[shipMessage]bool{doReject: true, doWithdraw: true, doExpire: true, doDispute: true, doGoOn: true, doSettle: true, doComeBack: true, doEnd: true}
+	allMessages = []shipMessage{doDispatch, doOffer, doReturn, doAccept, doReject, doWithdraw, doExpire, doClose, doCancel, doHold, doUnhold, doAttach, doDispute, doGoOn, doSettle, doComeBack, doEnd}
+	allRoles    = []shipRole{asShipper, asHolder, asCarrier, asReceiver, asInspector, asDisputant, asArbiter, asTime, asMembers}
 )
 
 // nextState is where a message of somebody in these roles leads. What stands against it
 // is told by a code: the state, the role, or that the shipment is held.
 func nextState(from schemas.ShipmentState, held bool, does shipMessage, roles shipRole) (schemas.ShipmentState, schemas.Code) {
-	if does == doHold || does == doUnhold {
+	if does == doHold || does == doUnhold || does == doAttach {
 		switch {
-		case !heldStates[from] || held != (does == doUnhold):
+		case !underWay[from] || does == doHold && held || does == doUnhold && !held:
 			return from, schemas.WrongState
-		case roles&holding == 0:
+		case roles&asParty == 0:
 			return from, schemas.WrongRole
 		}
 		return from, schemas.OK

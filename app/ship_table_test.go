@@ -32,12 +32,12 @@ func TestShipmentTable(t *testing.T) {
 					next, code := nextState(from, held, does, as)
 					wantCode := schemas.OK
 					switch {
-					case does == doHold || does == doUnhold:
+					case does == doHold || does == doUnhold || does == doAttach:
 						want = from
 						switch {
-						case from == schemas.Closed || from == schemas.Cancelled || held == (does == doHold):
+						case from == schemas.Closed || from == schemas.Cancelled || does != doAttach && held == (does == doHold):
 							wantCode = schemas.WrongState
-						case as == asDisputant || as == asArbiter || as == asTime:
+						case as == asDisputant || as == asArbiter || as == asTime || as == asMembers:
 							wantCode = schemas.WrongRole
 						}
 					case !possible:
@@ -60,7 +60,7 @@ func TestShipmentTable(t *testing.T) {
 			}
 		}
 	}
-	if steps != 9*15*8*2 {
+	if steps != 9*17*9*2 {
 		t.Errorf("%d cases", steps)
 	}
 }

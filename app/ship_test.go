@@ -29,6 +29,13 @@ func (s *script) shipment(name string) {
 		line += " stopped by " + info.HeldBy
 	}
 	s.print("%s trail=%d", line, info.Trail.Count)
+	for i, d := range info.Documents {
+		attached := "missing"
+		if a := info.Attachment(i + 1); a != nil {
+			attached = fmt.Sprintf("%.4s by %s at %d/%d/%d", a.Document, a.Partner, a.At.Height, a.At.Position, a.At.Index)
+		}
+		s.print("  document %q %.4s: %s", d.Kind, d.Hash, attached)
+	}
 	for i := range info.Last {
 		h := &info.Last[len(info.Last)-1-i]
 		line := fmt.Sprintf("  %d %s to %s: %s units=%d took=%d refused=%d", h.Number, signed(&h.Offered), h.To, h.State, h.Units, h.Took, h.Refused)

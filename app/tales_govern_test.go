@@ -116,6 +116,18 @@ func (t *taleList) changes() map[string][]string {
 					add("reassign", `%s,"to":"farm","items":[%q]`, about, full(name))
 				}
 			}
+			for _, name := range storyLots {
+				for _, amount := range []string{"", `,"quantity":0.5`, `,"quantity":50`} {
+					if t.Lots[lotName(full(name), "")][id] != nil {
+						add("reassign", `%s,"to":"mill","lots":[{"class":%q%s}]`, about, full(name), amount)
+					}
+				}
+			}
+			for _, shipment := range sortedNames(t.Shipments) {
+				if s := t.Shipments[shipment]; slices.Contains(s.parties(), id) || t.number%8 == 0 {
+					add("end-shipments", `%s,"shipments":[%q]`, about, shipment)
+				}
+			}
 		}
 	}
 	if _, there := t.law.Prefixes["9521234"]; there {

@@ -94,7 +94,7 @@ func weighed(all map[string][]said) (kinds []string) {
 	for _, kind := range sortedNames(all) {
 		n := max(3, often[kind])
 		if proposal, ok := strings.CutPrefix(kind, "Propose "); ok {
-			if n = 1; slices.Contains([]string{"reassign", "resume", "cancel-upgrade", "withdraw-prefix", "remove-validator", "close-recall"}, proposal) {
+			if n = 1; slices.Contains([]string{"reassign", "end-shipments", "resume", "cancel-upgrade", "withdraw-prefix", "remove-validator", "close-recall"}, proposal) {
 				n = 24
 			}
 		}
@@ -196,6 +196,9 @@ func (w *tale) compare(all []drawn) {
 				agree = slices.Contains(want.why, got.Code)
 			default:
 				agree = got.Code == schemas.OK && got.Effect == want.effect
+				for _, c := range toldFlags {
+					agree = agree && slices.Contains(got.Flags, c) == slices.Contains(want.told, c)
+				}
 			}
 			if !agree {
 				w.rt.Fatalf("height %d\n%sthe books say %s", w.script.height, told.String(), want)
@@ -217,6 +220,11 @@ func (w *tale) count(kind string, got schemas.EventReceipt) {
 		w.seen["code "+got.Code.String()]++
 	} else if !strings.HasSuffix(kind, " and more") {
 		w.seen[strings.ReplaceAll(kind, " ", "-")]++
+	}
+	for _, c := range toldFlags {
+		if slices.Contains(got.Flags, c) {
+			w.seen["flag "+c.String()]++
+		}
 	}
 }
 
@@ -258,6 +266,11 @@ func TestTales(t *testing.T) {
 			w.play(w.line, rapid.IntRange(0, 4).Draw(rt, "transactions"), pause)
 		}
 		s.checkAll()
+		for _, p := range w.Proposals {
+			if p.State == "passed" {
+				seen["passed-"+p.change.Kind.String()]++
+			}
+		}
 		for _, id := range sortedNames(w.Shipments) {
 			s.provesShipment(rt, id)
 		}
@@ -273,6 +286,11 @@ func TestTales(t *testing.T) {
 			t.Errorf("%s: never accepted", kind)
 		}
 	}
+	for _, c := range toldFlags {
+		if seen["flag "+c.String()] == 0 {
+			t.Errorf("%s: never told", c)
+		}
+	}
 	for _, c := range schemas.Codes() {
 		if c >= 300 && c < 500 && c.Status() != 0 && seen["code "+c.String()] == 0 && !slices.Contains(untold, c) {
 			t.Errorf("%s: never answered", c)
@@ -281,10 +299,11 @@ func TestTales(t *testing.T) {
 }
 
 // toldKinds are the kinds of messages that were accepted, each by itself.
-var toldKinds = strings.Fields(`AcceptHandover AcknowledgeRecall AddEvidence AddKey AnnounceShipment ApproveKeyChange CancelHandover CancelShipment CloseRecall CloseShipment DispatchShipment
+var toldKinds = strings.Fields(`declare AttachDocuments AcceptHandover AcknowledgeRecall AddEvidence AddKey AnnounceShipment ApproveKeyChange CancelHandover CancelShipment CloseRecall CloseShipment DispatchShipment
 	DisputeHandover ExtendRecall HoldShipment MoveHost OfferHandover Ready Recall Recall-of-a-span RejectHandover ResolveDispute ReturnShipment RevokeKey SetThreshold SettleException UnholdShipment Vote Vote-against Withdraw
-	Propose-admit Propose-cancel-upgrade Propose-close-recall Propose-erase Propose-parameters Propose-reassign Propose-recover Propose-register-prefix Propose-remove Propose-remove-validator Propose-resume Propose-suspend
-	Propose-upgrade Propose-validator Propose-withdraw-prefix commission end inspect order-erase order-hold order-release pack receive receive-early ship ship-again ship-along ship-late transform unpack void never`)
+	Propose-admit Propose-cancel-upgrade Propose-close-recall Propose-end-shipments Propose-erase Propose-parameters Propose-reassign Propose-recover Propose-register-prefix Propose-remove Propose-remove-validator Propose-resume Propose-suspend
+	Propose-upgrade Propose-validator Propose-withdraw-prefix commission end inspect order-erase order-hold order-release pack receive receive-early ship ship-again ship-along ship-late transform unpack void never
+	passed-reassign passed-end-shipments passed-close-recall passed-recover passed-remove`)
 
 // untold are refusals to which no tale leads, of bounds that are larger than tales and of
 // networks of another kind: other tests have them, TestRulesAreCovered says which.
@@ -307,7 +326,7 @@ func (w *tale) beginning() (blocks [][]string) {
 		vote := fmt.Sprintf(`act Vote {"proposal":"%d-0-0","approve":true}`, at)
 		blocks = append(blocks, []string{"farm: act Propose {" + change + "}", "mill: " + vote, "haul: " + vote})
 	}
-	switch w.of("network", []string{"", "", "strict", "client", "guest", "validators", "keys", "validator", "prefix", "busy", "removed", "upgrade", "recalled", "unclosed"}) {
+	switch w.of("network", []string{"", "", "strict", "client", "guest", "validators", "keys", "validator", "prefix", "busy", "removed", "upgrade", "recalled", "unclosed", "left"}) {
 	case "strict":
 		pass(`"kind":"parameters","parameters":{"custody":"strict"}`)
 	case "client":
@@ -351,6 +370,16 @@ func (w *tale) beginning() (blocks [][]string) {
 		blocks = append(blocks, []string{"shop: obj add epc=e step=commissioning", fmt.Sprintf(`shop: act Recall {"recall":"r","instruction":"stop","items":[%q]}`, full("e")), end})
 		pass(`"kind":"remove","partner":"shop"`)
 		blocks = append(blocks, []string{end})
+	case "left": // who is removed has lots, a dispute, an offer, and a shipment of its own
+		announce := `act AnnounceShipment {"shipment":"urn:example:shipment:%d","receiver":%q,"carriers":[%q],"arbiter":"mill","items":[%q]%s}`
+		offer := `act OfferHandover {"shipment":"urn:example:shipment:%d","to":%q}`
+		blocks = append(blocks, []string{"shop: obj add epc=e qty=lot1:9 step=commissioning", "shop: obj add qty=lot2 step=commissioning", "farm: obj add epc=a,b step=commissioning",
+			"shop: " + fmt.Sprintf(announce, 1, "farm", "mill", full("e"), fmt.Sprintf(`,"lots":[{"class":%q,"quantity":4}]`, full("lot1"))) + "; " + fmt.Sprintf(offer, 1, "mill"),
+			"farm: " + fmt.Sprintf(announce, 2, "mill", "shop", full("a"), "") + "; " + fmt.Sprintf(offer, 2, "shop"),
+			`shop: act AcceptHandover {"shipment":"urn:example:shipment:2","handover":1}; act DisputeHandover {"shipment":"urn:example:shipment:2","handover":1}`,
+			"farm: " + fmt.Sprintf(announce, 3, "shop", "mill", full("b"), "")})
+		pass(`"kind":"remove","partner":"shop"`)
+		pass(`"kind":"end-shipments","partner":"shop","shipments":["` + w.of("ended", storyShipments[:3]) + `"]`)
 	case "keys":
 		t := &taleList{books: w.books, members: w.script.members}
 		blocks = append(blocks, []string{fmt.Sprintf(`mill: act AddKey {"public":%q,"roles":["admin","capture"],"held":"client"}`, public(t.keyNamed("mill", "a"))), `mill: act SetThreshold {"threshold":2}`},

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,6 +38,7 @@ type taleList struct {
 	members map[string]*member
 	number  int // of what was said before: no two messages are the same
 	all     map[string][]said
+	said    int
 }
 
 func (t *taleList) add(kind string, who, format string, args ...any) {
@@ -53,6 +55,12 @@ func (t *taleList) playing() (out []string) {
 	return out
 }
 
+// event adds an event, with an eventID of its own.
+func (t *taleList) event(kind string, who, format string, args ...any) {
+	t.said++
+	t.add(kind, who, "%s note=%d id=%d-%d", fmt.Sprintf(format, args...), t.number, t.number, t.said)
+}
+
 func (t *taleList) goods() {
 	note := fmt.Sprintf(" note=%d", t.number)
 	playing := t.playing()
@@ -62,42 +70,45 @@ func (t *taleList) goods() {
 		for j, who := range playing {
 			switch {
 			case h == "" && it.Parent == "":
-				t.add("commission", who, "obj add epc=%s qty=%s:9 step=commissioning id=%d%s", name, storyLots[j%2], t.number, note)
+				t.event("commission", who, "obj add epc=%s qty=%s:9 step=commissioning", name, storyLots[j%2])
 			case h == who && it.Parent == "":
-				t.add("ship", who, "obj obs epc=%s step=shipping to=%s%s", name, playing[(i+j+1)%len(playing)], note)
-				t.add("ship late", who, "obj obs epc=%s step=shipping to=%s t=-20h%s", name, playing[(i+j+1)%len(playing)], note)
+				t.event("ship", who, "obj obs epc=%s step=shipping to=%s", name, playing[(i+j+1)%len(playing)])
+				t.event("ship late", who, "obj obs epc=%s step=shipping to=%s t=-20h", name, playing[(i+j+1)%len(playing)])
 				if box := fmt.Sprintf("P-%d", t.number%2+1); box != name && t.item(full(box)).Holder == who {
-					t.add("pack", who, "agg add parent=%s epc=%s qty=lot1:1 step=packing%s", box, name, note)
+					t.event("pack", who, "agg add parent=%s epc=%s qty=lot1:1 step=packing", box, name)
 				}
 				if t.number%3 == 0 {
-					t.add("end", who, "obj del epc=%s step=decommissioning%s", name, note)
-					t.add("transform", who, "xform epc=%s out=%s outqty=lot2:3%s", name, storyThings[(i+1)%5], note)
+					t.event("end", who, "obj del epc=%s step=decommissioning", name)
+					t.event("transform", who, "xform epc=%s out=%s outqty=lot2:3", name, storyThings[(i+1)%5])
 				}
 				if strings.HasPrefix(name, "P-") {
-					t.add("unpack", who, "agg del parent=%s%s", name, note)
+					t.event("unpack", who, "agg del parent=%s", name)
 				}
 			case h == who:
-				t.add("unpack", who, "agg del parent=%s epc=%s step=unpacking%s", short(it.Parent), name, note)
+				t.event("unpack", who, "agg del parent=%s epc=%s step=unpacking", short(it.Parent), name)
 			case j == t.number%len(playing):
-				t.add("receive early", who, "obj obs epc=%s step=receiving%s", name, note)
+				t.event("receive early", who, "obj obs epc=%s step=receiving", name)
 			}
 		}
 		if o := it.Offer; o != nil {
-			t.add("receive", o.To, "obj obs epc=%s step=receiving%s", name, note)
-			t.add("inspect", o.To, "obj obs epc=%s step=inspecting disp=non_conformant%s", name, note)
-			t.add("void", h, "obj obs epc=%s step=void_shipping%s", name, note)
+			t.event("receive", o.To, "obj obs epc=%s step=receiving", name)
+			t.event("inspect", o.To, "obj obs epc=%s step=inspecting disp=non_conformant", name)
+			t.event("void", h, "obj obs epc=%s step=void_shipping", name)
 			if s := t.Shipments[it.Shipment]; s != nil {
-				t.add("ship again", h, "obj obs epc=%s step=shipping to=%s%s", name, o.To, note)
+				t.event("ship again", h, "obj obs epc=%s step=shipping to=%s", name, o.To)
 			}
 		}
 		if s := t.Shipments[it.Shipment]; s != nil && h == s.Holder && !s.over() {
 			for _, to := range append([]string{s.Shipper, s.Receiver}, s.Carriers...) {
-				t.add("ship along", h, "obj obs epc=%s step=shipping to=%s%s", name, to, note)
+				t.event("ship along", h, "obj obs epc=%s step=shipping to=%s", name, to)
 			}
 		}
 	}
 	for _, id := range sortedNames(t.Events) {
 		partner, event, _ := strings.Cut(id, " ")
+		if e := t.Events[id]; !e.Void {
+			t.add("declare", partner, "raw %s%s", strings.TrimSuffix(e.Body, "}"), declared+`{"declarationTime":"2026-03-01T12:00:00Z","reason":"did_not_occur"}}`)
+		}
 		if strings.HasPrefix(event, "urn:example:event:") {
 			for _, what := range []string{"erase", "hold", "release"} {
 				t.add("id again", partner, "obj obs epc=a step=storing id=%s%s", strings.TrimPrefix(event, "urn:example:event:"), note)
@@ -124,9 +135,13 @@ func (t *taleList) announcements(id string, n int) {
 		}
 		parties := fmt.Sprintf(`"shipment":%q,"carriers":[%q],"receiver":%q,"inspectors":[%[4]q],"arbiter":%[4]q`, id, carrier, to, playing[(i+2)%len(playing)])
 		t.add("AnnounceShipment", who, `act AnnounceShipment {%s,"items":[%s]}`, parties, strings.Join(units[:min(2, len(units))], ","))
+		t.add("AnnounceShipment", who, `act AnnounceShipment {%s,"items":[%s],"documents":[{"kind":"invoice"},{"document":"%s"}]}`, parties, strings.Join(units[:min(2, len(units))], ","), paper)
 		t.add("AnnounceShipment", who, `act AnnounceShipment {%s,"items":[%s],"lots":[{"class":%q,"quantity":%d}]}`, parties, units[len(units)-1], full(storyLots[i%2]), 1+i%4)
 	}
 }
+
+// paper is the hash of a document.
+var paper = strings.Repeat("ab", 32)
 
 func (t *taleList) shipment(id string, s *bookShipment) {
 	step := func(name, who string, more ...string) {
@@ -147,6 +162,12 @@ func (t *taleList) shipment(id string, s *bookShipment) {
 	default:
 		step("UnholdShipment", s.HeldBy)
 		step("UnholdShipment", s.Arbiter)
+	}
+	for _, d := range s.Documents {
+		for _, p := range s.parties() {
+			step("AttachDocuments", p, fmt.Sprintf(`,"documents":[{"kind":%q,"document":%q}]`, cmp.Or(d.Kind, "other"), paper))
+			t.add("wild attach", p, `act AttachDocuments {"shipment":%q,"documents":[{"kind":"list","document":"%064x"}]}`, id, t.number+1)
+		}
 	}
 	var to []string
 	for _, p := range append([]string{s.Receiver}, s.Carriers...) {

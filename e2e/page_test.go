@@ -23,7 +23,7 @@ func commandsOf(t *testing.T, page string) (commands []string) {
 }
 
 func commandsIn(text string) (commands []string) {
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.ReplaceAll(text, " \\\n", " ")) {
 		if command, ok := strings.CutPrefix(line, "    waybill "); ok {
 			commands = append(commands, "waybill "+strings.TrimSpace(command))
 		}
@@ -89,21 +89,33 @@ func (x *testNet) walk(t *testing.T, page string, variables ...string) (shown []
 // walkIn is walk in a directory with files that the page names.
 func (x *testNet) walkIn(t *testing.T, dir, page string, variables ...string) (shown []byte) {
 	t.Helper()
+	run := inShell(t, dir, variables...)
+	for _, command := range commandsOf(t, page) {
+		out := run(command)
+		if strings.Contains(command, "-o json") {
+			shown = []byte(out)
+		}
+		x.level(t)
+	}
+	return shown
+}
+
+// inShell runs commands in a directory, with the program and nothing else of what is
+// installed here.
+func inShell(t *testing.T, dir string, variables ...string) func(command string) string {
+	t.Helper()
 	bin := t.TempDir()
 	if err := os.Symlink(program, filepath.Join(bin, "waybill")); err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range commandsOf(t, page) {
+	return func(command string) string {
+		t.Helper()
 		cmd := exec.Command("sh", "-c", command)
 		cmd.Dir, cmd.Env = dir, append([]string{"PATH=" + bin + ":/usr/bin:/bin"}, variables...)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", command, err, out)
 		}
-		if strings.Contains(command, "-o json") {
-			shown = out
-		}
-		x.level(t)
+		return string(out)
 	}
-	return shown
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -30,6 +31,10 @@ type BenchSpec struct {
 // measures one event a signature.
 const gatherSetting = "WAYBILL_GATHER_EVENTS"
 
+// loadGrowth is by how many percent the load's heap may grow between two collections:
+// what they take is the nodes' otherwise.
+const loadGrowth = 800
+
 // bench is one run.
 type bench struct {
 	spec    BenchSpec
@@ -46,6 +51,7 @@ type bench struct {
 // a signature and with one, latency at half load, traces, disk and memory. The
 // load is on the same machine. Progress goes to log.
 func Bench(ctx context.Context, spec BenchSpec, out, log io.Writer) (err error) {
+	debug.SetGCPercent(loadGrowth)
 	b := &bench{spec: spec, log: log, table: tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)}
 	size, ratio, err := corpus()
 	if err != nil {

@@ -3,14 +3,12 @@ package node
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"path/filepath"
 
-	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
 	"github.com/cosmos/gogoproto/proto"
@@ -245,36 +243,9 @@ func (k *chainCheck) succeed(h *types.Header, r *proof.Rescue) error {
 }
 
 // change takes over a set of validators as the archive has it.
-func (k *chainCheck) change(encoded []byte) error {
-	var list []*types.Validator
-	f := schemas.ReadFields(encoded)
-	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
-		var public []byte
-		power := uint64(0)
-		g := schemas.ReadFields(v)
-		for m, w, ok := g.Next(); ok; m, w, ok = g.Next() {
-			switch m {
-			case 1:
-				public = w
-			case 2:
-				power = g.Uint(m, w)
-			default:
-				g.Fail(m, "unknown")
-			}
-		}
-		if n != 1 || g.Err() != nil || len(public) != ed25519.PublicKeySize || power == 0 || power > 1<<60 {
-			return errors.New("the archived set of validators cannot be read")
-		}
-		list = append(list, types.NewValidator(cmted25519.PubKey(public), int64(power)))
-	}
-	if f.Err() != nil || len(list) == 0 {
-		return errors.New("the archived set of validators cannot be read")
-	}
-	k.set = types.NewValidatorSet(list)
-	if !bytes.Equal(encodeValidators(k.set), encoded) {
-		return errors.New("the archived set of validators is not in the engine's order")
-	}
-	return nil
+func (k *chainCheck) change(encoded []byte) (err error) {
+	k.set, err = decodeValidators(encoded)
+	return err
 }
 
 // checkSegments reads what the replay did not come to, so that every damaged

@@ -178,6 +178,11 @@ var shipped = []provoked{
 		POST /api/v1/shipments/%$shipment/handovers {"to":"shop"}`},
 	{schemas.EvidenceFull, disputed + `POST /api/v1/shipments/%$shipment/handovers/1/evidence {"evidence":[` + numbers(`{"event":"urn:example:event:%d"}`, 64, ",") + `]}`},
 
+	{schemas.NotRequired, announced + `POST /api/v1/shipments/%$shipment/documents {"documents":[{"document":"` + strings.Repeat("ab", 32) + `"}]}`},
+
+	{schemas.DocumentsMissing, `
+		acme-farms: add commissioning strict; AnnounceShipment {"shipment":"$shipment","receiver":"shop","items":["$strict"],"documents":[{"kind":"invoice"}]}
+		POST /api/v1/shipments/%$shipment/handovers {"to":"shop"}`},
 	{schemas.OutsideShipment, announced + `event observe shipping a to=mill`},
 	{schemas.Incomplete, announced + `
 		acme-farms: delete destroying a
@@ -263,6 +268,14 @@ var governed = []provoked{
 	{schemas.NotOrdered, `mill: Ready {"key":"` + strings.Repeat("0c", 32) + `"}`},
 	{schemas.NotParticipant, `mill: MoveHost {"host":"acme-farms"}`},
 	{schemas.NoSuchHost, `tiny: MoveHost {"host":"nobody"}`},
+	{schemas.ShipmentEnded, `
+		acme-farms: add commissioning a; AnnounceShipment {"shipment":"$shipment","receiver":"leaves","items":["$a"]}
+		haul: Propose {"kind":"remove","partner":"leaves"}
+		acme-farms: Vote {"proposal":"$proposal","approve":true}
+		mill: Vote {"proposal":"$proposal","approve":true}
+		haul: Propose {"kind":"end-shipments","partner":"leaves","shipments":["$shipment"]}
+		mill: Vote {"proposal":"$proposal","approve":true}
+		POST /api/v1/proposals/$proposal/votes {"approve":true}`},
 	{schemas.OneAtATime, `
 		haul: Propose {"kind":"register-prefix","partner":"mill","prefix":"9541"}
 		haul: Propose {"kind":"register-prefix","partner":"mill","prefix":"9542"}

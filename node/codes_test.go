@@ -142,6 +142,7 @@ func (x *town) found(t *testing.T, s node.Settings) {
 		{ID: "watch", GLN: "9521234000044", Standing: schemas.StandingObserver},
 		{ID: "tiny", GLN: "9521234000051", Standing: schemas.StandingParticipant, Host: ownPartner, Sponsor: ownPartner},
 		{ID: "gone", GLN: "9521234000068", Standing: schemas.StandingMember, State: schemas.Removed},
+		{ID: "leaves", GLN: "9521234000099", Standing: schemas.StandingParticipant, Host: ownPartner, Sponsor: ownPartner},
 	} {
 		p.Name = p.ID
 		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(7 + i)}, ed25519.SeedSize))

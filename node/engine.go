@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	abci "github.com/cometbft/cometbft/abci/types"
 	"github.com/cometbft/cometbft/config"
 	"github.com/cometbft/cometbft/consensus"
+	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
 	cmtlog "github.com/cometbft/cometbft/libs/log"
 	cmtnode "github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/p2p"
@@ -36,7 +38,7 @@ const (
 	transferRate  = 512 << 20   // bytes a second to and from one peer
 	engineBackend = "goleveldb" // the others need build tags; the setting is the ledger's
 	packetPayload = 64 << 10    // both sides must agree, so no setting
-	maxInbound    = 128
+	maxInbound    = 512         // connections of peers, those that have not said who they are among them
 
 	discoveryTime = 5 * time.Second  // in which peers tell of their snapshots; the engine allows no less
 	chunkTimeout  = 10 * time.Second // after which a chunk is asked of another peer
@@ -323,4 +325,37 @@ func encodeValidators(set *types.ValidatorSet) (encoded []byte) {
 		encoded = schemas.AppendField(encoded, 1, schemas.AppendUint(b, 2, uint64(v.VotingPower)))
 	}
 	return encoded
+}
+
+// decodeValidators reads such an encoding.
+func decodeValidators(encoded []byte) (*types.ValidatorSet, error) {
+	var list []*types.Validator
+	f := schemas.ReadFields(encoded)
+	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		var public []byte
+		power := uint64(0)
+		g := schemas.ReadFields(v)
+		for m, w, ok := g.Next(); ok; m, w, ok = g.Next() {
+			switch m {
+			case 1:
+				public = w
+			case 2:
+				power = g.Uint(m, w)
+			default:
+				g.Fail(m, "unknown")
+			}
+		}
+		if n != 1 || g.Err() != nil || len(public) != ed25519.PublicKeySize || power == 0 || power > 1<<60 {
+			return nil, errors.New("the archived set of validators cannot be read")
+		}
+		list = append(list, types.NewValidator(cmted25519.PubKey(public), int64(power)))
+	}
+	if f.Err() != nil || len(list) == 0 {
+		return nil, errors.New("the archived set of validators cannot be read")
+	}
+	set := types.NewValidatorSet(list)
+	if !bytes.Equal(encodeValidators(set), encoded) {
+		return nil, errors.New("the archived set of validators is not in the engine's order")
+	}
+	return set, nil
 }

@@ -270,7 +270,12 @@ func TestingOnlyClaim(arrival, home string) (string, error) {
 
 // NewPace is what learns how fast blocks take up what waits: what to call after each,
 // and how long bytes will take.
-func NewPace(connected func() bool) (committed func(now time.Time, bytes, waiting int) int64, delay func(now time.Time, bytes int) time.Duration) {
+func NewPace(connected func() time.Duration) (committed func(now time.Time, bytes, waiting int) int64, delay func(now time.Time, bytes int) time.Duration) {
 	p := &pace{connected: connected}
 	return p.committed, p.delay
+}
+
+// NewDoor is what bounds how many connections from one place are looked at.
+func NewDoor() (admits func(now time.Time, address string) bool) {
+	return (&door{}).admits
 }

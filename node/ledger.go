@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
+
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/app"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -57,7 +59,8 @@ func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.S
 		draft.Expiry = min(draft.Expiry, uint64(upgrade-1))
 	}
 	draft.DuplicateKeys = l.duplicateKeys(events)
-	raw, tx, err := l.codec.SignDecoded(draft, by.key)
+	// The library that verifies signs the same in half the time.
+	raw, tx, err := l.codec.SignDecoded(draft, voi.PrivateKey(by.key))
 	if err != nil {
 		return api.Signed{}, err
 	}

@@ -217,7 +217,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	served := &archivist{app: machine, settings: s, readers: map[int64]*app.ArchiveReader{}}
 	log := n.engineLog("engine")
 	log.alarm = n.alarm
-	asked := admission{startable: machine, stopping: &n.stopping}
+	asked := admission{startable: machine, stopping: &n.stopping, door: &door{}, ports: s.peerPorts()}
 	if twin, err := s.twin(); err != nil {
 		return err
 	} else if twin != nil {

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +26,7 @@ const (
 // pace is how fast blocks take up what waits for them. It learns from blocks that
 // had no room for all: in others what a network could do does not show.
 type pace struct {
-	connected func() bool // enough validators are, so that there should be blocks
+	connected func() time.Duration // since when enough validators are, so that there should be blocks; 0: they are not
 
 	mu      sync.Mutex // guards what follows
 	last    time.Time  // of the last commit
@@ -65,10 +67,13 @@ func (p *pace) delay(now time.Time, bytes int) time.Duration {
 		p.since = now
 	}
 	stuck := now.Sub(p.since)
-	switch {
-	case stuck > paceStall, stuck > time.Second && !p.connected():
-		return 0
-	case p.bytes == 0: // as if blocks were as large, and took as long, as they may at first
+	if stuck > time.Second { // what waited while a quorum was away tells nothing of blocks
+		stuck = min(stuck, p.connected())
+		if stuck == 0 || stuck > paceStall {
+			return 0
+		}
+	}
+	if p.bytes == 0 { // as if blocks were as large, and took as long, as they may at first
 		return max(stuck, time.Duration(float64(bytes)/firstBlock*float64(blockTime)))
 	}
 	return max(stuck, time.Duration(float64(bytes)/p.bytes*p.seconds*float64(time.Second)))
@@ -79,27 +84,34 @@ func (l *ledger) Delay(own int64) time.Duration {
 	return l.pace.delay(time.Now(), int(own)+l.app.Crowd(int(own)))
 }
 
-// reaches reports whether this node is connected to more than two thirds of the
-// partners that validate, itself among them. It waits for no block, as asking
-// consensus would.
-func (l *ledger) reaches() bool {
+// reaches tells for how long this node has been connected to more than two thirds of
+// the partners that validate, itself among them: 0 where it is not. It waits for no
+// block, as asking consensus would.
+func (l *ledger) reaches() time.Duration {
 	view, err := l.app.View()
 	if err != nil {
-		return false
+		return 0
 	}
 	partners, err := view.Partners()
 	if err != nil {
-		return false
+		return 0
 	}
-	all, reached, own := 0, 0, l.keys.Node.ID()
+	all, reached, own := 0, []time.Duration(nil), l.keys.Node.ID()
 	for _, p := range partners {
 		if p.NodeID == "" || len(p.Validate) == 0 {
 			continue
 		}
 		all++
-		if p2p.ID(p.NodeID) == own || l.engine.Switch().Peers().Has(p2p.ID(p.NodeID)) {
-			reached++
+		if p2p.ID(p.NodeID) == own {
+			reached = append(reached, math.MaxInt64)
+		} else if peer := l.engine.Switch().Peers().Get(p2p.ID(p.NodeID)); peer != nil {
+			reached = append(reached, peer.Status().Duration)
 		}
 	}
-	return 3*reached > 2*all
+	enough := 2*all/3 + 1
+	if len(reached) < enough {
+		return 0
+	}
+	slices.Sort(reached)
+	return reached[len(reached)-enough]
 }

@@ -10,8 +10,8 @@ import (
 // TestPace: what waits is told by blocks that had no room for all; before there was
 // one, and while blocks fail to come, it is not believed to go fast.
 func TestPace(t *testing.T) {
-	connected := true
-	committed, delay := node.NewPace(func() bool { return connected })
+	connected := time.Hour
+	committed, delay := node.NewPace(func() time.Duration { return connected })
 	begin := time.Unix(1000, 0)
 	at := func(seconds float64) time.Time { return begin.Add(time.Duration(seconds * float64(time.Second))) }
 	about := func(what string, got, want time.Duration) {
@@ -26,9 +26,11 @@ func TestPace(t *testing.T) {
 		t.Errorf("a first block's bytes are believed to take %s", d)
 	}
 	about("no block came", delay(at(7), 10), 7*time.Second)
-	connected = false
+	connected = 0
 	about("a quorum is away", delay(at(8), 10), 0)
-	connected = true
+	connected = 2 * time.Second
+	about("a quorum is back", delay(at(18), 10), 2*time.Second)
+	connected = time.Hour
 	about("somebody seems to be there", delay(at(60), 10), 0)
 
 	if committed(at(61), 100, 0) != first || committed(at(62), 4_000_000, 0) != first {

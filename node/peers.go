@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,17 @@ func (s *Settings) listen() string {
 		return listenNowhere
 	}
 	return s.P2P
+}
+
+// peerPorts are the ports where the peers that the node connects to listen.
+func (s *Settings) peerPorts() map[string]bool {
+	ports := map[string]bool{}
+	for _, peer := range s.Peers {
+		if _, port, err := net.SplitHostPort(peer); err == nil {
+			ports[port] = true
+		}
+	}
+	return ports
 }
 
 // keepDialing connects to the peers of the settings, and again whenever a connection
@@ -75,7 +87,8 @@ func keepPeer(quit <-chan struct{}, to p2p.Switcher, peer string) {
 }
 
 // admission is the ledger as the engine asks it who may connect: the other node of a
-// pair, which the ledger does not know, may; while the node stops, nobody.
+// pair, which the ledger does not know, may; while the node stops, nobody. Of strangers'
+// addresses it asks first, see door; where peers listen the node connects itself.
 //
 // The engine never closes a connection that it finished making while it stopped. A
 // node that begins again within its process would keep it open, and its peer take it
@@ -84,10 +97,18 @@ type admission struct {
 	startable
 	twin     p2p.ID // "" for none
 	stopping *atomic.Bool
+	door     *door
+	ports    map[string]bool // where the peers of the settings listen
 }
 
 // Query answers the engine's question whether a peer may connect.
 func (a admission) Query(ctx context.Context, q *abci.RequestQuery) (*abci.ResponseQuery, error) {
+	if address, ok := strings.CutPrefix(q.Path, "/p2p/filter/addr/"); ok {
+		if _, port, err := net.SplitHostPort(address); err == nil && a.ports[port] || a.door.admits(time.Now(), address) {
+			return &abci.ResponseQuery{}, nil
+		}
+		return &abci.ResponseQuery{Code: uint32(schemas.RateLimited), Log: "too many connections from there"}, nil
+	}
 	id, asked := strings.CutPrefix(q.Path, "/p2p/filter/id/")
 	switch {
 	case asked && a.stopping.Load():

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sort"
@@ -109,7 +110,7 @@ func decodeArchived(header, commit []byte) (*types.BlockMeta, *types.Commit, err
 }
 
 // validatorsUnder are the validators of a header's height. Of heights whose states the engine
-// dropped, they are those of now, if the header says so.
+// dropped, they are those of now, if the header says so, or else what the archive has.
 func (l *ledger) validatorsUnder(h *types.Header) (*types.ValidatorSet, error) {
 	set, err := l.engine.env.StateStore.LoadValidators(h.Height)
 	if err == nil {
@@ -124,7 +125,50 @@ func (l *ledger) validatorsUnder(h *types.Header) (*types.ValidatorSet, error) {
 			return set, nil
 		}
 	}
+	if set, archived := l.archivedValidators(h); archived == nil {
+		return set, nil
+	} else {
+		unread = errors.Join(unread, archived)
+	}
 	return nil, fmt.Errorf("reading the validators of height %d: %w", h.Height, errors.Join(err, unread))
+}
+
+// archivedValidators are the validators of a header that the engine dropped. The
+// archive has them at the block with which their time began: one is found between the
+// header and another one before it, by halves, at which others signed.
+func (l *ledger) archivedValidators(h *types.Header) (*types.ValidatorSet, error) {
+	var failed error
+	began := 1 + int64(sort.Search(int(h.Height-1), func(i int) bool {
+		signers, err := l.signersAt(1 + int64(i))
+		failed = errors.Join(failed, err)
+		return bytes.Equal(signers, h.ValidatorsHash)
+	}))
+	if failed != nil {
+		return nil, failed
+	}
+	encoded, err := l.app.ArchivedValidators(began)
+	if err != nil {
+		return nil, err
+	}
+	set, err := decodeValidators(encoded)
+	if err == nil && !bytes.Equal(set.Hash(), h.ValidatorsHash) {
+		err = fmt.Errorf("the archive has other validators at height %d: restore the node from a backup or from its peers", began)
+	}
+	return set, err
+}
+
+// signersAt is the hash of the validators of a height, nil where the archive begins
+// later. Others follow only upon a block that changed something, two heights behind it
+// (or with it, in a rescue), so that none of the empty ones since has to be read.
+func (l *ledger) signersAt(height int64) ([]byte, error) {
+	filled, err := l.app.LastFilled(height)
+	if err != nil {
+		return nil, err
+	}
+	if meta := l.meta(min(height, filled+2)); meta != nil {
+		return meta.Header.ValidatorsHash, nil
+	}
+	return nil, nil
 }
 
 // evidenceAge are the network's bounds of evidence.

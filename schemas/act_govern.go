@@ -26,7 +26,9 @@ func (*Propose) Role() uint32 { return RoleAdmin }
 // The weight of an act of members is that of counting them, whom it reads.
 const countWeight = 32
 
-func (p *Propose) names() int { return countWeight + len(p.Items) }
+func (p *Propose) names() int {
+	return countWeight + len(p.Items) + len(p.Lots) + len(p.Shipments)
+}
 
 func (p *Propose) bind(b *binding) { p.Change.bind(b) }
 
@@ -86,10 +88,11 @@ const (
 	RecoverKeys
 	Reassign
 	EndRecall
+	EndShipments
 )
 
 var changeNames = []string{"", "admit", "suspend", "resume", "remove", "validator", "remove-validator", "parameters",
-	"upgrade", "cancel-upgrade", "register-prefix", "withdraw-prefix", "erase", "recover", "reassign", "close-recall"}
+	"upgrade", "cancel-upgrade", "register-prefix", "withdraw-prefix", "erase", "recover", "reassign", "close-recall", "end-shipments"}
 
 // String returns the kind's name.
 func (k ChangeKind) String() string {
@@ -103,6 +106,9 @@ func (k ChangeKind) String() string {
 // not silent, where the partner that it is about is: to suspend it, or to give it new
 // keys in the place of those that it lost.
 func (k ChangeKind) OverSilence() bool { return k == Suspend || k == RecoverKeys }
+
+// Inherits reports whether a proposal of the kind is about what a removed partner left.
+func (k ChangeKind) Inherits() bool { return k == Reassign || k == EndShipments }
 
 // MarshalText writes the kind's name.
 func (k ChangeKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
@@ -138,9 +144,26 @@ type Change struct {
 	Height       uint64
 	Rules        uint32
 	EventID      string
-	To           string   // who is to hold the items
+	To           string   // who is to hold the items and lots
 	Items        []string // canonical identifiers
 	Recall       string   // name of a recall of the partner's
+	Lots         []PassedLot
+	Shipments    []string // canonical identifiers
+}
+
+// PassedLot is how much of a class or lot goes from one partner to another.
+type PassedLot struct {
+	Class    string `json:"class"`
+	Quantity string `json:"quantity,omitempty"` // exact decimal; "" is all that there is, though it be unknown
+	UOM      string `json:"uom,omitempty"`
+}
+
+func (l *PassedLot) bind(b *binding) {
+	bind(b, 1, "class", &l.Class, ofClass)
+	bind(b, 2, "quantity", &l.Quantity, exact)
+	bind(b, 3, "uom", &l.UOM, measure)
+	b.need("class", l.Class != "")
+	b.refuse("quantity", l.Quantity != "" && !positive(l.Quantity), "a quantity is more than nothing; left out, it is all that there is")
 }
 
 // KeyGrant is a key as a proposal gives it to a partner.
@@ -176,7 +199,8 @@ const (
 
 // Bounds of what a proposal can say.
 const (
-	MaxReassigned = 1000 // items
+	MaxReassigned = 1000 // items, and as many lots
+	MaxEnded      = 100  // shipments
 	maxGrants     = 16
 	minVoting     = 3600            // seconds; less, and nobody could vote for more again
 	minSilent     = 24 * 3600       // seconds
@@ -198,8 +222,9 @@ var changeMembers = [...]struct{ needs, may []string }{
 	WithdrawPrefix:  {[]string{"prefix"}, nil},
 	EraseBody:       {[]string{"partner", "eventID"}, nil},
 	RecoverKeys:     {[]string{"partner", "keys"}, []string{"threshold"}},
-	Reassign:        {[]string{"partner", "to", "items"}, nil},
+	Reassign:        {[]string{"partner", "to"}, []string{"items", "lots"}},
 	EndRecall:       {[]string{"partner", "recall"}, nil},
+	EndShipments:    {[]string{"partner", "shipments"}, nil},
 }
 
 func (c *Change) bind(b *binding) {
@@ -225,6 +250,8 @@ func (c *Change) bind(b *binding) {
 	bind(b, 20, "to", &c.To, shortName)
 	bindList(b, 21, "items", &c.Items, MaxReassigned, thing)
 	bind(b, 22, "recall", &c.Recall, shortName)
+	bindList(b, 23, "lots", &c.Lots, MaxReassigned, object((*PassedLot).bind))
+	bindList(b, 24, "shipments", &c.Shipments, MaxEnded, thing)
 	c.check(b)
 }
 
@@ -243,7 +270,7 @@ func (c *Change) check(b *binding) {
 		{"registration", c.Registration != ""}, {"host", c.Host != ""}, {"sponsor", c.Sponsor != ""}, {"threshold", c.Threshold != 0},
 		{"keys", len(c.Keys) > 0}, {"nodeID", c.NodeID != ""}, {"validator", len(c.Validator) > 0}, {"prefix", c.Prefix != ""}, {"strict", c.Strict},
 		{"parameters", !c.Parameters.empty()}, {"height", c.Height != 0}, {"rules", c.Rules != 0}, {"eventID", c.EventID != ""}, {"to", c.To != ""}, {"items", len(c.Items) > 0},
-		{"recall", c.Recall != ""},
+		{"recall", c.Recall != ""}, {"lots", len(c.Lots) > 0}, {"shipments", len(c.Shipments) > 0},
 	} {
 		if slices.Contains(of.needs, m.name) {
 			b.need(m.name, m.said)
@@ -261,9 +288,13 @@ func (c *Change) check(b *binding) {
 		b.refuse("nodeID", (c.NodeID != "") != (len(c.Validator) > 0), "a validator has a node id and a consensus key")
 		b.refuse("validator", len(c.Validator) > 0 && c.Standing != StandingMember, "only a member validates")
 	}
-	for i, id := range c.Items {
-		b.refuse("items", slices.Contains(c.Items[:i], id), "an item is there twice: "+quote(id))
+	if c.Kind == Reassign {
+		b.need("items", len(c.Items)+len(c.Lots) > 0)
 	}
+	itself := func(id string) string { return id }
+	b.refuse("items", twice(c.Items, itself), "an item is there twice")
+	b.refuse("lots", twice(c.Lots, func(l PassedLot) string { return l.Class + "\x00" + l.UOM }), "a lot is there twice in one unit")
+	b.refuse("shipments", twice(c.Shipments, itself), "a shipment is there twice")
 }
 
 func (c *Change) checkKeys(b *binding) {

@@ -13,6 +13,7 @@ var (
 	bKey      = `{"public":"` + strings.Repeat("0b", 32) + `","roles":["capture","device"],"held":"client"}`
 	aNode     = `"nodeID":"` + strings.Repeat("0c", 20) + `"`
 	aConsents = `"validator":"` + strings.Repeat("0d", 32) + `"`
+	aLot      = "urn:epc:class:lgtin:9521234.054321.L"
 	dock      = `{"kind":"admit","partner":"dock","name":"Dock BV","gln":"9521234000051",`
 )
 
@@ -35,6 +36,8 @@ var proposals = []string{
 	`{"kind":"recover","partner":"dock","keys":[` + aKey + `],"threshold":1}`,
 	`{"kind":"reassign","partner":"dock","to":"farm","items":["urn:epc:id:sgtin:9521234.054321.1001","urn:example:pallet:9"]}`,
 	`{"kind":"close-recall","partner":"dock","recall":"listeria"}`,
+	`{"kind":"reassign","partner":"dock","to":"farm","lots":[{"class":"urn:epc:class:lgtin:9521234.054321.L","quantity":7.25,"uom":"KGM"},{"class":"urn:epc:class:lgtin:9521234.054321.L"}]}`,
+	`{"kind":"end-shipments","partner":"dock","shipments":["urn:example:shipment:1","urn:epc:id:gsin:9521234.054321001"]}`,
 }
 
 // What a proposal says it says again, from its fields and from the leaf that keeps it.
@@ -67,7 +70,7 @@ func TestProposals(t *testing.T) {
 			t.Errorf("told as %s: %v", told.Change, err)
 		}
 	}
-	for kind := schemas.Admit; kind <= schemas.EndRecall; kind++ {
+	for kind := schemas.Admit; kind <= schemas.EndShipments; kind++ {
 		if !kinds[kind] {
 			t.Errorf("no %s is tried", kind)
 		}
@@ -82,25 +85,32 @@ func TestBadProposals(t *testing.T) {
 		`{"kind":"remove"}`:                   "missing_field at /partner",
 		`{"kind":"remove","partner":"A"}`:     "bad_value at /partner",
 		`{"kind":"cancel-upgrade","rules":2}`: "bad_value at /rules",
-		`{"kind":"register-prefix","partner":"dock","prefix":"952"}`:                   "bad_value at /prefix",
-		`{"kind":"register-prefix","partner":"dock","prefix":"9521","strict":false}`:   "bad_value at /strict",
-		`{"kind":"parameters","parameters":{}}`:                                        "bad_value at /parameters",
-		`{"kind":"parameters","parameters":{"votingSeconds":60}}`:                      "bad_value at /parameters/votingSeconds",
-		`{"kind":"parameters","parameters":{"retention":[{"name":"a"},{"name":"a"}]}}`: "bad_value at /parameters/retention",
-		`{"kind":"upgrade","height":-1,"rules":2}`:                                     "bad_value at /height",
-		`{"kind":"erase","partner":"dock","eventID":"e1"}`:                             "bad_identifier at /eventID",
-		`{"kind":"reassign","partner":"a","to":"b","items":["urn:x:y:1","urn:x:y:1"]}`: "bad_value at /items",
-		`{"kind":"recover","partner":"dock","keys":[` + bKey + `]}`:                    "bad_value at /keys",
-		`{"kind":"recover","partner":"dock","keys":[` + aKey + `,` + aKey + `]}`:       "bad_value at /keys",
-		`{"kind":"recover","partner":"dock","threshold":2,` + admin + `}`:              "bad_value at /threshold",
-		dock + `"standing":"member"}`:                                                  "missing_field at /keys",
-		dock + `"standing":"member","host":"farm",` + admin + `}`:                      "bad_value at /host",
-		dock + `"standing":"participant","sponsor":"farm",` + admin + `}`:              "bad_value at /host",
-		dock + `"standing":"participant","host":"farm",` + admin + `}`:                 "bad_value at /sponsor",
-		dock + `"standing":"member",` + admin + `,` + aNode + `}`:                      "bad_value at /nodeID",
-		dock + `"standing":"observer",` + aNode + `,` + aConsents + `}`:                "bad_value at /validator",
-		dock + `"standing":"member","lei":"5493001KJTIIGC8Y1R13",` + admin + `}`:       "bad_identifier at /lei",
-		`{"kind":"admit","gln":"9521234000052"}`:                                       "bad_identifier at /gln",
+		`{"kind":"register-prefix","partner":"dock","prefix":"952"}`:                                                         "bad_value at /prefix",
+		`{"kind":"register-prefix","partner":"dock","prefix":"9521","strict":false}`:                                         "bad_value at /strict",
+		`{"kind":"parameters","parameters":{}}`:                                                                              "bad_value at /parameters",
+		`{"kind":"parameters","parameters":{"votingSeconds":60}}`:                                                            "bad_value at /parameters/votingSeconds",
+		`{"kind":"parameters","parameters":{"retention":[{"name":"a"},{"name":"a"}]}}`:                                       "bad_value at /parameters/retention",
+		`{"kind":"upgrade","height":-1,"rules":2}`:                                                                           "bad_value at /height",
+		`{"kind":"erase","partner":"dock","eventID":"e1"}`:                                                                   "bad_identifier at /eventID",
+		`{"kind":"reassign","partner":"a","to":"b","items":["urn:x:y:1","urn:x:y:1"]}`:                                       "bad_value at /items",
+		`{"kind":"reassign","partner":"a","to":"b"}`:                                                                         "missing_field at /items",
+		`{"kind":"reassign","partner":"a","to":"b","lots":[{"quantity":1}]}`:                                                 "missing_field at /lots/0/class",
+		`{"kind":"reassign","partner":"a","to":"b","lots":[{"class":"` + aLot + `","quantity":0}]}`:                          "bad_value at /lots/0/quantity",
+		`{"kind":"reassign","partner":"a","to":"b","lots":[{"class":"` + aLot + `"},{"class":"` + aLot + `","quantity":1}]}`: "bad_value at /lots",
+		`{"kind":"reassign","partner":"a","to":"b","items":["urn:x:y:1"],"shipments":["urn:x:y:1"]}`:                         "bad_value at /shipments",
+		`{"kind":"end-shipments","partner":"a"}`:                                                                             "missing_field at /shipments",
+		`{"kind":"end-shipments","partner":"a","shipments":["urn:x:y:1","urn:x:y:1"]}`:                                       "bad_value at /shipments",
+		`{"kind":"recover","partner":"dock","keys":[` + bKey + `]}`:                                                          "bad_value at /keys",
+		`{"kind":"recover","partner":"dock","keys":[` + aKey + `,` + aKey + `]}`:                                             "bad_value at /keys",
+		`{"kind":"recover","partner":"dock","threshold":2,` + admin + `}`:                                                    "bad_value at /threshold",
+		dock + `"standing":"member"}`:                                                                                        "missing_field at /keys",
+		dock + `"standing":"member","host":"farm",` + admin + `}`:                                                            "bad_value at /host",
+		dock + `"standing":"participant","sponsor":"farm",` + admin + `}`:                                                    "bad_value at /host",
+		dock + `"standing":"participant","host":"farm",` + admin + `}`:                                                       "bad_value at /sponsor",
+		dock + `"standing":"member",` + admin + `,` + aNode + `}`:                                                            "bad_value at /nodeID",
+		dock + `"standing":"observer",` + aNode + `,` + aConsents + `}`:                                                      "bad_value at /validator",
+		dock + `"standing":"member","lei":"5493001KJTIIGC8Y1R13",` + admin + `}`:                                             "bad_identifier at /lei",
+		`{"kind":"admit","gln":"9521234000052"}`:                                                                             "bad_identifier at /gln",
 	} {
 		if _, err := schemas.ReadAct("Propose", []byte(body), noon); err == nil || !strings.HasPrefix(err.Error(), want+":") {
 			t.Errorf("%s: %v, not %s", body, err, want)

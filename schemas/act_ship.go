@@ -9,6 +9,7 @@ var shipActs = []func() Act{
 	func() Act { return &ShipmentStep{Step: StepCancel} },
 	func() Act { return &ShipmentStep{Step: StepHold} },
 	func() Act { return &ShipmentStep{Step: StepUnhold} },
+	func() Act { return &AttachDocuments{} },
 	func() Act { return &OfferHandover{} },
 	func() Act { return &ReturnShipment{} },
 	func() Act { return &AcceptHandover{} },
@@ -38,7 +39,7 @@ const (
 	maxShipmentLots  = 64        // classes and lots
 	maxShipmentRoles = 16        // carriers, and inspectors
 	maxBands         = 8         // of conditions
-	maxDocuments     = 64        // that are required, or are evidence
+	maxDocuments     = 64        // that are required
 	MaxEvidence      = 64        // pieces, of one dispute
 	MaxDiscrepancies = 1000      // of one acceptance
 	maxHandovers     = 1 << 32   // of one shipment
@@ -60,18 +61,21 @@ func (p *ShipmentParties) bind(b *binding, n uint64) {
 	bind(b, n+3, "arbiter", &p.Arbiter, shortName)
 }
 
-// ShipmentTerms are what its parties agreed on. Rules keep them, and judge conditions
-// by the bands.
+// ShipmentTerms are what its parties agreed on. Rules judge conditions by the bands, and
+// want the documents attached when it is handed over to its receiver.
 type ShipmentTerms struct {
 	Deadline  int64 // by which the receiver is to have it, nanoseconds; 0 for none
 	Bands     []Band
-	Documents []Hash // SHA-256 of documents that go with it
+	Documents []Document // that are required, each once
 }
 
 func (t *ShipmentTerms) bind(b *binding, n uint64) {
 	bind(b, n, "deadline", &t.Deadline, instant)
 	bindList(b, n+1, "bands", &t.Bands, maxBands, object((*Band).bind))
-	bindList(b, n+2, "documents", &t.Documents, maxDocuments, sum)
+	bindList(b, n+2, "documents", &t.Documents, maxDocuments, object((*Document).require))
+	if b.pass == readJSON && b.fault == nil {
+		b.refuse("documents", twice(t.Documents, Document.name), "a document is required twice")
+	}
 }
 
 // Quality is what a band is of.

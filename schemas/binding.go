@@ -229,6 +229,9 @@ func decodeBound(e []byte, bound func(*binding)) error {
 	b := binding{pass: decodeFields, values: map[uint64][][]byte{}}
 	f := ReadFields(e)
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
+		if len(v) == 0 {
+			return fmt.Errorf("field %d says nothing", n)
+		}
 		b.values[n] = append(b.values[n], v)
 	}
 	if err := f.Err(); err != nil {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -27,19 +26,8 @@ func DecodeBodies(b []byte) (*Bodies, error) {
 	if err := checkWire(b, out.ProtoReflect().Descriptor()); err != nil {
 		return nil, &Fault{Code: BadEncoding, Detail: err.Error()}
 	}
-	for len(b) > 0 {
-		field, kind, n := protowire.ConsumeTag(b)
-		value := b[n:]
-		switch field {
-		case 1:
-			out.Secret, _ = protowire.ConsumeBytes(value)
-		case 2:
-			size, _ := protowire.ConsumeVarint(value)
-			out.Size = uint32(size)
-		case 3:
-			out.Frame, _ = protowire.ConsumeBytes(value)
-		}
-		b = value[protowire.ConsumeFieldValue(field, kind, value):]
+	if err := readBodies(out, b); err != nil { // nothing that was checked is refused
+		return nil, &Fault{Code: BadEncoding, Detail: err.Error()}
 	}
 	if err := checkBodies(out); err != nil {
 		return nil, err

@@ -145,6 +145,7 @@ const (
 	BalanceTooLow                     // the author holds less of a lot
 	ClientKeyNeeded                   // the network wants a key that a client or hardware holds
 	EvidenceFull                      // no more evidence fits the dispute
+	NotRequired                       // no document of this kind and hash is among the shipment's terms
 )
 
 // Flags: recorded, with this said about it.
@@ -193,13 +194,15 @@ const (
 
 // Flags about shipments.
 const (
-	OutsideShipment Code = 430 + iota // it is in a shipment under way, of which this is no step
-	Incomplete                        // less was offered than the shipment consists of
-	BuiltUpon                         // what was declared void has consequences that stand: somebody else holds it by now
-	Differs                           // accepted with discrepancies
-	DisputeOpened                     // a hand-over is argued about
-	DisputeResolved                   // no more
-	ShipmentStopped                   // by one of its parties
+	OutsideShipment  Code = 430 + iota // it is in a shipment under way, of which this is no step
+	Incomplete                         // less was offered than the shipment consists of
+	BuiltUpon                          // what was declared void has consequences that stand: somebody else holds it by now
+	Differs                            // accepted with discrepancies
+	DisputeOpened                      // a hand-over is argued about
+	DisputeResolved                    // no more
+	ShipmentStopped                    // by one of its parties
+	DocumentsMissing                   // handed over to the receiver without documents that the terms require
+	ShipmentEnded                      // by vote, since one of its parties left the network
 )
 
 // What the gateway says of a request.
@@ -350,13 +353,17 @@ var codes = map[Code]codeRow{
 	ClientKeyNeeded: {"client_key_needed", 403, "sign with a key that a client or hardware holds"},
 	EvidenceFull:    {"evidence_full", 409, "a dispute has room for sixty-four pieces of evidence"},
 
-	OutsideShipment: {"outside_shipment", 0, "hand it over by the shipment that it is in, or finish that first"},
-	Incomplete:      {"incomplete", 0, "units of the shipment are elsewhere: its hand-overs tell where"},
-	BuiltUpon:       {"built_upon", 0, "nothing moves back: ask the custodian for the opposite event"},
-	Differs:         {"discrepancies", 0, "the hand-over lists them"},
-	DisputeOpened:   {"dispute_opened", 0, "add evidence, and agree on an outcome"},
-	DisputeResolved: {"dispute_resolved", 0, "the shipment goes on"},
-	ShipmentStopped: {"shipment_stopped", 0, "whoever stopped it lets it go"},
+	NotRequired: {"not_required", 400, "GET /api/v1/shipments/{id} tells the documents that its terms require, by kind and hash"},
+
+	OutsideShipment:  {"outside_shipment", 0, "hand it over by the shipment that it is in, or finish that first"},
+	Incomplete:       {"incomplete", 0, "units of the shipment are elsewhere: its hand-overs tell where"},
+	BuiltUpon:        {"built_upon", 0, "nothing moves back: ask the custodian for the opposite event"},
+	Differs:          {"discrepancies", 0, "the hand-over lists them"},
+	DisputeOpened:    {"dispute_opened", 0, "add evidence, and agree on an outcome"},
+	DisputeResolved:  {"dispute_resolved", 0, "the shipment goes on"},
+	ShipmentStopped:  {"shipment_stopped", 0, "whoever stopped it lets it go"},
+	DocumentsMissing: {"documents_missing", 409, "attach what is missing: POST /api/v1/shipments/{id}/documents"},
+	ShipmentEnded:    {"shipment_ended", 0, "announce what you hold of it anew, if it is to go on"},
 
 	NotCustodian:         {"not_custodian", 409, "recorded as a claim: ask the custodian for a hand-over"},
 	ClaimedUnseen:        {"claimed_unseen", 0, "the ledger knew nothing of the item before"},

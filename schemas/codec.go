@@ -23,9 +23,9 @@ const (
 	maxExpanded = 64 << 20  // bytes that Expand gives
 	zstdMagic   = 0xfd2fb528
 
-	// leastCompressed is how long a content is that Frame compresses: the record of one
-	// event, most of it hashes, gets hardly smaller, and to find that out takes longer
-	// than all rules for it.
+	// leastCompressed is how long a content is that Frame compresses: to compress the body
+	// of one event, and decompress it at each node, takes longer than all rules for it; its
+	// record, most of it hashes, gets hardly smaller.
 	leastCompressed = 1 << 10
 )
 
@@ -81,7 +81,7 @@ func (c *Codec) Compress(b []byte) []byte {
 	return c.long.EncodeAll(b, nil)
 }
 
-// Frame returns b as one zstd frame for Expand, compressed where that is worth its time.
+// Frame returns b as one zstd frame, compressed where that is worth its time.
 func (c *Codec) Frame(b []byte) []byte {
 	if len(b) >= leastCompressed {
 		return c.Compress(b)
@@ -106,12 +106,15 @@ func (c *Codec) Decompress(frame []byte, size int) ([]byte, error) {
 
 // DecompressInto is Decompress into room that is used again, where it is enough.
 func (c *Codec) DecompressInto(room, frame []byte, size int) ([]byte, error) {
-	declared, err := checkFrame(frame)
+	declared, plain, err := checkFrame(frame)
 	if err != nil {
 		return nil, err
 	}
 	if size < 0 || declared != uint64(size) {
 		return nil, fmt.Errorf("the frame declares %d bytes of content, not %d", declared, size)
+	}
+	if plain != nil {
+		return append(room[:0], plain...), nil
 	}
 	return decompress(c.dec, room, frame, size)
 }
@@ -126,12 +129,15 @@ func (c *Codec) ExpandInto(room, frame []byte) ([]byte, error) {
 }
 
 func (c *Codec) expand(room, frame []byte, limit uint64) ([]byte, error) {
-	size, err := checkFrame(frame)
+	size, plain, err := checkFrame(frame)
 	if err != nil {
 		return nil, err
 	}
 	if size > limit {
 		return nil, fmt.Errorf("%d bytes of content, %d are allowed", size, limit)
+	}
+	if plain != nil {
+		return append(room[:0], plain...), nil
 	}
 	return decompress(c.archive, room, frame, int(size))
 }
@@ -155,56 +161,61 @@ type frameHeader struct {
 	size     int // bytes of the header
 	window   uint64
 	content  uint64
+	single   bool // one segment: the window is the content
 	checksum bool
 }
 
 // checkFrame walks the frame's headers before anything is decompressed: one
 // frame and no more, its content size given, no dictionary, window within
 // bounds, and blocks that can hold as much as it declares, so that a frame of
-// few bytes cannot claim memory. It returns the declared size.
-func checkFrame(frame []byte) (content uint64, err error) {
+// few bytes cannot claim memory. It returns the declared size, and the content itself
+// where that is the one block of a frame of one segment, as Frame writes it.
+func checkFrame(frame []byte) (content uint64, plain []byte, err error) {
 	h, err := readFrameHeader(frame)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	rest, room := frame[h.size:], uint64(0)
 	for last := false; !last; {
 		if len(rest) < 3 {
-			return 0, errors.New("a block is cut short")
+			return 0, nil, errors.New("a block is cut short")
 		}
 		head := uint32(rest[0]) | uint32(rest[1])<<8 | uint32(rest[2])<<16
 		n, holds := int(head>>3), uint64(head>>3)
 		if n > maxBlock {
-			return 0, fmt.Errorf("a block of %d bytes, %d are allowed", n, maxBlock)
+			return 0, nil, fmt.Errorf("a block of %d bytes, %d are allowed", n, maxBlock)
 		}
 		switch head >> 1 & 3 {
 		case 0: // as they are
+			if room == 0 && head&1 == 1 && h.single && !h.checksum && holds == h.content && n > 0 && len(rest) == 3+n {
+				plain = rest[3:]
+			}
 		case 1: // one byte, repeated
 			n = 1
 		case 2: // compressed
 			holds = min(h.window, maxBlock)
 		default:
-			return 0, errors.New("a block of the reserved type")
+			return 0, nil, errors.New("a block of the reserved type")
 		}
 		if rest = rest[3:]; len(rest) < n {
-			return 0, errors.New("a block is cut short")
+			return 0, nil, errors.New("a block is cut short")
 		}
 		rest, last = rest[n:], head&1 == 1
 		room += holds
 	}
 	if h.checksum {
 		if len(rest) < 4 {
-			return 0, errors.New("the checksum is cut short")
+			return 0, nil, errors.New("the checksum is cut short")
 		}
 		rest = rest[4:]
 	}
 	if len(rest) != 0 {
-		return 0, errors.New("bytes follow the frame")
+		return 0, nil, errors.New("bytes follow the frame")
 	}
 	if h.content > room {
-		return 0, fmt.Errorf("%d bytes are declared where the blocks hold %d at most", h.content, room)
+		return 0, nil, fmt.Errorf("%d bytes are declared where the blocks hold %d at most", h.content, room)
 	}
-	return h.content, nil
+	return h.content, plain, nil
 }
 
 func readFrameHeader(frame []byte) (h frameHeader, err error) {
@@ -212,7 +223,7 @@ func readFrameHeader(frame []byte) (h frameHeader, err error) {
 		return h, errors.New("not a zstd frame")
 	}
 	descriptor := frame[4]
-	single := descriptor>>5&1 == 1
+	h.single = descriptor>>5&1 == 1
 	h.checksum = descriptor>>2&1 == 1
 	if descriptor>>3&3 != 0 {
 		return h, errors.New("reserved bits are set in the frame header")
@@ -221,7 +232,7 @@ func readFrameHeader(frame []byte) (h frameHeader, err error) {
 		return h, errors.New("a dictionary is used")
 	}
 	rest := frame[5:]
-	if !single {
+	if !h.single {
 		if len(rest) == 0 {
 			return h, errors.New("the frame header is cut short")
 		}
@@ -230,7 +241,7 @@ func readFrameHeader(frame []byte) (h frameHeader, err error) {
 		rest = rest[1:]
 	}
 	field := [4]int{0, 2, 4, 8}[descriptor>>6]
-	if single && field == 0 {
+	if h.single && field == 0 {
 		field = 1
 	}
 	switch {
@@ -245,7 +256,7 @@ func readFrameHeader(frame []byte) (h frameHeader, err error) {
 	if field == 2 {
 		h.content += 256
 	}
-	if single {
+	if h.single {
 		h.window = h.content
 	}
 	if h.window > maxWindow {

@@ -52,12 +52,9 @@ var scales = [...]scale{Temperature: scaleOf("CEL", "-273.15"), Humidity: scaleO
 
 func scaleOf(unit, least string) scale {
 	s := scale{unit: unit, own: unitOfCode(unit), of: map[string]unitOf{}}
-	for _, line := range dimensions {
-		for entry := range strings.FieldsSeq(line) {
-			code, _, _ := strings.Cut(entry, "=")
-			if u := unitOfCode(code); u.dimension == s.own.dimension {
-				s.of[code] = u
-			}
+	for code, u := range units {
+		if u.dimension == s.own.dimension {
+			s.of[code] = u
 		}
 	}
 	s.least, _ = ParseDecimal(least)

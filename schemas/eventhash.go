@@ -111,6 +111,7 @@ type EventHasher struct {
 	p       prefixes
 	version HashVersion
 	differs bool // the versions' pre-hash strings
+	unnamed int  // where the list of sensors begins, which is without a name in CBV 2.0
 	out     []byte
 	aside   int // bytes that were moved
 	most    int // bytes that may be written
@@ -166,10 +167,20 @@ func (h *EventHasher) ids() []HashID {
 		return nil
 	}
 	sum := Hash(sha256.Sum256(h.out))
-	if !h.differs || !h.write(CBV21) {
+	if !h.differs || !h.rewrite() {
 		return []HashID{{sum, CBV20}}
 	}
 	return []HashID{{sum, CBV20}, {sha256.Sum256(h.out), CBV21}}
+}
+
+// rewrite makes the string of CBV 2.1 of that of 2.0, and reports whether there is one.
+// Those of most events differ by one name.
+func (h *EventHasher) rewrite() bool {
+	if len(h.moved) > 0 || len(h.out)+len(sensorList) > h.most {
+		return h.write(CBV21)
+	}
+	h.out = slices.Insert(h.out, h.unnamed, []byte(sensorList)...)
+	return true
 }
 
 // bound makes room for an event's pre-hash string.

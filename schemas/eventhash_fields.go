@@ -33,6 +33,8 @@ const (
 	webVoc  = "https://ref.gs1.org/voc/"
 	stepURI = webCBV + "BizStep-"
 	dispURI = webCBV + "Disp-"
+
+	sensorList = "sensorElementList"
 )
 
 func hashText(name string) hashed   { return hashed{name: name} }
@@ -96,7 +98,7 @@ var hashOrder = [...]struct {
 	{fieldBizTransactionList, hashTyped("bizTransactionList", &transactionTypes, "BTT-", "bizTransaction")},
 	{fieldSourceList, hashTyped("sourceList", &partyTypes, "SDT-", "source")},
 	{fieldDestinationList, hashTyped("destinationList", &partyTypes, "SDT-", "destination")},
-	{fieldSensorElementList, hashList("sensorElementList", hashObject("sensorElement",
+	{fieldSensorElementList, hashList(sensorList, hashObject("sensorElement",
 		hashObject("sensorMetadata", hashTime("time"), hashTime("startTime"), hashTime("endTime"), hashURI("deviceID"),
 			hashURI("deviceMetadata"), hashURI("rawData"), hashURI("dataProcessingMethod"), hashURI("bizRules")),
 		hashBare("sensorReport", hashObject("sensorReport", sensorReport[:]...))))},

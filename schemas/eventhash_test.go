@@ -142,6 +142,9 @@ var hashCases = []struct{ name, members, want, want21 string }{
 		"sensorElementsensorMetadatabizRules=https://id.gs1.org/253/9521234000013sensorReporttype=https://example.com/Texception=https://ref.gs1.org/voc/ALARM_CONDITIONcomponent=https://ref.gs1.org/cbv/Comp-xbooleanValue=falsesensorReporttype=https://ref.gs1.org/voc/Timevalue=10uom=SEC" +
 			"sensorElementsensorMetadata{https://x/}m=2sensorReport{https://x/}r=1{https://x/}z=0",
 		"sensorElementListsensorElementsensorMetadatabizRules=https://id.gs1.org/253/9521234000013{https://x/}m=2sensorReporttype=https://example.com/Texception=https://ref.gs1.org/voc/ALARM_CONDITIONcomponent=https://ref.gs1.org/cbv/Comp-xbooleanValue=false{https://x/}r=1sensorReporttype=https://ref.gs1.org/voc/Timevalue=10uom=SEC{https://x/}z=0"},
+	{"plain sensors", `"ilmd":{"x:b":"2"},"x:a":"3","readPoint":{"id":"https://example.com/l"},"sensorElementList":[{"sensorReport":[{"type":"Time","value":10}]},{"sensorReport":[{"type":"Area","value":9}]}]`,
+		"readPointid=https://example.com/lsensorElementsensorReporttype=https://ref.gs1.org/voc/Areavalue=9sensorElementsensorReporttype=https://ref.gs1.org/voc/Timevalue=10ilmd{https://x/}b=2{https://x/}a=3",
+		"readPointid=https://example.com/lsensorElementListsensorElementsensorReporttype=https://ref.gs1.org/voc/Areavalue=9sensorElementsensorReporttype=https://ref.gs1.org/voc/Timevalue=10ilmd{https://x/}b=2{https://x/}a=3"},
 	{"dispositions", `"persistentDisposition":{"unset":["damaged"],"set":["recalled","https://example.com/d","expired"]},"x:a":"1"`,
 		"persistentDispositionset=https://example.com/dset=https://ref.gs1.org/cbv/Disp-expiredset=https://ref.gs1.org/cbv/Disp-recalledunset=https://ref.gs1.org/cbv/Disp-damaged{https://x/}a=1", ""},
 	{"papers", `"bizTransactionList":[{"bizTransaction":"urn:epcglobal:cbv:bt:9521234000013:7"},{"bizTransaction":"https://example.com/253/95212340000137","type":"po"}]`,
@@ -175,7 +178,13 @@ func TestPreHash(t *testing.T) {
 				t.Errorf("%s: %s is read as %s, %t; its digest is %s", c.name, id, got, ok, sum)
 			}
 		}
-		if ids := hasher.IDs(e); len(ids) != 1 && c.want == c.want21 || len(ids) != 2 && c.want != c.want21 {
+		ids := hasher.IDs(e)
+		for _, id := range ids {
+			if want := schemas.EventHash(e, id.Version); id.String() != want {
+				t.Errorf("%s: one after the other hash to %s, by itself to %s", c.name, id, want)
+			}
+		}
+		if len(ids) != 1 && c.want == c.want21 || len(ids) != 2 && c.want != c.want21 {
 			t.Errorf("%s: %v", c.name, ids)
 		}
 	}

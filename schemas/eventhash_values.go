@@ -32,10 +32,10 @@ func (h *EventHasher) list(p *hashed, n int) {
 	// The lists of sensors have had no name of their own before CBV 2.1.
 	switch {
 	case p.bare:
-	case p.name != "sensorElementList":
+	case p.name != sensorList:
 		h.out = append(h.out, p.name...)
 	default:
-		h.differs = true
+		h.differs, h.unnamed = true, len(h.out)
 		if h.version >= CBV21 {
 			h.out = append(h.out, p.name...)
 		}

@@ -5,12 +5,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Everything that is hashed after being decoded (skeletons, receipts, state
 // values) uses one encoding of our own, so that no library's version can change
 // a byte: fields in ascending number, each as number, length and bytes; numbers
 // and lengths are minimal unsigned varints; what has its default is left out.
+
+// fieldRoom is room for the number and the length of most fields, made at once.
+const fieldRoom = 4
 
 // AppendField appends field n with value v; an empty value is left out.
 func AppendField(dst []byte, n uint64, v []byte) []byte {
@@ -25,7 +29,7 @@ func AppendString(dst []byte, n uint64, s string) []byte {
 	if s == "" {
 		return dst
 	}
-	dst = binary.AppendUvarint(dst, n)
+	dst = binary.AppendUvarint(slices.Grow(dst, fieldRoom+len(s)), n)
 	dst = binary.AppendUvarint(dst, uint64(len(s)))
 	return append(dst, s...)
 }
@@ -49,7 +53,7 @@ func appendFlag(dst []byte, n uint64, v bool) []byte {
 
 // appendAlways appends field n even when v is empty: for members of a list.
 func appendAlways(dst []byte, n uint64, v []byte) []byte {
-	dst = binary.AppendUvarint(dst, n)
+	dst = binary.AppendUvarint(slices.Grow(dst, fieldRoom+len(v)), n)
 	dst = binary.AppendUvarint(dst, uint64(len(v)))
 	return append(dst, v...)
 }

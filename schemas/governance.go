@@ -16,6 +16,7 @@ const (
 	MaxMembers       = 128 // active ones
 	MaxOpenProposals = 4   // of one member
 	MaxLeaving       = 64  // open ones of all participants, each about its own removal
+	LongSilence      = 4   // times of silence after which members that are fewer than half suspend one that is silent
 )
 
 // ProposalID is a proposal's id: the place of the act that made it.
@@ -345,8 +346,10 @@ type Impact struct {
 	Stranded *Stranded `json:"stranded,omitempty"` // where a partner would be suspended or removed
 }
 
-// Stranded is custody that stays with who can sign nothing any more.
+// Stranded is what stays with who can sign nothing any more.
 type Stranded struct {
-	Items   int  `json:"items"`   // that it holds, containers with what is in them as one
-	Partial bool `json:"partial"` // it holds so many at least: not all items of the ledger were looked at
+	Items     int  `json:"items"`     // that it holds, containers with what is in them as one
+	Lots      int  `json:"lots"`      // of which it has some, by class or lot and unit
+	Shipments int  `json:"shipments"` // under way, of which it is shipper, carrier or receiver
+	Partial   bool `json:"partial"`   // it holds so many at least: not all of the ledger was looked at
 }

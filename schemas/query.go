@@ -128,7 +128,7 @@ type TraceGap struct {
 type BundleQuery struct {
 	ID           string   // canonical; of a partner its id
 	Of           BundleOf // what it is asked for as
-	Observations bool     // also what was seen or claimed of an item
+	Observations bool     // also what was seen or claimed of an item, and of its containers and ancestors
 	Containers   bool     // also the records of what it was inside of, while it was
 	Ancestors    int      // transformations upstream that are followed
 	Names        bool     // also the partners as the ledger has them

@@ -58,6 +58,13 @@ func (n *Namespaces) Define(prefix, uri string) error {
 	return nil
 }
 
+// Expand resolves the prefix that a name or URI begins with, if there is one that is
+// defined, or that the standard defines.
+func (n *Namespaces) Expand(s string) string {
+	full, _ := n.p.expand(s)
+	return full
+}
+
 // ReadContext reads prefixes from the value of an @context member. Contexts are never
 // fetched. Errors are Faults.
 func (n *Namespaces) ReadContext(context []byte) error {
@@ -362,8 +369,10 @@ func single(p *Parameter) (string, *Fault) {
 	return p.Values[0].Text, nil
 }
 
+// eventType reads the name of an event type, also as the URI of the standard's ontology.
 func (r *queryReader) eventType(s string) (EventType, *Fault) {
-	t, ok := ParseEventType(s)
+	full, _ := r.p.expand(s)
+	t, ok := ParseEventType(strings.TrimPrefix(full, standardPrefix("epcis")))
 	if !ok && strings.IndexByte(s, ':') > 0 && isURI(s) {
 		return ErasureOrder, nil // an extension's type, of which no event is: as orders are none
 	}
@@ -414,7 +423,8 @@ func (r *queryReader) moment(p *Parameter, to **time.Time) *Fault {
 	return nil
 }
 
-// existing reads an EXISTS parameter: any value but false, or none, asks.
+// existing reads an EXISTS parameter, whose type is void in the standard and an integer
+// or null in its schema: any of these asks, and so does true; false and 0 do not.
 func (r *queryReader) existing(p *Parameter, ask func()) *Fault {
 	if len(p.Values) > 1 {
 		return badParameter(p, "it has one value, not several")
@@ -424,8 +434,11 @@ func (r *queryReader) existing(p *Parameter, ask func()) *Fault {
 		case v.Kind == NullValue:
 		case v.Text == "false", v.Text == "0":
 			return nil
-		case v.Text != "" && v.Text != "true" && v.Text != "1":
-			return badParameter(p, "it is true, or has no value, not "+quote(v.Text))
+		case v.Text == "", v.Text == "true", v.Text == "null":
+		default:
+			if _, err := strconv.Atoi(v.Text); err != nil {
+				return badParameter(p, "it is true, or has no value, not "+quote(v.Text))
+			}
 		}
 	}
 	ask()

@@ -49,7 +49,8 @@ const sensed = `{"@context": [{"ex": "https://ns.example.com/", "cut": "https://
 	"epcList": ["urn:epc:id:sgtin:9521234.054321.a%2Fb", "urn:epc:id:gid:95100000.12345.400"], "bizStep": "commissioning",
 	"quantityList": [{"epcClass": "urn:epc:class:lgtin:9521234.054321.L1", "quantity": 1.5, "uom": "KGM"}, {"epcClass": "urn:epc:idpat:sgtin:9521234.012345.*"}],
 	"ilmd": {"cbvmda:lotNumber": "L1", "ex:best": {"ex:before": "2026-06-01T00:00:00Z", "ex:grade": {"@value": "7", "@type": "xsd:int"}}},
-	"sensorElementList": [{"sensorReport": [{"type": "Temperature", "value": 4, "sDev": 0.5, "uom": "CEL"}, {"type": "Volume", "value": 1000000, "uom": "MLT"}]}],
+	"sensorElementList": [{"sensorReport": [{"type": "Temperature", "value": 4, "sDev": 0.5, "uom": "CEL"}, {"type": "Volume", "value": 1000000, "uom": "MLT"},
+		{"type": "AbsoluteHumidity", "value": 12.5, "uom": "A93"}, {"type": "Conductivity", "value": 1413, "uom": "G42"}, {"type": "Radioactivity", "value": 37000000, "uom": "BQL"}]}],
 	"ex:batch": "007", "cut:count": 12, "ex:when": "2026-01-01T00:00:00+01:00", "ex:empty": [], "ex:nothing": null}`
 
 func TestQueryMatches(t *testing.T) {
@@ -58,6 +59,7 @@ func TestQueryMatches(t *testing.T) {
 	for parameter, want := range map[string]bool{
 		// units of one dimension, in both directions, exactly
 		"EQ_value_CEL=4": true, "EQ_value_FAH=39.2": true, "EQ_value_KEL=277.15": true, "EQ_value_KEL=277.150001": false, "GT_value_FAH=39.2": false, "GE_value_FAH=39.2": true,
+		"EQ_value_GL=0.0125": true, "EQ_value_23=0.0000125": true, "GT_value_KMQ=0.0125": false, "EQ_value_KEL=12.5": false, "EQ_value_H61=1.413": true, "EQ_value_GBQ=0.037": true, "EQ_value_MCU=1": true,
 		"EQ_sDev_FAH=0.9": true, "EQ_sDev_KEL=0.5": true, "EQ_value_LTR=1000": true, "EQ_value_MTQ=1": true, "EQ_value_KGM=4": false, "LT_value_XX=1e9": false,
 		"EQ_quantity=1.5": true, "EQ_quantity_GRM=1500": true, "EQ_quantity_GRM=1.5": false, "GT_quantity_LBR=3.3": true, "GT_quantity_LBR=3.31": false, "EQ_quantity=3|1.50": true,
 		// patterns and classes
@@ -69,12 +71,14 @@ func TestQueryMatches(t *testing.T) {
 		// extensions by expanded name, whatever the prefix and the separator
 		"EQ_q:batch=007": true, "EQ_q:batch=7": false, "EQ_q:count=12.0": true, "GT_q:count=11": true, "EQ_https://ns.example.com/batch=007": true, "EQ_https://ns.example.com#batch=007": true,
 		"EQ_ex:batch=007": false, "EXISTS_q:batch": true, "EXISTS_q:batch=false": true, "EXISTS_q:none": false, "EXISTS_q:empty": false, "EXISTS_q:nothing=true": false,
+		"EXISTS_q:batch=null": true, "EXISTS_q:none=null": false, "EXISTS_sensorElementList=7": true, "EXISTS_errorDeclaration=7": false, "EXISTS_q:none=0": true,
 		"EQ_q:when=2025-12-31T23:00:00Z": true, "LT_q:when=2026-01-01T00:00:00Z": true, "EQ_ILMD_cbvmda:lotNumber=L1|L2": true, "EQ_ILMD_urn:epcglobal:cbv:mda#lotNumber=L1": true,
 		"EQ_cbvmda:lotNumber=L1": false, "EQ_INNER_ILMD_q:grade=7": true, "GE_INNER_ILMD_q:grade=7.5": false, "GE_INNER_ILMD_q:before=2026-05-01T00:00:00Z": true, "EQ_INNER_q:grade=7": false,
 		"EQ_ILMD_q:grade=7": false, "EXISTS_INNER_ILMD_q:before": true,
 		// no master data, no match
 		"HASATTR_bizLocation=urn:example:x": false, "EQ_ATTR_bizLocation_urn:example:x=1": false, "EQATTR_readPoint_x=1": false,
-		"eventType=urn:example:type": false, "EQ_eventID=urn:example:event:1": true,
+		"eventType=urn:example:type": false, "eventType=epcis:ObjectEvent": true, "eventType=https://ref.gs1.org/epcis/ObjectEvent|urn:example:type": true, "eventType=epcis:AggregationEvent": false,
+		"eventType=ex:ObjectEvent": false, "EQ_eventID=urn:example:event:1": true,
 	} {
 		// ex is defined by the request as something else than the event means by it.
 		prefixes["ex"] = "https://other.example.com/"

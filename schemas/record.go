@@ -76,9 +76,13 @@ func Entry(key TrailKey, digest, transaction Hash, at Locator, r *Result) Hash {
 // judged by.
 //
 // In a network with retention classes the time of its block is part of it, in
-// nanoseconds, from which its body's age counts; 0 elsewhere.
-func RegisterEntry(eventID string, duplicateKey []byte, content Hash, at Locator, recorded int64) Hash {
-	if recorded != 0 {
+// nanoseconds, from which its body's age counts; 0 elsewhere. A claim is marked: nothing
+// can have been built upon it.
+func RegisterEntry(eventID string, duplicateKey []byte, content Hash, at Locator, recorded int64, claim bool) Hash {
+	switch {
+	case claim:
+		return Sum(tagRegister, []byte(eventID), duplicateKey, content[:], at.Append(nil), be64(uint64(recorded)), []byte("claim"))
+	case recorded != 0:
 		return Sum(tagRegister, []byte(eventID), duplicateKey, content[:], at.Append(nil), be64(uint64(recorded)))
 	}
 	return Sum(tagRegister, []byte(eventID), duplicateKey, content[:], at.Append(nil))

@@ -62,6 +62,7 @@ type Shipment struct {
 	Announced int64  // time of its block, nanoseconds
 	At        Locator
 	Trail     Head
+	Attached  []Attachment // of the documents that its terms require, by their number
 }
 
 // Parties are all partners that the shipment concerns, each once, the shipper first.
@@ -91,6 +92,7 @@ func (s *Shipment) bind(b *binding) {
 	bind(b, 17, "announced", &s.Announced, instant)
 	bind(b, 18, "at", &s.At, located)
 	bind(b, 19, "trail", &s.Trail, headed)
+	bindList(b, 20, "attached", &s.Attached, maxDocuments, object((*Attachment).bind))
 }
 
 // headed is the form of a trail's head, in leaves alone.
@@ -112,7 +114,7 @@ var headed = notation[Head]{
 // Append appends the leaf value: 1 shipper, 2 carriers, 3 receiver, 4 inspectors, 5
 // arbiter, 6 deadline, 7 bands, 8 documents, 9 lots, 10 items, 11 units, 12 state, 13
 // holder, 14 held by, 15 hand-overs, 16 the one in dispute, 17 time of its block, 18
-// locator, 19 head of its trail.
+// locator, 19 head of its trail, 20 attached documents.
 func (s *Shipment) Append(dst []byte) []byte { return append(dst, appendBound(s.bind)...) }
 
 // DecodeShipment reads such a leaf value.

@@ -3,7 +3,7 @@ package schemas
 import (
 	"bytes"
 	"cmp"
-	"crypto/ed25519"
+	"crypto"
 	"encoding/binary"
 	"fmt"
 
@@ -26,9 +26,10 @@ type Draft struct {
 	DuplicateKeys [][]byte
 }
 
-// Sign encodes a draft and signs it. The answer is what is broadcast. Errors of
-// the draft are Faults: what Sign returns, Decode accepts.
-func (c *Codec) Sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, err error) {
+// Sign encodes a draft and signs it with an Ed25519 key (RFC 8032), of whichever
+// library. The answer is what is broadcast. Errors of the draft are Faults: what Sign
+// returns, Decode accepts.
+func (c *Codec) Sign(d Draft, key crypto.Signer) (raw []byte, id Hash, err error) {
 	raw, id, _, err = c.sign(d, key)
 	return raw, id, err
 }
@@ -50,13 +51,13 @@ func (d *decoder) toSign(body []byte, h *EventHasher) (*Event, error) {
 // SignDecoded is Sign for who also wants what DecodeHashed makes of the answer. It
 // is that decoder which makes it, of all bytes; but what it would compute of an event
 // that was decoded as part of a document or as a single one, and of the secret
-// under which it was signed, is taken from there: both are functions of the same bytes.
-func (c *Codec) SignDecoded(d Draft, key ed25519.PrivateKey) (raw []byte, t *Transaction, err error) {
+// under which it was signed, is taken from there: all are functions of the same bytes.
+func (c *Codec) SignDecoded(d Draft, key crypto.Signer) (raw []byte, t *Transaction, err error) {
 	raw, _, own, err := c.sign(d, key)
 	if err != nil {
 		return nil, nil, err
 	}
-	if t, err = c.decode(raw, true, own); err != nil {
+	if t, err = c.decode(raw, nil, true, own); err != nil {
 		return nil, nil, fmt.Errorf("decoding what was signed: %w", err)
 	}
 	return raw, t, nil
@@ -84,7 +85,7 @@ func (d *drafted) of(i int, kind Kind, body []byte) *Event {
 	return &whole
 }
 
-func (c *Codec) sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, own *drafted, err error) {
+func (c *Codec) sign(d Draft, key crypto.Signer) (raw []byte, id Hash, own *drafted, err error) {
 	if len(d.Events) == 0 || len(d.Events) > MaxMessages {
 		return nil, id, nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("%d events, 1 to %d fit one transaction", len(d.Events), MaxMessages)}
 	}
@@ -104,7 +105,7 @@ func (c *Codec) sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, own 
 		if err := checkDuplicateKey(i, p.DuplicateKey, &e.Skeleton); err != nil {
 			return nil, id, nil, err
 		}
-		skeleton := e.Skeleton.Append(nil)
+		skeleton := e.Skeleton.Append(make([]byte, 0, len(e.skeleton)))
 		if weight = weight.Plus(e.Weight(len(skeleton))); weight.Check() != nil {
 			return nil, id, nil, weight.Check()
 		}
@@ -117,7 +118,7 @@ func (c *Codec) sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, own 
 		return nil, id, nil, &Fault{Code: TransactionTooLarge, Detail: fmt.Sprintf("bodies of about %d bytes, %d are allowed", size, MaxDeclared)}
 	}
 	joined := joinBodies(bodies)
-	envelope.Bodies = &Bodies{Secret: d.Secret, Size: uint32(len(joined)), Frame: c.Compress(joined)}
+	envelope.Bodies = &Bodies{Secret: d.Secret, Size: uint32(len(joined)), Frame: c.Frame(joined)}
 	root := MerkleRoot(digests)
 	header := &Header{
 		ChainId: d.ChainID, Rules: cmp.Or(d.Rules, RulesVersion), Partner: d.Partner, KeyId: d.KeyID, Actor: d.Actor,
@@ -131,13 +132,15 @@ func (c *Codec) sign(d Draft, key ed25519.PrivateKey) (raw []byte, id Hash, own 
 }
 
 // seal signs a header into its envelope.
-func seal(envelope *Envelope, header *Header, key ed25519.PrivateKey) (raw []byte, id Hash, err error) {
+func seal(envelope *Envelope, header *Header, key crypto.Signer) (raw []byte, id Hash, err error) {
 	options := proto.MarshalOptions{Deterministic: true}
 	if envelope.Header, err = options.Marshal(header); err != nil {
 		return nil, id, fmt.Errorf("encoding the header: %w", err)
 	}
 	id = TransactionID(envelope.Header)
-	envelope.Signature = ed25519.Sign(key, id[:])
+	if envelope.Signature, err = key.Sign(nil, id[:], crypto.Hash(0)); err != nil {
+		return nil, id, fmt.Errorf("signing the header: %w", err)
+	}
 	if err := checkEnvelope(envelope, header); err != nil {
 		return nil, id, err
 	}

@@ -37,7 +37,7 @@ func TestSignDecoded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := c.DecodeHashed(raw)
+		want, err := c.DecodeHashed(raw, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -74,10 +74,10 @@ func samples() map[string][][]byte {
 	shipped.Shipment, shipped.Handover, shipped.Until = "urn:example:shipment:1", 3, 1<<60
 	signing := schemas.Signing{Partner: "acme", KeyID: "k", Held: schemas.HeldByClient, Author: "d", Time: 1, EventTime: 2, At: at}
 	parties := schemas.ShipmentParties{Carriers: []string{"haul", "sail"}, Receiver: "shop", Inspectors: []string{"lab"}, Arbiter: "judge"}
-	terms := schemas.ShipmentTerms{Deadline: 5, Bands: []schemas.Band{{Of: schemas.Humidity, Max: "60.5"}}, Documents: []schemas.Hash{{1}, {2}}}
+	terms := schemas.ShipmentTerms{Deadline: 5, Bands: []schemas.Band{{Of: schemas.Humidity, Max: "60.5"}}, Documents: []schemas.Document{{Kind: "invoice"}, {Hash: schemas.Hash{2}}}}
 	lots := []schemas.ShipmentLot{{Class: "urn:example:lot", Quantity: "0.5", UOM: "KGM"}}
 	shipment := schemas.Shipment{Shipper: "acme", ShipmentParties: parties, ShipmentTerms: terms, Lots: lots, Items: 3, Units: 2, State: schemas.Disputed, Holder: "haul", HeldBy: "lab",
-		Handovers: 2, Disputed: 1, Announced: 7, At: at, Trail: head(6)}
+		Handovers: 2, Disputed: 1, Announced: 7, At: at, Trail: head(6), Attached: []schemas.Attachment{{Term: 2, Document: schemas.Hash{2}, Partner: "lab", Time: 8, At: at}}}
 	handover := schemas.Handover{To: "haul", Offered: signing, Until: 9, Units: 3, Open: 1, Took: 1, Refused: 1, State: schemas.HandoverOpen, Answered: signing,
 		Discrepancies: []schemas.Discrepancy{{ID: "urn:example:lot", What: schemas.Over, Quantity: "1", UOM: "KGM"}}, Lots: lots}
 	dispute := schemas.Dispute{Opened: signing, Evidence: []schemas.Evidence{{Document: schemas.Hash{3}, Event: "urn:example:e"}}, From: schemas.GoOn, To: schemas.ComeBack, Outcome: schemas.Settled, Resolved: signing}

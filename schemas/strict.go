@@ -110,3 +110,67 @@ func eachField(b []byte, f func(n protowire.Number, v []byte, u uint64) error) e
 	}
 	return nil
 }
+
+// readEnvelope reads the canonical encoding of an envelope, and nothing else, without
+// copying it. It has so many payloads.
+func readEnvelope(raw []byte, count int) (*Envelope, error) {
+	e := &Envelope{Payloads: make([]*Payload, 0, count)}
+	if err := checkWire(raw, e.ProtoReflect().Descriptor()); err != nil {
+		return nil, &Fault{Code: BadEncoding, Detail: err.Error()}
+	}
+	payloads := make([]Payload, count)
+	err := eachField(raw, func(n protowire.Number, v []byte, _ uint64) error {
+		switch n {
+		case envelopeHeader:
+			e.Header = v
+		case envelopeSignature:
+			e.Signature = v
+		case envelopePayloads:
+			p := &payloads[len(e.Payloads)]
+			e.Payloads = append(e.Payloads, p)
+			return readPayload(p, v)
+		case envelopeBodies:
+			e.Bodies = &Bodies{}
+			return readBodies(e.Bodies, v)
+		}
+		return nil
+	})
+	if err != nil { // nothing that was checked is refused
+		return nil, &Fault{Code: BadEncoding, Detail: err.Error()}
+	}
+	return e, nil
+}
+
+func readPayload(p *Payload, b []byte) error {
+	return eachField(b, func(n protowire.Number, v []byte, u uint64) error {
+		switch n {
+		case 1:
+			p.Kind = uint32(u)
+		case 2:
+			p.DuplicateKey = v
+		case 3:
+			p.Author = uint32(u)
+		case 4:
+			p.AuthorSignature = v
+		case 5:
+			p.Skeleton = v
+		case 6:
+			p.BodyRoot = v
+		}
+		return nil
+	})
+}
+
+func readBodies(bodies *Bodies, b []byte) error {
+	return eachField(b, func(n protowire.Number, v []byte, u uint64) error {
+		switch n {
+		case 1:
+			bodies.Secret = v
+		case bodiesSize:
+			bodies.Size = uint32(u)
+		case 3:
+			bodies.Frame = v
+		}
+		return nil
+	})
+}

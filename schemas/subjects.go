@@ -79,6 +79,8 @@ func ShipmentOf(a Act, id string) string {
 		return cmp.Or(a.Shipment, id)
 	case *ShipmentStep:
 		return a.Shipment
+	case *AttachDocuments:
+		return a.Shipment
 	case *OfferHandover:
 		return a.Shipment
 	case *ReturnShipment:

@@ -224,44 +224,50 @@ func Sealed(raw []byte) (*Transaction, error) {
 }
 
 // Decode reads a transaction and checks all that needs no state: encoding,
-// caps, compression, events, digests and root. Errors are Faults.
-func (c *Codec) Decode(raw []byte) (*Transaction, error) { return c.decode(raw, false, nil) }
+// caps, compression, events, digests and root. The answer shares the memory of raw.
+// Errors are Faults.
+func (c *Codec) Decode(raw []byte) (*Transaction, error) { return c.decode(raw, nil, false, nil) }
 
 // DecodeHashed is Decode for who also wants the events' hashes (HashIDs), which say
-// nothing of whether the transaction is accepted.
-func (c *Codec) DecodeHashed(raw []byte) (*Transaction, error) {
-	return c.decode(raw, true, nil)
+// nothing of whether the transaction is accepted, and has what Sealed made of the same
+// bytes, or nil. The answer shares their memory.
+func (c *Codec) DecodeHashed(raw []byte, sealed *Transaction) (*Transaction, error) {
+	return c.decode(raw, sealed, true, nil)
 }
 
-func (c *Codec) decode(raw []byte, hashed bool, own *drafted) (*Transaction, error) {
+func (c *Codec) decode(raw []byte, sealed *Transaction, hashed bool, own *drafted) (*Transaction, error) {
 	// Counted first: a payload of two bytes becomes a message of a hundred.
-	if _, err := Measure(raw); err != nil {
-		return nil, err
-	}
-	envelope := &Envelope{}
-	if err := unmarshal(raw, envelope); err != nil {
-		return nil, err
-	}
-	header, err := DecodeHeader(envelope.Header)
+	size, err := Measure(raw)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkEnvelope(envelope, header); err != nil {
+	envelope, err := readEnvelope(raw, size.Messages)
+	if err != nil {
 		return nil, err
 	}
-	t := &Transaction{ID: TransactionID(envelope.Header), Header: header, Raw: envelope.Header,
-		Signature: envelope.Signature, Bodies: envelope.Bodies, Size: len(raw)}
+	t := &Transaction{Raw: envelope.Header, Signature: envelope.Signature, Bodies: envelope.Bodies, Size: len(raw)}
+	if sealed != nil && bytes.Equal(sealed.Raw, t.Raw) {
+		t.ID, t.Header = sealed.ID, sealed.Header
+	} else {
+		if t.Header, err = DecodeHeader(t.Raw); err != nil {
+			return nil, err
+		}
+		t.ID = TransactionID(t.Raw)
+	}
+	if err := checkEnvelope(envelope, t.Header); err != nil {
+		return nil, err
+	}
 	b := c.benches.Get().(*bench)
 	if err := c.decodeMessages(b, t, envelope, hashed, own); err != nil {
 		return nil, err
 	}
 	b.clear()
 	c.benches.Put(b)
-	digests := make([][]byte, len(t.Messages))
+	var tree merkle
 	for i := range t.Messages {
-		digests[i] = t.Messages[i].Digest[:]
+		tree.add(t.Messages[i].Digest[:])
 	}
-	if root := MerkleRoot(digests); !bytes.Equal(root[:], header.Root) {
+	if root := tree.root(); !bytes.Equal(root[:], t.Header.Root) {
 		return nil, &Fault{Code: RootMismatch, Detail: "the messages hash to " + root.String()}
 	}
 	return t, nil
@@ -369,7 +375,12 @@ func (c *Codec) decodeMessages(b *bench, t *Transaction, e *Envelope, hashed boo
 		if err := checkDuplicateKey(i, m.DuplicateKey, &m.Event.Skeleton); err != nil {
 			return err
 		}
-		m.Skeleton = m.Event.Skeleton.Append(nil)
+		if signed != nil {
+			m.Skeleton = own.skeletons[i]
+		} else {
+			b.skeleton = m.Event.Skeleton.Append(b.skeleton[:0])
+			m.Skeleton = bytes.Clone(b.skeleton)
+		}
 		if t.Weight = t.Weight.Plus(m.Event.Weight(len(m.Skeleton))); t.Weight.Check() != nil {
 			return t.Weight.Check()
 		}
@@ -390,9 +401,10 @@ func (c *Codec) decodeMessages(b *bench, t *Transaction, e *Envelope, hashed boo
 // bench is the memory in which a transaction's messages are decoded, one after the
 // other: making it anew is a good part of what a transaction of one event costs.
 type bench struct {
-	decoder decoder
-	hasher  EventHasher
-	salter  salter
+	decoder  decoder
+	hasher   EventHasher
+	salter   salter
+	skeleton []byte
 }
 
 func (b *bench) decode(kind Kind, body []byte, hashed bool) (*Event, error) {
@@ -409,6 +421,9 @@ func (b *bench) decode(kind Kind, body []byte, hashed bool) (*Event, error) {
 // clear lets go of the last event, and of room that few need.
 func (b *bench) clear() {
 	const most = 8 << 10 // tokens
+	if cap(b.skeleton) > 8*most {
+		b.skeleton = nil
+	}
 	d := &b.decoder
 	if cap(d.t.tape) > most || cap(d.ids) > most {
 		*d = decoder{}

@@ -1,6 +1,10 @@
 package schemas
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Vocabulary is one list of the Core Business Vocabulary.
 type Vocabulary uint8
@@ -20,6 +24,9 @@ const (
 func (v Vocabulary) list() *vocabulary {
 	return [...]*vocabulary{&bizSteps, &dispositions, &partyTypes, &transactionTypes, &errorReasons, &components, &alerts, &measurements}[v]
 }
+
+// Words are the bare words of a list, sorted.
+func (v Vocabulary) Words() []string { return slices.Sorted(maps.Keys(v.list().words)) }
 
 // Word returns the bare word of a term in any of its legal forms, and false for
 // what is not of the list.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -15,7 +16,8 @@ import (
 // in each of them, but for sensor data, ilmd and extensions: these are in the first.
 var EventColumns = []string{"eventID", "type", "action", "eventTime", "eventTimeZoneOffset", "recordTime", "bizStep", "disposition",
 	"readPoint", "bizLocation", "role", "item", "quantity", "uom", "parentID", "transformationID",
-	"bizTransactions", "sources", "destinations", "errorReason", "sensorElementList", "ilmd", "extensions"}
+	"bizTransactions", "sources", "destinations", "persistentDisposition", "certificationInfo", "errorDeclarationTime", "errorReason", "correctiveEventIDs",
+	"sensorElementList", "ilmd", "extensions"}
 
 // MaxSheet bounds the bytes of cells that one answer is made of.
 const MaxSheet = 32 << 20
@@ -79,8 +81,16 @@ func writeEvent(w Writer, raw json.RawMessage, left *int) error {
 			row[i] = typed(e["sourceList"], "source")
 		case "destinations":
 			row[i] = typed(e["destinationList"], "destination")
+		case "persistentDisposition":
+			row[i] = joined(several("set ", inner(e[name], "set")), several("unset ", inner(e[name], "unset")))
+		case "certificationInfo":
+			row[i] = joined(several("", e[name]))
+		case "errorDeclarationTime":
+			row[i] = plain(inner(e["errorDeclaration"], "declarationTime"))
 		case "errorReason":
 			row[i] = plain(inner(e["errorDeclaration"], "reason"))
+		case "correctiveEventIDs":
+			row[i] = joined(several("", inner(e["errorDeclaration"], name)))
 		case "role", "item", "quantity", "uom":
 		case "extensions":
 			row[i] = extensions(e)
@@ -157,6 +167,22 @@ func typed(raw json.RawMessage, name string) string {
 	}
 	return strings.Join(parts, "; ")
 }
+
+// several are the texts of a list, or the one that stands for a list of one, each behind
+// what tells of what it is.
+func several(before string, raw json.RawMessage) (out []string) {
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) != nil && raw != nil {
+		list = []json.RawMessage{raw}
+	}
+	for _, one := range list {
+		out = append(out, before+plain(one))
+	}
+	return out
+}
+
+// joined writes texts into one cell.
+func joined(texts ...[]string) string { return strings.Join(slices.Concat(texts...), "; ") }
 
 // extensions writes the members that are not the standard's as one object, by name.
 func extensions(e map[string]json.RawMessage) string {

@@ -135,7 +135,9 @@ func TestBadWorkbooks(t *testing.T) {
 const tabled = `{"epcisBody":{"queryResults":{"resultsBody":{"eventList":[
 {"eventID":"=1+1","type":"ObjectEvent","action":"ADD","eventTime":"2026-05-01T10:00:00Z","eventTimeZoneOffset":"-05:00","recordTime":"2026-05-01T10:00:01.000Z","bizStep":"commissioning","readPoint":{"id":"urn:a:b"},"epcList":["urn:x:1","@SUM"],
  "quantityList":[{"epcClass":"urn:x:c","quantity":-2.5,"uom":"KGM"}],"bizTransactionList":[{"type":"po","bizTransaction":"urn:p"},{"bizTransaction":"urn:q"}],"ilmd":{"x:a":1},"x:b":[2],"x:a":"\u001b[2J"},
-{"type":"TransformationEvent","inputEPCList":[],"errorDeclaration":{"declarationTime":"2026-05-01T10:00:00Z","reason":"incorrect_data"}}]}}}}`
+{"type":"TransformationEvent","inputEPCList":[],"certificationInfo":"urn:cert:1","persistentDisposition":{"set":["completeness_verified"],"unset":["completeness_inferred","urn:d"]},
+ "errorDeclaration":{"declarationTime":"2026-05-01T10:00:00Z","reason":"incorrect_data","correctiveEventIDs":["urn:e:1","urn:e:2"]}},
+{"type":"ObjectEvent","certificationInfo":["urn:cert:1","=2"],"errorDeclaration":{"declarationTime":"2026-05-02T10:00:00Z"}}]}}}}`
 
 func TestEventsAsSheet(t *testing.T) {
 	var out bytes.Buffer
@@ -155,16 +157,17 @@ func TestEventsAsSheet(t *testing.T) {
 		t.Fatal(err)
 	}
 	common := []string{"'=1+1", "ObjectEvent", "ADD", "2026-05-01T10:00:00Z", "-05:00", "2026-05-01T10:00:01.000Z", "commissioning", "", "urn:a:b", ""}
-	tail := []string{"", "", "po urn:p; urn:q", "", "", "", "", "", ""}
+	tail := []string{"", "", "po urn:p; urn:q", "", "", "", "", "", "", "", "", "", ""}
 	row := func(from int, more ...string) []string {
 		last := append([]string{}, tail...)
 		if from == 0 {
-			last[7], last[8] = `{"x:a":1}`, `{"x:a":"\u001b[2J","x:b":[2]}`
+			last[11], last[12] = `{"x:a":1}`, `{"x:a":"\u001b[2J","x:b":[2]}`
 		}
 		return append(append(append([]string{}, common...), more...), last...)
 	}
 	want := [][]string{sheet.EventColumns, row(0, "item", "urn:x:1", "", ""), row(1, "item", "'@SUM", "", ""), row(2, "item", "urn:x:c", "-2.5", "KGM"),
-		append(append([]string{"", "TransformationEvent"}, make([]string, 17)...), "incorrect_data", "", "", "")}
+		append(append([]string{"", "TransformationEvent"}, make([]string, 17)...), "set completeness_verified; unset completeness_inferred; unset urn:d", "urn:cert:1", "2026-05-01T10:00:00Z", "incorrect_data", "urn:e:1; urn:e:2", "", "", ""),
+		append(append([]string{"", "ObjectEvent"}, make([]string, 18)...), "urn:cert:1; =2", "2026-05-02T10:00:00Z", "", "", "", "", "")}
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Error(diff)
 	}

@@ -80,7 +80,8 @@ type archive struct {
 	limit   uint32
 	ends    [streams]end // durable; the committing block's to change
 	pending [streams][]chunk
-	next    [streams]end // behind what is pending
+	next    [streams]end    // behind what is pending
+	spare   [streams][]byte // of the block before
 	tails   [streams]struct {
 		segment uint32
 		file    file
@@ -199,7 +200,8 @@ func (a *archive) append(s Stream, data []byte) (Ref, error) {
 	}
 	p := a.pending[s]
 	if len(p) == 0 || p[len(p)-1].at.segment != at.segment {
-		p = append(p, chunk{at: at})
+		p = append(p, chunk{at: at, data: a.spare[s]})
+		a.spare[s] = nil
 	}
 	c := &p[len(p)-1]
 	var header [entryHeader]byte
@@ -273,6 +275,11 @@ func (a *archive) tail(s Stream, at end) (file, error) {
 
 // settle records that what was pending is committed.
 func (a *archive) settle() {
+	for s, p := range a.pending {
+		if len(p) > 0 && cap(p[0].data) <= spareBytes/4 {
+			a.spare[s] = p[0].data[:0]
+		}
+	}
 	a.ends, a.pending = a.next, [streams][]chunk{}
 }
 

@@ -34,7 +34,7 @@ is withheld is withheld whole, unless --hash-ids.`,
 	}
 	p.nodeFlags(cmd)
 	flags := cmd.Flags()
-	flags.BoolVar(&f.Observations, "observations", false, "also what was seen or claimed of the item, and declared erroneous")
+	flags.BoolVar(&f.Observations, "observations", false, "also what was seen or claimed of the item, and of what it was inside of, and declared erroneous")
 	flags.BoolVar(&f.Containers, "containers", true, "also the records of what it was inside of, while it was")
 	flags.IntVar(&f.Ancestors, "ancestors", 0, "transformations upstream to follow, up to 16")
 	flags.BoolVar(&f.Names, "names", false, "also who the partners are, as the ledger has them")

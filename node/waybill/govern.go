@@ -38,6 +38,8 @@ type change struct {
 	To           string           `json:"to,omitempty"`
 	Items        []string         `json:"items,omitempty"`
 	Recall       string           `json:"recall,omitempty"`
+	Lots         []map[string]any `json:"lots,omitempty"`
+	Shipments    []string         `json:"shipments,omitempty"`
 	Reason       string           `json:"reason,omitempty"`
 }
 
@@ -63,7 +65,7 @@ type retention struct {
 
 func (p *program) proposeCommand() *cobra.Command {
 	c := change{}
-	var keys, classes []string
+	var keys, classes, lots []string
 	var voting, silent time.Duration
 	var file string
 	var dry bool
@@ -83,11 +85,13 @@ from the next block on. KIND is
   register-prefix   --partner --prefix, and as wanted --strict;  withdraw-prefix  --prefix
   erase             --partner --event: the body of an event that the partner recorded
   recover           --partner --admin-key: new keys in the place of all that it has
-  reassign          --partner --to --item: what a removed partner holds
+  reassign          --partner --to --item --lot: what a removed partner holds
+  end-shipments     --partner --shipment: those that a removed partner is a party of
   close-recall      --partner --recall: a recall of who is suspended or removed
 
 --dry-run records nothing and tells what would come of it: members and votes needed
-after it, how many validators may fail then, and what custody would be stranded.
+after it, how many validators may fail then, and what would be stranded: things,
+lots, and shipments under way.
 The API key needs the scope admin. docs/governance.md tells each by an example.`,
 	}
 	p.nodeFlags(cmd)
@@ -114,8 +118,10 @@ The API key needs the scope admin. docs/governance.md tells each by an example.`
 	f.Uint64Var(&c.Height, "height", 0, "from which the upgrade's rules hold")
 	f.Uint32Var(&c.Rules, "rules", 0, "version of the rules")
 	f.StringVar(&c.EventID, "event", "", "an eventID")
-	f.StringVar(&c.To, "to", "", "who is to hold the items")
+	f.StringVar(&c.To, "to", "", "who is to hold the items and lots")
 	f.StringArrayVar(&c.Items, "item", nil, "an item in any form of identifier; may repeat")
+	f.StringArrayVar(&lots, "lot", nil, "LOT[=[QUANTITY][:UNIT]]: some of a lot, or all that there is in a unit; may repeat")
+	f.StringArrayVar(&c.Shipments, "shipment", nil, "a shipment's id; may repeat")
 	f.StringVar(&c.Recall, "recall", "", "the name of a recall that the partner issued")
 	f.StringVar(&c.Reason, "reason", "", "why, for everybody to read, at most 1,000 bytes")
 	f.StringVar(&file, "file", "", "read the proposal, as JSON, from a file in the place of KIND and the other flags")
@@ -126,7 +132,7 @@ The API key needs the scope admin. docs/governance.md tells each by an example.`
 		}
 		c.Kind = strings.Join(args, "")
 		c.Parameters.VotingSeconds, c.Parameters.SilentSeconds = int64(voting/time.Second), int64(silent/time.Second)
-		if err := c.read(keys, classes); err != nil {
+		if err := c.read(keys, classes, lots); err != nil {
 			return err
 		}
 		body, err := json.Marshal(c)
@@ -153,7 +159,7 @@ The API key needs the scope admin. docs/governance.md tells each by an example.`
 }
 
 // read reads the flags that are more than a text.
-func (c *change) read(keys, classes []string) error {
+func (c *change) read(keys, classes, lots []string) error {
 	for _, k := range keys {
 		g := grant{Roles: []string{"capture", "admin"}, Held: schemas.HeldByGateway.String()}
 		parts := strings.SplitN(k, ":", 3)
@@ -165,6 +171,21 @@ func (c *change) read(keys, classes []string) error {
 			g.Held = parts[2]
 		}
 		c.Keys = append(c.Keys, g)
+	}
+	for _, text := range lots {
+		lot := map[string]any{"id": text}
+		if strings.Contains(text, "=") {
+			var err error
+			if lot, err = quantityIn("--lot", text); err != nil {
+				return err
+			}
+		}
+		if lot["quantity"] == json.Number("") {
+			delete(lot, "quantity")
+		}
+		lot["class"] = lot["id"]
+		delete(lot, "id")
+		c.Lots = append(c.Lots, lot)
 	}
 	for _, class := range classes {
 		name, times, ok := strings.Cut(class, "=")
@@ -196,17 +217,24 @@ func (p *program) rehearse(cmd *cobra.Command, c *client.Client, body []byte) er
 	i := r.Impact
 	fmt.Fprintf(p.out, "members      %d, of whom %d must be for a proposal\nvalidators   %d, of which %d may fail while blocks go on\n", i.Members, i.Needed, i.Validators, i.Faults)
 	if s := i.Stranded; s != nil {
-		fmt.Fprintf(p.out, "stranded     %s held by who could sign nothing any more\n", strandedItems(s))
+		fmt.Fprintf(p.out, "stranded     %s with who could sign nothing any more\n", strandedWords(s))
 	}
 	return nil
 }
 
-// strandedItems says how many items are stranded, as far as they were counted.
-func strandedItems(s *schemas.Stranded) string {
-	if s.Partial {
-		return counted(s.Items, "item") + " or more"
+// strandedWords says what is stranded, as far as it was counted.
+func strandedWords(s *schemas.Stranded) string {
+	said := []string{counted(s.Items, "item")}
+	if s.Lots > 0 {
+		said = append(said, counted(s.Lots, "lot"))
 	}
-	return counted(s.Items, "item")
+	if s.Shipments > 0 {
+		said = append(said, counted(s.Shipments, "shipment")+" under way")
+	}
+	if s.Partial {
+		said = append(said, "or more")
+	}
+	return strings.Join(said, ", ")
 }
 
 // decided prints the proposal that an act made or was about; "" is the one it made.

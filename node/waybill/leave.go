@@ -228,8 +228,8 @@ func (l *leaving) harm(now []api.NetworkMember) string {
 		}
 	}
 	var harm []string
-	if s := l.Impact.Stranded; s != nil && s.Items > 0 {
-		harm = append(harm, fmt.Sprintf("%s still holds %s, which nobody could hand over any more: hand them over first", l.Partner, strandedItems(s)))
+	if s := l.Impact.Stranded; s != nil && s.Items+s.Lots+s.Shipments > 0 {
+		harm = append(harm, fmt.Sprintf("%s still holds %s, which nobody could hand over, or end, any more: hand them over first", l.Partner, strandedWords(s)))
 	}
 	if faults := schemas.Faults(validators); l.Impact.Faults < faults {
 		harm = append(harm, fmt.Sprintf("of %s left, %d may fail while blocks go on, now %d may: let another member validate first", counted(l.Impact.Validators, "validator"), l.Impact.Faults, faults))

@@ -18,7 +18,7 @@ func (p *program) recallCommand() *cobra.Command {
 		Long: `Call goods back that the node's own partner made, answer the recalls of others, and
 see who holds what of it. A recall is named ISSUER/NAME. Without a command, the recalls
 are listed.`,
-		Args: cobra.NoArgs,
+		Args: noCommand,
 	}
 	open := cmd.Flags().Bool("open", false, "only those that are open")
 	p.nodeFlags(cmd)

@@ -98,7 +98,20 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 		p.trustCommand(), p.bundleCommand(), p.renewCommand(), p.verifyCommand(), p.witnessCommand(), p.checkCommand(), p.rescueCommand(),
 		p.backupCommand(), p.restoreCommand(), p.doctorCommand(), p.eraseCommand(), p.recallCommand(), p.shipmentCommand(), p.handoverCommand(), p.exceptionsCommand(), p.signCommand(), p.publishCommand(), p.unpublishCommand(), p.benchCommand(),
 		p.proposeCommand(), p.voteCommand(), p.withdrawCommand(), p.proposalsCommand(), p.partnersCommand(), p.keysCommand(), p.hostCommand(), p.leaveCommand())
+	for _, cmd := range root.Commands() {
+		if cmd.HasSubCommands() && !cmd.Runnable() { // cobra would print the help, and say that all is well
+			cmd.Args, cmd.RunE = noCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return root
+}
+
+// noCommand refuses, as wrong use, what a command of commands does not know.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%s has no command %q", cmd.CommandPath(), args[0])
+	}
+	return nil
 }
 
 // counted is a number of things in words.

@@ -24,6 +24,18 @@ func sheetFlags(cmd *cobra.Command, as, file *string) {
 	cmd.Flags().StringVar(file, "out", "", "file to write, standard output when absent")
 }
 
+// sheetType is the media type that --as names: with --output json, JSON if it names none.
+func (p *program) sheetType(cmd *cobra.Command, as string) (string, error) {
+	if p.output == "json" && !cmd.Flags().Changed("as") {
+		as = "json"
+	}
+	mediaType, ok := sheetTypes[as]
+	if !ok {
+		return "", usage("--as %q is neither csv nor xlsx nor json", as)
+	}
+	return mediaType, nil
+}
+
 // toFile runs a writer on a file, or on standard output.
 func (p *program) toFile(name string, write func(io.Writer) error) (err error) {
 	if name == "" {
@@ -47,7 +59,7 @@ func (p *program) eventsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "events [PARAMETER=VALUE...]", Short: "Print the events that an EPCIS query finds, as CSV, XLSX or JSON", Args: cobra.ArbitraryArgs,
 		Long: `Print the events that an EPCIS query finds, all pages of it: as rows of a sheet
-(docs/import.md tells the columns), or with --as json as the events, one a line.
+(docs/import.md tells the columns), or with --as json (-o json) as the events, one a line.
 
   waybill events EQ_bizStep=shipping GE_eventTime=2026-05-01T00:00:00Z --as xlsx --out shipped.xlsx`,
 	}
@@ -62,9 +74,9 @@ func (p *program) eventsCommand() *cobra.Command {
 			}
 			query.Set(name, value)
 		}
-		mediaType, ok := sheetTypes[as]
-		if !ok {
-			return usage("--as %q is neither csv nor xlsx nor json", as)
+		mediaType, err := p.sheetType(cmd, as)
+		if err != nil {
+			return err
 		}
 		c, err := p.client()
 		if err != nil {
@@ -125,9 +137,9 @@ or of a range of event times. A column lists the elements that the ledger lacks.
 	cmd.Flags().StringVar(&from, "from", "", "event times from this on, like 2026-05-01T00:00:00Z")
 	cmd.Flags().StringVar(&to, "to", "", "and before this")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		mediaType, ok := sheetTypes[as]
-		if !ok {
-			return usage("--as %q is neither csv nor xlsx nor json", as)
+		mediaType, err := p.sheetType(cmd, as)
+		if err != nil {
+			return err
 		}
 		if (lot == "") == (from == "" || to == "") {
 			return usage("say of what: --lot LOT, or --from TIME --to TIME")
@@ -146,7 +158,7 @@ or of a range of event times. A column lists the elements that the ledger lacks.
 		if err != nil {
 			return err
 		}
-		if as == "json" {
+		if mediaType == sheetTypes["json"] {
 			body = append(escapeJSON(body), '\n')
 		}
 		return p.toFile(file, func(to io.Writer) error {

@@ -18,7 +18,7 @@ func (p *program) shipmentCommand() *cobra.Command {
 		Use: "shipment", Short: "Announce and follow shipments",
 		Long: `Announce shipments, follow them, send them off, stop, close or return them. What passes
 from hand to hand is done with waybill handover. Without a command, shipments are listed.`,
-		Args: cobra.NoArgs,
+		Args: noCommand,
 	}
 	party := cmd.Flags().String("party", "", "only those that this partner is a party of")
 	state := cmd.Flags().String("state", "", "only those in this state, as in_transit")
@@ -26,6 +26,7 @@ from hand to hand is done with waybill handover. Without a command, shipments ar
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return p.listShipments(cmd, *party, *state) }
 	cmd.AddCommand(p.announceCommand(), p.shipmentShowCommand(), p.conditionsCommand(),
 		p.shipmentStep("dispatch", "Send a shipment off, as its holder", "shipment dispatched"),
+		p.attachCommand(),
 		p.shipmentStep("return", "Offer a shipment back to its shipper; as the shipper that holds it, end it", "shipment offered back"),
 		p.shipmentStep("close", "Close what was delivered, as the receiver, or what came back, as the shipper", "shipment closed"),
 		p.shipmentStep("cancel", "Cancel a shipment, as the shipper that holds the goods", "shipment cancelled"),
@@ -86,6 +87,7 @@ func (p *program) shipmentShowCommand() *cobra.Command {
 		for _, l := range s.Lots {
 			fmt.Fprintf(p.out, "  %s %s %s\n", l.Quantity, word(l.UOM), word(l.Class))
 		}
+		p.documents(s.Documents)
 		for _, h := range s.Handovers {
 			fmt.Fprintf(p.out, "hand-over %d: %s to %s, %s, %d of %d taken; offered with key %s held by %s", h.Handover, word(h.From), word(h.To), h.State, h.Taken, h.Units, signer(&h.Offered), h.Offered.Held)
 			if a := h.Answered; a != nil {
@@ -122,11 +124,11 @@ func (p *program) announceCommand() *cobra.Command {
 		Lots       []map[string]any `json:"lots,omitempty"`
 		Deadline   string           `json:"deadline,omitempty"`
 		Bands      []map[string]any `json:"bands,omitempty"`
-		Documents  []string         `json:"documents,omitempty"`
+		Documents  []documentSaid   `json:"documents,omitempty"`
 	}
-	var lots, bands []string
+	var lots, bands, documents []string
 	cmd := &cobra.Command{
-		Use: "announce [ID]", Short: "Announce a shipment of what the node's own partner holds", Args: cobra.MaximumNArgs(1),
+		Use: "announce [ID]", Short: "Announce a shipment of what the node's own partner holds", Args: atMost(1, "a shipment's id, or nothing"),
 		Long: `Announce a shipment of what the node's own partner holds. ID is a GSIN, a GINC or a
 private URI; without one it gets the eventID that the receipt tells (-o json).
 
@@ -141,7 +143,7 @@ private URI; without one it gets the eventID that the receipt tells (-o json).
 	f.StringArrayVar(&lots, "lot", nil, "LOT=QUANTITY[:UNIT]; can repeat")
 	f.StringVar(&q.Deadline, "deadline", "", "by when it is to be delivered, as 2026-01-31T12:00:00Z")
 	f.StringArrayVar(&bands, "band", nil, "temperature=MIN:MAX or humidity=MIN:MAX, one end may be left out; can repeat")
-	f.StringArrayVar(&q.Documents, "document", nil, "SHA-256 of a document that goes with it; can repeat")
+	f.StringArrayVar(&documents, "document", nil, "a document that its receiver is to get with it: its kind, its SHA-256, or KIND=SHA256; can repeat")
 	p.nodeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -169,6 +171,9 @@ private URI; without one it gets the eventID that the receipt tells (-o json).
 				}
 			}
 			q.Bands = append(q.Bands, band)
+		}
+		for _, text := range documents {
+			q.Documents = append(q.Documents, documentIn(text))
 		}
 		return p.act(cmd, "/api/v1/shipments", q, "shipment announced")
 	}
@@ -321,7 +326,7 @@ func (p *program) exceptionsCommand() *cobra.Command {
 		Use: "exceptions", Short: "List what somebody should look at, and take off the list what was worked off",
 		Long: `List the records that concern the node's own partner and are not settled: claims,
 receipts without an offer, discrepancies, disputes, and offers that nobody answered.`,
-		Args: cobra.NoArgs,
+		Args: noCommand,
 	}
 	p.nodeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -18,7 +18,7 @@ func (p *program) webhookCommand() *cobra.Command {
 		Long: `Have receivers told by requests what waybill stream prints: at least once, in the order
 of the ledger, signed as Standard Webhooks are (docs/webhooks.md). Without a command, the
 API key's webhooks are listed: id, receiver, what it is told, and how its delivery stands.`,
-		Args: cobra.NoArgs,
+		Args: noCommand,
 	}
 	p.nodeFlags(cmd)
 	cmd.RunE = p.listWebhooks

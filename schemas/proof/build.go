@@ -14,7 +14,7 @@ import (
 type Material struct {
 	Asked        []Thing // one; or an item and a class of one identifier
 	Scope        Scope
-	Observations bool // of the items asked for
+	Observations bool // of the items asked for and, while it counts, of containers and ancestors
 	Disclosure   Disclosure
 	First, Count uint64 // records of a partner, 0 for all
 	Source

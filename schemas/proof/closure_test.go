@@ -12,8 +12,12 @@ import (
 // cut makes a trail of one of the bundle's subjects shorter: without so many
 // records at its begin and end. What leads to the trail's head is made anew.
 func cut(l *ledger, b *proof.Bundle, subject int, front, back int) {
+	cutTrail(l, b, subject, 0, front, back)
+}
+
+func cutTrail(l *ledger, b *proof.Bundle, subject, nth int, front, back int) {
 	s := &b.Subjects[subject]
-	trail := &s.Trails[0]
+	trail := &s.Trails[nth]
 	key := schemas.TrailKey{Kind: trail.Kind, Subject: s.ID}
 	var at []schemas.Locator // of its records
 	for _, t := range b.Transactions {
@@ -120,6 +124,44 @@ func TestWhatBelongs(t *testing.T) {
 		forge(&b)
 		if _, err := proof.Verify(b.Encode(), v.trust); err == nil {
 			t.Errorf("%s: verified", name)
+		}
+	}
+}
+
+// What others saw of a container comes along over the time that counts, from the one
+// before to the one behind: so none can be left out of it, but all of it can.
+func TestObservationsOfContainers(t *testing.T) {
+	const first = 1 // subject: the pallet
+	for name, c := range map[string]struct {
+		forge  func(l *ledger, b *proof.Bundle)
+		refuse string
+		told   string
+	}{
+		"all of it":              {func(*ledger, *proof.Bundle) {}, "", "What others saw or claimed then of containers and ancestors is there, too: of 1 thing."},
+		"without the one before": {func(l *ledger, b *proof.Bundle) { cutTrail(l, b, first, 1, 1, 0) }, "its first observations are missing", ""},
+		"without the one behind": {func(l *ledger, b *proof.Bundle) { cutTrail(l, b, first, 1, 0, 1) }, "its last observations are missing", ""},
+		"none": {func(_ *ledger, b *proof.Bundle) {
+			drop(b, func(_ schemas.Locator, r proof.TrailRef) bool {
+				return r.Subject == first && r.Kind == schemas.ObservationTrail
+			})
+			b.Subjects[first].Trails = b.Subjects[first].Trails[:1]
+		}, "", "What others saw or claimed then of containers and ancestors: of 1 thing the bundle leaves it out."},
+		"of a thing that nothing needs them of": {func(_ *ledger, b *proof.Bundle) { b.Scope.Containers = false }, "nothing needs it", ""},
+	} {
+		l := inChainSeen(t, 2)
+		m := l.everything(proof.AnItem, unit)
+		m.Scope = proof.Scope{Containers: true}
+		b := l.make(m)
+		if trail := b.Subjects[first].Trails[1]; trail.Kind != schemas.ObservationTrail || trail.First != 1 {
+			t.Fatalf("of the pallet's observations the bundle has %+v", trail)
+		}
+		c.forge(l, b)
+		r, err := proof.Verify(b.Encode(), l.trust())
+		if (err == nil) != (c.refuse == "") || err != nil && !strings.Contains(err.Error(), c.refuse) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil && !slices.Contains(append(r.Proven(), r.NotProven()...), c.told) {
+			t.Errorf("%s: it is not told: %s", name, c.told)
 		}
 	}
 }

@@ -51,6 +51,17 @@ func (l *Log) Append(entry [32]byte) {
 	l.frontier = next
 }
 
+// Extend adds an entry as Append does, in place: the log must have no copies.
+func (l *Log) Extend(entry [32]byte) {
+	hash := entryHash(&entry)
+	keep := len(l.frontier) - bits.TrailingZeros64(^l.Count)
+	for i := len(l.frontier) - 1; i >= keep; i-- {
+		hash = hashPair(nodePrefix, &l.frontier[i], &hash)
+	}
+	l.frontier = append(l.frontier[:keep], hash)
+	l.Count++
+}
+
 // Root is the root of the log: for the empty log the SHA-256 of nothing.
 func (l Log) Root() [32]byte {
 	n := len(l.frontier)

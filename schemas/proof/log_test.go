@@ -44,11 +44,14 @@ func referenceLog(t *rapid.T, entries [][32]byte) [32]byte {
 func TestLog(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		entries := entriesOf(rapid.IntRange(0, 70).Draw(t, "entries"))
-		var l, fork proof.Log
+		var l, fork, grown proof.Log
 		for i, e := range entries {
 			fork = l
 			if l.Append(e); l.Root() != referenceLog(t, entries[:i+1]) {
 				t.Fatalf("root after %d entries", i+1)
+			}
+			if grown.Extend(e); grown.Check(l.Head()) != nil {
+				t.Fatalf("in place the log of %d has another root", i+1)
 			}
 			// A copy must not see what its original appends, nor the reverse.
 			fork.Append([32]byte{1})

@@ -260,8 +260,8 @@ func (w *builder) trails() error {
 	for i := range w.b.Subjects {
 		s := &w.b.Subjects[i]
 		t := Thing{s.Kind, s.ID}
-		if w.Observations && t.Kind == AnItem && i < len(w.Asked) {
-			if err := w.observations(t); err != nil {
+		if over := w.counts(t); w.Observations && over != nil {
+			if err := w.observations(t, *over); err != nil {
 				return err
 			}
 		}
@@ -283,18 +283,34 @@ func (w *builder) trails() error {
 	return nil
 }
 
-func (w *builder) observations(t Thing) error {
+// counts is the interval of an item that counts, nil where none does.
+func (w *builder) counts(t Thing) *window {
+	n := w.needs[t]
+	if t.Kind != AnItem || n == nil {
+		return nil
+	}
+	return n.over
+}
+
+// observations reads what others saw or claimed of an item in an interval.
+func (w *builder) observations(t Thing, over window) (err error) {
 	r := &reading{key: schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: t.ID}}
-	var err error
 	if r.head, err = w.headOf(t, schemas.ObservationTrail); err != nil {
 		return err
 	}
+	if over.from != firstPlace {
+		at, err := w.search(r, over.from)
+		if err != nil {
+			return err
+		}
+		r.first = max(at, 1) - 1 // the one before shows that none is missing between
+	}
 	w.read[Thing{observed, t.ID}] = r
-	for r.behind() < r.head.Count {
+	for r.behind() < r.head.Count && (len(r.placed) == 0 || r.placed[len(r.placed)-1].at.Compare(over.to) < 0) {
 		if err := w.extend(r, readPage); err != nil {
 			return err
 		}
 	}
-	r.needed = len(r.records)
+	r.needed = min(firstFrom(r.placed, over.to)+1, len(r.placed))
 	return nil
 }

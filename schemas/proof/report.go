@@ -31,6 +31,8 @@ type Report struct {
 	Witnessed    []Witnessed       `json:"witnessed,omitempty"` // by those whose word was demanded
 	Rescues      []RescueReport    `json:"rescues,omitempty"`   // by which the network was restarted, as far as the bundle tells
 	Seen         []Seen            `json:"-"`                   // checkpoints that the state is in, whoever signed them
+
+	observed, unobserved int // containers and ancestors of which others' observations are there, and of which they are left out
 }
 
 // Roles of subjects.

@@ -224,14 +224,28 @@ type ShipmentReport struct {
 	Holder     string                `json:"holder"` // who accepted it last, at first the shipper
 	Deadline   time.Time             `json:"deadline,omitzero"`
 	Bands      []schemas.Band        `json:"bands,omitempty"`
-	Documents  []schemas.Hash        `json:"documents,omitempty"`
-	Items      uint64                `json:"items"`              // units that were announced
-	Contents   []string              `json:"contents,omitempty"` // they, where the scope has them
-	Units      uint64                `json:"units"`              // and lots, that the holder has, as the hand-overs tell
-	Lots       []schemas.ShipmentLot `json:"lots,omitempty"`     // with the holder
-	Disputed   uint64                `json:"disputed,omitempty"` // hand-over that is argued about
-	Announced  time.Time             `json:"announced,omitzero"` // of the block
-	Handovers  []HandoverReport      `json:"handovers"`          // from the first on
+	Documents  []DocumentReport      `json:"documents,omitempty"` // that its terms require
+	Items      uint64                `json:"items"`               // units that were announced
+	Contents   []string              `json:"contents,omitempty"`  // they, where the scope has them
+	Units      uint64                `json:"units"`               // and lots, that the holder has, as the hand-overs tell
+	Lots       []schemas.ShipmentLot `json:"lots,omitempty"`      // with the holder
+	Disputed   uint64                `json:"disputed,omitempty"`  // hand-over that is argued about
+	Announced  time.Time             `json:"announced,omitzero"`  // of the block
+	Handovers  []HandoverReport      `json:"handovers"`           // from the first on
+}
+
+// DocumentReport is a document that the terms require, and what was attached for it.
+type DocumentReport struct {
+	schemas.Document
+	Attached *AttachmentReport `json:"attached,omitempty"`
+}
+
+// AttachmentReport is a document that was attached.
+type AttachmentReport struct {
+	Document schemas.Hash `json:"document"`
+	Partner  string       `json:"partner"`       // who attached it
+	Time     time.Time    `json:"time,omitzero"` // of the block
+	schemas.Locator
 }
 
 // HandoverReport is one hand-over of a shipment.
@@ -299,8 +313,19 @@ func (h *HandoverReport) signings() (all []*Signing) {
 
 func reportOf(s *schemas.Shipment) *ShipmentReport {
 	return &ShipmentReport{State: s.State, HeldBy: s.HeldBy, Shipper: s.Shipper, Carriers: s.Carriers, Receiver: s.Receiver, Inspectors: s.Inspectors,
-		Arbiter: s.Arbiter, Holder: s.Holder, Deadline: timeOf(s.Deadline), Bands: s.Bands, Documents: s.Documents, Items: s.Items, Units: s.Units,
+		Arbiter: s.Arbiter, Holder: s.Holder, Deadline: timeOf(s.Deadline), Bands: s.Bands, Documents: documentsOf(s), Items: s.Items, Units: s.Units,
 		Lots: s.Lots, Disputed: s.Disputed, Announced: timeOf(s.Announced), Handovers: []HandoverReport{}}
+}
+
+func documentsOf(s *schemas.Shipment) (out []DocumentReport) {
+	for i, term := range s.Documents {
+		d := DocumentReport{Document: term}
+		if a := s.Attachment(i + 1); a != nil {
+			d.Attached = &AttachmentReport{Document: a.Document, Partner: a.Partner, Time: timeOf(a.Time), Locator: a.At}
+		}
+		out = append(out, d)
+	}
+	return out
 }
 
 // handoverOf tells of a hand-over as of a time. One that is open when its time is over

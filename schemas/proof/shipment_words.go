@@ -24,6 +24,9 @@ func (s *ShipmentReport) proven() []string {
 	if s.HeldBy != "" {
 		said = append(said, "It was then stopped by "+s.HeldBy+".")
 	}
+	for i := range s.Documents {
+		said = append(said, s.Documents[i].proven())
+	}
 	for i := range s.Handovers {
 		said = append(said, s.Handovers[i].proven())
 		if d := s.Handovers[i].Dispute; d != nil {
@@ -34,6 +37,23 @@ func (s *ShipmentReport) proven() []string {
 		return append(said, "It was never offered to anybody.")
 	}
 	return append(said, "Of each of these doings whose record is here, the signature by that key of that partner was checked. How the key was held is as the partner had declared it then.")
+}
+
+// proven tells of a document that the terms require.
+func (d *DocumentReport) proven() string {
+	said := "Its terms require "
+	switch {
+	case d.Hash.IsZero():
+		said += fmt.Sprintf("the document %q", d.Kind)
+	case d.Kind == "":
+		said += "the document " + d.Hash.String()
+	default:
+		said += fmt.Sprintf("the document %q, %s", d.Kind, d.Hash)
+	}
+	if a := d.Attached; a != nil {
+		return said + fmt.Sprintf("; %s attached %s at %s (record %d/%d/%d).", a.Partner, a.Document, a.Time.Format(time.RFC3339Nano), a.Height, a.Position, a.Index)
+	}
+	return said + "; it was not attached."
 }
 
 func oneOf(name string) []string {
@@ -103,8 +123,8 @@ func (h *HandoverReport) proven() string {
 		said += fmt.Sprintf("it was open, and of them %d had been taken and %d refused", h.Taken, h.Refused)
 	case h.Answered != nil:
 		said += fmt.Sprintf("%s %s, %d taken and %d refused", ended, h.Answered.words(), h.Taken, h.Refused)
-	default:
-		said += ended
+	default: // by neither side
+		said += strings.TrimSuffix(ended, " by")
 	}
 	for i, d := range h.Discrepancies {
 		said += []string{"; ", ", "}[min(i, 1)] + d.What.String() + ": "

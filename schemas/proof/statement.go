@@ -35,6 +35,9 @@ func (r *Report) Proven() []string {
 	if n := r.role(RoleContainer); r.Scope.Containers {
 		said = append(said, fmt.Sprintf("Of every container that the items were put into, as their records tell, the records while they may have been inside are there: %s.", count(n, "container")))
 	}
+	if r.observed > 0 {
+		said = append(said, "What others saw or claimed then of containers and ancestors is there, too: of "+count(r.observed, "thing")+".")
+	}
 	return said
 }
 
@@ -144,6 +147,9 @@ func (r *Report) NotProven() []string {
 	}
 	if !things {
 		return said
+	}
+	if r.unobserved > 0 {
+		said = append(said, "What others saw or claimed then of containers and ancestors: of "+count(r.unobserved, "thing")+" the bundle leaves it out.")
 	}
 	said = append(said, "That everything that happened was reported, or that what was reported is true: no ledger can show that.")
 	return append(said, r.notProvenOfEvents()...)

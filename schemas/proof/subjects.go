@@ -197,8 +197,6 @@ func (s *subject) listTrails() error {
 			switch {
 			case head.Count == 0:
 				return fmt.Errorf("its %s has no records", trailNames(kind))
-			case !s.asked && kind == schemas.ObservationTrail:
-				return errors.New("nobody asked for its observations")
 			case s.asked && s.Kind != APartner && part.First != 0:
 				return fmt.Errorf("its %s begins with record %d", trailNames(kind), part.First)
 			}
@@ -338,7 +336,34 @@ func (v *verification) checkNeeds() error {
 		if s.report.Role = RoleContainer; n.follows {
 			s.report.Role = RoleAncestor
 		}
+		if err := v.checkSeen(s, n.over); err != nil {
+			return fmt.Errorf("%s: %w", where, err)
+		}
 	}
+	return nil
+}
+
+// checkSeen proves that what others saw or claimed of a container or ancestor is there
+// over the interval that counts, if any of it is.
+func (v *verification) checkSeen(s *subject, over *window) error {
+	if s.Kind != AnItem || s.heads[1].Count == 0 {
+		return nil
+	}
+	t := s.trail(schemas.ObservationTrail)
+	switch {
+	case t == nil && over == nil:
+		return nil
+	case t == nil:
+		v.report.unobserved++
+		return nil
+	case over == nil:
+		return errors.New("nothing needs its observations")
+	case len(t.records) == 0, t.part.First > 0 && t.records[0].at.Compare(over.from) > 0:
+		return errors.New("its first observations are missing")
+	case t.part.First+uint64(len(t.records)) < t.head.Count && t.records[len(t.records)-1].at.Compare(over.to) < 0:
+		return errors.New("its last observations are missing")
+	}
+	v.report.observed++
 	return nil
 }
 

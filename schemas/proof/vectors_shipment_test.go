@@ -57,6 +57,7 @@ func newShipment(t testing.TB) *ledger {
 	announced := l.did("acme-farms", fmt.Sprintf(`AnnounceShipment ,"carriers":["carrier"],"receiver":"borg-foods","items":[%q,%q,%q],"lots":[{"class":%q,"quantity":40,"uom":"KGM"}]`, unit, other, other2, lot),
 		custody(unit), custody(other), custody(other2), class(lot))
 	first := l.did("acme-farms", `OfferHandover ,"to":"carrier"`, custody(unit), custody(other), custody(other2))
+	attached := l.did("carrier", `AttachDocuments ,"documents":[{"kind":"invoice","document":"02`+strings.Repeat("00", 31)+`"}]`)
 	taken := l.did("carrier", eventJSON(unit, "OBSERVE", "receiving", price), custody(unit))
 	last := l.did("carrier", `OfferHandover ,"to":"borg-foods"`, custody(unit))
 	accepted := l.did("borg-foods", fmt.Sprintf(`AcceptHandover ,"handover":2,"discrepancies":[{"id":%q,"what":"short","quantity":1.5,"uom":"KGM"},{"id":%q,"what":"damaged"}],"reason":"wet"`, lot, unit), custody(unit))
@@ -67,8 +68,9 @@ func newShipment(t testing.TB) *ledger {
 	until := l.start.Add(720 * time.Hour).UnixNano()
 	kept := []schemas.ShipmentLot{{Class: lot, Quantity: "38.5", UOM: "KGM"}}
 	l.ship(schemas.Shipment{Shipper: "acme-farms", ShipmentParties: schemas.ShipmentParties{Carriers: []string{"carrier"}, Receiver: "borg-foods"},
-		ShipmentTerms: schemas.ShipmentTerms{Deadline: until, Bands: []schemas.Band{{Of: schemas.Temperature, Min: "2", Max: "8.5"}}, Documents: []schemas.Hash{{1}}},
-		Lots:          kept, Units: 4, State: schemas.Delivered, Holder: "borg-foods", Announced: announced.Time, At: announced.At},
+		ShipmentTerms: schemas.ShipmentTerms{Deadline: until, Bands: []schemas.Band{{Of: schemas.Temperature, Min: "2", Max: "8.5"}}, Documents: []schemas.Document{{Hash: schemas.Hash{1}}, {Kind: "invoice"}}},
+		Lots:          kept, Units: 4, State: schemas.Delivered, Holder: "borg-foods", Announced: announced.Time, At: announced.At,
+		Attached: []schemas.Attachment{{Term: 2, Document: schemas.Hash{2}, Partner: "carrier", Time: attached.Time, At: attached.At}}},
 		[]string{unit, other, other2},
 		schemas.Handover{To: "carrier", Offered: first, Until: until, Units: 4, Took: 4, State: schemas.HandoverAccepted, Answered: taken, Lots: []schemas.ShipmentLot{{Class: lot, Quantity: "40", UOM: "KGM"}}},
 		schemas.Handover{To: "borg-foods", Offered: last, Until: until, Units: 4, Took: 4, State: schemas.HandoverAcceptedWith, Answered: accepted, Lots: kept,

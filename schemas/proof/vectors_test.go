@@ -58,14 +58,23 @@ func vectors(t testing.TB) []vector {
 				}
 			}}
 		}),
-		ordered(t), acting(t), actedOn(t), actedLot(t), authored(t), sensed(t), contained(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t), packedLot(t), seenAtOnce, seenIdle, rescued(t), rescuedAtOnce(t), rescuedBefore(t),
+		ordered(t), acting(t), actedOn(t), actedLot(t), authored(t), sensed(t), contained(t), observed(t), ancestry(t), stepped(t), skipped(t), anchored(t), timed(t), packedLot(t), seenAtOnce, seenIdle, rescued(t), rescuedAtOnce(t), rescuedBefore(t),
 	}, shipments(t)...)
 }
 
 // inChain is a history of containers: the unit goes into a box, the box onto a
 // pallet; the pallet is emptied; the box goes onto another one, and is unpacked.
-func inChain(t testing.TB) *ledger {
+func inChain(t testing.TB) *ledger { return inChainSeen(t, 0) }
+
+// inChainSeen is the same where the carrier looks at the first pallet so many times
+// each before, while and after the unit is on it.
+func inChainSeen(t testing.TB, times int) *ledger {
 	l := newLedger(t)
+	look := func() {
+		for range times {
+			l.transact("carrier", message{body: eventJSON(pallet, "OBSERVE", "inspecting", ""), trails: []schemas.TrailKey{observations(pallet)}, result: schemas.Result{Effect: schemas.Observation}})
+		}
+	}
 	first, second := box(1), "https://id.gs1.org/00/095212345000000025"
 	agg := func(action, parent string, children ...string) string {
 		list := ""
@@ -83,11 +92,14 @@ func inChain(t testing.TB) *ledger {
 	put := func(who, child, parent string) {
 		l.transact(who, message{body: agg("ADD", parent, child), trails: []schemas.TrailKey{custody(child), custody(parent)}, result: applied})
 	}
+	look()
 	put("acme-farms", first, pallet) // before the unit is in the box
 	put("acme-farms", unit, first)
 	l.transact("acme-farms", message{body: eventJSON(pallet, "OBSERVE", "shipping", ""), trails: []schemas.TrailKey{custody(pallet)}, result: applied})
 	l.transact("borg-foods", message{body: eventJSON(pallet, "OBSERVE", "receiving", ""), trails: []schemas.TrailKey{custody(pallet)}, result: applied})
+	look()
 	l.transact("borg-foods", message{body: agg("DELETE", pallet), trails: []schemas.TrailKey{custody(pallet)}, result: applied})
+	look()
 	l.transact("borg-foods", message{body: eventJSON(pallet, "OBSERVE", "storing", `,"disposition":"active"`), trails: []schemas.TrailKey{custody(pallet)}, result: applied})
 	put("borg-foods", first, second)
 	l.transact("borg-foods", message{body: agg("DELETE", first, unit), trails: []schemas.TrailKey{custody(unit), custody(first)}, result: applied})
@@ -109,6 +121,13 @@ func contained(t testing.TB) vector {
 	m := l.everything(proof.AnItem, unit)
 	m.Scope.Containers = true
 	return vector{name: "containers", bundle: l.make(m), trust: l.trust()}
+}
+
+func observed(t testing.TB) vector {
+	l := inChainSeen(t, 2)
+	m := l.everything(proof.AnItem, unit)
+	m.Scope.Containers = true
+	return vector{name: "observed-container", bundle: l.make(m), trust: l.trust()}
 }
 
 // ancestry is a unit that was made from a lot and another unit, which was made

@@ -71,6 +71,28 @@ function lotsOf(list: readonly Bytes[]): object[] {
   });
 }
 
+/** documentsOf are the documents that a shipment's terms require, with what was attached for each. */
+function documentsOf(l: Leaf): object[] {
+  const attached = new Map(
+    l.all(20).map((v) => {
+      const a = new Leaf(v, 5);
+      return [Number(a.uint(1)), { document: hex(fixed(a.bytes(2), 32)), partner: a.text(3), ...when("time", a.time(4)), ...place(locatorOf(a.bytes(5))) }] as const;
+    }),
+  );
+  return l.all(8).map((v, i) => {
+    const d = new Leaf(v, 2);
+    const [hash, there] = [d.bytes(2), attached.get(i + 1)];
+    return { ...some("kind", d.text(1)), ...some("document", hash.length > 0 ? hex(fixed(hash, 32)) : ""), ...(there && { attached: there }) };
+  });
+}
+
+function locatorOf(v: Bytes): Locator {
+  if (v.length > 0) fixed(v, 16);
+  return { height: number(v.subarray(0, 8)), position: Number(number(v.subarray(8, 12))), index: Number(number(v.subarray(12))) };
+}
+
+const place = (at: Locator): object => ({ height: Number(at.height), position: at.position, index: at.index });
+
 /** Shipment is what the leaf of one says. */
 export interface Shipment {
   readonly trail: Head;
@@ -81,7 +103,7 @@ export interface Shipment {
 }
 
 export function decodeShipment(b: Bytes): Shipment {
-  const l = new Leaf(b, 19, 2, 4, 7, 8, 9);
+  const l = new Leaf(b, 20, 2, 4, 7, 8, 9, 20);
   const [carriers, inspectors] = [l.all(2).map(text), l.all(4).map(text)];
   const [shipper, receiver, arbiter] = [l.text(1), l.text(3), l.text(5)];
   const head = l.bytes(19);
@@ -96,7 +118,7 @@ export function decodeShipment(b: Bytes): Shipment {
     parties: [...new Set([shipper, receiver, ...carriers, ...inspectors, arbiter])].filter((p) => p !== ""),
     report: {
       state: l.word(12, STATES), ...some("held_by", l.text(14)), shipper, ...some("carriers", carriers), receiver, ...some("inspectors", inspectors), ...some("arbiter", arbiter),
-      holder: l.text(13), ...when("deadline", l.time(6)), ...some("bands", bands), ...some("documents", l.all(8).map((v) => hex(fixed(v, 32)))),
+      holder: l.text(13), ...when("deadline", l.time(6)), ...some("bands", bands), ...some("documents", documentsOf(l)),
       items: Number(l.uint(10)), units: Number(l.uint(11)), ...some("lots", lotsOf(l.all(9))), ...(l.uint(16) > 0n && { disputed: Number(l.uint(16)) }), ...when("announced", l.time(17)),
     },
   };
@@ -130,16 +152,14 @@ interface Signing {
 
 function signingOf(b: Bytes): Signing {
   const l = new Leaf(b, 7);
-  const v = l.bytes(7);
-  if (v.length > 0) fixed(v, 16);
-  const at = { height: number(v.subarray(0, 8)), position: Number(number(v.subarray(8, 12))), index: Number(number(v.subarray(12))) };
+  const at = locatorOf(l.bytes(7));
   const partner = l.text(1);
   return {
     partner,
     at,
     report: (shown) => ({
       partner, ...some("key", l.text(2)), ...some("held", HOLDINGS[Number(l.uint(3))] ?? ""), ...some("author", l.text(4)), ...when("time", l.time(5)), ...when("event_time", l.time(6)),
-      height: Number(at.height), position: at.position, index: at.index, shown: shown(partner, at) !== undefined,
+      ...place(at), shown: shown(partner, at) !== undefined,
     }),
   };
 }

@@ -326,7 +326,6 @@ class Verification {
       if (part?.kind === letter) {
         listed.shift();
         if (head.count === 0n) refuse(`${where}: its ${TRAILS[letter]} has no records`);
-        if (!s.asked && letter === "o") refuse(`${where}: nobody asked for its observations`);
         if (s.asked && s.part.kind !== PARTNER && part.first !== 0n) refuse(`${where}: its ${TRAILS[letter]} does not begin with the first record`);
         s.trails.push({ letter, first: part.first, beside: part.beside, head, entries: [], records: [] });
       } else if (s.asked && i === 0 && s.part.kind !== PARTNER && head.count > 0n) {
@@ -544,6 +543,12 @@ class Verification {
       const main = this.mainTrail(s.part)!;
       if (n?.fromStart && main.first > 0n) refuse(`${s.part.id}: its first records are missing`);
       s.role = n?.follows ? "ancestor" : !n && s.unit ? "unit" : "container";
+      const seen = s.trails.find((t) => t.letter === "o");
+      if (!seen) continue;
+      const over = n?.over ?? refuse(`${s.part.id}: nothing needs its observations`);
+      const { 0: first, length } = seen.records;
+      if (!first || (seen.first > 0n && compareLocators(first.at, over.from) > 0)) refuse(`${s.part.id}: its first observations are missing`);
+      if (seen.first + BigInt(length) < seen.head.count && compareLocators(seen.records[length - 1]!.at, over.to) < 0) refuse(`${s.part.id}: its last observations are missing`);
     }
   }
 

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+func none(string) string { return "" }
+
+// A command of commands that is asked for one that it has not ends as wrong use: a
+// script with a slip of the pen must not go on as if a hand-over had been accepted.
+func TestUnknownCommands(t *testing.T) {
+	groups := 0
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+		if !cmd.HasSubCommands() {
+			return
+		}
+		groups++
+		path := strings.Fields(cmd.CommandPath())[1:]
+		for _, args := range [][]string{{"nonsense"}, {"nonsense", "urn:x:y", "1"}} {
+			var out bytes.Buffer
+			if code := run(t.Context(), append(path, args...), strings.NewReader(""), &out, &out, none); code != exitUsage {
+				t.Errorf("%v %v ended with %d, expected %d:\n%s", path, args, code, exitUsage, out.String())
+			}
+		}
+	}
+	walk((&program{getenv: none}).root())
+	if groups < 10 {
+		t.Errorf("%d commands have commands", groups)
+	}
+}
+
+// Events are rows, unless JSON is asked for, in either of the two ways.
+func TestEventsAsAskedFor(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"type":"EPCISQueryDocument","epcisBody":{"queryResults":{"resultsBody":{"eventList":[{"type":"ObjectEvent","eventID":"urn:x:1"}]}}}}`)
+	}))
+	defer server.Close()
+	for flags, asJSON := range map[string]bool{"": false, "-o json": true, "--as json": true, "-o json --as csv": false} {
+		var out, errs bytes.Buffer
+		args := append([]string{"events", "--node", server.URL, "--key", "k"}, strings.Fields(flags)...)
+		if code := run(t.Context(), args, nil, &out, &errs, none); code != 0 {
+			t.Fatalf("%q ended with %d: %s", flags, code, errs.String())
+		}
+		if got := json.Valid(out.Bytes()); got != asJSON || out.Len() == 0 {
+			t.Errorf("%q printed %q", flags, out.String())
+		}
+	}
+}
