@@ -223,7 +223,14 @@ func (d *decoder) required() *Fault {
 		if s.Action != ActionDelete && d.without(fieldChildEPCs, fieldChildQuantityList) {
 			return d.missing(fieldChildEPCs, s.Type.String()+" needs childEPCs or childQuantityList, but for DELETE, where none means all")
 		}
+	case TransactionEvent:
+		if s.Action != ActionDelete && d.without(fieldEPCList, fieldQuantityList, fieldParentID, fieldSensorElementList) {
+			return d.missing(fieldEPCList, "TransactionEvent needs epcList, quantityList or parentID, but for DELETE, where none means all")
+		}
 	case TransformationEvent:
+		if d.without(fieldInputEPCList, fieldInputQuantityList, fieldOutputEPCList, fieldOutputQuantityList) {
+			return d.missing(fieldInputEPCList, "TransformationEvent needs inputs or outputs, and both unless it has a transformationID")
+		}
 		if d.without(fieldInputEPCList, fieldInputQuantityList, fieldTransformationID) {
 			return d.missing(fieldInputEPCList, "TransformationEvent needs inputs or a transformationID")
 		}

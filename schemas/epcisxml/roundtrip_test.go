@@ -174,6 +174,7 @@ func anyEvent(t *rapid.T) object {
 		e["epcList"] = epcs(t, 1)
 		maybe(t, e, "quantityList", func() any { return quantities(t, 0) })
 	case "TransactionEvent":
+		e["parentID"] = "urn:epc:id:sscc:9521321.0000000001"
 		maybe(t, e, "epcList", func() any { return epcs(t, 0) })
 		e["bizTransactionList"] = list(t, 1, func(int) any { return typed(t, "bizTransaction", "po") })
 	case "TransformationEvent":
