@@ -67,7 +67,10 @@ func (g *Gateway) getOpenAPI(w http.ResponseWriter, _ *http.Request) {
 	writeBody(w, http.StatusOK, typeJSON, openapi)
 }
 
-func (g *Gateway) getIndex(w http.ResponseWriter, _ *http.Request) {
+func (g *Gateway) getIndex(w http.ResponseWriter, _ *http.Request) { writePage(w, index) }
+
+// writePage answers a page that needs nothing from elsewhere.
+func writePage(w http.ResponseWriter, page []byte) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	writeBody(w, http.StatusOK, "text/html; charset=utf-8", index)
+	writeBody(w, http.StatusOK, typeHTML+"; charset=utf-8", page)
 }

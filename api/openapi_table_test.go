@@ -180,6 +180,7 @@ func exchanges() []exchange {
 		{operation: "GET /readyz", succeeds: ask{status: 200}},
 		{operation: "GET /metrics", succeeds: ask{status: 200}},
 		{operation: "GET /openapi.json", succeeds: ask{status: 200}},
+		{operation: "GET /docs", succeeds: ask{status: 200}},
 		{operation: "GET /", succeeds: ask{status: 200}},
 		{operation: "GET /epcis/v2/capture/{captureID}", succeeds: ask{path: "/epcis/v2/capture/{job}", status: 200}, fails: ask{path: "/epcis/v2/capture/none", status: 404}},
 	}

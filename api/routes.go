@@ -30,6 +30,7 @@ func (g *Gateway) routes() (http.Handler, error) {
 		open.Get("/livez", g.getLive)
 		open.Get("/readyz", g.getReady)
 		open.Get("/openapi.json", g.getOpenAPI)
+		open.Get("/docs", g.getDocs)
 		open.Get("/", g.getIndex)
 		open.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(g.cfg.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	})

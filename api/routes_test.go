@@ -118,7 +118,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		}
 		keys[string(s)] = "Bearer " + key
 	}
-	open := map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, "/openapi.json": true, "/": true, "/api/v1/trust": true,
+	open := map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, "/openapi.json": true, "/docs": true, "/": true, "/api/v1/trust": true,
 		"/api/v1/headers/{height}": true, "/api/v1/checkpoint": true, "/api/v1/checkpoint/growth": true, "/api/v1/checkpoint/anchors/{index}": true,
 		"/api/v1/checkpoint/carrying/{height}": true, "/.well-known/gs1resolver": true}
 	err := chi.Walk(h.g.TestingOnlyRoutes(), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
@@ -290,6 +290,12 @@ func TestHealth(t *testing.T) {
 	}
 	if page := h.do("GET", "/", "", "Authorization", "").want(t, 200); !strings.Contains(string(page.body), "/openapi.json") {
 		t.Errorf("the page: %s", page.body)
+	}
+	docs := string(h.do("GET", "/docs", "", "Authorization", "").want(t, 200).body)
+	for _, want := range []string{"<code>/epcis/v2/events</code>", `<b>POST</b> Capture one event`, "<code>GE_eventTime</code>", `<a href="#EPCISEvent">`, `<details id="EPCISEvent">`, "API key with scope capture."} {
+		if !strings.Contains(docs, want) {
+			t.Errorf("the page of the document lacks %s", want)
+		}
 	}
 	h.do("HEAD", "/readyz", "").want(t, 200)
 }

@@ -65,7 +65,7 @@ func TestBoundKeys(t *testing.T) {
 	h.ledger.set(func() { h.ledger.quorum = false })
 	job := h.do("POST", "/epcis/v2/capture", document(event(3))).want(t, 202).header.Get("Location")
 	h.ledger.restore()
-	open := map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, "/openapi.json": true, "/": true, "/.well-known/gs1resolver": true, "/api/v1/trust": true}
+	open := map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, "/openapi.json": true, "/docs": true, "/": true, "/.well-known/gs1resolver": true, "/api/v1/trust": true}
 	for who, key := range guests(t, h) {
 		err := chi.Walk(h.g.TestingOnlyRoutes(), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 			if open[route] || method == http.MethodOptions || strings.HasPrefix(route, "/api/v1/headers") || strings.HasPrefix(route, "/api/v1/checkpoint") {
