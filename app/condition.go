@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -93,7 +94,7 @@ func (m *message) arrived(s *shipment) int64 {
 	}
 	took := h.State == schemas.HandoverAccepted || h.State == schemas.HandoverAcceptedWith
 	if took && (h.To == s.Receiver || h.To == s.Shipper) {
-		return h.Answered.Time
+		return cmp.Or(h.Answered.Time, h.Until) // of what was taken, and then ran out of time, nobody answered the rest
 	}
 	return never
 }

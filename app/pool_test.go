@@ -273,7 +273,7 @@ func TestPoolBesideBlocks(t *testing.T) {
 	var offers sync.WaitGroup
 	count := 0
 	for i, partner := range []string{"farm", "mill", "haul"} {
-		txs := c.signed(partner, 40)
+		txs := c.signed(partner, 30) // no more than have blocks of their own before they expire
 		count += len(txs)
 		for j := range 2 { // from two peers at once
 			offers.Go(func() {
@@ -291,9 +291,10 @@ func TestPoolBesideBlocks(t *testing.T) {
 	committed := 0
 	for ended := false; ; {
 		txs := c.prepared()
-		c.block(txs...)
-		committed += len(txs)
-		if ended && len(txs) == 0 {
+		if len(txs) > 0 {
+			c.block(txs...)
+			committed += len(txs)
+		} else if ended {
 			break
 		}
 		select {
