@@ -121,6 +121,8 @@ func (c *chain) open() {
 	if c.store, err = store.Open(c.options); err != nil {
 		c.t.Fatal(err)
 	}
+	opened := c.store
+	c.t.Cleanup(func() { _ = opened.Close() }) // unless the test did: what is open keeps its memory
 	c.attach()
 }
 
