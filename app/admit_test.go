@@ -260,23 +260,14 @@ func TestPeersFollowTheLedger(t *testing.T) {
 			}
 		}
 	}
-	pass := func(change string) {
-		t.Helper()
-		vote := fmt.Sprintf(`act Vote {"proposal":"%d-0-0","approve":true}`, s.height+1)
-		for i, code := range s.sent("farm: act Propose {"+change+"}", "mill: "+vote, "shop: "+vote) {
-			if code != schemas.OK {
-				t.Fatalf("%s: message %d: %s", change, i, code)
-			}
-		}
-	}
 	admitted("at first", "node-farm", "node-haul", "node-mill", "node-of-the-invite")
 	s.app.CaughtUp()
 	admitted("caught up", "node-farm", "node-haul", "node-mill")
-	pass(fmt.Sprintf(`"kind":"validator","partner":"shop","nodeID":"%040x","validator":"%x"`, "shop", []byte(key("shop"))))
+	s.pass(fmt.Sprintf(`"kind":"validator","partner":"shop","nodeID":"%040x","validator":"%x"`, "shop", []byte(key("shop"))), "mill", "shop")
 	admitted("ordered", "node-farm", "node-haul", "node-mill", fmt.Sprintf("%040x", "shop"))
-	pass(`"kind":"suspend","partner":"haul"`)
+	s.pass(`"kind":"suspend","partner":"haul"`, "mill", "shop")
 	admitted("suspended", "node-farm", "node-haul", "node-mill", fmt.Sprintf("%040x", "shop"))
-	pass(`"kind":"remove","partner":"haul"`)
+	s.pass(`"kind":"remove","partner":"haul"`, "mill", "shop")
 	admitted("behind the removal", "node-farm", "node-mill", fmt.Sprintf("%040x", "shop"))
 	if err := s.store.Close(); err != nil {
 		t.Fatal(err)

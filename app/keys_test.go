@@ -115,6 +115,20 @@ func (s *script) sent(lines ...string) (codes []schemas.Code) {
 	return codes
 }
 
+// pass commits the proposal of a change by farm, which others vote for.
+func (s *script) pass(change string, others ...string) {
+	s.t.Helper()
+	lines := []string{"farm: act Propose {" + change + "}"}
+	for _, other := range others {
+		lines = append(lines, fmt.Sprintf(`%s: act Vote {"proposal":"%d-0-0","approve":true}`, other, s.height+1))
+	}
+	for i, code := range s.sent(lines...) {
+		if code != schemas.OK {
+			s.t.Fatalf("%s: message %d: %s", change, i, code)
+		}
+	}
+}
+
 func newScript(t *testing.T) *script {
 	return &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
 }

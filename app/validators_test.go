@@ -344,22 +344,13 @@ func TestValidatorsModel(t *testing.T) {
 // the partner.
 func TestOrdersAreTakenBack(t *testing.T) {
 	s := newScript(t)
-	pass := func(change string) {
-		t.Helper()
-		vote := fmt.Sprintf(`act Vote {"proposal":"%d-0-0","approve":true}`, s.height+1)
-		for i, code := range s.sent("farm: act Propose {"+change+"}", "mill: "+vote, "haul: "+vote) {
-			if code != schemas.OK {
-				t.Fatalf("%s: message %d: %s", change, i, code)
-			}
-		}
-	}
 	order := fmt.Sprintf(`"kind":"validator","partner":"shop","nodeID":"%040x","validator":"%x"`, "shop", []byte(key("shop")))
 	for _, ends := range []string{`"kind":"remove-validator","partner":"shop"`, `"kind":"remove","partner":"shop"`} {
-		pass(order)
+		s.pass(order, "mill", "haul")
 		if o, err := s.view().Order("shop"); o == nil || err != nil {
 			t.Fatal("nothing is ordered", err)
 		}
-		pass(ends)
+		s.pass(ends, "mill", "haul")
 		if o, err := s.view().Order("shop"); o != nil || err != nil {
 			t.Errorf("behind %s there is still %+v ordered: %v", ends, o, err)
 		}

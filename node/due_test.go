@@ -1,13 +1,9 @@
 package node_test
 
 import (
-	"encoding/json"
-	"errors"
 	"io"
 	"testing"
 	"time"
-
-	"github.com/cometbft/cometbft/types"
 
 	"github.com/waybill-ledger/waybill/node"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -17,21 +13,7 @@ import (
 // was stopped meanwhile; what is held stays.
 func TestDueIsErased(t *testing.T) {
 	s := alone(t)
-	doc, err := types.GenesisDocFromFile(node.GenesisPath(s.Home))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var g schemas.Genesis
-	if err := json.Unmarshal(doc.AppState, &g); err != nil {
-		t.Fatal(err)
-	}
-	g.Retention = []schemas.RetentionClass{{Name: "short", Max: 3}}
-	if doc.AppState, err = json.Marshal(g); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(doc.ValidateAndComplete(), doc.SaveAs(node.GenesisPath(s.Home))); err != nil {
-		t.Fatal(err)
-	}
+	alterGenesis(t, s, func(g *schemas.Genesis) { g.Retention = []schemas.RetentionClass{{Name: "short", Max: 3}} })
 	n, err := node.Start(t.Context(), s, "test", io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -218,21 +218,7 @@ func TestNoDateStopsANode(t *testing.T) {
 // No key that ended keeps a node from starting: it validates, and answers what is read.
 func TestNoEndOfAKeyStopsANode(t *testing.T) {
 	s := alone(t)
-	doc, err := types.GenesisDocFromFile(node.GenesisPath(s.Home))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var g schemas.Genesis
-	if err := json.Unmarshal(doc.AppState, &g); err != nil {
-		t.Fatal(err)
-	}
-	g.Keys[0].Until = 1
-	if doc.AppState, err = json.Marshal(g); err != nil {
-		t.Fatal(err)
-	}
-	if err := doc.SaveAs(node.GenesisPath(s.Home)); err != nil {
-		t.Fatal(err)
-	}
+	alterGenesis(t, s, func(g *schemas.Genesis) { g.Keys[0].Until = 1 })
 	for _, above := range []int64{1, 3} { // the second time all ended before it begins
 		n, err := node.Start(t.Context(), s, "test", io.Discard)
 		if err != nil {

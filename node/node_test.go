@@ -26,6 +26,19 @@ import (
 
 const patience = time.Minute
 
+// alterGenesis alters what the ledger of a home that has not begun begins with.
+func alterGenesis(t *testing.T, s node.Settings, alter func(*schemas.Genesis)) {
+	t.Helper()
+	doc, err := types.GenesisDocFromFile(node.GenesisPath(s.Home))
+	must(t, err)
+	var g schemas.Genesis
+	must(t, json.Unmarshal(doc.AppState, &g))
+	alter(&g)
+	doc.AppState, err = json.Marshal(g)
+	must(t, err)
+	must(t, errors.Join(doc.ValidateAndComplete(), doc.SaveAs(node.GenesisPath(s.Home))))
+}
+
 // alone makes the home of a network of one node.
 func alone(t *testing.T) node.Settings {
 	t.Helper()

@@ -5,14 +5,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/binary"
-	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
-
-	"github.com/cometbft/cometbft/types"
 
 	"github.com/waybill-ledger/waybill/node"
 	"github.com/waybill-ledger/waybill/schemas"
@@ -32,16 +29,11 @@ func withOther(t *testing.T, s node.Settings) *other {
 	var err error
 	o.codec, err = schemas.NewCodec()
 	must(t, err)
-	doc, err := types.GenesisDocFromFile(node.GenesisPath(s.Home))
-	must(t, err)
-	var g schemas.Genesis
-	must(t, json.Unmarshal(doc.AppState, &g))
 	public := o.key.Public().(ed25519.PublicKey)
-	g.Partners = append(g.Partners, schemas.Partner{ID: "brook", Name: "Brook", GLN: "9521234000013", Standing: schemas.StandingMember})
-	g.Keys = append(g.Keys, schemas.Key{Partner: "brook", ID: schemas.KeyID(public), Public: public, Roles: schemas.RoleCapture, Held: schemas.HeldByGateway, From: 1})
-	doc.AppState, err = json.Marshal(g)
-	must(t, err)
-	must(t, doc.SaveAs(node.GenesisPath(s.Home)))
+	alterGenesis(t, s, func(g *schemas.Genesis) {
+		g.Partners = append(g.Partners, schemas.Partner{ID: "brook", Name: "Brook", GLN: "9521234000013", Standing: schemas.StandingMember})
+		g.Keys = append(g.Keys, schemas.Key{Partner: "brook", ID: schemas.KeyID(public), Public: public, Roles: schemas.RoleCapture, Held: schemas.HeldByGateway, From: 1})
+	})
 	return o
 }
 
