@@ -215,9 +215,24 @@ func VerifyInclusion(h Head, index uint64, entry [32]byte, hashes [][32]byte) er
 	if h.Count > MaxCount {
 		return fmt.Errorf("inclusion in a log of %d entries: %w", h.Count, ErrMalformed)
 	}
-	leaf := entryHash(&entry)
-	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, h.Count, leaf[:], bytesOf(hashes), h.Root[:])
-	if err != nil {
+	root, whole := entryHash(&entry), index < h.Count
+	at, last := index, h.Count-1 // places of the subtree and of the last one as large
+	for i := range hashes {
+		if whole = whole && last > 0; !whole {
+			break
+		}
+		// The last one, where it is a left child, is lifted to where it has a sibling.
+		for at == last && at&1 == 0 {
+			at, last = at>>1, last>>1
+		}
+		if at&1 == 1 {
+			root = hashPair(nodePrefix, &hashes[i], &root)
+		} else {
+			root = hashPair(nodePrefix, &root, &hashes[i])
+		}
+		at, last = at>>1, last>>1
+	}
+	if !whole || last > 0 || root != h.Root {
 		return fmt.Errorf("inclusion of entry %d of %d: %w", index, h.Count, ErrMismatch)
 	}
 	return nil
