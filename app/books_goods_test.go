@@ -121,7 +121,10 @@ func (m *teller) event() {
 		}
 		if !claim && !m.refused() {
 			m.effect = schemas.Applied
-			m.change()
+			before := m.books.copy() // what is packed into something offered: found on the way
+			if m.change(); m.refused() {
+				*m.books = *before
+			}
 		}
 	}
 	if claim {
@@ -314,6 +317,7 @@ func (m *teller) put(id string) {
 	}
 	m.shut(id, goneUnit)
 	m.item(id).Parent = m.e.ParentID
+	m.packs(id)
 }
 
 func (m *teller) stow(list []schemas.Quantity) {
@@ -398,7 +402,7 @@ func (m *teller) shipEvent() (claim bool) {
 		return true
 	}
 	for _, id := range m.e.EPCs {
-		m.stands(m.strict(id) && goesOn(m.recalls(id), to), schemas.RecalledItem)
+		m.ships(id, m.onward(id), to)
 		if m.item(id).Parent != "" {
 			continue
 		}

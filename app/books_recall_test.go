@@ -74,6 +74,55 @@ func (b *books) stillOpen(marks []string) []string {
 	return slices.DeleteFunc(slices.Clone(marks), func(name string) bool { return b.Recalls[name].Closed })
 }
 
+// within is everything that is in a container, and in what is in there.
+func (b *books) within(container string) (ids []string) {
+	for _, id := range sortedNames(b.Items) {
+		for in := b.Items[id].Parent; in != ""; in = b.Items[in].Parent {
+			if in == container {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+// inside are the open recalls by which things within a container are marked, each as often
+// as it marks one.
+func (b *books) inside(container string) (by []string) {
+	for _, id := range b.within(container) {
+		by = append(by, b.stillOpen(b.item(id).Marks)...)
+	}
+	return sorted(by)
+}
+
+// onward are the recalls that name a thing or something within it.
+func (b *books) onward(id string) []string { return append(b.recalls(id), b.inside(id)...) }
+
+// ships stands against handing over what is recalled, in strict custody, and tells of it
+// elsewhere.
+func (m *teller) ships(id string, recalls []string, to ...string) {
+	m.stands(m.strict(id) && goesOn(recalls, to...), schemas.RecalledItem)
+	if len(recalls) > 0 {
+		m.told = append(m.told, schemas.ShippedRecalled)
+	}
+}
+
+// packs judges what was packed into something that is offered.
+func (m *teller) packs(id string) {
+	top := m.top(id)
+	o := m.item(top).Offer
+	if o == nil {
+		return
+	}
+	to := []string{o.To}
+	if s := m.Shipments[o.Shipment]; s != nil {
+		to = append(to, s.Receiver)
+	}
+	recalls := append(m.stillOpen(m.item(id).Marks), m.inside(id)...)
+	m.ships(id, recalls, to...)
+	m.ships(top, recalls, to...)
+}
+
 // goesOn reports whether something recalled would go on, and not back to all who recall it.
 func goesOn(recalls []string, to ...string) bool {
 	return slices.ContainsFunc(recalls, func(name string) bool {

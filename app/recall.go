@@ -90,6 +90,7 @@ func (b *block) recallOf(ref schemas.RecallRef) *schemas.RecallState {
 
 // callBack marks what a recall names, all of it made by the author.
 func (m *message) callBack(ref schemas.RecallRef, s *schemas.RecallState, scope *schemas.RecallScope) {
+	m.openRecalls = map[schemas.RecallRef]bool{ref: true} // its leaf is written last
 	for _, id := range scope.Items {
 		it := m.item(id)
 		if it.Maker != m.partner {
@@ -145,6 +146,7 @@ func (m *message) name(id string, ref schemas.RecallRef, s *schemas.RecallState)
 		if i := slices.IndexFunc(r.Recalls, others); i >= 0 {
 			oldest := r.Recalls[i]
 			m.drop(id, &r, func(ref schemas.RecallRef) bool { return ref == oldest })
+			m.unmarked(id, oldest)
 		}
 	}
 	if len(r.Recalls) >= schemas.MaxRecalls {
@@ -161,6 +163,7 @@ func (m *message) name(id string, ref schemas.RecallRef, s *schemas.RecallState)
 func (m *message) mark(id string, r *schemas.Recalled, ref schemas.RecallRef) {
 	r.Recalls = append(r.Recalls, ref)
 	m.led.PutRow(recalledRow(ref, id), present)
+	m.marked(id, ref)
 }
 
 // drop takes marks off a thing or lot, and out of what their recalls list.
@@ -214,43 +217,6 @@ func (m *message) recalls(id string) []schemas.RecallRef {
 func (m *message) lotRecalls(class string) []schemas.RecallRef {
 	r := m.marks(class)
 	return m.naming(class, r.Recalls, r.Maker, r.First, r.Last)
-}
-
-// shipsRecalled judges what the author is about to hand over, to somebody or on the way to
-// somebody: of what is recalled, that is refused where custody is strict, unless it goes
-// back to who recalls it, and told elsewhere.
-func (m *message) shipsRecalled(ids []string, lots []schemas.Quantity, to ...string) (refused bool) {
-	if !m.anyRecall() {
-		return false
-	}
-	told := false
-	var on []string // what others than who recalls it would have
-	judge := func(id string, refs []schemas.RecallRef) {
-		if len(refs) == 0 {
-			return
-		}
-		told = true
-		if slices.ContainsFunc(refs, func(ref schemas.RecallRef) bool { return !slices.Contains(to, ref.Issuer) }) {
-			on = append(on, id)
-		}
-		for _, ref := range refs {
-			m.concern(ref.Issuer)
-		}
-	}
-	for _, id := range ids {
-		judge(id, m.recalls(id))
-	}
-	for _, q := range lots {
-		judge(q.Class, m.lotRecalls(q.Class))
-	}
-	if len(on) > 0 && m.strict(on...) {
-		m.result.Code = schemas.RecalledItem
-		return true
-	}
-	if told {
-		m.flag(schemas.ShippedRecalled)
-	}
-	return false
 }
 
 // inherit marks what a transformation made of things that are recalled. What has no room
