@@ -252,8 +252,10 @@ func (m *teller) change() {
 		}
 		m.stow(e.Quantities)
 	case len(e.EPCs)+len(e.Quantities) == 0:
+		m.claim(e.ParentID)
 		m.empty(e.ParentID)
 	default:
+		m.claim(e.ParentID)
 		for _, id := range e.EPCs {
 			if m.item(id).Parent == e.ParentID {
 				m.leave(id)

@@ -90,7 +90,6 @@ func (b *block) recallOf(ref schemas.RecallRef) *schemas.RecallState {
 
 // callBack marks what a recall names, all of it made by the author.
 func (m *message) callBack(ref schemas.RecallRef, s *schemas.RecallState, scope *schemas.RecallScope) {
-	m.openRecalls = map[schemas.RecallRef]bool{ref: true} // its leaf is written last
 	for _, id := range scope.Items {
 		it := m.item(id)
 		if it.Maker != m.partner {
