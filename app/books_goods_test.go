@@ -251,6 +251,7 @@ func (m *teller) change() {
 			m.put(id)
 		}
 		m.stow(e.Quantities)
+		m.packsLots(e.Quantities)
 	case len(e.EPCs)+len(e.Quantities) == 0:
 		m.claim(e.ParentID)
 		m.empty(e.ParentID)
@@ -318,6 +319,7 @@ func (m *teller) put(id string) {
 		return
 	}
 	m.shut(id, goneUnit)
+	m.packed(id)
 	m.item(id).Parent = m.e.ParentID
 	m.packs(id)
 }
@@ -404,7 +406,7 @@ func (m *teller) shipEvent() (claim bool) {
 		return true
 	}
 	for _, id := range m.e.EPCs {
-		m.ships(id, m.onward(id), to)
+		m.shipsAll(id, to)
 		if m.item(id).Parent != "" {
 			continue
 		}

@@ -61,6 +61,7 @@ func (m *message) aggregate() {
 		if len(m.event.Quantities) > 0 {
 			m.nest(parent, 1)
 			m.pack(parent, m.event.Quantities)
+			m.carryLots(parent, m.event.Quantities)
 		}
 	case len(m.event.EPCs) == 0 && len(m.event.Quantities) == 0:
 		m.release(parent)
@@ -109,6 +110,7 @@ func (m *message) putIn(child, parent *item) {
 	}
 	// Its container's hand-over decides from now on: what was open for it alone lapses.
 	m.withdraw(child)
+	m.nameSpanned(child)
 	child.Parent, child.ParentEpoch = parent.id, parent.Epoch
 	m.nest(parent, child.Levels+1)
 	m.carryIn(child, outermost)

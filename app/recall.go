@@ -129,19 +129,32 @@ func (b *block) marks(id string) (r schemas.Recalled) {
 	return r
 }
 
-// name marks what its maker's recall names. Where sixteen open recalls name it, one that
-// it inherited gives way: that is found along the graph, and nobody else's recalls keep a
-// maker from calling its own things back.
+// name marks what its maker's recall names.
 func (m *message) name(id string, ref schemas.RecallRef, s *schemas.RecallState) bool {
+	named, room := m.mark(id, ref)
+	if !room {
+		m.result.Code = schemas.TooManyRecalls
+		return false
+	}
+	if named {
+		s.Named++
+	}
+	return true
+}
+
+// mark marks what its maker's recall names, if it does not yet. Where sixteen open recalls
+// name it, one that it inherited gives way: that is found along the graph, and nobody else's
+// recalls keep a maker from calling its own things back.
+func (m *message) mark(id string, ref schemas.RecallRef) (named, room bool) {
 	r := m.marks(id)
 	if slices.Contains(r.Recalls, ref) {
-		return true
+		return false, true
 	}
 	if len(r.Recalls) >= schemas.MaxRecalls {
 		m.drop(id, &r, func(ref schemas.RecallRef) bool { return !m.isOpen(ref) })
 	}
 	if len(r.Recalls) >= schemas.MaxRecalls {
-		others := func(ref schemas.RecallRef) bool { return ref.Issuer != m.partner }
+		others := func(of schemas.RecallRef) bool { return of.Issuer != ref.Issuer }
 		if i := slices.IndexFunc(r.Recalls, others); i >= 0 {
 			oldest := r.Recalls[i]
 			m.drop(id, &r, func(ref schemas.RecallRef) bool { return ref == oldest })
@@ -149,17 +162,15 @@ func (m *message) name(id string, ref schemas.RecallRef, s *schemas.RecallState)
 		}
 	}
 	if len(r.Recalls) >= schemas.MaxRecalls {
-		m.result.Code = schemas.TooManyRecalls
-		return false
+		return false, false
 	}
-	m.mark(id, &r, ref)
+	m.put(id, &r, ref)
 	m.led.Set(schemas.RecalledKey(id), r.Append(nil), nil)
-	s.Named++
-	return true
+	return true, true
 }
 
-// mark notes that a recall names a thing or lot. The marks are written by the caller.
-func (m *message) mark(id string, r *schemas.Recalled, ref schemas.RecallRef) {
+// put notes that a recall names a thing or lot. The marks are written by the caller.
+func (m *message) put(id string, r *schemas.Recalled, ref schemas.RecallRef) {
 	r.Recalls = append(r.Recalls, ref)
 	m.led.PutRow(recalledRow(ref, id), present)
 	m.marked(id, ref)
@@ -271,7 +282,7 @@ func (m *message) inheritBy(id string, refs []schemas.RecallRef, counts []uint64
 		if len(r.Recalls) >= schemas.MaxRecalls {
 			break
 		}
-		m.mark(id, &r, ref)
+		m.put(id, &r, ref)
 		counts[i]++
 	}
 	if len(r.Recalls) > before || before == schemas.MaxRecalls {

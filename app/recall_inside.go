@@ -146,10 +146,49 @@ func (m *message) carryIn(it, outermost *item) {
 	m.spread(it, what, m.countIn)
 	if o := outermost.Offer; o != nil {
 		on := m.onward(o)
-		on.judge(outermost.id, what.Refs(), what.Many)
-		on.judge(it.id, what.Refs(), what.Many)
+		on.judge(what.Refs(), what.Many, it.id, outermost.id)
+		on.lots(it, outermost.id)
 		on.refused()
 	}
+}
+
+// carryLots judges lots that come into something that is offered.
+func (m *message) carryLots(container *item, lots []schemas.Quantity) {
+	if !m.anyRecall() {
+		return
+	}
+	outermost := container
+	for m.settle(outermost); outermost.Parent != ""; m.settle(outermost) {
+		outermost = m.container(outermost)
+	}
+	if o := outermost.Offer; o != nil {
+		on := m.onward(o)
+		for _, q := range lots {
+			on.judge(m.lotRecalls(q.Class), false, q.Class, outermost.id)
+		}
+		on.refused()
+	}
+}
+
+// nameSpanned marks a thing that is about to be packed by the recalls of when it was made. Else nothing
+// would be in the list of the container: who recalls a span of time names nothing by itself.
+func (m *message) nameSpanned(it *item) {
+	if it.Maker == "" || !m.anyRecall() {
+		return
+	}
+	for recall := range m.spans(it.Maker).Covering(it.id, it.Made, it.Made) {
+		ref := schemas.RecallRef{Issuer: it.Maker, Recall: recall}
+		if named, _ := m.mark(it.id, ref); named {
+			m.led.Set(schemas.RecallKey(ref.Issuer, ref.Recall), m.namedMore(ref), nil)
+		}
+	}
+}
+
+// namedMore is the leaf of a recall that names one thing more.
+func (m *message) namedMore(ref schemas.RecallRef) []byte {
+	s := m.recallOf(ref)
+	s.Named++
+	return s.Append(nil)
 }
 
 func (m *message) carryOut(it *item) {

@@ -28,18 +28,25 @@ func (m *message) onward(o *schemas.Offer) *onward {
 	return on
 }
 
-// judge adds the open recalls that name something, or something in it; many are others that
-// nobody knows.
-func (on *onward) judge(id string, refs []schemas.RecallRef, many bool) {
+// judge adds the open recalls that name something, or something in it, by what may be
+// strict of it; many are others that nobody knows.
+func (on *onward) judge(refs []schemas.RecallRef, many bool, ids ...string) {
 	if len(refs) == 0 && !many {
 		return
 	}
 	on.told = true
 	if many || slices.ContainsFunc(refs, func(ref schemas.RecallRef) bool { return !slices.Contains(on.to, ref.Issuer) }) {
-		on.ids = append(on.ids, id)
+		on.ids = append(on.ids, ids...)
 	}
 	for _, ref := range refs {
 		on.concern(ref.Issuer)
+	}
+}
+
+// lots adds those that name a lot which a container holds.
+func (on *onward) lots(container *item, ids ...string) {
+	for _, l := range on.inside(container) {
+		on.judge(on.lotRecalls(l.Class), false, append(ids, container.id, l.Class)...)
 	}
 }
 
@@ -63,14 +70,15 @@ func (m *message) shipsRecalled(ids []string, lots []schemas.Quantity, to ...str
 	}
 	on := &onward{message: m, to: to}
 	for _, id := range ids {
-		on.judge(id, m.recalls(id), false)
-		if m.item(id).Levels > 0 {
+		on.judge(m.recalls(id), false, id)
+		if it := m.item(id); it.Levels > 0 {
 			in := m.openInside(id)
-			on.judge(id, in.Refs(), in.Many)
+			on.judge(in.Refs(), in.Many, id)
+			on.lots(it)
 		}
 	}
 	for _, q := range lots {
-		on.judge(q.Class, m.lotRecalls(q.Class), false)
+		on.judge(m.lotRecalls(q.Class), false, q.Class)
 	}
 	return on.refused()
 }

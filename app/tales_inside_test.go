@@ -32,7 +32,7 @@ func TestTalesOfContainers(t *testing.T) {
 		if w.oneIn("strict", 2) {
 			begins = nil
 		}
-		begins = append(begins, "farm: obj add epc=a,b,P-1 step=commissioning", "mill: obj add epc=c,d,P-2 step=commissioning", "farm: obj obs epc=a,b,P-1 step=shipping to=mill", "mill: obj obs epc=a,b,P-1 step=receiving")
+		begins = append(begins, "farm: obj add epc=a,b,P-1 step=commissioning", "mill: obj add epc=c,d,P-2 qty=lot1:9 step=commissioning", "farm: obj obs epc=a,b,P-1 step=shipping to=mill", "mill: obj obs epc=a,b,P-1 step=receiving")
 		if w.oneIn("full", 3) { // e has all the marks for which there is room
 			var recalls []string
 			for i := range markRoom {
@@ -50,7 +50,7 @@ func TestTalesOfContainers(t *testing.T) {
 		}
 		s.checkAll()
 	})
-	for _, kind := range []string{"pack", "unpack", "empty", "end", "transform", "recall", "extend", "close", "ship", "receive", "code recalled_item", "flag shipped_recalled"} {
+	for _, kind := range []string{"pack", "unpack", "empty", "end", "transform", "recall", "recall-lots", "recall-time", "extend", "close", "ship", "receive", "code recalled_item", "flag shipped_recalled"} {
 		if seen[kind] == 0 {
 			t.Errorf("%s: never", kind)
 		}
@@ -62,7 +62,7 @@ func (w *tale) handling() (kind, line string) {
 	w.number++
 	thing := func(label string) string { return w.of(label, storyThings) }
 	into, what := thing("into"), thing("what")
-	kind = w.of("kind", []string{"pack", "pack", "pack", "pack", "unpack", "unpack", "empty", "end", "commission", "transform", "recall", "recall", "extend", "extend", "close", "ship", "ship", "ship", "receive"})
+	kind = w.of("kind", []string{"pack", "pack", "pack", "pack", "unpack", "unpack", "empty", "end", "commission", "transform", "recall", "recall", "recall lots", "recall time", "extend", "extend", "close", "ship", "ship", "ship", "receive"})
 	who := w.of("who", []string{"mill", "mill", "mill", "mill", "farm"})
 	issuer := w.of("issuer", []string{"farm", "mill", "mill"})
 	note := fmt.Sprintf(" note=%d id=t%d", w.number, w.number)
@@ -74,6 +74,9 @@ func (w *tale) handling() (kind, line string) {
 	case "pack":
 		if w.oneIn("together", 3) && thing("other") != what {
 			what += "," + thing("other")
+		}
+		if w.oneIn("lots", 4) {
+			what += " qty=lot1:0.2"
 		}
 		line = "agg add parent=" + into + " epc=" + what + " step=packing" + note
 	case "unpack":
@@ -94,6 +97,10 @@ func (w *tale) handling() (kind, line string) {
 		}
 	case "recall":
 		who, line = issuer, fmt.Sprintf(`act Recall {"recall":"r%d","instruction":"stop",%s}`, w.number, scope)
+	case "recall lots":
+		who, line = "mill", fmt.Sprintf(`act Recall {"recall":"r%d","instruction":"stop","lots":[%q]}`, w.number, full("lot1"))
+	case "recall time":
+		who, line = issuer, fmt.Sprintf(`act Recall {"recall":"r%d","instruction":"stop","made":[{"from":%q}]}`, w.number, clock(w.Now-int64(w.number%3)*60e9))
 	case "extend":
 		who, line = issuer, fmt.Sprintf(`act ExtendRecall {"recall":%q,%s}`, w.open(issuer), scope)
 	case "close":
