@@ -110,6 +110,12 @@ func (v *View) TestingOnlyStranded(partner string, most int) (*schemas.Stranded,
 	return v.stranded(partner, most)
 }
 
+// TestingOnlyHoldings is Holdings with so many items, balances and shipments that a page
+// looks at.
+func (v *View) TestingOnlyHoldings(partner, behind string, limit, most int) (schemas.Holdings, string, error) {
+	return v.holdings(partner, behind, limit, most)
+}
+
 // TestingOnlyRecall is Recall with so many things and lots that answers list.
 func (v *View) TestingOnlyRecall(ref schemas.RecallRef, held int) (*schemas.RecallInfo, error) {
 	return v.recallWith(ref, held)

@@ -170,6 +170,8 @@ type message struct {
 
 	openRecalls     map[schemas.RecallRef]bool     // those that were looked at, and whether they are open
 	openRecallSpans map[string]schemas.RecallSpans // of the makers that were looked at
+	insides         map[string]*insideOf           // lists of containers that were looked at, only ever looked up
+	insideOrder     []*insideOf                    // those that changed, as they first did
 
 	concerned bool // the node's own partner held something of this before
 	foreign   bool // the node does not keep the body
@@ -296,6 +298,9 @@ func (m *message) save() {
 	}
 	for _, s := range m.shipOrder {
 		m.saveShipment(s)
+	}
+	for _, in := range m.insideOrder {
+		m.saveInside(in)
 	}
 }
 
