@@ -191,6 +191,9 @@ func (m *teller) tooMuch() {
 	for _, q := range m.e.Quantities {
 		m.stands(takes && m.strict(q.Class) && m.below(lotName(q.Class, q.UOM), m.who, amountIn(q)), schemas.BalanceTooLow)
 	}
+	for _, q := range append(slices.Clone(m.e.Quantities), m.e.OutputQuantities...) {
+		m.stands(m.strict(q.Class) && !q.Known, schemas.QuantityNeeded)
+	}
 }
 
 func (m *teller) claim(id string) {

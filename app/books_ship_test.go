@@ -39,8 +39,8 @@ type bookHandover struct {
 }
 
 type bookDispute struct {
-	Evidence          int
-	From, To, Outcome string // what each side says, and how it ended
+	Evidence          map[string]int // of each side, "" of all others
+	From, To, Outcome string         // what each side says, and how it ended
 }
 
 // How an offer of a unit ends.

@@ -95,7 +95,11 @@ func (s *bookShipment) picture(id string, l *lines) {
 	for n, h := range s.Handovers {
 		l.say("%s hand-over %d from %s to %s is %s, took %d, refused %d", id, n+1, h.From, h.To, h.State, h.Took, h.Refused)
 		if d := h.Dispute; d != nil {
-			l.say("%s hand-over %d is argued about: %d pieces, %q and %q, so %q", id, n+1, d.Evidence, d.From, d.To, d.Outcome)
+			pieces := 0
+			for _, of := range d.Evidence {
+				pieces += of
+			}
+			l.say("%s hand-over %d is argued about: %d pieces, %q and %q, so %q", id, n+1, pieces, d.From, d.To, d.Outcome)
 		}
 	}
 }

@@ -277,12 +277,12 @@ func (m *message) save() {
 		if it.touched == changed {
 			key := schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: it.id}
 			m.putTrailRow(key, it.custody.Count)
-			it.custody.append(m.entry(key))
+			it.custody.grow(m.led, key, m.entry(key))
 			it.Custody = it.custody.head()
 		} else {
 			key := schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: it.id}
 			m.putTrailRow(key, it.observations.Count)
-			it.observations.append(m.entry(key))
+			it.observations.grow(m.led, key, m.entry(key))
 			it.Observations = it.observations.head()
 		}
 		it.aside = asideOf(it.custody, it.observations)
@@ -293,7 +293,7 @@ func (m *message) save() {
 		_, aside := m.get(schemas.ClassKey(class))
 		l := readLog(aside)
 		m.putTrailRow(key, l.Count)
-		l.append(m.entry(key))
+		l.grow(m.led, key, m.entry(key))
 		m.led.Set(schemas.ClassKey(class), schemas.SingleHead(l.head()), l.AppendTo(nil))
 	}
 	for _, s := range m.shipOrder {
