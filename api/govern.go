@@ -49,6 +49,7 @@ func (g *Gateway) governRoutes(m chi.Router) {
 		m.Get("/proposals", g.getProposals)
 		m.Get("/proposals/{proposal}", g.getProposal)
 		m.Get("/partners/{id}", g.getPartner)
+		m.Get("/partners/{id}/holdings", g.getHoldings)
 		m.Get("/prefixes", g.getPrefixes)
 	})
 	m.Group(func(m chi.Router) {

@@ -165,6 +165,14 @@ type View interface {
 	Partners() ([]schemas.Partner, error)
 	// Partner returns a partner, nil where there is none of this id.
 	Partner(id string) (*schemas.Partner, error)
+	// Holdings returns what a partner holds and the shipments that wait for it, behind a
+	// place, at most limit. next is where the next page begins, "" where none follows: a
+	// page may be short, or empty, though others follow. A *schemas.Fault bad_parameter
+	// says that there is no such place.
+	Holdings(partner, behind string, limit int) (held schemas.Holdings, next string, err error)
+	// Leaving reports whether a partner is suspended or removed, or an open proposal is
+	// about that.
+	Leaving(partner string) (bool, error)
 	// Keys returns the keys that a partner has and had, by id, and KeyChanges what
 	// waits for the agreement of its other admin keys.
 	Keys(partner string) ([]schemas.Key, error)

@@ -144,6 +144,7 @@ func exchanges() []exchange {
 		{operation: "GET /api/v1/transactions/{hash}", succeeds: ask{path: "/api/v1/transactions/{transaction}", status: 200}, fails: ask{path: "/api/v1/transactions/" + strings.Repeat("0", 64), status: 404}},
 		{operation: "GET /api/v1/network", succeeds: ask{status: 200}, fails: ask{headers: other, status: 406}},
 		{operation: "GET /api/v1/partners", succeeds: ask{status: 200}, fails: ask{headers: other, status: 406}},
+		{operation: "GET /api/v1/partners/{id}/holdings", succeeds: ask{path: "/api/v1/partners/acme-farms/holdings?perPage=1", status: 200}, fails: ask{path: "/api/v1/partners/acme-farms/holdings?nextPageToken=!", status: 400}},
 		{operation: "GET /api/v1/partners/{id}/keys", succeeds: ask{path: "/api/v1/partners/acme-farms/keys", status: 200}, fails: ask{path: "/api/v1/partners/nobody/keys", status: 404}},
 		{operation: "POST /api/v1/guests", succeeds: ask{body: `{"partner":"newcomer"}`, status: 201}, fails: ask{body: `{"partner":"acme-farms"}`, status: 400}, also: []ask{{body: `{"partner":"newcomer"}`, path: "/api/v1/guests?dryRun=true", status: 200}}},
 		{operation: "DELETE /api/v1/guests/{id}", succeeds: ask{path: "/api/v1/guests/{guest}", status: 204}, fails: ask{path: "/api/v1/guests/none", status: 404}},

@@ -392,7 +392,7 @@ func answered() map[string]any {
 		"PublicItem": api.PublicItem{}, "Publisher": api.Publisher{}, "PublicEvent": api.PublicEvent{}, "Linkset": api.Linkset{}, "LinkTarget": api.LinkTarget{},
 		"ResolverDescription": api.ResolverDescription{},
 		"ProposalState":       schemas.ProposalState{}, "Proposal": api.Proposal{}, "Proposals": api.Proposals{}, "Rehearsal": api.Rehearsal{}, "Impact": schemas.Impact{},
-		"Stranded": schemas.Stranded{}, "PartnerState": api.PartnerState{}, "Prefix": schemas.Prefix{}, "Prefixes": api.Prefixes{},
+		"Stranded": schemas.Stranded{}, "Holdings": api.Holdings{}, "LotHolding": schemas.LotHolding{}, "PartnerState": api.PartnerState{}, "Prefix": schemas.Prefix{}, "Prefixes": api.Prefixes{},
 		"Subscription": api.Subscription{}, "SubscriptionStatus": api.SubscriptionStatus{}, "ReplayRequest": api.ReplayRequest{}, "Streamed": api.Streamed{},
 		"WebhookRequest": api.WebhookRequest{}, "Webhook": api.Webhook{}, "Webhooks": api.Webhooks{}, "WebhookReplay": api.WebhookReplay{}, "WebhookMessage": api.WebhookMessage{},
 	}

@@ -35,6 +35,7 @@ var boundRoutes = map[string]func(g *Gateway, r *http.Request, k *local.Key) err
 	"GET /api/v1/proposals":                 nil, // getProposals and getProposal leave out what is of others alone
 	"GET /api/v1/proposals/{proposal}":      nil,
 	"GET /api/v1/partners/{id}":             (*Gateway).concernsPartner,
+	"GET /api/v1/partners/{id}/holdings":    (*Gateway).concernsPartner,
 	"GET /api/v1/partners/{id}/keys":        (*Gateway).concernsPartner,
 	"GET /api/v1/partners/{id}/bundle":      (*Gateway).concernsPartner,
 	"GET /api/v1/transactions/{hash}":       (*Gateway).concernsTransaction,

@@ -110,6 +110,12 @@ func (v *View) TestingOnlyStranded(partner string, most int) (*schemas.Stranded,
 	return v.stranded(partner, most)
 }
 
+// TestingOnlyHoldings is Holdings with so many items, balances and shipments that a page
+// looks at.
+func (v *View) TestingOnlyHoldings(partner, behind string, limit, most int) (schemas.Holdings, string, error) {
+	return v.holdings(partner, behind, limit, most)
+}
+
 // TestingOnlyRecall is Recall with so many things and lots that answers list.
 func (v *View) TestingOnlyRecall(ref schemas.RecallRef, held int) (*schemas.RecallInfo, error) {
 	return v.recallWith(ref, held)
@@ -148,3 +154,14 @@ func (v *View) TestingOnlyDeadlines() (kept, told map[string]string, err error) 
 	}
 	return kept, told, nil
 }
+
+// TestingOnlyBeside is the proof of a part of a trail, and how many records were read
+// for it.
+func (v *View) TestingOnlyBeside(key schemas.TrailKey, count, first, behind uint64) (beside [][32]byte, read int, err error) {
+	g := &gathering{ctx: context.Background(), view: v, roots: map[stretch][32]byte{}}
+	beside, err = g.Beside(key, count, first, behind)
+	return beside, g.read, err
+}
+
+// TestingOnlySubtreeRow is the row of the subtrees that end with a trail's n-th record.
+func TestingOnlySubtreeRow(key schemas.TrailKey, n uint64) []byte { return subtreeRow(key, n) }

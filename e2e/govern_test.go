@@ -158,6 +158,12 @@ func (x *testNet) governancePage(t *testing.T) {
 	if class := waybill(t, "item", lot, "--node", x.members[2].REST, "--key", x.members[2].Key, "-o", "json"); !strings.Contains(class, `"60"`) || !strings.Contains(class, `"40"`) {
 		t.Errorf("of its lot there is %s", class)
 	}
+	if held, err := c.Holdings(t.Context(), "dock", 0, ""); err != nil || len(held.Items)+len(held.Lots)+len(held.Shipments) > 0 {
+		t.Errorf("the newcomer still holds %+v, %v", held, err)
+	}
+	if _, err := c.Holdings(t.Context(), "acme-farms", 0, ""); client.Code(err) != schemas.Forbidden {
+		t.Errorf("what another partner holds is answered with %v", err)
+	}
 	if s := waybill(t, "shipment", "show", "urn:example:shipment:7", "--node", x.members[2].REST, "--key", x.members[2].Key, "-o", "json"); !strings.Contains(s, `"cancelled"`) {
 		t.Errorf("its shipment is %s", s)
 	}

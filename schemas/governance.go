@@ -353,3 +353,18 @@ type Stranded struct {
 	Shipments int  `json:"shipments"` // under way, of which it is shipper, carrier or receiver
 	Partial   bool `json:"partial"`   // it holds so many at least: not all of the ledger was looked at
 }
+
+// Holdings is what a partner holds, and what waits for it.
+type Holdings struct {
+	Items     []string     `json:"items"`     // that are in no container
+	Lots      []LotHolding `json:"lots"`      // of which it has some, outside of containers
+	Shipments []string     `json:"shipments"` // under way, of which it is shipper, carrier or receiver
+}
+
+// LotHolding is how much somebody has of a class or lot.
+type LotHolding struct {
+	Class    string `json:"class"`
+	Quantity string `json:"quantity,omitempty"` // exact decimal, "" where it is not known
+	UOM      string `json:"uom,omitempty"`
+	Known    bool   `json:"known"`
+}

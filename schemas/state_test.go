@@ -261,6 +261,7 @@ func TestStateKeys(t *testing.T) {
 		"release a,1": schemas.ReleaseKey("a", 1), "release a,256": schemas.ReleaseKey("a", 256),
 		"contents a,1": schemas.ContentsKey("a", 1), "contents a,256": schemas.ContentsKey("a", 256),
 		"waiting a,b": schemas.WaitingKey("a", "b"), "waiting b,a": schemas.WaitingKey("b", "a"),
+		"recalled a": schemas.RecalledKey("a"), "recalled inside a": schemas.RecalledInsideKey("a"),
 	} {
 		if other, ok := keys[string(key)]; ok {
 			t.Errorf("%s and %s have one key", name, other)

@@ -68,6 +68,11 @@ func (c *Client) Partner(ctx context.Context, id string) (*api.PartnerState, err
 	return get[api.PartnerState](ctx, c, "/api/v1/partners/"+url.PathEscape(id), nil)
 }
 
+// Holdings lists what a partner holds.
+func (c *Client) Holdings(ctx context.Context, partner string, perPage int, page string) (*api.Holdings, error) {
+	return get[api.Holdings](ctx, c, "/api/v1/partners/"+url.PathEscape(partner)+"/holdings", paging(perPage, page))
+}
+
 // Prefixes lists the company prefixes that are registered.
 func (c *Client) Prefixes(ctx context.Context) (*api.Prefixes, error) {
 	return get[api.Prefixes](ctx, c, "/api/v1/prefixes", nil)

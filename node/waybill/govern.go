@@ -68,7 +68,7 @@ func (p *program) proposeCommand() *cobra.Command {
 	var keys, classes, lots []string
 	var voting, silent time.Duration
 	var file string
-	var dry bool
+	var dry, all bool
 	cmd := &cobra.Command{
 		Use: "propose KIND", Short: "Propose a change of the network to its members", Args: atMost(1, "what to propose"),
 		Long: `Propose a change of the network, which counts as the own partner's vote for it.
@@ -85,8 +85,8 @@ from the next block on. KIND is
   register-prefix   --partner --prefix, and as wanted --strict;  withdraw-prefix  --prefix
   erase             --partner --event: the body of an event that the partner recorded
   recover           --partner --admin-key: new keys in the place of all that it has
-  reassign          --partner --to --item --lot: what a removed partner holds
-  end-shipments     --partner --shipment: those that a removed partner is a party of
+  reassign          --partner --to --item --lot, or --all: what a removed partner holds
+  end-shipments     --partner --shipment, or --all: those that a removed partner is a party of
   close-recall      --partner --recall: a recall of who is suspended or removed
 
 --dry-run records nothing and tells what would come of it: members and votes needed
@@ -122,6 +122,7 @@ The API key needs the scope admin. docs/governance.md tells each by an example.`
 	f.StringArrayVar(&c.Items, "item", nil, "an item in any form of identifier; may repeat")
 	f.StringArrayVar(&lots, "lot", nil, "LOT[=[QUANTITY][:UNIT]]: some of a lot, or all that there is in a unit; may repeat")
 	f.StringArrayVar(&c.Shipments, "shipment", nil, "a shipment's id; may repeat")
+	f.BoolVar(&all, "all", false, "of reassign: all that the partner holds; of end-shipments: all that wait for it; in as many proposals as that takes")
 	f.StringVar(&c.Recall, "recall", "", "the name of a recall that the partner issued")
 	f.StringVar(&c.Reason, "reason", "", "why, for everybody to read, at most 1,000 bytes")
 	f.StringVar(&file, "file", "", "read the proposal, as JSON, from a file in the place of KIND and the other flags")
@@ -131,6 +132,9 @@ The API key needs the scope admin. docs/governance.md tells each by an example.`
 			return usage("say what to propose, or --file, which says it")
 		}
 		c.Kind = strings.Join(args, "")
+		if all && (c.Kind != schemas.Reassign.String() && c.Kind != schemas.EndShipments.String() || c.Partner == "" || len(c.Items)+len(lots)+len(c.Shipments) > 0) {
+			return usage("--all goes with reassign and end-shipments, --partner, and no --item, --lot or --shipment")
+		}
 		c.Parameters.VotingSeconds, c.Parameters.SilentSeconds = int64(voting/time.Second), int64(silent/time.Second)
 		if err := c.read(keys, classes, lots); err != nil {
 			return err
@@ -145,6 +149,9 @@ The API key needs the scope admin. docs/governance.md tells each by an example.`
 		node, err := p.client()
 		if err != nil {
 			return err
+		}
+		if all {
+			return p.proposeAll(cmd, node, &c, dry)
 		}
 		if dry {
 			return p.rehearse(cmd, node, body)

@@ -97,7 +97,7 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 		p.itemCommand(), p.trailCommand(), p.traceCommand(), p.idCommand(), p.hashCommand(),
 		p.trustCommand(), p.bundleCommand(), p.renewCommand(), p.verifyCommand(), p.witnessCommand(), p.checkCommand(), p.rescueCommand(),
 		p.backupCommand(), p.restoreCommand(), p.doctorCommand(), p.eraseCommand(), p.recallCommand(), p.shipmentCommand(), p.handoverCommand(), p.exceptionsCommand(), p.signCommand(), p.publishCommand(), p.unpublishCommand(), p.benchCommand(),
-		p.proposeCommand(), p.voteCommand(), p.withdrawCommand(), p.proposalsCommand(), p.partnersCommand(), p.keysCommand(), p.hostCommand(), p.leaveCommand())
+		p.proposeCommand(), p.voteCommand(), p.withdrawCommand(), p.proposalsCommand(), p.partnersCommand(), p.holdingsCommand(), p.keysCommand(), p.hostCommand(), p.leaveCommand())
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() && !cmd.Runnable() { // cobra would print the help, and say that all is well
 			cmd.Args, cmd.RunE = noCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
