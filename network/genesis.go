@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"time"
 
@@ -86,16 +88,25 @@ func cardOf(s node.Settings, p schemas.Partner, keys *node.Keys) Card {
 	if p.Standing == schemas.StandingMember {
 		p.Validate = keys.Validator.Key.PubKey.Bytes()
 	}
-	address := s.Advertise
-	if address == "" {
-		address = s.P2P
-	}
 	key := schemas.Key{Partner: p.ID, ID: keys.KeyID(), Public: keys.Public(), Roles: schemas.RoleCapture | schemas.RoleAdmin, Held: schemas.HeldByGateway, From: 1}
 	card := Card{Partner: p, Key: key}
-	if address != "" {
+	if address := reached(s); address != "" {
 		card.Peer = p.NodeID + "@" + address
 	}
 	return card
+}
+
+// reached is where others can connect to a node, as far as its settings tell: nowhere, if it
+// listens on all of its machine's addresses and no one of them is told.
+func reached(s node.Settings) string {
+	if s.Advertise != "" {
+		return s.Advertise
+	}
+	host, _, err := net.SplitHostPort(s.P2P)
+	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
+		return ""
+	}
+	return s.P2P
 }
 
 // emptyDir makes a directory, or takes one that is empty.
@@ -173,13 +184,16 @@ func consensusParams() *types.ConsensusParams {
 
 // Join puts a network's genesis document into a partner's home, and the other
 // partners' addresses into its settings. With a root of trust the node begins with
-// a snapshot.
+// a snapshot. Of several partners one at least must have an address.
 func Join(home string, genesis []byte, cards []Card, trust *proof.Trust) error {
 	s, err := node.LoadSettings(home, func(string) string { return "" })
 	if err != nil {
 		return err
 	}
 	s.Peers = nil
+	if len(cards) > 1 && !slices.ContainsFunc(cards, func(c Card) bool { return c.Peer != "" }) {
+		return errors.New("no card says where others can connect to its node: make one at least with --advertise HOST:PORT")
+	}
 	for _, c := range cards {
 		if c.ID != s.Partner && c.Peer != "" {
 			s.Peers = append(s.Peers, c.Peer)

@@ -152,7 +152,7 @@ func (i *Invite) check() error {
 	case !schemas.IsPartnerID(i.Partner):
 		return fmt.Errorf("it is for the partner %q, which is no name", i.Partner)
 	case len(i.Peers) == 0:
-		return errors.New("it names no peer: nobody can connect to the member's node, and it was told of no other yet")
+		return errors.New("it names no peer: nobody can connect to the member's node (its setting advertise says where they can), and it was told of no other yet")
 	}
 	return nil
 }

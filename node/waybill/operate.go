@@ -136,6 +136,9 @@ first state, and "waybill join" puts it into the home.`,
 		}
 		fmt.Fprintf(p.out, "home      %s\ncard      %s\nAPI key   %s\n", home, filepath.Join(home, network.CardFile), key)
 		fmt.Fprintln(p.err, "The API key is not shown again. Give the card to the other partners.")
+		if card.Peer == "" {
+			fmt.Fprintln(p.err, "The card has no address of the node, so that the others' must have one, which it connects to: --advertise HOST:PORT is where others connect to this one.")
+		}
 		return nil
 	}
 	return cmd
