@@ -92,6 +92,7 @@ type Dispute struct {
 type Evidence struct {
 	Document string `json:"document,omitempty"`
 	Event    string `json:"event,omitempty"`
+	Partner  string `json:"partner,omitempty"` // who brought it
 }
 
 // Shipments is a page of shipments, by id.
@@ -243,7 +244,7 @@ func handoverOf(h *schemas.HandoverInfo) Handover {
 	if d := h.Dispute; d != nil {
 		out.Dispute = &Dispute{Open: d.Outcome == 0, Opened: signingOf(&d.Opened), From: d.From.String(), To: d.To.String(), Outcome: d.Outcome.String(), Resolved: signingIf(&d.Resolved)}
 		for _, e := range d.Evidence {
-			shown := Evidence{Event: e.Event}
+			shown := Evidence{Event: e.Event, Partner: e.Partner}
 			if !e.Document.IsZero() {
 				shown.Document = e.Document.String()
 			}

@@ -286,7 +286,7 @@ var fakeShipment = schemas.ShipmentInfo{ID: "urn:example:shipment:1", Contents: 
 		Until: 2e18, Units: 2, Took: 2, State: schemas.HandoverAcceptedWith, Answered: schemas.Signing{Partner: "haul", KeyID: "k", Held: schemas.HeldByClient, Author: "d", Time: 1e18, EventTime: 1e18},
 		Discrepancies: []schemas.Discrepancy{{ID: itemLink, What: schemas.Damaged}}},
 		Reason: "late", Dispute: &schemas.Dispute{Opened: schemas.Signing{Partner: "haul", KeyID: "k", Held: schemas.HeldByClient, Time: 1e18, EventTime: 1e18},
-			Evidence: []schemas.Evidence{{Document: schemas.Hash{1}, Event: "urn:example:event:1"}}, From: schemas.Settled, To: schemas.GoOn, Outcome: schemas.ComeBack,
+			Evidence: []schemas.Evidence{{Document: schemas.Hash{1}, Event: "urn:example:event:1", Partner: "borg-foods"}}, From: schemas.Settled, To: schemas.GoOn, Outcome: schemas.ComeBack,
 			Resolved: schemas.Signing{Partner: "mill", KeyID: "k", Held: schemas.HeldInHardware, Time: 1e18, EventTime: 1e18}}}}}
 
 func (v *fakeView) Shipment(id string) (*schemas.ShipmentInfo, error) {

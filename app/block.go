@@ -199,7 +199,7 @@ func (b *block) appendActivity(tx *schemas.Transaction, position uint32, results
 		if i == len(tx.Messages)-1 {
 			b.led.Emit(trailRow(key, r.trail.Count), trailValue(at, m.Event.Skeleton.EventTime))
 		}
-		r.trail.append(schemas.Entry(key, m.Digest, tx.ID, at, &results[i]))
+		r.trail.grow(b.led, key, schemas.Entry(key, m.Digest, tx.ID, at, &results[i]))
 	}
 	for _, entry := range b.registered {
 		r.events.append(entry)

@@ -43,6 +43,7 @@ func (m *teller) accept(a *schemas.AcceptHandover) {
 	for _, d := range a.Discrepancies {
 		m.discrepancy(s, h, &d, short, lots)
 	}
+	m.absurd(a.Discrepancies, lots)
 	if m.refused() {
 		return
 	}
@@ -120,6 +121,23 @@ func (m *teller) discrepancy(s *bookShipment, h *bookHandover, d *schemas.Discre
 	}
 }
 
+// absurd stands against saying of a lot that less and more came of it, or that more of it
+// is damaged than came.
+func (m *teller) absurd(list []schemas.Discrepancy, came []bookLot) {
+	said := map[string]bool{}
+	for _, d := range list {
+		lot := lotName(d.ID, d.UOM)
+		i := slices.IndexFunc(came, func(l bookLot) bool { return l.Lot == lot })
+		if i < 0 {
+			continue
+		}
+		said[lot+d.What.String()] = true
+		amount, ok := new(big.Rat).SetString(d.Quantity)
+		m.stands(ok && d.What == schemas.Damaged && amount.Cmp(came[i].Amount) > 0, schemas.BadDiscrepancy)
+		m.stands(said[lot+"short"] && said[lot+"over"], schemas.BadDiscrepancy)
+	}
+}
+
 func (m *teller) handoverStep(a *schemas.HandoverStep) {
 	s := m.ship(a.Shipment)
 	if s == nil {
@@ -167,7 +185,7 @@ func (m *teller) dispute(a *schemas.DisputeHandover) {
 		return
 	}
 	s.State, s.Disputed = next, n
-	h.Dispute = &bookDispute{Evidence: len(a.Evidence)}
+	h.Dispute = &bookDispute{Evidence: map[string]int{m.who: len(a.Evidence)}}
 }
 
 // disputed is the hand-over of an act about a dispute.
@@ -191,9 +209,13 @@ func (m *teller) addEvidence(a *schemas.AddEvidence) {
 		return
 	}
 	m.stands(m.who != h.From && m.who != h.To && m.who != s.Arbiter && !slices.Contains(s.Inspectors, m.who), schemas.WrongRole)
-	m.stands(h.Dispute.Evidence+len(a.Evidence) > 64, schemas.EvidenceFull)
+	from := ""
+	if m.who == h.From || m.who == h.To {
+		from = m.who
+	}
+	m.stands(h.Dispute.Evidence[from]+len(a.Evidence) > 64, schemas.EvidenceFull)
 	if !m.refused() {
-		h.Dispute.Evidence += len(a.Evidence)
+		h.Dispute.Evidence[from] += len(a.Evidence)
 	}
 }
 

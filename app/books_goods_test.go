@@ -121,7 +121,10 @@ func (m *teller) event() {
 		}
 		if !claim && !m.refused() {
 			m.effect = schemas.Applied
-			m.change()
+			before := m.books.copy() // what is packed into something offered: found on the way
+			if m.change(); m.refused() {
+				*m.books = *before
+			}
 		}
 	}
 	if claim {
@@ -188,6 +191,9 @@ func (m *teller) tooMuch() {
 	for _, q := range m.e.Quantities {
 		m.stands(takes && m.strict(q.Class) && m.below(lotName(q.Class, q.UOM), m.who, amountIn(q)), schemas.BalanceTooLow)
 	}
+	for _, q := range append(slices.Clone(m.e.Quantities), m.e.OutputQuantities...) {
+		m.stands(m.strict(q.Class) && !q.Known, schemas.QuantityNeeded)
+	}
 }
 
 func (m *teller) claim(id string) {
@@ -248,9 +254,12 @@ func (m *teller) change() {
 			m.put(id)
 		}
 		m.stow(e.Quantities)
+		m.packsLots(e.Quantities)
 	case len(e.EPCs)+len(e.Quantities) == 0:
+		m.claim(e.ParentID)
 		m.empty(e.ParentID)
 	default:
+		m.claim(e.ParentID)
 		for _, id := range e.EPCs {
 			if m.item(id).Parent == e.ParentID {
 				m.leave(id)
@@ -313,7 +322,9 @@ func (m *teller) put(id string) {
 		return
 	}
 	m.shut(id, goneUnit)
+	m.packed(id)
 	m.item(id).Parent = m.e.ParentID
+	m.packs(id)
 }
 
 func (m *teller) stow(list []schemas.Quantity) {
@@ -398,7 +409,7 @@ func (m *teller) shipEvent() (claim bool) {
 		return true
 	}
 	for _, id := range m.e.EPCs {
-		m.stands(m.strict(id) && goesOn(m.recalls(id), to), schemas.RecalledItem)
+		m.shipsAll(id, to)
 		if m.item(id).Parent != "" {
 			continue
 		}

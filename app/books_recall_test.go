@@ -74,6 +74,80 @@ func (b *books) stillOpen(marks []string) []string {
 	return slices.DeleteFunc(slices.Clone(marks), func(name string) bool { return b.Recalls[name].Closed })
 }
 
+// within is everything that is in a container, and in what is in there.
+func (b *books) within(container string) (ids []string) {
+	for _, id := range sortedNames(b.Items) {
+		for in := b.Items[id].Parent; in != ""; in = b.Items[in].Parent {
+			if in == container {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+// inside are the open recalls by which things within a container are marked, each as often
+// as it marks one.
+func (b *books) inside(container string) (by []string) {
+	for _, id := range b.within(container) {
+		by = append(by, b.stillOpen(b.item(id).Marks)...)
+	}
+	return sorted(by)
+}
+
+// onward are the recalls that name a thing or something within it.
+func (b *books) onward(id string) []string { return append(b.recalls(id), b.inside(id)...) }
+
+// ships stands against handing over what is recalled where custody is strict of one of
+// these, and tells of it elsewhere.
+func (m *teller) ships(recalls, of []string, to ...string) {
+	m.stands(slices.ContainsFunc(of, m.strict) && goesOn(recalls, to...), schemas.RecalledItem)
+	if len(recalls) > 0 {
+		m.told = append(m.told, schemas.ShippedRecalled)
+	}
+}
+
+// shipsAll judges a thing, what is within it, and what it holds of lots itself.
+func (m *teller) shipsAll(id string, to ...string) {
+	m.ships(m.onward(id), []string{id}, to...)
+	m.shipsLots(id, nil, to...)
+}
+
+func (m *teller) shipsLots(id string, of []string, to ...string) {
+	for _, lot := range sortedNames(m.Packed[id]) {
+		class, _, _ := strings.Cut(lot, " ")
+		m.ships(m.lotRecalls(class), append(of, class, id), to...)
+	}
+}
+
+// offered is to whom what something is in is offered.
+func (m *teller) offered(id string) (top string, to []string) {
+	top = m.top(id)
+	if o := m.item(top).Offer; o != nil {
+		to = append(to, o.To)
+		if s := m.Shipments[o.Shipment]; s != nil {
+			to = append(to, s.Receiver)
+		}
+	}
+	return top, to
+}
+
+// packs judges what was packed into something that is offered.
+func (m *teller) packs(id string) {
+	if top, to := m.offered(id); len(to) > 0 {
+		m.ships(append(m.stillOpen(m.item(id).Marks), m.inside(id)...), []string{id, top}, to...)
+		m.shipsLots(id, []string{top}, to...)
+	}
+}
+
+func (m *teller) packsLots(list []schemas.Quantity) {
+	for _, q := range list {
+		if top, to := m.offered(m.e.ParentID); len(to) > 0 {
+			m.ships(m.lotRecalls(q.Class), []string{top, q.Class}, to...)
+		}
+	}
+}
+
 // goesOn reports whether something recalled would go on, and not back to all who recall it.
 func goesOn(recalls []string, to ...string) bool {
 	return slices.ContainsFunc(recalls, func(name string) bool {
@@ -141,13 +215,25 @@ func (m *teller) callBack(name string, r *bookRecall, scope *schemas.RecallScope
 	}
 }
 
+// packed marks a thing that is packed by the recalls of when it was made.
+func (m *teller) packed(id string) {
+	it := m.item(id)
+	for _, name := range m.recalls(id) {
+		own := slices.DeleteFunc(m.stillOpen(it.Marks), func(n string) bool { return !strings.HasPrefix(n, it.Maker+"/") })
+		if !slices.Contains(it.Marks, name) && len(own) < markRoom {
+			m.mark(&it.Marks, name)
+		}
+	}
+}
+
 // mark marks what its maker's recall names. Where there is no room, the oldest mark that
 // it inherited gives way.
 func (m *teller) mark(marks *[]string, name string) {
 	all := m.stillOpen(*marks)
 	if !slices.Contains(all, name) {
 		if len(all) >= markRoom {
-			i := slices.IndexFunc(all, func(n string) bool { return !strings.HasPrefix(n, m.who+"/") })
+			issuer, _, _ := strings.Cut(name, "/")
+			i := slices.IndexFunc(all, func(n string) bool { return !strings.HasPrefix(n, issuer+"/") })
 			all = slices.Delete(all, i, i+1)
 		}
 		all = append(all, name)

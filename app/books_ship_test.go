@@ -39,8 +39,8 @@ type bookHandover struct {
 }
 
 type bookDispute struct {
-	Evidence          int
-	From, To, Outcome string // what each side says, and how it ended
+	Evidence          map[string]int // of each side, "" of all others
+	From, To, Outcome string         // what each side says, and how it ended
 }
 
 // How an offer of a unit ends.
@@ -248,12 +248,12 @@ func (m *teller) offers(id string, s *bookShipment, to string, until int64, does
 	m.stands(len(units)+len(s.Lots) == 0, schemas.NothingToOffer)
 	for _, u := range units {
 		m.stands(m.item(u).Offer != nil, schemas.OfferOpen)
-		m.stands(m.strict(u) && goesOn(m.recalls(u), to, s.Receiver), schemas.RecalledItem)
+		m.shipsAll(u, to, s.Receiver)
 		m.papers(s, to, u)
 	}
 	for _, l := range s.Lots {
 		m.stands(m.strict(l.Class) && m.below(l.Lot, m.who, &bookAmount{true, l.Amount}), schemas.BalanceTooLow)
-		m.stands(m.strict(l.Class) && goesOn(m.lotRecalls(l.Class), to, s.Receiver), schemas.RecalledItem)
+		m.ships(m.lotRecalls(l.Class), []string{l.Class}, to, s.Receiver)
 		m.papers(s, to, l.Class)
 	}
 	if m.refused() {

@@ -55,7 +55,7 @@ func (b *books) picture() (l lines) {
 	for _, name := range storyThings {
 		id := full(name)
 		it := b.item(id)
-		l.say("%s is with %q, in %q, made by %q, in %q, ended %t, waited for by %v, recalled by %v", name, b.holder(id), it.Parent, it.Maker, it.Shipment, it.Ended, sortedNames(it.Waits), sorted(b.recalls(id)))
+		l.say("%s is with %q, in %q, made by %q, in %q, ended %t, waited for by %v, recalled by %v, in it %v", name, b.holder(id), it.Parent, it.Maker, it.Shipment, it.Ended, sortedNames(it.Waits), sorted(b.recalls(id)), b.inside(id))
 		if o := it.Offer; o != nil {
 			l.say("%s is offered to %s by hand-over %d of %q", name, o.To, o.Handover, o.Shipment)
 		}
@@ -95,7 +95,11 @@ func (s *bookShipment) picture(id string, l *lines) {
 	for n, h := range s.Handovers {
 		l.say("%s hand-over %d from %s to %s is %s, took %d, refused %d", id, n+1, h.From, h.To, h.State, h.Took, h.Refused)
 		if d := h.Dispute; d != nil {
-			l.say("%s hand-over %d is argued about: %d pieces, %q and %q, so %q", id, n+1, d.Evidence, d.From, d.To, d.Outcome)
+			pieces := 0
+			for _, of := range d.Evidence {
+				pieces += of
+			}
+			l.say("%s hand-over %d is argued about: %d pieces, %q and %q, so %q", id, n+1, pieces, d.From, d.To, d.Outcome)
 		}
 	}
 }
@@ -206,7 +210,7 @@ func (t *shown) thing(name string) {
 	for _, r := range it.Receipts {
 		waits = append(waits, r.Party)
 	}
-	t.say("%s is with %q, in %q, made by %q, in %q, ended %t, waited for by %v, recalled by %v", name, it.Custodian, it.Parent, it.Maker, it.Shipment, it.Ended, sorted(waits), t.recalled(name))
+	t.say("%s is with %q, in %q, made by %q, in %q, ended %t, waited for by %v, recalled by %v, in it %v", name, it.Custodian, it.Parent, it.Maker, it.Shipment, it.Ended, sorted(waits), t.recalled(name), t.inside(name))
 	if o := it.Offer; o != nil {
 		t.say("%s is offered to %s by hand-over %d of %q", name, o.Party, o.Handover, o.Shipment)
 	}
@@ -217,6 +221,18 @@ func (t *shown) recalled(name string) (by []string) {
 	t.must(err)
 	for _, r := range refs {
 		by = append(by, r.Issuer+"/"+r.Recall)
+	}
+	return sorted(by)
+}
+
+// inside are the recalls that name something in a thing, each as often as it does.
+func (t *shown) inside(name string) (by []string) {
+	in, err := t.RecallsInside(full(name))
+	if t.must(err); in.Many {
+		t.fail("more recalls in " + name + " than the books have")
+	}
+	for _, r := range in.Recalls {
+		by = append(by, slices.Repeat([]string{r.Issuer + "/" + r.Recall}, int(r.Things))...)
 	}
 	return sorted(by)
 }

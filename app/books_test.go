@@ -106,7 +106,7 @@ type verdict struct {
 	told   []schemas.Code // flags of those that the books know: toldFlags
 }
 
-var toldFlags = []schemas.Code{schemas.BuiltUpon, schemas.DocumentsMissing}
+var toldFlags = []schemas.Code{schemas.BuiltUpon, schemas.DocumentsMissing, schemas.ShippedRecalled}
 
 func (v *verdict) String() string {
 	switch {

@@ -11,7 +11,7 @@ import (
 
 const (
 	maxRecords = 20_000  // read for one bundle; beyond it, proof.MaxBundle is near
-	maxBeside  = 200_000 // entries of one trail that are hashed for the records beside them
+	maxBeside  = 200_000 // records that are read to be hashed, for those beside them
 	overtakes  = 4       // views that may expire without anything having been read
 	maxTrees   = 16      // transactions whose trees are kept while a bundle is made
 )
@@ -19,7 +19,7 @@ const (
 // Bundle makes the bundle that a query asks for, as of the view that it answers:
 // whole but for the header that carries the view's root, which is to be sealed in.
 func (a *App) Bundle(ctx context.Context, q schemas.BundleQuery) (*proof.Bundle, *View, error) {
-	g := &gathering{ctx: ctx, records: map[schemas.TrailKey]map[uint64]proof.Record{}, entries: map[schemas.TrailKey][][32]byte{}, trees: map[place]*signed{}}
+	g := &gathering{ctx: ctx, records: map[schemas.TrailKey]map[uint64]proof.Record{}, roots: map[stretch][32]byte{}, trees: map[place]*signed{}}
 	for left := overtakes; ; {
 		view, err := a.viewFor(q)
 		if err != nil {
@@ -59,7 +59,7 @@ type gathering struct {
 	ctx     context.Context
 	view    *View
 	records map[schemas.TrailKey]map[uint64]proof.Record
-	entries map[schemas.TrailKey][][32]byte // the first of each trail
+	roots   map[stretch][32]byte // of what was hashed from records
 	trees   map[place]*signed
 	read    int // records and entries so far
 	count   int // records kept
@@ -239,33 +239,4 @@ func (g *gathering) transaction(at schemas.Locator) (*signed, error) {
 	s := &signed{t.signed, t.signature, proof.NewTree(digests)}
 	g.trees[p] = s
 	return s, nil
-}
-
-// Beside is proof.Source's.
-func (g *gathering) Beside(key schemas.TrailKey, count, first, behind uint64) ([][32]byte, error) {
-	if count > maxBeside {
-		return nil, &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("a part of a trail of %d records, it is proven up to %d", count, maxBeside)}
-	}
-	have := g.entries[key]
-	for at, err := range g.view.places(key, uint64(len(have))) {
-		if err != nil {
-			return nil, err
-		}
-		if uint64(len(have)) >= count {
-			break
-		}
-		r, err := g.view.bare(at)
-		if err != nil {
-			return nil, err
-		}
-		have = append(have, schemas.Entry(key, r.Digest, r.Transaction, r.Locator, &r.Result))
-		g.read++
-		if g.entries[key] = have; len(have)%1024 == 0 && g.ctx.Err() != nil {
-			return nil, g.ctx.Err()
-		}
-	}
-	if uint64(len(have)) < count {
-		return nil, fmt.Errorf("a trail of %d entries has %d rows: restore the node from a backup or from its peers", count, len(have))
-	}
-	return proof.Range(have[:count], first, behind)
 }

@@ -132,7 +132,7 @@ func (c *chain) tells(t rapid.TB, view *app.View, id string, kinds []schemas.Tra
 func TestBundles(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := aHistory(rt)
-		s := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
+		s := &script{chain: newChain(rt, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
 		for i, block := range h.blocks {
 			s.time = s.time.Add(h.pauses[i])
 			var txs [][]byte

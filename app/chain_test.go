@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"testing"
 	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	"google.golang.org/protobuf/encoding/protowire"
+	"pgregory.net/rapid"
 
 	"github.com/waybill-ledger/waybill/app"
 	"github.com/waybill-ledger/waybill/app/store"
@@ -56,7 +56,7 @@ func (m *member) keyID() string { return schemas.KeyID(m.key.Public().(ed25519.P
 
 // chain drives one application as the engine does.
 type chain struct {
-	t       testing.TB
+	t       tester
 	app     *app.App
 	store   *store.Store
 	options store.Options
@@ -97,7 +97,14 @@ func genesisOf(members map[string]*member) []byte {
 	return b
 }
 
-func newChain(t testing.TB, options store.Options) *chain {
+// tester is a test, a benchmark or one history of rapid's, whose stores close with it.
+type tester interface {
+	rapid.TB
+	Cleanup(func())
+	Context() context.Context
+}
+
+func newChain(t tester, options store.Options) *chain {
 	t.Helper()
 	c := &chain{t: t, options: options, members: map[string]*member{}, time: began.Add(-time.Minute)}
 	for i, id := range partners {

@@ -99,7 +99,7 @@ func tell(of string, all []sighting) string {
 // started again now and then, have equal hashes, and say what the model says.
 func TestConditionHistories(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		a, b := newChain(t, store.Options{}), newChain(t, store.Options{})
+		a, b := newChain(rt, store.Options{}), newChain(rt, store.Options{})
 		run := func(who, text string) {
 			e, err := notation{a.members}.event(text, a.time.Add(time.Minute))
 			if err != nil {

@@ -33,6 +33,7 @@ func (m *message) release(container *item) {
 	if container.Lots > 0 {
 		m.unpackAll(container)
 	}
+	m.letGo(container)
 	m.led.Set(schemas.ReleaseKey(container.id, container.Epoch), schemas.AppendRelease(nil, m.partner), nil)
 	container.Epoch++
 	container.Levels = 0
@@ -41,6 +42,7 @@ func (m *message) release(container *item) {
 // takeOut takes an item that the partner holds out of the container it is in.
 func (m *message) takeOut(it *item) {
 	if it.Parent != "" {
+		m.carryOut(it)
 		it.Parent, it.ParentEpoch, it.Custodian = "", 0, m.partner
 	}
 }
@@ -59,6 +61,7 @@ func (m *message) aggregate() {
 		if len(m.event.Quantities) > 0 {
 			m.nest(parent, 1)
 			m.pack(parent, m.event.Quantities)
+			m.carryLots(parent, m.event.Quantities)
 		}
 	case len(m.event.EPCs) == 0 && len(m.event.Quantities) == 0:
 		m.release(parent)
@@ -90,13 +93,13 @@ func (m *message) putIn(child, parent *item) {
 		m.flag(schemas.ContainmentConflict)
 		return
 	}
-	depth := uint64(1)
-	for at := parent; ; at = m.container(at) {
-		if at == child {
+	depth, outermost := uint64(1), parent
+	for ; ; outermost = m.container(outermost) {
+		if outermost == child {
 			m.flag(schemas.ContainmentCycle)
 			return
 		}
-		if m.settle(at); at.Parent == "" {
+		if m.settle(outermost); outermost.Parent == "" {
 			break
 		}
 		depth++
@@ -107,8 +110,10 @@ func (m *message) putIn(child, parent *item) {
 	}
 	// Its container's hand-over decides from now on: what was open for it alone lapses.
 	m.withdraw(child)
+	m.nameSpanned(child)
 	child.Parent, child.ParentEpoch = parent.id, parent.Epoch
 	m.nest(parent, child.Levels+1)
+	m.carryIn(child, outermost)
 }
 
 // nest notes that a container holds levels of things, and what it is in one more.

@@ -73,6 +73,9 @@ func (m *message) hide(h *schemas.HeldLot) {
 
 // pack moves the author's lots into a container that it holds.
 func (m *message) pack(container *item, quantities []schemas.Quantity) {
+	if !m.tells(quantities) {
+		return
+	}
 	lots := m.inside(container)
 	for _, q := range quantities {
 		m.touchClass(q.Class)
@@ -102,6 +105,9 @@ func (m *message) pack(container *item, quantities []schemas.Quantity) {
 // unpack takes lots out of a container that the author holds: no more of each than
 // is inside.
 func (m *message) unpack(container *item, quantities []schemas.Quantity) {
+	if !m.tells(quantities) {
+		return
+	}
 	lots := m.inside(container)
 	for _, q := range quantities {
 		m.touchClass(q.Class)

@@ -49,7 +49,7 @@ func (c *chain) known(t rapid.TB) map[lot]*big.Rat {
 // before; nor less, but where an amount cannot be told any more.
 func TestUnpackingCreatesNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
+		s := &script{chain: newChain(rt, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
 		play := func(txs []string) {
 			var raw [][]byte
 			for _, line := range txs {

@@ -202,7 +202,7 @@ func (m *message) makeOffers() {
 		m.claim(false)
 		return
 	}
-	if m.shipsRecalled(ids, m.handedLots(), to) {
+	if m.shipsRecalled(ids, m.handedLots(), to) || !m.tells(m.handedLots()) {
 		return
 	}
 	if p := m.dir.partner(to); p != nil && p.State != schemas.Active && m.strict(ids...) {

@@ -154,3 +154,14 @@ func (v *View) TestingOnlyDeadlines() (kept, told map[string]string, err error) 
 	}
 	return kept, told, nil
 }
+
+// TestingOnlyBeside is the proof of a part of a trail, and how many records were read
+// for it.
+func (v *View) TestingOnlyBeside(key schemas.TrailKey, count, first, behind uint64) (beside [][32]byte, read int, err error) {
+	g := &gathering{ctx: context.Background(), view: v, roots: map[stretch][32]byte{}}
+	beside, err = g.Beside(key, count, first, behind)
+	return beside, g.read, err
+}
+
+// TestingOnlySubtreeRow is the row of the subtrees that end with a trail's n-th record.
+func TestingOnlySubtreeRow(key schemas.TrailKey, n uint64) []byte { return subtreeRow(key, n) }

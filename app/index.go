@@ -35,6 +35,7 @@ const (
 	rowNow         = 'n' // time of the last block
 	rowTime        = 'T' // slice of event time, height: run
 	rowTrail       = 'r' // trail key, n: locator and event time; of a partner's, one of the last of a transaction
+	rowSubtree     = 'A' // trail key, n: roots of the full subtrees of its log that end with the n-th record
 	rowBodies      = 't' // height, position: where the archive has the transaction
 	rowErasing     = 'z' // place in the archive's bodies that is overwritten
 	rowRemains     = 'Z' // height, position: where the archive has what an erasure left of the bodies
@@ -57,7 +58,7 @@ const (
 var _ = map[byte]bool{
 	rowDuplicate: true, rowEvent: true, rowTransaction: true, rowAnchor: true, rowWithdrawal: true, rowRestored: true,
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
-	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowBodies: true, rowVoid: true,
+	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowSubtree: true, rowBodies: true, rowVoid: true,
 	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true, rowHash: true, rowUnkept: true, rowRecalled: true, rowProposal: true,
 	rowShipment: true, rowOffered: true, rowSettled: true, rowDeadline: true, rowMoment: true, rowLotMade: true,
 }

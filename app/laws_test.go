@@ -219,10 +219,10 @@ func TestStories(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
 	rapid.Check(t, func(rt *rapid.T) {
-		s := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
+		s := &script{chain: newChain(rt, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
 		s.keepSnapshots(filepath.Join(t.TempDir(), "snapshots"))
 		s.init()
-		stopped, forgetful := newChain(t, store.Options{}), newChain(t, store.Options{})
+		stopped, forgetful := newChain(rt, store.Options{}), newChain(rt, store.Options{})
 		others := []*chain{stopped, forgetful}
 		l := &laws{t: rt, ended: map[string]uint64{}}
 		w := world{s, rt}
@@ -266,7 +266,7 @@ func TestStories(t *testing.T) {
 			}
 			l.hold(s, drafts)
 			if i+1 >= join && len(others) == 2 && len(txs) > 0 {
-				joined := joining(t, store.Options{})
+				joined := joining(rt, store.Options{})
 				joined.restored(s.chain, s.take())
 				others = append(others, joined)
 			}

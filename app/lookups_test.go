@@ -95,7 +95,7 @@ func TestLookups(t *testing.T) {
 // affords, and everything comes into some block. What no block affords comes alone.
 func TestProposalsAfford(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
+		s := &script{chain: newChain(rt, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
 		most := rapid.IntRange(1, 12).Draw(rt, "lookups")
 		s.app.TestingOnlyLookups(most)
 		h := aHistory(rt)

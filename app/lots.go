@@ -14,6 +14,9 @@ import (
 
 // move credits or debits the author's balances.
 func (m *message) move(quantities []schemas.Quantity, credit bool) {
+	if !m.tells(quantities) {
+		return
+	}
 	for _, q := range quantities {
 		if credit {
 			m.make(q.Class)
@@ -21,6 +24,18 @@ func (m *message) move(quantities []schemas.Quantity, credit bool) {
 		m.touchClass(q.Class)
 		m.balance(m.partner, q, credit)
 	}
+}
+
+// tells reports whether what the author says of lots tells how much of each: where custody
+// is strict, else who leaves it out could hand on more than there is.
+func (m *message) tells(quantities []schemas.Quantity) bool {
+	for _, q := range quantities {
+		if !q.Known && m.strict(q.Class) {
+			m.result.Code = schemas.QuantityNeeded
+			return false
+		}
+	}
+	return true
 }
 
 // commissions reports whether the rule of the event's type brings lots into being.

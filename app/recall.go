@@ -129,38 +129,51 @@ func (b *block) marks(id string) (r schemas.Recalled) {
 	return r
 }
 
-// name marks what its maker's recall names. Where sixteen open recalls name it, one that
-// it inherited gives way: that is found along the graph, and nobody else's recalls keep a
-// maker from calling its own things back.
+// name marks what its maker's recall names.
 func (m *message) name(id string, ref schemas.RecallRef, s *schemas.RecallState) bool {
+	named, room := m.mark(id, ref)
+	if !room {
+		m.result.Code = schemas.TooManyRecalls
+		return false
+	}
+	if named {
+		s.Named++
+	}
+	return true
+}
+
+// mark marks what its maker's recall names, if it does not yet. Where sixteen open recalls
+// name it, one that it inherited gives way: that is found along the graph, and nobody else's
+// recalls keep a maker from calling its own things back.
+func (m *message) mark(id string, ref schemas.RecallRef) (named, room bool) {
 	r := m.marks(id)
 	if slices.Contains(r.Recalls, ref) {
-		return true
+		return false, true
 	}
 	if len(r.Recalls) >= schemas.MaxRecalls {
 		m.drop(id, &r, func(ref schemas.RecallRef) bool { return !m.isOpen(ref) })
 	}
 	if len(r.Recalls) >= schemas.MaxRecalls {
-		others := func(ref schemas.RecallRef) bool { return ref.Issuer != m.partner }
+		others := func(of schemas.RecallRef) bool { return of.Issuer != ref.Issuer }
 		if i := slices.IndexFunc(r.Recalls, others); i >= 0 {
 			oldest := r.Recalls[i]
 			m.drop(id, &r, func(ref schemas.RecallRef) bool { return ref == oldest })
+			m.unmarked(id, oldest)
 		}
 	}
 	if len(r.Recalls) >= schemas.MaxRecalls {
-		m.result.Code = schemas.TooManyRecalls
-		return false
+		return false, false
 	}
-	m.mark(id, &r, ref)
+	m.put(id, &r, ref)
 	m.led.Set(schemas.RecalledKey(id), r.Append(nil), nil)
-	s.Named++
-	return true
+	return true, true
 }
 
-// mark notes that a recall names a thing or lot. The marks are written by the caller.
-func (m *message) mark(id string, r *schemas.Recalled, ref schemas.RecallRef) {
+// put notes that a recall names a thing or lot. The marks are written by the caller.
+func (m *message) put(id string, r *schemas.Recalled, ref schemas.RecallRef) {
 	r.Recalls = append(r.Recalls, ref)
 	m.led.PutRow(recalledRow(ref, id), present)
+	m.marked(id, ref)
 }
 
 // drop takes marks off a thing or lot, and out of what their recalls list.
@@ -216,43 +229,6 @@ func (m *message) lotRecalls(class string) []schemas.RecallRef {
 	return m.naming(class, r.Recalls, r.Maker, r.First, r.Last)
 }
 
-// shipsRecalled judges what the author is about to hand over, to somebody or on the way to
-// somebody: of what is recalled, that is refused where custody is strict, unless it goes
-// back to who recalls it, and told elsewhere.
-func (m *message) shipsRecalled(ids []string, lots []schemas.Quantity, to ...string) (refused bool) {
-	if !m.anyRecall() {
-		return false
-	}
-	told := false
-	var on []string // what others than who recalls it would have
-	judge := func(id string, refs []schemas.RecallRef) {
-		if len(refs) == 0 {
-			return
-		}
-		told = true
-		if slices.ContainsFunc(refs, func(ref schemas.RecallRef) bool { return !slices.Contains(to, ref.Issuer) }) {
-			on = append(on, id)
-		}
-		for _, ref := range refs {
-			m.concern(ref.Issuer)
-		}
-	}
-	for _, id := range ids {
-		judge(id, m.recalls(id))
-	}
-	for _, q := range lots {
-		judge(q.Class, m.lotRecalls(q.Class))
-	}
-	if len(on) > 0 && m.strict(on...) {
-		m.result.Code = schemas.RecalledItem
-		return true
-	}
-	if told {
-		m.flag(schemas.ShippedRecalled)
-	}
-	return false
-}
-
 // inherit marks what a transformation made of things that are recalled. What has no room
 // for a mark is found along the graph.
 func (m *message) inherit() {
@@ -306,7 +282,7 @@ func (m *message) inheritBy(id string, refs []schemas.RecallRef, counts []uint64
 		if len(r.Recalls) >= schemas.MaxRecalls {
 			break
 		}
-		m.mark(id, &r, ref)
+		m.put(id, &r, ref)
 		counts[i]++
 	}
 	if len(r.Recalls) > before || before == schemas.MaxRecalls {

@@ -67,6 +67,25 @@ func (s *script) recalled(names []string) {
 	}
 }
 
+// recalledInside answers the script's command: inside NAME...
+func (s *script) recalledInside(names []string) {
+	for _, name := range names {
+		in, err := s.view().RecallsInside(full(name))
+		if err != nil {
+			s.print("%s: %v", name, err)
+			continue
+		}
+		line := name + ":"
+		for _, r := range in.Recalls {
+			line += fmt.Sprintf(" %s/%s:%d", r.Issuer, r.Recall, r.Things)
+		}
+		if in.Many {
+			line += " many"
+		}
+		s.print("%s", line)
+	}
+}
+
 // Sixteen open recalls can name one thing; one that is closed makes room.
 func TestTooManyRecalls(t *testing.T) {
 	c := newChain(t, store.Options{})

@@ -218,17 +218,50 @@ func (v *View) Recalled(id string) (open []schemas.RecallRef, err error) {
 		return nil, err
 	}
 	for _, ref := range marks.Recalls {
-		value, _, err := v.get(schemas.RecallKey(ref.Issuer, ref.Recall))
+		still, err := v.recallOpen(ref)
 		if err != nil {
 			return nil, err
 		}
-		s, err := schemas.DecodeRecall(value)
-		if err != nil {
-			return nil, fmt.Errorf("reading a recall of %s: %w", ref.Issuer, err)
-		}
-		if s.Closed == 0 {
+		if still {
 			open = append(open, ref)
 		}
 	}
 	return open, nil
+}
+
+// RecallsInside is what open recalls name inside a container, by the list that the rules go
+// by.
+func (v *View) RecallsInside(container string) (schemas.RecalledInside, error) {
+	value, _, err := v.get(schemas.RecalledInsideKey(container))
+	if err != nil {
+		return schemas.RecalledInside{}, err
+	}
+	in, err := schemas.DecodeRecalledInside(value)
+	if err != nil {
+		return in, fmt.Errorf("reading which recalls name something inside %q: %w", container, err)
+	}
+	all := in.Recalls
+	in.Recalls = nil
+	for _, r := range all {
+		open, err := v.recallOpen(r.RecallRef)
+		if err != nil {
+			return in, err
+		}
+		if open {
+			in.Recalls = append(in.Recalls, r)
+		}
+	}
+	return in, nil
+}
+
+func (v *View) recallOpen(ref schemas.RecallRef) (bool, error) {
+	value, _, err := v.get(schemas.RecallKey(ref.Issuer, ref.Recall))
+	if err != nil {
+		return false, err
+	}
+	s, err := schemas.DecodeRecall(value)
+	if err != nil {
+		return false, fmt.Errorf("reading a recall of %s: %w", ref.Issuer, err)
+	}
+	return s.Closed == 0, nil
 }

@@ -140,7 +140,7 @@ func aHistory(t *rapid.T) (h history) {
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := aHistory(rt)
-		s := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
+		s := &script{chain: newChain(rt, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
 		m := newModel(s.members)
 		for i, block := range h.blocks {
 			s.time = s.time.Add(h.pauses[i])

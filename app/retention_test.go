@@ -14,7 +14,7 @@ import (
 
 // retaining is a chain of a network with retention classes, whose blocks come a
 // minute after each other.
-func retaining(t testing.TB, options store.Options) *chain {
+func retaining(t tester, options store.Options) *chain {
 	t.Helper()
 	c := newChain(t, options)
 	var g schemas.Genesis

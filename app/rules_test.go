@@ -36,6 +36,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts answer into th
 //	shipment NAME     state, hand-overs, trail   overdue PARTNER   offers that nobody answered
 //	conditions NAME   what was measured of a shipment
 //	recalls           all of them      reach ISSUER RECALL
+//	recalled NAME...  by which recalls inside NAME... which name something in there
 //	proposals         partners         prefixes         parameters
 //	moments           what happened without a message
 func TestRules(t *testing.T) {
@@ -167,6 +168,8 @@ func (s *script) run(lines []string) {
 		s.moments()
 	case "recalled":
 		s.recalled(args)
+	case "inside":
+		s.recalledInside(args)
 	case "reach":
 		s.reach(args[0], args[1])
 	case "trace":

@@ -170,6 +170,8 @@ type message struct {
 
 	openRecalls     map[schemas.RecallRef]bool     // those that were looked at, and whether they are open
 	openRecallSpans map[string]schemas.RecallSpans // of the makers that were looked at
+	insides         map[string]*insideOf           // lists of containers that were looked at, only ever looked up
+	insideOrder     []*insideOf                    // those that changed, as they first did
 
 	concerned bool // the node's own partner held something of this before
 	foreign   bool // the node does not keep the body
@@ -275,12 +277,12 @@ func (m *message) save() {
 		if it.touched == changed {
 			key := schemas.TrailKey{Kind: schemas.CustodyTrail, Subject: it.id}
 			m.putTrailRow(key, it.custody.Count)
-			it.custody.append(m.entry(key))
+			it.custody.grow(m.led, key, m.entry(key))
 			it.Custody = it.custody.head()
 		} else {
 			key := schemas.TrailKey{Kind: schemas.ObservationTrail, Subject: it.id}
 			m.putTrailRow(key, it.observations.Count)
-			it.observations.append(m.entry(key))
+			it.observations.grow(m.led, key, m.entry(key))
 			it.Observations = it.observations.head()
 		}
 		it.aside = asideOf(it.custody, it.observations)
@@ -291,11 +293,14 @@ func (m *message) save() {
 		_, aside := m.get(schemas.ClassKey(class))
 		l := readLog(aside)
 		m.putTrailRow(key, l.Count)
-		l.append(m.entry(key))
+		l.grow(m.led, key, m.entry(key))
 		m.led.Set(schemas.ClassKey(class), schemas.SingleHead(l.head()), l.AppendTo(nil))
 	}
 	for _, s := range m.shipOrder {
 		m.saveShipment(s)
+	}
+	for _, in := range m.insideOrder {
+		m.saveInside(in)
 	}
 }
 

@@ -73,7 +73,7 @@ func (m *message) saveShipment(s *shipment) {
 	key := schemas.TrailKey{Kind: schemas.ShipmentTrail, Subject: s.id}
 	l := readLog(s.aside)
 	m.putTrailRow(key, l.Count)
-	l.append(m.entry(key))
+	l.grow(m.led, key, m.entry(key))
 	s.Trail, s.aside = l.head(), l.AppendTo(nil)
 	m.led.Set(schemas.ShipmentKey(s.id), s.Shipment.Append(nil), s.aside)
 	ends := append(shipmentDeadline(s.id, &s.Shipment), handoverDeadline(s.id, s.last)...)

@@ -69,7 +69,7 @@ func (m *message) dispute(a *schemas.DisputeHandover) {
 	if m.result.Code = code; code != schemas.OK {
 		return
 	}
-	d := schemas.Dispute{Opened: m.signing(), Evidence: a.Evidence}
+	d := schemas.Dispute{Opened: m.signing(), Evidence: m.bring(nil, a.Evidence)}
 	m.setDispute(s.id, a.Handover, &d)
 	m.touchShipment(s)
 	s.State, s.Disputed = next, a.Handover
@@ -107,13 +107,39 @@ func (m *message) addEvidence(a *schemas.AddEvidence) {
 	switch {
 	case m.disputing(s, h) == 0 && !slices.Contains(s.Inspectors, m.partner):
 		m.result.Code = schemas.WrongRole
-	case len(d.Evidence)+len(a.Evidence) > schemas.MaxEvidence:
+	case m.brought(h, &d)+len(a.Evidence) > schemas.MaxEvidence:
 		m.result.Code = schemas.EvidenceFull
 	default:
-		d.Evidence = append(d.Evidence, a.Evidence...)
+		d.Evidence = m.bring(d.Evidence, a.Evidence)
 		m.setDispute(s.id, a.Handover, &d)
 		m.touchShipment(s)
 	}
+}
+
+// bring adds the author's evidence to a list.
+func (m *message) bring(list, evidence []schemas.Evidence) []schemas.Evidence {
+	for _, e := range evidence {
+		e.Partner = m.partner
+		list = append(list, e)
+	}
+	return list
+}
+
+// brought is how much evidence fills the author's room: each side of the hand-over has its
+// own, and all others have one together, so that nobody keeps a side from being heard.
+func (m *message) brought(h *schemas.Handover, d *schemas.Dispute) (n int) {
+	room := func(partner string) string {
+		if partner == h.Offered.Partner || partner == h.To {
+			return partner
+		}
+		return ""
+	}
+	for i := range d.Evidence {
+		if room(d.Evidence[i].Partner) == room(m.partner) {
+			n++
+		}
+	}
+	return n
 }
 
 var outcomes = map[schemas.Settlement]shipMessage{schemas.GoOn: doGoOn, schemas.Settled: doSettle, schemas.ComeBack: doComeBack} // only ever looked up

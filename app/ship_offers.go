@@ -295,8 +295,18 @@ func (d *differences) find(id, uom string, what schemas.Difference) *schemas.Dis
 	return nil
 }
 
+// absurd reports whether it is said of one thing that was offered that more of it came, or
+// of how much of it something is.
+func (d *differences) absurd(id string) bool {
+	return slices.ContainsFunc(d.list, func(x schemas.Discrepancy) bool { return x.ID == id && (x.What == schemas.Over || x.Quantity != "") })
+}
+
 func (m *message) acceptUnit(s *shipment, it *item, d *differences) {
 	if m.handedOver(it.Offer) != s {
+		return
+	}
+	if d.absurd(it.id) {
+		m.result.Code = schemas.BadDiscrepancy
 		return
 	}
 	if d.find(it.id, "", schemas.Short) != nil {
@@ -337,7 +347,8 @@ func (m *message) acceptLot(s *shipment, q schemas.Quantity, from string, d *dif
 	if over != nil {
 		got.Amount = got.Amount.Add(must(schemas.ParseDecimal(over.Quantity)))
 	}
-	if got.Amount.Beyond() {
+	if got.Amount.Beyond() || short != nil && over != nil || damaged != nil && got.Amount.Sub(must(schemas.ParseDecimal(damaged.Quantity))).Sign() < 0 {
+		// What did not come is not damaged, and not both less and more came.
 		m.result.Code = schemas.BadDiscrepancy
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -71,10 +72,15 @@ func (c *chain) offer() offered {
 }
 
 // joining is a chain without a ledger, that may restore one.
-func joining(t testing.TB, options store.Options) *chain {
+func joining(t tester, options store.Options) *chain {
 	t.Helper()
 	c := newChain(t, options)
-	c.keepSnapshots(filepath.Join(t.TempDir(), "snapshots"))
+	dir, err := os.MkdirTemp("", "snapshots") // rapid has no TempDir
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	c.keepSnapshots(dir)
 	return c
 }
 
@@ -138,7 +144,7 @@ func (c *chain) rows(kinds string) map[string]string {
 func TestSnapshotRestore(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := aHistory(rt)
-		s := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
+		s := &script{chain: newChain(rt, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
 		s.keepSnapshots(filepath.Join(t.TempDir(), "snapshots"))
 		s.init()
 		at := rapid.IntRange(1, len(h.blocks)).Draw(rt, "snapshot at")
@@ -169,7 +175,7 @@ func TestSnapshotRestore(t *testing.T) {
 				}
 			}
 			if i+1 >= at && joined == nil && len(txs) > 0 {
-				joined = joining(t, store.Options{})
+				joined = joining(rt, store.Options{})
 				joined.restored(s.chain, s.take())
 				for key, value := range s.rows("depqQwvW") {
 					if joined.rows(key[:1])[key] != value {

@@ -246,12 +246,12 @@ func TestTales(t *testing.T) {
 	setFlag(t, "rapid.seed", fmt.Sprint(*talesSeed))
 	seen := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
-		s := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
+		s := &script{chain: newChain(rt, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
 		var g schemas.Genesis
 		if err := json.Unmarshal(s.genesis, &g); err != nil {
 			rt.Fatal(err)
 		}
-		w := &tale{script: s, books: newBooks(&g), other: newChain(t, store.Options{}), rt: rt, seen: seen}
+		w := &tale{script: s, books: newBooks(&g), other: newChain(rt, store.Options{}), rt: rt, seen: seen}
 		w.books.Now = s.time.UnixNano()
 		w.books.law = w.books
 		for _, block := range w.beginning() {

@@ -71,6 +71,7 @@ func (t *taleList) goods() {
 			switch {
 			case h == "" && it.Parent == "":
 				t.event("commission", who, "obj add epc=%s qty=%s:9 step=commissioning", name, storyLots[j%2])
+				t.event("commission some", who, "obj add epc=%s qty=%s step=commissioning", name, storyLots[j%2])
 			case h == who && it.Parent == "":
 				t.event("ship", who, "obj obs epc=%s step=shipping to=%s", name, playing[(i+j+1)%len(playing)])
 				t.event("ship late", who, "obj obs epc=%s step=shipping to=%s t=-20h", name, playing[(i+j+1)%len(playing)])
@@ -219,14 +220,14 @@ func (t *taleList) answers(id string, s *bookShipment, number string, step func(
 	step("CancelHandover", s.Holder, number)
 	for _, u := range s.Units {
 		if o := t.item(u).Offer; o != nil && o.Shipment == id {
-			for _, what := range []string{"short", "damaged"} {
-				step("AcceptHandover", h.To, number, fmt.Sprintf(`,"discrepancies":[{"id":%q,"what":%q}]`, u, what))
+			for _, what := range []string{`"short"`, `"damaged"`, `"over"`, `"short","quantity":1`} {
+				step("AcceptHandover", h.To, number, fmt.Sprintf(`,"discrepancies":[{"id":%q,"what":%s}]`, u, what))
 			}
 		}
 	}
 	for _, l := range h.Lots {
-		for _, amount := range []string{`"short"`, `"short","quantity":0.5`, `"over","quantity":1`, `"damaged","quantity":1`, `"short","quantity":50`} {
-			step("AcceptHandover", h.To, number, fmt.Sprintf(`,"discrepancies":[{"id":%q,"what":%s}]`, l.Class, amount))
+		for _, amount := range []string{`"short"`, `"short","quantity":0.5`, `"over","quantity":1`, `"damaged","quantity":1`, `"short","quantity":50`, `"short","quantity":0.5},{"id":%[1]q,"what":"over","quantity":1`, `"damaged","quantity":0.25},{"id":%[1]q,"what":"short","quantity":0.25`} {
+			step("AcceptHandover", h.To, number, fmt.Sprintf(`,"discrepancies":[{"id":%[1]q,"what":`+amount+`}]`, l.Class))
 		}
 	}
 }

@@ -66,6 +66,7 @@ var moved = []provoked{
 		event delete destroying strict`},
 	{schemas.ReservedPrefix, `event add commissioning foreign`},
 	{schemas.BalanceTooLow, `event delete destroying lot=strictlot:5:KGM`},
+	{schemas.QuantityNeeded, `event add commissioning lot=strictlot`},
 	{schemas.ClaimedUnseen, `event delete destroying a`},
 	{schemas.FromExternal, `
 		acme-farms: add commissioning a; observe shipping a abroad=9521234000075

@@ -129,6 +129,9 @@ func (h *RecallHolding) bind(b *binding) {
 	bind(b, 4, "state", &h.State, line(maxName))
 	b.need("id", h.ID != "")
 	b.refuse("uom", h.UOM != "" && h.Quantity == "", "a unit needs a quantity")
+	if d, err := ParseDecimal(h.Quantity); h.Quantity != "" && err == nil {
+		b.refuse("quantity", d.Sign() < 0, "a quantity is not negative")
+	}
 }
 
 // Name is the act's type.
@@ -142,6 +145,9 @@ func (r *AcknowledgeRecall) bind(b *binding) {
 	bind(b, 2, "recall", &r.Recall, shortName)
 	bindList(b, 3, "held", &r.Held, MaxAcknowledged, object((*RecallHolding).bind))
 	bind(b, 4, "done", &r.Done, flagged)
+	if b.pass == readJSON && b.fault == nil {
+		b.refuse("held", twice(r.Held, func(h RecallHolding) string { return h.ID + "\x00" + h.UOM + "\x00" + h.State }), "one is named twice in one state and unit")
+	}
 	b.need("issuer", r.Issuer != "")
 	b.need("recall", r.Recall != "")
 }

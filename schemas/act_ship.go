@@ -40,7 +40,7 @@ const (
 	maxShipmentRoles = 16        // carriers, and inspectors
 	maxBands         = 8         // of conditions
 	maxDocuments     = 64        // that are required
-	MaxEvidence      = 64        // pieces, of one dispute
+	MaxEvidence      = 64        // pieces, of each side of one dispute, and of the others together
 	MaxDiscrepancies = 1000      // of one acceptance
 	maxHandovers     = 1 << 32   // of one shipment
 )
@@ -352,6 +352,7 @@ func (s *HandoverStep) bind(b *binding) { bindHandover(b, &s.Shipment, &s.Handov
 type Evidence struct {
 	Document Hash
 	Event    string
+	Partner  string // who brought it, of a dispute as the ledger has it; "" in an act
 }
 
 func (e *Evidence) bind(b *binding) {

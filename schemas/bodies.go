@@ -102,7 +102,7 @@ func BodyRoot(leaves [][]byte) Hash {
 }
 
 // BodyRoot is the body root of the event under its secret.
-func (e *Event) BodyRoot(secret Hash) Hash { return new(salter).bodyRoot(secret, e.Members) }
+func (e *Event) BodyRoot(secret Hash) Hash { return new(Salter).BodyRoot(secret, e.Members) }
 
 // SortMembers returns members in the order in which a body root takes them.
 func SortMembers(members []Member) []Member {

@@ -146,6 +146,7 @@ const (
 	ClientKeyNeeded                   // the network wants a key that a client or hardware holds
 	EvidenceFull                      // no more evidence fits the dispute
 	NotRequired                       // no document of this kind and hash is among the shipment's terms
+	QuantityNeeded                    // it does not say how much, where balances are to be known
 )
 
 // Flags: recorded, with this said about it.
@@ -351,9 +352,10 @@ var codes = map[Code]codeRow{
 	NothingToOffer:  {"nothing_to_offer", 409, "nothing of the shipment is with its holder any more: close or cancel it"},
 	BalanceTooLow:   {"balance_too_low", 409, "record what is held first: in strict custody no balance goes below nothing"},
 	ClientKeyNeeded: {"client_key_needed", 403, "sign with a key that a client or hardware holds"},
-	EvidenceFull:    {"evidence_full", 409, "a dispute has room for sixty-four pieces of evidence"},
+	EvidenceFull:    {"evidence_full", 409, "a dispute has room for sixty-four pieces of each side, and as many of inspectors and arbiter"},
 
-	NotRequired: {"not_required", 400, "GET /api/v1/shipments/{id} tells the documents that its terms require, by kind and hash"},
+	QuantityNeeded: {"quantity_needed", 409, "say how much: in strict custody a balance is known"},
+	NotRequired:    {"not_required", 400, "GET /api/v1/shipments/{id} tells the documents that its terms require, by kind and hash"},
 
 	OutsideShipment:  {"outside_shipment", 0, "hand it over by the shipment that it is in, or finish that first"},
 	Incomplete:       {"incomplete", 0, "units of the shipment are elsewhere: its hand-overs tell where"},

@@ -96,6 +96,47 @@ func (r *Recalled) Append(dst []byte) []byte { return append(dst, appendBound(r.
 // DecodeRecalled reads such a leaf value.
 func DecodeRecalled(v []byte) (r Recalled, err error) { return r, decodeBound(v, r.bind) }
 
+// MaxRecallsInside is of how many recalls a container tells how much is inside it.
+const MaxRecallsInside = 64
+
+// RecalledInside is the leaf value of what recalls name inside a container, in whatever
+// is inside that, too: absent where they name nothing of it.
+type RecalledInside struct {
+	Recalls []RecallInside
+	Many    bool // more recalls named something inside than are listed, since the container was last emptied: none is listed
+}
+
+// RecallInside is how many things inside a container a recall names.
+type RecallInside struct {
+	RecallRef
+	Things uint64
+}
+
+// Refs are the recalls.
+func (r *RecalledInside) Refs() (refs []RecallRef) {
+	for i := range r.Recalls {
+		refs = append(refs, r.Recalls[i].RecallRef)
+	}
+	return refs
+}
+
+func (r *RecallInside) bind(b *binding) {
+	r.RecallRef.bind(b)
+	bind(b, 3, "things", &r.Things, whole[uint64](1<<62))
+}
+
+func (r *RecalledInside) bind(b *binding) {
+	bindList(b, 1, "recalls", &r.Recalls, MaxRecallsInside, object((*RecallInside).bind))
+	bind(b, 2, "many", &r.Many, flagged)
+}
+
+// Append appends the leaf value: 1, repeated, recall: 1 issuer, 2 name, 3 things that it
+// names; 2 many.
+func (r *RecalledInside) Append(dst []byte) []byte { return append(dst, appendBound(r.bind)...) }
+
+// DecodeRecalledInside reads such a leaf value.
+func DecodeRecalledInside(v []byte) (r RecalledInside, err error) { return r, decodeBound(v, r.bind) }
+
 // RecallSpans is the leaf value of the spans of time of which a partner's open recalls
 // name what it made.
 type RecallSpans []OpenSpan

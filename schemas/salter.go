@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// salter computes body roots one after another, with the same memory. Each member of
+// Salter computes body roots one after another, with the same memory. Each member of
 // each event has its salt, an HMAC under the event's secret: the padded secret is
 // hashed once an event, and its state taken up again for every member, which halves
 // what salts cost. They are those of MAC, which tests hold it to. The zero value is
 // ready; none is for two goroutines.
-type salter struct {
+type Salter struct {
 	digest       hash.Hash
 	state        encoding.BinaryUnmarshaler // of digest
 	inner, outer []byte                     // its states behind the padded secret
@@ -22,7 +22,7 @@ type salter struct {
 }
 
 // begin takes an event's secret.
-func (s *salter) begin(secret Hash) error {
+func (s *Salter) begin(secret Hash) error {
 	if s.digest == nil {
 		d := sha256.New()
 		s.digest, s.state = d, d.(encoding.BinaryUnmarshaler)
@@ -43,14 +43,14 @@ func (s *salter) begin(secret Hash) error {
 }
 
 // behind is the digest's state when it has read one block.
-func (s *salter) behind(dst, block []byte) ([]byte, error) {
+func (s *Salter) behind(dst, block []byte) ([]byte, error) {
 	s.digest.Reset()
 	s.digest.Write(block)
 	return s.digest.(encoding.BinaryAppender).AppendBinary(dst[:0])
 }
 
 // salt is the salt of a member of the event that was begun.
-func (s *salter) salt(name string) (salt Hash, err error) {
+func (s *Salter) salt(name string) (salt Hash, err error) {
 	if err := s.state.UnmarshalBinary(s.inner); err != nil {
 		return salt, err
 	}
@@ -65,8 +65,8 @@ func (s *salter) salt(name string) (salt Hash, err error) {
 	return Hash(s.message), nil
 }
 
-// bodyRoot is the body root of an event under its secret.
-func (s *salter) bodyRoot(secret Hash, members []Member) Hash {
+// BodyRoot is the body root of an event with these members under its secret.
+func (s *Salter) BodyRoot(secret Hash, members []Member) Hash {
 	err := s.begin(secret)
 	s.order = s.order[:0]
 	for i := range members {

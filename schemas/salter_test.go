@@ -22,14 +22,14 @@ func plainRoot(secret Hash, members []Member) Hash {
 // One salter after the other event gives what the format says, names of any
 // length included.
 func TestSalter(t *testing.T) {
-	var s salter
+	var s Salter
 	for n := range 40 {
 		var members []Member
 		for i := range n {
 			members = append(members, Member{Name: strings.Repeat("n", i*i) + fmt.Sprint(n-i), Value: []byte(strings.Repeat("v", 7*i))})
 		}
 		secret := MAC([]byte("secret"), be32(uint32(n)))
-		if got, want := s.bodyRoot(secret, members), plainRoot(secret, members); got != want {
+		if got, want := s.BodyRoot(secret, members), plainRoot(secret, members); got != want {
 			t.Errorf("%d members: %s, the format says %s", n, got, want)
 		}
 		for _, m := range members {

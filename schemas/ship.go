@@ -264,11 +264,16 @@ type Dispute struct {
 func (d *Dispute) bind(b *binding) {
 	outcomes := choice[Settlement](outcomeWords...)
 	bind(b, 1, "opened", &d.Opened, object((*Signing).bind))
-	bindList(b, 2, "evidence", &d.Evidence, MaxEvidence, object((*Evidence).bind))
+	bindList(b, 2, "evidence", &d.Evidence, 3*MaxEvidence, object((*Evidence).bindBrought))
 	bind(b, 3, "from", &d.From, outcomes)
 	bind(b, 4, "to", &d.To, outcomes)
 	bind(b, 5, "outcome", &d.Outcome, outcomes)
 	bind(b, 6, "resolved", &d.Resolved, object((*Signing).bind))
+}
+
+func (e *Evidence) bindBrought(b *binding) {
+	e.bind(b)
+	bind(b, 3, "partner", &e.Partner, shortName)
 }
 
 // Append appends the leaf value: 1 who opened it, 2 evidence, 3 what the one side

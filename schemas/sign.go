@@ -95,7 +95,7 @@ func (c *Codec) sign(d Draft, key crypto.Signer) (raw []byte, id Hash, own *draf
 	envelope := &Envelope{}
 	digests := make([][]byte, len(d.Events))
 	bodies := make([][]byte, len(d.Events))
-	size, weight, salts := 0, Weight{}, salter{}
+	size, weight, salts := 0, Weight{}, Salter{}
 	own = &drafted{events: d.Events, skeletons: make([][]byte, len(d.Events)), roots: make([]Hash, len(d.Events))}
 	for i, e := range d.Events {
 		p := &Payload{Kind: uint32(e.KindOf())}
@@ -109,7 +109,7 @@ func (c *Codec) sign(d Draft, key crypto.Signer) (raw []byte, id Hash, own *draf
 		if weight = weight.Plus(e.Weight(len(skeleton))); weight.Check() != nil {
 			return nil, id, nil, weight.Check()
 		}
-		own.skeletons[i], own.roots[i] = skeleton, salts.bodyRoot(EventSecret(d.Secret, i), e.Members)
+		own.skeletons[i], own.roots[i] = skeleton, salts.BodyRoot(EventSecret(d.Secret, i), e.Members)
 		digest := Digest(d.ChainID, d.Partner, e.KindOf(), skeleton, own.roots[i], p.DuplicateKey)
 		envelope.Payloads, digests[i], bodies[i] = append(envelope.Payloads, p), digest[:], e.Body
 		size += len(e.Body) + binary.MaxVarintLen32

@@ -36,6 +36,7 @@ const (
 	kindRecallSpans = 'm' // partner: spans of which its open recalls name what it made
 	kindRecallReply = 'a' // issuer, name of a recall, partner that answered it
 	kindRecalled    = 'q' // item, class or lot that recalls name
+	kindInside      = 'c' // container in which recalls name something
 	kindCondition   = 'U' // shipment, quality, partner, device: what it measured
 	kindErasure     = 'X' // partner, eventID: a body that is erased, or held
 	kindSigning     = 'Y' // who was seen signing
@@ -133,6 +134,9 @@ func RecallReplyKey(issuer, recall, partner string) []byte {
 	return stateKey(kindRecallReply, issuer, recall, partner)
 }
 func RecalledKey(id string) []byte { return stateKey(kindRecalled, id) }
+
+// RecalledInsideKey is the key of what recalls name inside a container.
+func RecalledInsideKey(container string) []byte { return stateKey(kindInside, container) }
 
 // NoncesKey is the key of the transactions that expire at a height.
 func NoncesKey(expiry uint64) []byte {

@@ -80,7 +80,7 @@ func samples() map[string][][]byte {
 		Handovers: 2, Disputed: 1, Announced: 7, At: at, Trail: head(6), Attached: []schemas.Attachment{{Term: 2, Document: schemas.Hash{2}, Partner: "lab", Time: 8, At: at}}}
 	handover := schemas.Handover{To: "haul", Offered: signing, Until: 9, Units: 3, Open: 1, Took: 1, Refused: 1, State: schemas.HandoverOpen, Answered: signing,
 		Discrepancies: []schemas.Discrepancy{{ID: "urn:example:lot", What: schemas.Over, Quantity: "1", UOM: "KGM"}}, Lots: lots}
-	dispute := schemas.Dispute{Opened: signing, Evidence: []schemas.Evidence{{Document: schemas.Hash{3}, Event: "urn:example:e"}}, From: schemas.GoOn, To: schemas.ComeBack, Outcome: schemas.Settled, Resolved: signing}
+	dispute := schemas.Dispute{Opened: signing, Evidence: []schemas.Evidence{{Document: schemas.Hash{3}, Event: "urn:example:e", Partner: "haul"}}, From: schemas.GoOn, To: schemas.ComeBack, Outcome: schemas.Settled, Resolved: signing}
 	extreme := schemas.Extreme{Amount: "-0.5", Time: 8, At: at}
 	measured := schemas.Measured{Readings: 300, Late: 1, From: 3, Until: 9, Least: extreme, Greatest: extreme, Outside: 2, First: extreme, Last: extreme, Lasted: 1 << 40, Open: true}
 	item := schemas.Item{
@@ -261,6 +261,7 @@ func TestStateKeys(t *testing.T) {
 		"release a,1": schemas.ReleaseKey("a", 1), "release a,256": schemas.ReleaseKey("a", 256),
 		"contents a,1": schemas.ContentsKey("a", 1), "contents a,256": schemas.ContentsKey("a", 256),
 		"waiting a,b": schemas.WaitingKey("a", "b"), "waiting b,a": schemas.WaitingKey("b", "a"), "passed": schemas.LotPassedKey(schemas.Locator{Height: 1}),
+		"recalled a": schemas.RecalledKey("a"), "recalled inside a": schemas.RecalledInsideKey("a"),
 	} {
 		if other, ok := keys[string(key)]; ok {
 			t.Errorf("%s and %s have one key", name, other)

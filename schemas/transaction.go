@@ -391,7 +391,7 @@ func (c *Codec) decodeMessages(b *bench, t *Transaction, e *Envelope, hashed boo
 			m.AuthorDigest = AuthorDigest(t.Header.ChainId, t.Header.Partner, author, m.Kind, m.Event.Members)
 		}
 		if signed == nil {
-			m.BodyRoot = b.salter.bodyRoot(EventSecret(e.Bodies.Secret, i), m.Event.Members)
+			m.BodyRoot = b.salter.BodyRoot(EventSecret(e.Bodies.Secret, i), m.Event.Members)
 		}
 		m.Digest = Digest(t.Header.ChainId, t.Header.Partner, m.Kind, m.Skeleton, m.BodyRoot, m.DuplicateKey)
 	}
@@ -403,7 +403,7 @@ func (c *Codec) decodeMessages(b *bench, t *Transaction, e *Envelope, hashed boo
 type bench struct {
 	decoder  decoder
 	hasher   EventHasher
-	salter   salter
+	salter   Salter
 	skeleton []byte
 }
 

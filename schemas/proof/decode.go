@@ -120,6 +120,17 @@ func (b *Bundle) decodeField(f *schemas.Fields, n uint64, v []byte) {
 	}
 }
 
+// countOf is how many fields of a number there are, up to where the encoding is faulty.
+func countOf(v []byte, number uint64) (count int) {
+	f := schemas.ReadFields(v)
+	for n, _, ok := f.Next(); ok; n, _, ok = f.Next() {
+		if n == number {
+			count++
+		}
+	}
+	return count
+}
+
 // within hands a fault inside a field's value on to the field's reader.
 func within(f *schemas.Fields, n uint64, inner *schemas.Fields) {
 	if inner.Err() != nil {

@@ -8,6 +8,7 @@ import (
 )
 
 func readMessage(outer *schemas.Fields, in uint64, v []byte) (m MessagePart) {
+	m.Members = make([]schemas.Member, 0, countOf(v, 8))
 	each(outer, in, v, func(f *schemas.Fields, n uint64, v []byte) {
 		switch n {
 		case 1:

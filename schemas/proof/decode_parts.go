@@ -108,6 +108,7 @@ func readPartner(outer *schemas.Fields, in uint64, v []byte) (p PartnerPart) {
 }
 
 func readTransaction(outer *schemas.Fields, in uint64, v []byte) (t TransactionPart) {
+	t.Messages = make([]MessagePart, 0, countOf(v, 5))
 	f := schemas.ReadFields(v)
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
 		switch n {

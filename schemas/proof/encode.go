@@ -2,6 +2,7 @@ package proof
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -32,7 +33,11 @@ const (
 
 // Encode is the bundle's one encoding.
 func (b *Bundle) Encode() []byte {
-	dst := schemas.AppendUint(nil, fieldVersion, BundleVersion)
+	size := 4096
+	for i := range b.Transactions {
+		size += b.Transactions[i].size()
+	}
+	dst := schemas.AppendUint(make([]byte, 0, size), fieldVersion, BundleVersion)
 	dst = schemas.AppendField(dst, fieldScope, b.Scope.encode())
 	dst = schemas.AppendString(dst, fieldChain, b.ChainID)
 	dst = schemas.AppendField(dst, fieldHeader, b.Header.encode())
@@ -47,8 +52,10 @@ func (b *Bundle) Encode() []byte {
 	for i := range b.Partners {
 		dst = schemas.AppendField(dst, fieldPartner, b.Partners[i].encode())
 	}
+	var transaction, message []byte
 	for i := range b.Transactions {
-		dst = schemas.AppendField(dst, fieldTransaction, b.Transactions[i].encode())
+		transaction, message = b.Transactions[i].encode(transaction[:0], message)
+		dst = schemas.AppendField(dst, fieldTransaction, transaction)
 	}
 	for i := range b.Balances {
 		dst = appendLeaf(dst, fieldBalance, &b.Balances[i])
@@ -119,7 +126,8 @@ func appendHash(dst []byte, n uint64, h schemas.Hash) []byte {
 }
 
 func appendHashes(dst []byte, n uint64, hashes [][32]byte) []byte {
-	joined := make([]byte, 0, 32*len(hashes))
+	var room [32 * 16]byte
+	joined := room[:0]
 	for i := range hashes {
 		joined = append(joined, hashes[i][:]...)
 	}
@@ -184,22 +192,28 @@ func (p *PartnerPart) encode() []byte {
 	return b
 }
 
-// encode is the transaction: 1 height, 2 position, 3 header, 4 signature, 5
-// message (repeated).
-func (t *TransactionPart) encode() []byte {
-	b := schemas.AppendUint(nil, 1, uint64(t.Height))
+// encode appends the transaction: 1 height, 2 position, 3 header, 4 signature, 5
+// message (repeated). The memory of one message serves the next.
+func (t *TransactionPart) encode(b, message []byte) (_, _ []byte) {
+	b = slices.Grow(b, t.size())
+	b = schemas.AppendUint(b, 1, uint64(t.Height))
 	b = schemas.AppendUint(b, 2, uint64(t.Position))
 	b = schemas.AppendField(b, 3, t.Header)
 	b = schemas.AppendField(b, 4, t.Signature)
-	size := len(b)
 	for i := range t.Messages {
-		size += t.Messages[i].size() + 8
+		message = t.Messages[i].encode(message[:0])
+		b = schemas.AppendField(b, 5, message)
 	}
-	b = append(make([]byte, 0, size), b...)
+	return b, message
+}
+
+// size is room for a transaction's encoding, about.
+func (t *TransactionPart) size() int {
+	n := 40 + len(t.Header) + len(t.Signature)
 	for i := range t.Messages {
-		b = schemas.AppendField(b, 5, t.Messages[i].encode())
+		n += t.Messages[i].size() + 8
 	}
-	return b
+	return n
 }
 
 // size is room for a message's encoding, about.
@@ -216,18 +230,19 @@ func uvarintLen(v uint64) int {
 	return binary.PutUvarint(b[:], v)
 }
 
-// encode is the message: 1 index, 2 trail (repeated), 3 kind, 4 duplicate key, 5
+// encode appends the message: 1 index, 2 trail (repeated), 3 kind, 4 duplicate key, 5
 // result, 6 inclusion, 7 secret, 8 member (repeated), 9 leaf of a withheld member
 // (repeated), 10 skeleton, 12 salts, 13 body root, 14 digest. 11 is reserved for
 // the signature of an author.
-func (m *MessagePart) encode() []byte {
-	b := schemas.AppendUint(make([]byte, 0, m.size()), 1, uint64(m.Index))
+func (m *MessagePart) encode(b []byte) []byte {
+	b = schemas.AppendUint(slices.Grow(b, m.size()), 1, uint64(m.Index))
+	var room [64]byte
 	for _, t := range m.Trails {
-		b = schemas.AppendField(b, 2, append(binary.AppendUvarint(nil, uint64(t.Subject)), byte(t.Kind)))
+		b = schemas.AppendField(b, 2, append(binary.AppendUvarint(room[:0], uint64(t.Subject)), byte(t.Kind)))
 	}
 	b = schemas.AppendUint(b, 3, uint64(m.Kind))
 	b = schemas.AppendField(b, 4, m.DuplicateKey)
-	b = schemas.AppendField(b, 5, m.Result.Append(nil))
+	b = schemas.AppendField(b, 5, m.Result.Append(room[:0]))
 	b = appendHashes(b, 6, m.Inclusion)
 	b = appendHash(b, 7, m.Secret)
 	for _, member := range m.Members {

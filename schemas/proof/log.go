@@ -62,6 +62,22 @@ func (l *Log) Extend(entry [32]byte) {
 	l.Count++
 }
 
+// Completes tells what an entry completes that comes next: the roots of the full
+// subtrees of 1<<least entries and more that end with it, the smallest first.
+func (l Log) Completes(entry [32]byte, least int) (roots [][32]byte) {
+	hash := entryHash(&entry)
+	last := len(l.frontier) - 1
+	for level := range bits.TrailingZeros64(l.Count+1) + 1 {
+		if level > 0 {
+			hash = hashPair(nodePrefix, &l.frontier[last-level+1], &hash)
+		}
+		if level >= least {
+			roots = append(roots, hash)
+		}
+	}
+	return roots
+}
+
 // Root is the root of the log: for the empty log the SHA-256 of nothing.
 func (l Log) Root() [32]byte {
 	n := len(l.frontier)
@@ -131,7 +147,7 @@ func decodeCount(b []byte) (count uint64, rest []byte, err error) {
 func RootOf(entries [][32]byte) [32]byte { return schemas.MerkleRoot(bytesOf(entries)) }
 
 // split is the largest power of two below n, for n of 2 or more.
-func split(n int) int { return 1 << (bits.Len(uint(n-1)) - 1) }
+func split[N int | uint64](n N) N { return 1 << (bits.Len64(uint64(n-1)) - 1) }
 
 // Inclusion proves that the log of these entries has entries[index] there:
 // PATH of RFC 6962, section 2.1.1.
@@ -199,9 +215,24 @@ func VerifyInclusion(h Head, index uint64, entry [32]byte, hashes [][32]byte) er
 	if h.Count > MaxCount {
 		return fmt.Errorf("inclusion in a log of %d entries: %w", h.Count, ErrMalformed)
 	}
-	leaf := entryHash(&entry)
-	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, h.Count, leaf[:], bytesOf(hashes), h.Root[:])
-	if err != nil {
+	root, whole := entryHash(&entry), index < h.Count
+	at, last := index, h.Count-1 // places of the subtree and of the last one as large
+	for i := range hashes {
+		if whole = whole && last > 0; !whole {
+			break
+		}
+		// The last one, where it is a left child, is lifted to where it has a sibling.
+		for at == last && at&1 == 0 {
+			at, last = at>>1, last>>1
+		}
+		if at&1 == 1 {
+			root = hashPair(nodePrefix, &hashes[i], &root)
+		} else {
+			root = hashPair(nodePrefix, &root, &hashes[i])
+		}
+		at, last = at>>1, last>>1
+	}
+	if !whole || last > 0 || root != h.Root {
 		return fmt.Errorf("inclusion of entry %d of %d: %w", index, h.Count, ErrMismatch)
 	}
 	return nil
@@ -268,21 +299,46 @@ func bytesOf(hashes [][32]byte) [][]byte {
 // the hashes of the largest subtrees before and behind them, from left to right.
 // Of a whole log it is empty.
 func Range(entries [][32]byte, first, behind uint64) ([][32]byte, error) {
-	if first >= behind || behind > uint64(len(entries)) {
-		return nil, fmt.Errorf("entries %d to %d of %d: %w", first, behind, len(entries), ErrMalformed)
-	}
-	return newSubtrees(entries).outside(0, len(entries), int(first), int(behind), nil), nil
+	s := newSubtrees(entries)
+	return RangeIn(uint64(len(entries)), first, behind, func(lo, hi uint64) ([32]byte, error) { return s.root(int(lo), int(hi)), nil })
 }
 
-func (s *subtrees) outside(lo, hi, first, behind int, out [][32]byte) [][32]byte {
+// RangeIn is Range for the log of the first count entries.
+func RangeIn(count, first, behind uint64, root SubtreeRoot) ([][32]byte, error) {
+	if first >= behind || behind > count || count > MaxCount {
+		return nil, fmt.Errorf("entries %d to %d of %d: %w", first, behind, count, ErrMalformed)
+	}
+	return outside(0, count, first, behind, root, nil)
+}
+
+func outside(lo, hi, first, behind uint64, root SubtreeRoot, out [][32]byte) ([][32]byte, error) {
 	switch {
-	case hi <= first || lo >= behind:
-		return append(out, s.root(lo, hi))
 	case lo >= first && hi <= behind:
-		return out
+		return out, nil
+	case hi <= first || lo >= behind:
+		hash, err := whole(lo, hi, root)
+		return append(out, hash), err
 	}
 	k := lo + split(hi-lo)
-	return s.outside(k, hi, first, behind, s.outside(lo, k, first, behind, out))
+	out, err := outside(lo, k, first, behind, root, out)
+	if err != nil {
+		return nil, err
+	}
+	return outside(k, hi, first, behind, root, out)
+}
+
+// whole joins the full subtrees of one that is not full.
+func whole(lo, hi uint64, root SubtreeRoot) ([32]byte, error) {
+	if bits.OnesCount64(hi-lo) == 1 {
+		return root(lo, hi)
+	}
+	k := lo + split(hi-lo)
+	left, err := root(lo, k)
+	if err != nil {
+		return left, err
+	}
+	right, err := whole(k, hi, root)
+	return hashPair(nodePrefix, &left, &right), err
 }
 
 // VerifyRange checks a proof that the log of this head has these entries from the
@@ -324,7 +380,7 @@ func (r *ranger) root(lo, hi uint64) [32]byte {
 	case lo >= r.first && hi <= behind:
 		return RootOf(r.entries[lo-r.first : hi-r.first])
 	}
-	k := lo + 1<<(bits.Len64(hi-lo-1)-1)
+	k := lo + split(hi-lo)
 	left := r.root(lo, k)
 	right := r.root(k, hi)
 	return hashPair(nodePrefix, &left, &right)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/transparency-dev/merkle/compact"
+	merkle "github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"pgregory.net/rapid"
 
@@ -75,6 +76,30 @@ func TestLog(t *testing.T) {
 	})
 }
 
+// agrees compares what is said of an inclusion proof with what another author's program
+// says, of the proof and of what is like it.
+func agrees(t *rapid.T, h proof.Head, index uint64, entry [32]byte, path [][32]byte) {
+	path = slices.Clone(path)
+	switch rapid.IntRange(0, 4).Draw(t, "altered") {
+	case 1:
+		index = rapid.Uint64Range(0, 2*h.Count).Draw(t, "another index")
+	case 2:
+		h.Count = rapid.Uint64Range(0, 2*h.Count).Draw(t, "another count")
+	case 3:
+		path = path[:rapid.IntRange(0, len(path)).Draw(t, "length")]
+	case 4:
+		path = append(path, make([][32]byte, rapid.IntRange(1, 70).Draw(t, "more"))...)
+	}
+	var hashes [][]byte
+	for i := range path {
+		hashes = append(hashes, path[i][:])
+	}
+	want := merkle.VerifyInclusion(rfc6962.DefaultHasher, index, h.Count, rfc6962.DefaultHasher.HashLeaf(entry[:]), hashes, h.Root[:])
+	if got := proof.VerifyInclusion(h, index, entry, path); (got == nil) != (want == nil) {
+		t.Fatalf("entry %d of %d with %d hashes: %v, another program says %v", index, h.Count, len(path), got, want)
+	}
+}
+
 func TestLogProofs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		entries := entriesOf(rapid.IntRange(1, 70).Draw(t, "entries"))
@@ -93,6 +118,7 @@ func TestLogProofs(t *testing.T) {
 			proof.VerifyInclusion(now, index, entries[index], append(inclusion, [32]byte{})) == nil {
 			t.Fatal("verifies what is not there")
 		}
+		agrees(t, now, index, entries[index], inclusion)
 		count := rapid.Uint64Range(0, n).Draw(t, "count")
 		old := proof.Head{Root: proof.RootOf(entries[:count]), Count: count}
 		growth, err := proof.Consistency(entries, count)

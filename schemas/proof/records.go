@@ -106,7 +106,11 @@ type signedHeader struct {
 // same.
 func (v *verification) checkTransactions() error {
 	var last schemas.Locator
-	v.report.Events = []Event{}
+	count := 0
+	for i := range v.b.Transactions {
+		count += len(v.b.Transactions[i].Messages)
+	}
+	v.report.Events = make([]Event, 0, count)
 	computed := v.computeAll()
 	for i := range v.b.Transactions {
 		t := &v.b.Transactions[i]
@@ -200,9 +204,10 @@ func (v *verification) compute(t *TransactionPart) (c computed) {
 		return c
 	}
 	c.events = make([]readEvent, len(t.Messages))
+	var salts schemas.Salter
 	for i := range t.Messages {
 		m := &t.Messages[i]
-		e, err := m.read(c.header.Header)
+		e, err := m.read(c.header.Header, &salts)
 		if err == nil {
 			err = m.checkRole(e, c.header.signer)
 		}
@@ -316,7 +321,7 @@ type readEvent struct {
 	err      error // why it does not hold
 }
 
-func (m *MessagePart) read(h *schemas.Header) (*readEvent, error) {
+func (m *MessagePart) read(h *schemas.Header, salts *schemas.Salter) (*readEvent, error) {
 	e := &readEvent{shape: m.shape(), withheld: len(m.Withheld)}
 	if m.Kind < schemas.KindEvent || m.Kind > schemas.KindAct {
 		return nil, fmt.Errorf("of kind %d, this program knows events, orders and acts", m.Kind)
@@ -340,7 +345,7 @@ func (m *MessagePart) read(h *schemas.Header) (*readEvent, error) {
 		if e.event, err = eventOf(m.Kind, m.Members); err != nil {
 			return nil, err
 		}
-		root = e.event.BodyRoot(m.Secret)
+		root = salts.BodyRoot(m.Secret, e.event.Members)
 	case partOfEvent:
 		if e.event, err = eventOf(m.Kind, m.Members); err != nil {
 			return nil, err

@@ -295,6 +295,7 @@ type DisputeReport struct {
 type EvidenceReport struct {
 	Document schemas.Hash `json:"document,omitzero"`
 	Event    string       `json:"event,omitempty"`
+	Partner  string       `json:"partner,omitempty"` // who brought it
 }
 
 func (h *HandoverReport) signings() (all []*Signing) {

@@ -147,6 +147,9 @@ func (d *DisputeReport) proven(n uint64) string {
 			said += "document " + e.Document.String() + " "
 		}
 		said = strings.TrimSpace(said + e.Event)
+		if e.Partner != "" {
+			said += " of " + e.Partner
+		}
 	}
 	switch {
 	case d.Resolved != nil && d.From == d.To:
