@@ -9,23 +9,29 @@ import (
 
 // Item is an instance as the ledger has it.
 type Item struct {
-	ID           string              `json:"id"`  // canonical
-	URN          string              `json:"urn"` // "" where neither the form asked for nor its first events tell it
-	Custodian    string              `json:"custodian"`
-	Parent       string              `json:"parent"`
-	Disposition  string              `json:"disposition"`
-	Ended        bool                `json:"ended"`
-	Shipment     string              `json:"shipment,omitempty"` // that it was announced in last, as a unit
-	Offer        *ItemOffer          `json:"offer,omitempty"`
-	Waiting      []ItemOffer         `json:"waiting,omitempty"` // receipts that wait for their offer
-	Lots         []ItemLot           `json:"lots,omitempty"`    // classes and lots that it holds
-	Recalls      []schemas.RecallRef `json:"recalls,omitempty"` // open ones that name it
-	Events       uint64              `json:"events"`            // that changed its state
-	Observations uint64              `json:"observations"`      // seen or claimed by others
-	Head         string              `json:"head"`              // of the trail of events
-	ObservedHead string              `json:"observations_head"` // of the trail of observations
-	Height       int64               `json:"height"`
-	Time         time.Time           `json:"time"`
+	ID          string              `json:"id"`  // canonical
+	URN         string              `json:"urn"` // "" where neither the form asked for nor its first events tell it
+	Custodian   string              `json:"custodian"`
+	Parent      string              `json:"parent"`
+	Disposition string              `json:"disposition"`
+	Ended       bool                `json:"ended"`
+	Shipment    string              `json:"shipment,omitempty"` // that it was announced in last, as a unit
+	Offer       *ItemOffer          `json:"offer,omitempty"`
+	Waiting     []ItemOffer         `json:"waiting,omitempty"` // receipts that wait for their offer
+	Lots        []ItemLot           `json:"lots,omitempty"`    // classes and lots that it holds
+	Recalls     []schemas.RecallRef `json:"recalls,omitempty"` // open ones that name it
+
+	// How many things inside it open recalls name; or there are, or were, too many of them
+	// to tell, since it was last emptied.
+	RecallsInside []schemas.RecallInside `json:"recalls_inside,omitempty"`
+	RecallsMany   bool                   `json:"recalls_inside_many,omitempty"`
+
+	Events       uint64    `json:"events"`            // that changed its state
+	Observations uint64    `json:"observations"`      // seen or claimed by others
+	Head         string    `json:"head"`              // of the trail of events
+	ObservedHead string    `json:"observations_head"` // of the trail of observations
+	Height       int64     `json:"height"`
+	Time         time.Time `json:"time"`
 }
 
 // ItemOffer is an open offer to hand over, or a receipt that waits for one.
@@ -127,7 +133,11 @@ func itemOf(view View, id schemas.Identifier, read pager) (*Item, error) {
 	for _, l := range s.Inside {
 		out.Lots = append(out.Lots, ItemLot{Class: l.Class, UOM: l.UOM, Quantity: l.Amount, Known: !l.Unknown})
 	}
-	out.Recalls, err = view.Recalled(out.ID)
+	if out.Recalls, err = view.Recalled(out.ID); err != nil {
+		return nil, err
+	}
+	inside, err := view.RecallsInside(out.ID)
+	out.RecallsInside, out.RecallsMany = inside.Recalls, inside.Many
 	return out, err
 }
 

@@ -161,6 +161,8 @@ type View interface {
 	RecallReach(ctx context.Context, ref schemas.RecallRef) (*schemas.RecallReach, error)
 	// Recalled returns the open recalls that name a thing or lot.
 	Recalled(id string) ([]schemas.RecallRef, error)
+	// RecallsInside returns how many things inside a container open recalls name.
+	RecallsInside(container string) (schemas.RecalledInside, error)
 	// Partners returns the partners, by id.
 	Partners() ([]schemas.Partner, error)
 	// Partner returns a partner, nil where there is none of this id.

@@ -361,6 +361,9 @@ func (v *fakeView) RecallReach(_ context.Context, ref schemas.RecallRef) (*schem
 }
 
 func (v *fakeView) Recalled(string) ([]schemas.RecallRef, error) { return nil, v.expired() }
+func (v *fakeView) RecallsInside(string) (schemas.RecalledInside, error) {
+	return schemas.RecalledInside{Recalls: []schemas.RecallInside{{RecallRef: schemas.RecallRef{Issuer: "farm", Recall: "r"}, Things: 2}}, Many: true}, v.expired()
+}
 
 func (v *fakeView) Partners() ([]schemas.Partner, error) {
 	return []schemas.Partner{{ID: "acme-farms", Name: "Acme Farms", GLN: "9521234000006", Standing: schemas.StandingMember}}, v.expired()

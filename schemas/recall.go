@@ -109,7 +109,7 @@ type RecalledInside struct {
 // RecallInside is how many things inside a container a recall names.
 type RecallInside struct {
 	RecallRef
-	Things uint64
+	Things uint64 `json:"things"`
 }
 
 // Refs are the recalls.
