@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -141,6 +142,7 @@ func (p *program) printStatement(r *audit.Statement) error {
 	for i := range r.Subjects {
 		p.printSubject(&r.Subjects[i])
 	}
+	p.printSigners(r.Report)
 	fmt.Fprintln(p.out)
 	for i := range r.Events {
 		p.printEvent(&r.Events[i])
@@ -154,6 +156,32 @@ func (p *program) printStatement(r *audit.Statement) error {
 		fmt.Fprintf(p.out, "  %s\n", escape(s))
 	}
 	return nil
+}
+
+// printSigners prints who the partners are, and the keys that signed.
+func (p *program) printSigners(r *proof.Report) {
+	for i := range r.Partners {
+		m := &r.Partners[i]
+		fmt.Fprintf(p.out, "partner %s, %s: %s, GLN %s", word(m.ID), m.Standing, word(m.Name), word(m.GLN))
+		if m.LEI != "" {
+			fmt.Fprintf(p.out, ", LEI %s", word(m.LEI))
+		}
+		if m.Registration != "" {
+			fmt.Fprintf(p.out, ", registration %s", word(m.Registration))
+		}
+		if m.State != schemas.Active {
+			fmt.Fprintf(p.out, ", %s", m.State)
+		}
+		fmt.Fprintln(p.out)
+	}
+	for i := range r.Keys {
+		k := &r.Keys[i]
+		fmt.Fprintf(p.out, "key %s of %s, %s, held by %s, valid from height %d", word(k.ID), word(k.Partner), strings.Join(k.Roles, " "), k.Held, k.From)
+		if k.Until > 0 {
+			fmt.Fprintf(p.out, " to %d", k.Until)
+		}
+		fmt.Fprintln(p.out)
+	}
 }
 
 // printSubject prints what the ledger had of a thing beside its records.

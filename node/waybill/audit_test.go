@@ -209,3 +209,20 @@ func TestRefusalsAreEscaped(t *testing.T) {
 		}
 	}
 }
+
+// Who signed is told by the legal identity that the members admitted, with the keys.
+func TestPrintSigners(t *testing.T) {
+	var out strings.Builder
+	p := &program{out: &out}
+	p.printSigners(&proof.Report{Partners: []schemas.Partner{
+		{ID: "dock", Name: "Dock BV", GLN: "9521234000051", Standing: schemas.StandingMember, LEI: "5493001KJTIIGC8Y1R12", Registration: "NL 12345678", State: schemas.Removed},
+		{ID: "mill", Name: "Mill", GLN: "9521234000013", Standing: schemas.StandingMember}},
+		Keys: []proof.KeyReport{{Partner: "dock", ID: "k1", Roles: []string{"capture", "admin"}, Held: schemas.HeldByClient, From: 7, Until: 90}}})
+	const want = `partner dock, member: "Dock BV", GLN 9521234000051, LEI 5493001KJTIIGC8Y1R12, registration "NL 12345678", removed
+partner mill, member: Mill, GLN 9521234000013
+key k1 of dock, capture admin, held by client, valid from height 7 to 90
+`
+	if out.String() != want {
+		t.Errorf("it says\n%s", out.String())
+	}
+}

@@ -3,6 +3,7 @@ package proof
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
@@ -88,6 +89,8 @@ func (v *verification) checkKeys(where string, part *PartnerPart, p *partner) er
 			return fmt.Errorf("%s: %w", where, err)
 		}
 		p.keys[k.ID] = &key{Key: record}
+		v.report.Keys = append(v.report.Keys, KeyReport{Partner: part.ID, ID: k.ID, Public: hex.EncodeToString(record.Public),
+			Roles: strings.Split(schemas.RoleNames(record.Roles), ","), Held: record.Held, From: record.From, Until: record.Until})
 	}
 	return nil
 }
@@ -433,7 +436,7 @@ func bodyOf(members []schemas.Member) []byte {
 // appendName writes a text in its shortest form, so that a body is never longer
 // than it was as submitted.
 func appendName(dst []byte, name string) []byte {
-	const hex = "0123456789abcdef"
+	const digits = "0123456789abcdef"
 	dst = append(dst, '"')
 	for i := range len(name) {
 		switch c := name[i]; {
@@ -442,7 +445,7 @@ func appendName(dst []byte, name string) []byte {
 		case strings.IndexByte("\b\f\n\r\t", c) >= 0:
 			dst = append(dst, '\\', "bfnrt"[strings.IndexByte("\b\f\n\r\t", c)])
 		case c < 0x20:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 		default:
 			dst = append(dst, c)
 		}

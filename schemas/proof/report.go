@@ -27,12 +27,24 @@ type Report struct {
 	Complete     bool              `json:"complete,omitempty"` // all ancestors that records tell of are there
 	Subjects     []SubjectReport   `json:"subjects"`           // as in the bundle: what was asked for first
 	Partners     []schemas.Partner `json:"partners,omitempty"`
+	Keys         []KeyReport       `json:"keys,omitempty"`      // that signed: each was valid at the heights of what it signed
 	Events       []Event           `json:"events"`              // in the order of the ledger
 	Witnessed    []Witnessed       `json:"witnessed,omitempty"` // by those whose word was demanded
 	Rescues      []RescueReport    `json:"rescues,omitempty"`   // by which the network was restarted, as far as the bundle tells
 	Seen         []Seen            `json:"-"`                   // checkpoints that the state is in, whoever signed them
 
 	observed, unobserved int // containers and ancestors of which others' observations are there, and of which they are left out
+}
+
+// KeyReport is a partner's key, as the state has it.
+type KeyReport struct {
+	Partner string          `json:"partner"`
+	ID      string          `json:"id"`
+	Public  string          `json:"public"` // Ed25519, hexadecimal
+	Roles   []string        `json:"roles"`
+	Held    schemas.Holding `json:"held"`
+	From    uint64          `json:"from"`            // first height at which it is valid
+	Until   uint64          `json:"until,omitempty"` // last one; 0: no end
 }
 
 // Roles of subjects.

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,6 +121,9 @@ func (r *Report) NotProven() []string {
 	}
 	if r.crossed() {
 		said = append(said, "That those who are said to be lost are, and that nobody else goes on from the same block: those who agreed on the rescue say so, and whoever accepts it believes them.")
+	}
+	if slices.ContainsFunc(r.Partners, func(p schemas.Partner) bool { return p.LEI != "" || p.Registration != "" }) {
+		said = append(said, "That a partner is the legal entity of its LEI and registration: the members who admitted it found so, and ask their registers.")
 	}
 	things := false
 	for _, s := range r.asked() {

@@ -210,6 +210,9 @@ export interface Key {
   readonly until: bigint;
 }
 
+/** ROLES are the names of a key's roles, by their bits. */
+export const ROLES = ["capture", "admin", "operator", "device", "auditor"];
+
 export const HOLDINGS = ["", "gateway", "client", "hardware"];
 
 export function decodeKey(id: string, b: Bytes): Key {

@@ -13,7 +13,7 @@ import { type Head, absent, ed25519, included, inclusionRoot, macs, member, merk
 import { anchorEntry, checkCommit, checkSkip, headerHash, nextHash, setHash } from "./headers.js";
 import { type Scheme, canonical } from "./identifier.js";
 import {
-  APPLIED, DUPLICATE, EFFECTS, HOLDINGS, type Item, type Key, type Locator, STANDINGS, STATES, type TransactionHeader, accumulatorKey, balanceKey, classKey,
+  APPLIED, DUPLICATE, EFFECTS, HOLDINGS, ROLES, type Item, type Key, type Locator, STANDINGS, STATES, type TransactionHeader, accumulatorKey, balanceKey, classKey,
   compareLocators, decodeBalance, decodeHead, decodeHeader, decodeItem, decodeKey, decodePartner, decodeRelease, entry, itemKey, keyKey, noHead,
   partnerKey, registerKey, releaseKey, transactionID,
 } from "./ledger.js";
@@ -690,6 +690,10 @@ class Verification {
     const { b } = this;
     const steps = b.steps.filter((s) => s.header).map((s) => Number(s.header!.height));
     const partners = [...this.partners.values()].flatMap((p) => (p.leaf ? [p.leaf] : []));
+    const keys = [...this.partners].flatMap(([partner, p]) => [...p.keys.values()].map(({ key: k }) => ({
+      partner, id: k.id, public: hex(k.public), roles: ROLES.filter((_, i) => k.roles & (1n << BigInt(i))), held: HOLDINGS[k.held] ?? "",
+      from: Number(k.from), ...(k.until > 0n && { until: Number(k.until) }),
+    })));
     return {
       chain_id: b.chainID,
       height: Number(this.height),
@@ -714,6 +718,7 @@ class Verification {
           ...(p.lei && { lei: p.lei }), ...(p.registration && { registration: p.registration }), ...(p.threshold > 0 && { threshold: p.threshold }),
         })),
       }),
+      ...(keys.length > 0 && { keys }),
       events: this.events.map((e) => this.eventReport(e)),
       ...(this.witnessed.length > 0 && { witnessed: this.witnessed }),
       ...(this.rescues.length > 0 && { rescues: this.rescues.map((r) => rescueReport(r.rescue, r.crossed)) }),
