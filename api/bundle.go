@@ -32,8 +32,11 @@ func (g *Gateway) getLotBundle(w http.ResponseWriter, r *http.Request) {
 	g.serveBundle(w, r, "lot.bundle", func(q map[string]string) (schemas.BundleQuery, error) {
 		out, err := thingQuery(r, q)
 		out.Of, out.Partner = schemas.BundleOfLot, q["partner"]
+		if err == nil {
+			err = stretch(q, &out)
+		}
 		return out, err
-	}, "containers", "ancestors", "partner")
+	}, "containers", "ancestors", "partner", "first", "count")
 }
 
 // getPartnerBundle answers the proof of what a partner sent.
@@ -41,13 +44,18 @@ func (g *Gateway) getPartnerBundle(w http.ResponseWriter, r *http.Request) {
 	g.serveBundle(w, r, "partner.bundle", func(q map[string]string) (out schemas.BundleQuery, err error) {
 		out.Of = schemas.BundleOfPartner
 		if out.ID, err = segment(r, "id"); err == nil {
-			out.First, err = natural(q, "first")
-		}
-		if err == nil {
-			out.Count, err = natural(q, "count")
+			err = stretch(q, &out)
 		}
 		return out, err
 	}, "first", "count")
+}
+
+// stretch reads which records of a long trail are asked for.
+func stretch(q map[string]string, out *schemas.BundleQuery) (err error) {
+	if out.First, err = natural(q, "first"); err == nil {
+		out.Count, err = natural(q, "count")
+	}
+	return err
 }
 
 // getShipmentBundle answers the proof of a shipment: what was done about it, by whom,

@@ -100,7 +100,7 @@ func exchanges() []exchange {
 		{operation: "GET /api/v1/items/{id}/trail", succeeds: ask{path: item + "/trail?perPage=1", status: 200}, fails: ask{path: unknown + "/trail", status: 404}},
 		{operation: "GET /api/v1/items/{id}/trace", succeeds: ask{path: item + "/trace?direction=upstream", status: 200}, fails: ask{path: item + "/trace?maxDepth=65", status: 400}},
 		{operation: "GET /api/v1/items/{id}/bundle", succeeds: ask{path: item + "/bundle?observations=true", status: 200}, fails: ask{path: item + "/bundle?as=partner", status: 400}},
-		{operation: "GET /api/v1/lots/{id}/bundle", succeeds: ask{path: lot + "/bundle?partner=brook", status: 200}, fails: ask{path: lot + "/bundle?as=item", status: 400}},
+		{operation: "GET /api/v1/lots/{id}/bundle", succeeds: ask{path: lot + "/bundle?partner=brook&first=1&count=2", status: 200}, fails: ask{path: lot + "/bundle?as=item", status: 400}},
 		{operation: "GET /api/v1/partners/{id}/bundle", succeeds: ask{path: "/api/v1/partners/acme-farms/bundle?first=1", status: 200}, fails: ask{path: "/api/v1/partners/acme-farms/bundle?first=-1", status: 400}},
 		{operation: "GET /api/v1/shipments/{id}/bundle", succeeds: ask{path: "/api/v1/shipments/urn:example:shipment:7/bundle?units=true", status: 200}, fails: ask{path: "/api/v1/shipments/urn:example:shipment:7/bundle?units=1", status: 400}},
 		{operation: "POST /api/v1/bundles", succeeds: ask{path: "/api/v1/bundles?since=1", body: "old", headers: binary(), status: 200}, fails: ask{body: "old", headers: []string{"Content-Type", "text/plain"}, status: 415}},

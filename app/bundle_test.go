@@ -345,6 +345,42 @@ func TestBundleOfPartOfAPartner(t *testing.T) {
 	}
 }
 
+// Any part of what became of a lot is proven, with the balances of those who act in it;
+// not with what it was made from, which follows from all of its records.
+func TestBundleOfPartOfALot(t *testing.T) {
+	const count = 5
+	s := &script{chain: newChain(t, store.Options{}), subjects: map[schemas.TrailKey]bool{}}
+	for i := range count {
+		s.block(s.sign(s.transaction(fmt.Sprintf("farm: obj add qty=lot1:%d step=commissioning", i+1), s.time)))
+	}
+	q := schemas.BundleQuery{ID: full("lot1"), Of: schemas.BundleOfLot}
+	for first := range uint64(count) {
+		for n := uint64(1); n <= count; n++ {
+			q.First, q.Count = first, n
+			b, view, err := s.app.Bundle(t.Context(), q)
+			if err != nil {
+				t.Fatalf("%d from %d: %v", n, first, err)
+			}
+			r, err := s.sealed(b, view)
+			if err != nil || len(r.Events) != int(min(n, count-first)) || len(r.Asked().Balances) != 1 || r.Asked().Balances[0].Quantity != "15" {
+				t.Fatalf("%d from %d: %+v, %v", n, first, r, err)
+			}
+		}
+	}
+	for name, alter := range map[string]func(*schemas.BundleQuery){
+		"behind its last record": func(q *schemas.BundleQuery) { q.First = count },
+		"with ancestors":         func(q *schemas.BundleQuery) { q.Ancestors = 1 },
+	} {
+		bad := q
+		bad.First, bad.Count = 1, 1
+		alter(&bad)
+		var fault *schemas.Fault
+		if _, _, err := s.app.Bundle(t.Context(), bad); !errors.As(err, &fault) || fault.Code != schemas.BadValue {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // overtaking is a context under which the ledger runs on while it is asked.
 type overtaking struct {
 	context.Context

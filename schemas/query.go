@@ -138,7 +138,7 @@ type BundleQuery struct {
 	HashIDs      bool     // eventIDs that are hashes of what is withheld are shown all the same
 	Partner      string   // of a lot: events of this partner alone are shown
 	Units        bool     // of a shipment: also where the things that it consists of are
-	First, Count uint64   // of a partner: records from the n-th on, at most so many; 0 for all
+	First, Count uint64   // of a partner or lot: records from the n-th on, at most so many; 0 for all
 	Height       int64    // of the state; 0 for the last
 	Since        int64    // height of the reader's root of trust; 0 where the validators never changed
 }

@@ -47,8 +47,8 @@ is withheld is withheld whole, unless --hash-ids.`,
 	flags.BoolVar(&f.partner, "partner", false, "the identifier is a partner's: fetch what it sent")
 	flags.BoolVar(&f.shipment, "shipment", false, "the identifier is a shipment's: fetch what was done about it, and how it stands")
 	flags.BoolVar(&f.Units, "units", false, "of a shipment: also where the things are that it was announced with")
-	flags.Uint64Var(&f.First, "first", 0, "of a partner: leave out so many of its messages")
-	flags.Uint64Var(&f.Count, "count", 0, "of a partner: so many of its messages at most, 0 for all")
+	flags.Uint64Var(&f.First, "first", 0, "of a partner or lot: leave out so many of its records")
+	flags.Uint64Var(&f.Count, "count", 0, "of a partner or lot: so many of its records at most, 0 for all")
 	flags.Int64Var(&f.Height, "height", 0, "of the state: one of the last few, 0 for the last")
 	f.vouchFlags.add(cmd)
 	flags.StringVar(&f.trustFile, "trust", "", "file with the reader's root of trust, where validators changed since")
@@ -96,8 +96,10 @@ func (f *bundleFlags) query(id string) (schemas.BundleQuery, error) {
 		return q, usage("--units is about a shipment: --shipment")
 	case f.partner && (f.as != "" || q.Partner != "" || q.Observations || q.Ancestors > 0):
 		return q, usage("--partner is about a partner, the other flags about things")
-	case !f.partner && (q.First > 0 || q.Count > 0):
-		return q, usage("--first and --count are of a partner's messages: --partner")
+	case !f.partner && f.as != "lot" && (q.First > 0 || q.Count > 0):
+		return q, usage("--first and --count are of a partner's or a lot's records: --partner or --as lot")
+	case q.Ancestors > 0 && (q.First > 0 || q.Count > 0):
+		return q, usage("--first and --count give a part of a lot's records: without --ancestors")
 	case q.Partner != "" && f.as == "item":
 		return q, usage("--by is about a lot")
 	case q.Ancestors < 0 || q.Ancestors > proof.MaxAncestry:

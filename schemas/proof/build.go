@@ -16,7 +16,7 @@ type Material struct {
 	Scope        Scope
 	Observations bool // of the items asked for and, while it counts, of containers and ancestors
 	Disclosure   Disclosure
-	First, Count uint64 // records of a partner, 0 for all
+	First, Count uint64 // records of a partner, or of a class without ancestors, 0 for all
 	Source
 }
 

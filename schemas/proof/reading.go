@@ -117,21 +117,24 @@ func (w *builder) prepend(r *reading, to uint64) error {
 	return nil
 }
 
-// whole reads all of what was asked for: of a partner the records asked for.
+// whole reads all of what was asked for: of a partner or class the records asked for.
 func (w *builder) whole(t Thing) error {
-	first, behind := uint64(0), uint64(0)
-	if t.Kind == APartner {
-		first = w.First
+	first, count := w.First, w.Count
+	if !partial(t.Kind, &w.Scope) {
+		if first, count = 0, 0; t.Kind == AClass && max(w.First, w.Count) > 0 {
+			return &schemas.Fault{Code: schemas.BadValue, Detail: "a part of the records of a lot comes without ancestors: ask for one or the other"}
+		}
 	}
 	r, err := w.open(t, first)
 	if err != nil {
 		return err
 	}
-	if behind = r.head.Count; first > behind {
+	behind := r.head.Count
+	if first > behind || first == behind && t.Kind == AClass {
 		return &schemas.Fault{Code: schemas.BadValue, Detail: fmt.Sprintf("a trail of %d records has none from the %d-th on", behind, first+1)}
 	}
-	if t.Kind == APartner && w.Count > 0 {
-		behind = min(behind, first+w.Count)
+	if count > 0 && count < behind-first {
+		behind = first + count
 	}
 	for r.behind() < behind {
 		if err := w.extend(r, behind-r.behind()); err != nil {

@@ -474,7 +474,7 @@ func (v *verification) checkTrails() error {
 		for _, t := range s.trails {
 			where := trailNames(t.key.Kind) + " of " + s.ID
 			n := uint64(len(t.entries))
-			if s.asked && s.Kind != APartner && n != t.head.Count {
+			if s.whole && n != t.head.Count {
 				return fmt.Errorf("%s: it has %d records, the bundle %d", where, t.head.Count, n)
 			}
 			if err := VerifyRange(t.head, t.part.First, t.entries, t.part.Beside); err != nil {

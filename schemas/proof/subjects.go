@@ -15,6 +15,7 @@ type subject struct {
 	Thing
 	part     *SubjectPart
 	asked    bool
+	whole    bool              // it was asked for, and all records of its trails that are there must be
 	item     schemas.Item      // of an item
 	shipment *schemas.Shipment // of one that is there
 	heads    [2]schemas.Head
@@ -70,7 +71,7 @@ func (v *verification) checkSubjects() error {
 	v.report.Subjects = make([]SubjectReport, len(v.b.Subjects))
 	for i := range v.b.Subjects {
 		part := &v.b.Subjects[i]
-		s := &subject{Thing: Thing{part.Kind, part.ID}, part: part, asked: i < asked, report: &v.report.Subjects[i]}
+		s := &subject{Thing: Thing{part.Kind, part.ID}, part: part, asked: i < asked, whole: i < asked && !partial(part.Kind, &v.b.Scope), report: &v.report.Subjects[i]}
 		if _, twice := v.places[s.Thing]; twice || i > asked && !before(&v.b.Subjects[i-1], part) {
 			return fmt.Errorf("subject %s %q: it is there twice, or not behind those before it", part.Kind, part.ID)
 		}
@@ -185,6 +186,12 @@ func (v *verification) checkAlone(s *subject, scheme schemas.Scheme, other []byt
 	return v.absent("absence of the other kind", other, s.part.Other)
 }
 
+// partial reports whether of what was asked for a part of the trail is a bundle: what
+// belongs to it then follows from no record.
+func partial(kind Subject, s *Scope) bool {
+	return kind == APartner || kind == AClass && s.Ancestors == 0
+}
+
 // listTrails takes stock of the trails of which the bundle has records.
 func (s *subject) listTrails() error {
 	kinds, listed := kindsOf(s.Kind), s.part.Trails
@@ -197,7 +204,7 @@ func (s *subject) listTrails() error {
 			switch {
 			case head.Count == 0:
 				return fmt.Errorf("its %s has no records", trailNames(kind))
-			case s.asked && s.Kind != APartner && part.First != 0:
+			case s.whole && part.First != 0:
 				return fmt.Errorf("its %s begins with record %d", trailNames(kind), part.First)
 			}
 			s.trails = append(s.trails, &trail{key: schemas.TrailKey{Kind: kind, Subject: s.ID}, part: part, head: head})

@@ -42,6 +42,9 @@ func vectors(t testing.TB) []vector {
 		story("lot-of-partner", func(_ *ledger, m *proof.Material) {
 			m.Asked[0], m.Disclosure = proof.Thing{Kind: proof.AClass, ID: lot}, proof.Disclosure{Partner: "carrier"}
 		}),
+		story("part-of-lot", func(_ *ledger, m *proof.Material) {
+			m.Asked[0], m.First, m.Count = proof.Thing{Kind: proof.AClass, ID: lot}, 1, 1
+		}),
 		story("partner", func(_ *ledger, m *proof.Material) {
 			m.Asked[0], m.First, m.Count = proof.Thing{Kind: proof.APartner, ID: "borg-foods"}, 1, 2
 		}),

@@ -76,6 +76,7 @@ export const CODES: ReadonlyMap<number, string> = new Map([
   [386, "client_key_needed"],
   [387, "evidence_full"],
   [388, "not_required"],
+  [389, "quantity_needed"],
   [390, "no_such_recall"],
   [391, "name_used"],
   [392, "not_maker"],
