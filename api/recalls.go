@@ -66,8 +66,9 @@ type RecallReach struct {
 	Time        time.Time      `json:"at_time"`
 	Items       int            `json:"items"` // things and lots that it reaches
 	Holders     []RecallHolder `json:"holders"`
-	OpenHolders int            `json:"open_holders"` // who are not done
-	Truncated   bool           `json:"truncated"`    // it reaches farther than was looked
+	OpenHolders int            `json:"open_holders"`     // who are not done
+	Packed      []string       `json:"packed,omitempty"` // in containers, and to be named: its spans of time have them alone, of which containers do not know
+	Truncated   bool           `json:"truncated"`        // it reaches farther than was looked
 }
 
 // RecallHolder is who holds something that a recall reaches.
@@ -204,7 +205,7 @@ func recallOf(s *schemas.RecallInfo) Recall {
 
 func reachOf(s *schemas.RecallReach) RecallReach {
 	out := RecallReach{Recall: recallOf(&s.RecallInfo), Height: s.Height, Time: s.Time, Items: s.Items, Holders: []RecallHolder{},
-		OpenHolders: s.Open, Truncated: s.Truncated}
+		OpenHolders: s.Open, Packed: s.Packed, Truncated: s.Truncated}
 	for _, h := range s.Holders {
 		holder := RecallHolder{Partner: h.Partner, Items: h.Items, Lots: h.Lots, IDs: h.IDs, Acknowledged: h.Acknowledged, Done: h.Done}
 		for _, b := range h.Balances {

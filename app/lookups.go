@@ -11,7 +11,7 @@ import "github.com/waybill-ledger/waybill/schemas"
 // a rule's refusal is: it can be sent again, in another block.
 //
 // An honest proposer leaves out what would not fit (survey.go), so that its block
-// never comes to this.
+// never comes to this; but for what open recalls make a message look up.
 
 // maxLookups is how much a block looks up beyond what it names: containers, and lots
 // in them.

@@ -33,6 +33,9 @@ func (s *script) reach(issuer, name string) {
 		return
 	}
 	s.print("reaches=%d holders=%d open=%d answers=%d truncated=%v", r.Items, len(r.Holders), r.Open, len(r.Replies), r.Truncated)
+	for _, id := range r.Packed {
+		s.print("unnamed in a container: %s", short(id))
+	}
 	for _, h := range r.Holders {
 		line := fmt.Sprintf("%s: items=%d", h.Partner, h.Items)
 		for _, id := range h.IDs {

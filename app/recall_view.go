@@ -127,6 +127,9 @@ func (v *View) RecallReach(ctx context.Context, ref schemas.RecallRef) (*schemas
 	if err := v.holders(ctx, t, out); err != nil {
 		return nil, err
 	}
+	if out.Packed, err = v.packedUnnamed(t, made.ids, named); err != nil {
+		return nil, err
+	}
 	for i := range out.Holders { // answers are in the order of partners, too
 		h := &out.Holders[i]
 		at, found := slices.BinarySearchFunc(info.Replies, h.Partner, func(r schemas.RecallReply, partner string) int { return strings.Compare(r.Partner, partner) })
@@ -185,6 +188,34 @@ func (v *View) holders(ctx context.Context, t *tracer, out *schemas.RecallReach)
 	}
 	slices.SortFunc(out.Holders, func(a, b schemas.RecallHolder) int { return strings.Compare(a.Partner, b.Partner) })
 	return nil
+}
+
+// packedUnnamed are things that a recall names by their time alone, inside containers.
+func (v *View) packedUnnamed(t *tracer, ids, named []string) (packed []string, err error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	known := map[string]bool{}
+	for _, id := range named {
+		known[id] = true
+	}
+	for _, id := range ids {
+		it := t.leaves[id]
+		if it == nil || it.Parent == "" || known[id] {
+			continue
+		}
+		parent, _, err := v.placed(it)
+		if err != nil {
+			return nil, err
+		}
+		if parent == nil {
+			continue
+		}
+		if packed = append(packed, id); len(packed) >= schemas.MaxReachShown {
+			break
+		}
+	}
+	return packed, nil
 }
 
 // heldOf is the state of an item that a trace has met, nil where there is none.

@@ -199,8 +199,9 @@ type RecallReach struct {
 	Time      time.Time // of the view
 	Items     int       // things and lots that it reaches
 	Holders   []RecallHolder
-	Open      int  // holders who are not done
-	Truncated bool // it reaches farther than was looked, or than the node has records
+	Open      int      // holders who are not done
+	Packed    []string // things inside containers that it names by their time alone, so that the containers do not know: at most MaxReachShown
+	Truncated bool     // it reaches farther than was looked, or than the node has records
 }
 
 // RecallHolder is who holds things or lots that a recall reaches.

@@ -120,8 +120,10 @@ func (p *program) recallIssueCommand() *cobra.Command {
 
 func (p *program) recallExtendCommand() *cobra.Command {
 	var scope recallScope
+	var packed bool
 	cmd := &cobra.Command{Use: "extend ISSUER/NAME", Short: "Add to what a recall names", Args: exactly(1, "a recall")}
 	scope.flags(cmd)
+	cmd.Flags().BoolVar(&packed, "packed", false, "name all things in containers that its spans of time have")
 	p.nodeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := recallPath(args[0])
@@ -131,9 +133,43 @@ func (p *program) recallExtendCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if packed {
+			if len(scope.Items)+len(scope.Lots)+len(scope.Made) > 0 {
+				return usage("--packed goes alone: it finds what to name")
+			}
+			return p.namePacked(cmd, args[0], path)
+		}
 		return p.act(cmd, path+"/items", scope, "recall extended")
 	}
 	return cmd
+}
+
+// namePacked names what is in containers, as many at once as the node tells.
+func (p *program) namePacked(cmd *cobra.Command, recall, path string) error {
+	c, err := p.client()
+	if err != nil {
+		return err
+	}
+	issuer, name, _ := strings.Cut(recall, "/")
+	for last := ""; ; {
+		r, err := c.Recall(cmd.Context(), issuer, name)
+		if err != nil {
+			return err
+		}
+		if len(r.Packed) == 0 {
+			if p.output != "json" {
+				fmt.Fprintln(p.out, "nothing else of it is in containers")
+			}
+			return nil
+		}
+		if r.Packed[0] == last {
+			return fmt.Errorf("%s is named already, and the node does not show it yet: try again", word(last))
+		}
+		last = r.Packed[0]
+		if err := p.act(cmd, path+"/items", recallScope{Items: r.Packed}, fmt.Sprintf("recall names %d things more", len(r.Packed))); err != nil {
+			return err
+		}
+	}
 }
 
 func (p *program) recallCloseCommand() *cobra.Command {
