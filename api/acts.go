@@ -78,7 +78,10 @@ func numbered(r *http.Request, body []byte, names []string) ([]byte, error) {
 		}
 		n, err := strconv.ParseUint(text, 10, 63)
 		if err != nil {
-			return nil, fault(schemas.BadIdentifier, name+" in the path is a number: "+clip(text))
+			return nil, fault(schemas.BadParameter, name+" in the path is a number: "+clip(text))
+		}
+		if n == 0 && name == "handover" {
+			return nil, fault(schemas.NoSuchHandover, "hand-overs are numbered from 1")
 		}
 		if n > 0 {
 			members = fmt.Appendf(members, "%q:%d,", name, n)

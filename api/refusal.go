@@ -16,13 +16,15 @@ const (
 	refusalLooks = 100 // for one transaction; what is refused beside is told without
 	refusalReads = 32  // events of one eventID: other partners may have used it, too; of a trail
 	refusalItems = 100 // that a refused event names
+
+	refusalThings = schemas.MaxShipmentItems // of a refused act, each of which is one look at the state
 )
 
 // explain reads the events of a transaction back, where what they say tells why one
 // was refused.
 func (o *outbox) explain(e *entry, out *outcome) {
 	if out.receipt == nil || out.events != nil || !slices.ContainsFunc(out.receipt.Events, func(r schemas.EventReceipt) bool {
-		return r.Code == schemas.NotCustodian || r.Code == schemas.BalanceTooLow || r.Code == schemas.EventIDConflict
+		return r.Code == schemas.NotCustodian || r.Code == schemas.BalanceTooLow || r.Code == schemas.EventIDConflict || reasons[r.Code] != nil
 	}) {
 		return
 	}
@@ -52,6 +54,9 @@ func (o *outbox) refusal(e *schemas.EventReceipt, event *schemas.Event, by strin
 	}
 	if e.Code == schemas.BalanceTooLow && event != nil && by != "" {
 		return text + o.lacking(event, by)
+	}
+	if reasons[e.Code] != nil && event != nil {
+		return text + o.why(e.Code, event, by)
 	}
 	if e.Code != schemas.EventIDConflict || by == "" {
 		return text

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"errors"
+	"math"
 	"net/http"
 	"time"
 
@@ -131,8 +133,50 @@ func (g *Gateway) shipmentRoutes(m chi.Router) {
 			"evidence": "AddEvidence", "resolve": "ResolveDispute"} {
 			m.Post("/shipments/{id}/handovers/{handover}/"+path, g.postNumbered(name, []string{"handover"}, "id", "shipment"))
 		}
-		m.Post("/exceptions/{height}/{position}/{index}/settle", g.postNumbered("SettleException", []string{"height", "position", "index"}))
+		m.Post("/exceptions/{height}/{position}/{index}/settle", g.ofRecord(g.postNumbered("SettleException", []string{"height", "position", "index"})))
 	})
+}
+
+// ofRecord lets requests pass that name a record which the ledger has: what is settled by
+// a wrong number would stay on the list.
+func (g *Gateway) ofRecord(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		text := chi.URLParam(r, "height") + "-" + chi.URLParam(r, "position") + "-" + chi.URLParam(r, "index")
+		at, err := parseStreamCursor(text)
+		if err != nil {
+			err = fault(schemas.BadParameter, "height, position and index in the path are numbers: "+clip(text))
+		}
+		if err == nil {
+			err = g.read(func(view View) error {
+				records, err := view.Messages(before(at), 1)
+				if f := new(schemas.Fault); errors.As(err, &f) && f.Code == schemas.HistoryMissing {
+					return nil // what the node does not know it does not judge
+				}
+				if err == nil && (len(records) == 0 || records[0].Locator != at) {
+					err = fault(schemas.NotFound, "the ledger has no record "+clip(text))
+				}
+				return err
+			})
+		}
+		if err != nil {
+			g.fail(w, r, err)
+			return
+		}
+		next(w, r)
+	}
+}
+
+// before is the place before another.
+func before(at schemas.Locator) schemas.Locator {
+	switch {
+	case at.Index > 0:
+		at.Index--
+	case at.Position > 0:
+		at.Position, at.Index = at.Position-1, math.MaxUint32
+	default:
+		at = endOf(max(at.Height, 1) - 1)
+	}
+	return at
 }
 
 // listShipments answers shipments, page by page.

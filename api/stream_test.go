@@ -185,7 +185,7 @@ func TestStreamTells(t *testing.T) {
 	}
 	one := read("&subject=urn:example:s:1")[0]
 	h.do("GET", one.Link, "").want(t, 200)
-	for _, query := range []string{"type=nonsense", "type=shipment", "after=1-2", "after=-1-0-0", "after=1-4294967296-0", "follow=yes", "x=1"} {
+	for _, query := range []string{"type=nonsense", "type=shipment", "after=1-2", "after=-1-0-0", "after=1-4294967296-0", "follow=yes", "x=1", "partner=No+Body", "after=99999-0-0"} {
 		h.do("GET", "/api/v1/stream?"+query, "").problem(t, 400, "bad_parameter")
 	}
 	if got := h.do("HEAD", "/api/v1/stream", ""); got.status != 200 {

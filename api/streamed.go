@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -149,6 +150,24 @@ func parseStreamCursor(text string) (at schemas.Locator, err error) {
 	return schemas.Locator{Height: int64(n[0]), Position: uint32(n[1]), Index: uint32(n[2])}, nil
 }
 
+// maxCursorAhead is how many heights a cursor may be before the node, which others may
+// have had it from: one that follows the network is no farther behind.
+const maxCursorAhead = 1000
+
+// reaches refuses a cursor that this ledger cannot have given: whoever waited behind it
+// would be told nothing, for as long as it takes.
+func (g *Gateway) reaches(ctx context.Context, at schemas.Locator) error {
+	view, err := g.ledger.View()
+	if err != nil || at.Height <= view.Height()+maxCursorAhead {
+		return err
+	}
+	n, err := g.ledger.Network(ctx)
+	if err != nil || n.CatchingUp {
+		return err
+	}
+	return fault(schemas.BadParameter, fmt.Sprintf("the ledger is at height %d, far before this cursor, %s: it is of another network", view.Height(), streamCursor(at)))
+}
+
 // askStream reads what a request for the stream asks for. Without a cursor it begins
 // behind the last block.
 func (g *Gateway) askStream(r *http.Request) (f *local.Filter, at schemas.Locator, follow bool, err error) {
@@ -166,12 +185,17 @@ func (g *Gateway) askStream(r *http.Request) (f *local.Filter, at schemas.Locato
 	if f, err = streamFilter(types, q["partner"], q["subject"]); err != nil {
 		return f, at, false, fault(schemas.BadParameter, err.Error())
 	}
+	if p, ok := q["partner"]; ok && !schemas.IsPartnerID(p) {
+		return f, at, false, fault(schemas.BadParameter, "partner is a partner's name: "+clip(p))
+	}
 	cursor := r.Header.Get("Last-Event-ID") // where a client goes on by itself, its address still has the first one
 	if cursor == "" {
 		cursor = q["after"]
 	}
 	if cursor != "" {
-		at, err = parseStreamCursor(cursor)
+		if at, err = parseStreamCursor(cursor); err == nil {
+			err = g.reaches(r.Context(), at)
+		}
 		return f, at, q["follow"] != "false", err
 	}
 	err = g.read(func(view View) error {

@@ -257,6 +257,9 @@ func (g *Gateway) replayed(body []byte) (func(*local.Cursor), error) {
 		q.After = streamCursor(endOf(q.Height - 1))
 	}
 	at, err := g.streamPlace(q.After)
+	if f := new(schemas.Fault); q.Height > 0 && errors.As(err, &f) {
+		f.Pointer = "/height"
+	}
 	return func(c *local.Cursor) {
 		*c = local.Cursor{After: at, Round: c.Round + 1, Notified: c.Notified, Paused: c.Paused, Secrets: c.Secrets}
 	}, err

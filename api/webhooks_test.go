@@ -392,6 +392,9 @@ func TestWebhookMisuse(t *testing.T) {
 	for _, body := range []string{``, `{"after":"0-0-0","height":1}`, `{"height":-1}`, `{"height":9}`, `{"after":"9-0-0"}`, `{"after":"x"}`, `{"recordTime":"2026-05-01T00:00:00Z"}`} {
 		h.do("POST", path+"/replay", body).problem(t, 400, "bad_webhook")
 	}
+	if p := h.do("POST", path+"/replay", `{"height":9}`).problem(t, 400, "bad_webhook"); p["pointer"] != "/height" {
+		t.Errorf("a height that is to come: %v", p)
+	}
 	h.do("POST", path+"/replay", `{"height":2}`).want(t, 200) // what comes next
 	h.do("POST", path+"/pause", `{"x":1}`).problem(t, 400, "bad_webhook")
 	h.do("POST", webhooksPath, `{`+url+`}`).want(t, 201)

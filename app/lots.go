@@ -131,6 +131,7 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 	m.result.Effect = schemas.Applied
 	if strings.HasPrefix(to, schemas.External) {
 		m.balance(m.partner, q, false)
+		m.passed(m.at, to)
 		return
 	}
 	receipts := m.offers(receiptsKey(q, to))
@@ -142,6 +143,7 @@ func (m *message) offerLot(q schemas.Quantity, to string) {
 		m.met = &receipts[i]
 		m.passLot(q, m.partner, to, receipts[i].Quantity)
 		m.closeLot(o, q, receipts[i].Quantity, offerTaken)
+		m.passed(receipts[i].Locator, m.partner)
 		return
 	}
 	open, ok := m.makeRoom(m.offers(offersKey(q, to)))
@@ -261,6 +263,16 @@ func (m *message) passLot(sent schemas.Quantity, from, to, got string) {
 	m.result.Effect = schemas.Applied
 }
 
+// passed notes who got, or gave, loose lots that a message offered, or received: the first
+// who did. A balance does not say what it is from, and a declaration that the message's
+// event is void asks.
+func (m *message) passed(at schemas.Locator, other string) {
+	key := schemas.LotPassedKey(at)
+	if value, _ := m.get(key); value == nil {
+		m.led.Set(key, schemas.AppendRelease(nil, other), nil)
+	}
+}
+
 // match finds the open offer that the event answers: of the sender that it names,
 // if it names one; one of the same amount before others, the oldest first.
 func (m *message) match(open []schemas.Offer, q schemas.Quantity) int {
@@ -319,6 +331,7 @@ func (m *message) receiveLot(q schemas.Quantity) {
 		}
 		m.passLot(quantityOf(q, o), o.From, m.partner, amount(q))
 		m.closeLot(o, q, amount(q), offerTaken)
+		m.passed(m.at, o.From)
 		return
 	}
 	if m.commissions() {
@@ -327,6 +340,7 @@ func (m *message) receiveLot(q schemas.Quantity) {
 	if from := m.sender(); strings.HasPrefix(from, schemas.External) {
 		m.flag(schemas.FromExternal) // nobody there can offer: it applies at once
 		m.balance(m.partner, q, true)
+		m.passed(m.at, from)
 		m.result.Effect = schemas.Applied
 		return
 	}

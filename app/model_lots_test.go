@@ -111,6 +111,7 @@ func (a *act) receiveLot(q schemas.Quantity) {
 		a.sent[k] = cut(a.sent[k], i)
 		if !a.lacks(s.from, k, s.amount) {
 			// What is commissioned is weighed later, unless somebody else's things are named.
+			a.passed[s.from+s.event], a.passed[a.who+a.e.EventID] = true, true
 			a.settle(s.from, s.amount, q, !a.commissions() || a.foreign(a.moved()))
 			return
 		}
@@ -153,6 +154,7 @@ func (a *act) shipLot(q schemas.Quantity, to string) {
 	a.effect = schemas.Applied
 	if strings.HasPrefix(to, "external:") {
 		a.book(a.who, q, false)
+		a.passed[a.who+a.e.EventID] = true
 		return
 	}
 	fits := func(s shipment) bool {
@@ -160,6 +162,7 @@ func (a *act) shipLot(q schemas.Quantity, to string) {
 	}
 	if i := pick(a.came[k], amountOf(q), fits); i >= 0 {
 		got := a.came[k][i].amount
+		a.passed[to+a.came[k][i].event], a.passed[a.who+a.e.EventID] = true, true
 		a.came[k] = cut(a.came[k], i)
 		a.book(a.who, q, false)
 		if got != "" {

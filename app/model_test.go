@@ -24,6 +24,7 @@ type model struct {
 	came   map[lot][]shipment          // receipts of lots that wait
 	keys   map[string]bool
 	ids    map[string]known
+	passed map[string]bool // events by which lots went from one to another, by who recorded them and eventID
 }
 
 type wait struct {
@@ -41,13 +42,13 @@ type shipment struct {
 
 type known struct {
 	content, key string
-	void         bool
+	void, claim  bool
 }
 
 func newModel(members map[string]*member) *model {
 	m := &model{byGLN: map[string]string{}, holder: map[string]string{}, inside: map[string]string{}, offer: map[string]wait{},
 		waits: map[string]map[string]wait{}, lots: map[lot]map[string]*big.Rat{}, packed: map[string]map[lot]*big.Rat{}, sent: map[lot][]shipment{}, came: map[lot][]shipment{},
-		keys: map[string]bool{}, ids: map[string]known{}}
+		keys: map[string]bool{}, ids: map[string]known{}, passed: map[string]bool{}}
 	for _, p := range members {
 		m.byGLN[p.gln] = p.id
 	}
@@ -70,14 +71,15 @@ type act struct {
 	e       *schemas.Skeleton
 	now, at time.Time
 	effect  schemas.Effect
+	built   bool // what is declared void has consequences
 }
 
 // apply judges one message.
-func (m *model) apply(who string, e *schemas.Skeleton, key string, now time.Time) (schemas.Code, schemas.Effect) {
+func (m *model) apply(who string, e *schemas.Skeleton, key string, now time.Time) (code schemas.Code, effect schemas.Effect, built bool) {
 	m.lapse(now)
 	own, prior := key[:min(32, len(key))], key[min(32, len(key)):]
 	if m.keys[who+own] {
-		return schemas.OK, schemas.Duplicate
+		return schemas.OK, schemas.Duplicate, false
 	}
 	bare := *e
 	bare.Declaration = nil
@@ -85,26 +87,28 @@ func (m *model) apply(who string, e *schemas.Skeleton, key string, now time.Time
 	before, repeated := m.ids[who+e.EventID]
 	repeated = repeated && e.EventID != ""
 	if e.Declaration == nil && repeated {
-		return schemas.EventIDConflict, schemas.NoEffect
+		return schemas.EventIDConflict, schemas.NoEffect, false
 	}
 	m.keys[who+own] = true
 	if e.Declaration != nil {
 		if !repeated || before.content != content || before.key != prior || before.void {
-			return schemas.OK, schemas.Observation
+			return schemas.OK, schemas.Observation, false
 		}
 		before.void = true
 		m.ids[who+e.EventID] = before
-		(&act{model: m, who: who, e: e, now: now}).retract()
-		return schemas.OK, schemas.Applied
+		a := &act{model: m, who: who, e: e, now: now}
+		a.retract()
+		return schemas.OK, schemas.Applied, a.built && !before.claim
 	}
-	m.ids[who+e.EventID] = known{content: content, key: own}
 	a := &act{model: m, who: who, e: e, now: now, at: time.Unix(0, e.EventTime), effect: schemas.Observation}
 	a.play()
-	return schemas.OK, a.effect
+	m.ids[who+e.EventID] = known{content: content, key: own, claim: a.effect == schemas.Claim}
+	return schemas.OK, a.effect, false
 }
 
-// retract ends what the author's event that is void left open.
+// retract ends what the author's event that is void left open, and finds what came of it.
 func (a *act) retract() {
+	a.gone()
 	switch a.e.BizStep {
 	case "shipping":
 		for id, o := range a.offer {
@@ -124,6 +128,42 @@ func (a *act) retract() {
 		for k, list := range a.came {
 			a.came[k] = slices.DeleteFunc(slices.Clone(list), func(s shipment) bool { return s.event == a.e.EventID && s.party == a.who })
 		}
+	}
+}
+
+// gone finds out whether what the event moved, made or handed over is with others by now, or
+// whether it brought its author what it has.
+func (a *act) gone() {
+	moves := a.e.Action != schemas.ActionObserve && a.e.Type != schemas.AssociationEvent && a.e.Type != schemas.TransactionEvent
+	handed, lots := a.e.EPCs, a.e.Quantities
+	if p := a.parent(); p != "" && a.e.Type != schemas.ObjectEvent {
+		handed, lots = []string{p}, nil
+	}
+	if a.e.Type == schemas.TransformationEvent {
+		handed, lots = nil, nil
+	}
+	hands := a.e.Action != schemas.ActionDelete && (a.e.BizStep == "shipping" || a.e.BizStep == "receiving")
+	a.built = hands && len(lots) > 0 && a.passed[a.who+a.e.EventID]
+	switch {
+	case moves:
+		a.built = a.built || a.foreign(append(append([]string{a.parent()}, a.e.EPCs...), a.e.OutputEPCs...))
+	case hands && a.e.BizStep == "shipping":
+		a.built = a.built || a.foreign(handed)
+	}
+	if hands && a.e.BizStep == "receiving" {
+		for _, id := range handed {
+			a.built = a.built || a.owner(id) == a.who && a.waits[id][a.who].event != a.e.EventID
+		}
+	}
+	if !moves {
+		return
+	}
+	made := a.e.OutputQuantities
+	if a.commissions() {
+		made = a.e.Quantities
+	}
+	for _, q := range made {
+		a.built = a.built || a.lacks(a.who, lot{q.Class, q.UOM}, amountOf(q))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -170,9 +171,9 @@ func (m *model) compare(t *rapid.T, s *script, d schemas.Draft, position int) {
 		}
 	}
 	for i, e := range d.Events {
-		code, effect := m.apply(d.Partner, &e.Skeleton, string(d.DuplicateKeys[i]), s.time)
-		if got := events[i]; got.Code != code || got.Effect != effect {
-			t.Fatalf("%d/%d/%d: the ledger answers %s, the model %s %s: %s", s.height, position, i, answer(got), code, effect, e.Body)
+		code, effect, built := m.apply(d.Partner, &e.Skeleton, string(d.DuplicateKeys[i]), s.time)
+		if got := events[i]; got.Code != code || got.Effect != effect || slices.Contains(got.Flags, schemas.BuiltUpon) != built {
+			t.Fatalf("%d/%d/%d: the ledger answers %s, the model %s %s, built upon: %t: %s", s.height, position, i, answer(got), code, effect, built, e.Body)
 		}
 	}
 }

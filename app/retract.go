@@ -15,7 +15,7 @@ import (
 // stands.
 func (m *message) retract(p prior) {
 	waited := m.endOpen(p.at)
-	if !p.claim && m.builtUpon(waited) {
+	if !p.claim && m.builtUpon(p.at, waited) {
 		m.flag(schemas.BuiltUpon)
 	}
 }
@@ -48,8 +48,9 @@ func (m *message) endOpen(at schemas.Locator) (waited map[string]bool) {
 
 // builtUpon reports whether what the void event did has consequences that stand, all of
 // whose holders are told: somebody else holds by now what it moved or handed over, or has
-// some of what it made; or its author has what it received.
-func (m *message) builtUpon(waited map[string]bool) (built bool) {
+// some of what it made; or its author has what it received. Loose lots that it handed over
+// or received somebody has, wherever they are by now.
+func (m *message) builtUpon(at schemas.Locator, waited map[string]bool) (built bool) {
 	e := m.event
 	moves := e.Action != schemas.ActionObserve && e.Type != schemas.AssociationEvent && e.Type != schemas.TransactionEvent
 	hands := e.Action != schemas.ActionDelete
@@ -62,6 +63,9 @@ func (m *message) builtUpon(waited map[string]bool) (built bool) {
 	if hands && e.BizStep == received {
 		built = built || slices.ContainsFunc(m.handed(), func(id string) bool { return !waited[id] && m.custodian(m.item(id)) == m.partner })
 	}
+	if hands && (e.BizStep == shipped || e.BizStep == received) && len(m.handedLots()) > 0 {
+		built = m.lotsPassed(at) || built
+	}
 	if !moves {
 		return built
 	}
@@ -70,6 +74,17 @@ func (m *message) builtUpon(waited map[string]bool) (built bool) {
 		made = e.Quantities
 	}
 	return built || slices.ContainsFunc(made, func(q schemas.Quantity) bool { _, short := m.short(q, m.partner); return short })
+}
+
+// lotsPassed reports whether loose lots went from partner to partner by a message, or by
+// the answer to it, and tells the other.
+func (m *message) lotsPassed(at schemas.Locator) bool {
+	value, _ := m.get(schemas.LotPassedKey(at))
+	if value == nil {
+		return false
+	}
+	m.concern(must(schemas.DecodeRelease(value)))
+	return true
 }
 
 // takeOffer withdraws an item's offer that was made at a place.

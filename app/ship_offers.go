@@ -129,7 +129,9 @@ func (m *message) closeLot(o *schemas.Offer, q schemas.Quantity, got string, end
 			s.last.Lots = append(s.last.Lots, schemas.ShipmentLot{Class: q.Class, Quantity: got, UOM: q.UOM})
 		}
 	}
-	m.closeOffer(o, end)
+	if m.closeOffer(o, end); end == offerTaken {
+		m.passed(o.Locator, o.Party)
+	}
 }
 
 // stopped reports whether a unit's or lot's hand-over is refused because its shipment is held:

@@ -38,7 +38,7 @@ var badInput = []bad{
 	{"a proposal that would remove whose validator holds the network up", 409, schemas.BreaksQuorum, "", `POST /api/v1/proposals {"kind":"remove","partner":"acme-farms"}`},
 
 	{"a shipment of what another holds", 409, schemas.NotCustodian, "is held by mill", theirsDelivered + `POST /api/v1/shipments {"receiver":"shop","items":["$a"]}`},
-	{"an offer of a shipment that another holds", 403, schemas.WrongRole, "", theirs + `POST /api/v1/shipments/%$shipment/handovers {"to":"acme-farms"}`},
+	{"an offer of a shipment that another holds", 403, schemas.WrongRole, "is announced with mill", theirs + `POST /api/v1/shipments/%$shipment/handovers {"to":"acme-farms"}`},
 	{"an event that ships what another holds", 201, schemas.OK, `"effect":"claim","flags":["not_custodian"]`, `
 		mill: add commissioning a
 		event observe shipping a to=shop`},
@@ -47,29 +47,82 @@ var badInput = []bad{
 		mill: observe receiving strict
 		event observe shipping strict to=shop`},
 	{"an acceptance of what is offered to another", 201, schemas.WrongRole, "", arriving + `haul: AcceptHandover {"shipment":"$shipment","handover":1}`},
-	{"a withdrawal of another's offer", 403, schemas.WrongRole, "", arriving + `POST /api/v1/shipments/%$shipment/handovers/1/cancel {}`},
+	{"a withdrawal of another's offer", 403, schemas.WrongRole, "its last hand-over, 1, from mill to acme-farms, open", arriving + `POST /api/v1/shipments/%$shipment/handovers/1/cancel {}`},
 	{"a lot of which nothing is held, in strict custody", 409, schemas.BalanceTooLow, "holds none of", `POST /api/v1/shipments {"receiver":"shop","lots":[{"class":"$strictlot","quantity":1,"uom":"KGM"}]}`},
 	{"more of a lot than is held, in strict custody", 409, schemas.BalanceTooLow, " in KGM acme-farms holds 5, and not 6", `
 		acme-farms: add commissioning lot=strictlot:5:KGM
 		event observe shipping lot=strictlot:6:KGM to=mill`},
 
-	{"a shipment to oneself", 400, schemas.OfferToSelf, "", `
+	{"a shipment to oneself", 400, schemas.OfferToSelf, "the receiver is acme-farms", `
 		acme-farms: add commissioning a
 		POST /api/v1/shipments {"receiver":"acme-farms","items":["$a"]}`},
-	{"an offer to oneself", 400, schemas.OfferToSelf, "", announced + `POST /api/v1/shipments/%$shipment/handovers {"to":"acme-farms"}`},
-	{"a shipment to a partner that was removed", 409, schemas.PartnerInactive, "", `
+	{"an offer to oneself", 400, schemas.OfferToSelf, "acme-farms has it", announced + `POST /api/v1/shipments/%$shipment/handovers {"to":"acme-farms"}`},
+	{"a shipment to a partner that was removed", 409, schemas.PartnerInactive, "gone is removed", `
 		acme-farms: add commissioning a
 		POST /api/v1/shipments {"receiver":"gone","items":["$a"]}`},
-	{"an offer to an observer", 409, schemas.PartnerInactive, "", `
+	{"an offer to an observer", 409, schemas.PartnerInactive, "watch is an observer", `
 		acme-farms: add commissioning a; AnnounceShipment {"shipment":"$shipment","receiver":"watch","items":["$a"]}
 		POST /api/v1/shipments/%$shipment/handovers {"to":"watch"}`},
 
-	{"short of more than was offered", 400, schemas.BadDiscrepancy, "", lotArriving + `"short","quantity":6,"uom":"KGM"}]}`},
+	{"short of more than was offered", 400, schemas.BadDiscrepancy, "5 in KGM is offered, and not 6", lotArriving + `"short","quantity":6,"uom":"KGM"}]}`},
 	{"over by more than was offered", 400, schemas.BadDiscrepancy, "", lotArriving + `"over","quantity":6,"uom":"KGM"}]}`},
 	{"damaged more than was offered", 400, schemas.BadDiscrepancy, "", lotArriving + `"damaged","quantity":5.000000001,"uom":"KGM"}]}`},
-	{"short in another unit", 400, schemas.BadDiscrepancy, "", lotArriving + `"short","quantity":1,"uom":"LTR"}]}`},
+	{"short in another unit", 400, schemas.BadDiscrepancy, "it is offered in KGM, and in no other unit", lotArriving + `"short","quantity":1,"uom":"LTR"}]}`},
+	{"short and over", 400, schemas.BadDiscrepancy, "does not fit together", lotArriving + `"short","quantity":1,"uom":"KGM"},{"id":"$lot","what":"over","quantity":1,"uom":"KGM"}]}`},
+	{"more damaged than came", 400, schemas.BadDiscrepancy, "does not fit together", lotArriving + `"short","quantity":4,"uom":"KGM"},{"id":"$lot","what":"damaged","quantity":2,"uom":"KGM"}]}`},
+	{"short of a lot, and not how much", 400, schemas.BadDiscrepancy, "say how much", lotArriving + `"short","uom":"KGM"}]}`},
+	{"over of one thing", 400, schemas.BadDiscrepancy, "one thing cannot be more", arriving + `POST /api/v1/shipments/%$shipment/handovers/1/accept {"discrepancies":[{"id":"$a","what":"over"}]}`},
 	{"short of less than nothing", 400, schemas.BadValue, "", lotArriving + `"short","quantity":-1,"uom":"KGM"}]}`},
-	{"short of what is not in it", 400, schemas.BadDiscrepancy, "", arriving + `POST /api/v1/shipments/%$shipment/handovers/1/accept {"discrepancies":[{"id":"$c","what":"short"}]}`},
+	{"short of what is not in it", 400, schemas.BadDiscrepancy, "it is no part of the hand-over", arriving + `POST /api/v1/shipments/%$shipment/handovers/1/accept {"discrepancies":[{"id":"$c","what":"short"}]}`},
+
+	{"a shipment whose receiver carries it", 400, schemas.OfferToSelf, "shop is the receiver, and is not among the carriers", `
+		acme-farms: add commissioning a
+		POST /api/v1/shipments {"receiver":"shop","carriers":["haul","shop"],"items":["$a"]}`},
+	{"a shipment to nobody", 409, schemas.PartnerInactive, "no partner is called ghost", `
+		acme-farms: add commissioning a
+		POST /api/v1/shipments {"receiver":"shop","inspectors":["ghost"],"items":["$a"]}`},
+	{"an offer to who is none of its parties", 400, schemas.NotAParty, "mill is not haul or shop", announced + `POST /api/v1/shipments/%$shipment/handovers {"to":"mill"}`},
+	{"a unit of another shipment", 409, schemas.InShipment, "which is announced", announced + `POST /api/v1/shipments {"receiver":"shop","items":["$a"]}`},
+	{"a unit inside a container", 409, schemas.NotAUnit, " is inside ", `
+		acme-farms: add commissioning a,b; add packing parent=a b
+		POST /api/v1/shipments {"receiver":"shop","items":["$b"]}`},
+	{"a unit that ended", 409, schemas.NotAUnit, "was consumed, destroyed or decommissioned", `
+		acme-farms: add commissioning a; delete destroying a
+		POST /api/v1/shipments {"receiver":"shop","items":["$a"]}`},
+	{"a hand-over of what an event offered", 409, schemas.OfferOpen, " is offered to mill", announced + `
+		acme-farms: observe shipping a to=mill
+		POST /api/v1/shipments/%$shipment/handovers {"to":"shop"}`},
+	{"an answer before any offer", 404, schemas.NoSuchHandover, "was not offered yet", announced + `POST /api/v1/shipments/%$shipment/handovers/1/cancel {}`},
+	{"an answer to an offer that is answered", 409, schemas.WrongState, "its last hand-over, 1, from mill to acme-farms, accepted", arriving + `
+		POST /api/v1/shipments/%$shipment/handovers/1/accept {}
+		POST /api/v1/shipments/%$shipment/handovers/1/accept {}`},
+	{"an offer of what is stopped", 409, schemas.ShipmentHeld, "acme-farms stopped ", announced + `
+		POST /api/v1/shipments/%$shipment/hold {}
+		POST /api/v1/shipments/%$shipment/handovers {"to":"shop"}`},
+
+	{"a recall of what another made, among others", 403, schemas.NotMaker, "nobody made urn:example:nobodys on this ledger", `
+		acme-farms: add commissioning a
+		POST /api/v1/recalls {"recall":"$recall","instruction":"stop","items":["$a","urn:example:nobodys"]}`},
+	{"a recalled thing in strict custody", 409, schemas.RecalledItem, "is called back by acme-farms/", `
+		acme-farms: add commissioning strict
+		POST /api/v1/recalls {"recall":"$recall","instruction":"stop","items":["$strict"]}
+		event observe shipping strict to=mill`},
+	{"an answer to a recall of less than nothing", 400, schemas.BadValue, "a quantity is not negative", `
+		acme-farms: add commissioning a
+		POST /api/v1/recalls {"recall":"$recall","instruction":"stop","items":["$a"]}
+		POST /api/v1/recalls/acme-farms/$recall/acknowledgements {"held":[{"id":"$lot","quantity":-3,"uom":"KGM"}]}`},
+	{"an answer to a recall that names one twice", 400, schemas.BadValue, "one is named twice", `
+		acme-farms: add commissioning a
+		POST /api/v1/recalls {"recall":"$recall","instruction":"stop","items":["$a"]}
+		POST /api/v1/recalls/acme-farms/$recall/acknowledgements {"held":[{"id":"$a","state":"sold"},{"id":"$a","state":"sold"}]}`},
+	{"some of a lot in strict custody, and not how much", 409, schemas.QuantityNeeded, "no quantity is told", `
+		acme-farms: add commissioning lot=strictlot:5:KGM
+		event observe shipping lot=strictlot to=mill`},
+
+	{"a hand-over number zero", 404, schemas.NoSuchHandover, "numbered from 1", announced + `POST /api/v1/shipments/%$shipment/handovers/0/accept {}`},
+	{"a hand-over that is no number", 400, schemas.BadParameter, "in the path is a number", announced + `POST /api/v1/shipments/%$shipment/handovers/x/accept {}`},
+	{"an exception that there is not", 404, schemas.NotFound, "the ledger has no record 99999-0-0", `POST /api/v1/exceptions/99999/0/0/settle {}`},
+	{"a cursor of another ledger", 400, schemas.BadParameter, "far before this cursor", `GET /api/v1/stream?after=999999-0-0&follow=false`},
 
 	{"a thing inside itself", 201, schemas.ContainmentCycle, "", `
 		acme-farms: add commissioning a
@@ -85,7 +138,7 @@ var badInput = []bad{
 	{"1,001 discrepancies", 413, schemas.TooLarge, "1000", arriving + `POST /api/v1/shipments/%$shipment/handovers/1/accept {"discrepancies":[` + numbers(`{"id":"urn:example:u:%d","what":"over"}`, schemas.MaxDiscrepancies+1, ",") + `]}`},
 
 	{"an event of tomorrow", 201, schemas.FutureTime, "", `event observe storing a {"eventTime":"$tomorrow"}`},
-	{"an offer that had ended when it was made", 409, schemas.OfferExpired, "", announced + `POST /api/v1/shipments/%$shipment/handovers {"to":"haul","until":"$past"}`},
+	{"an offer that had ended when it was made", 409, schemas.OfferExpired, "is past: the ledger's time is", announced + `POST /api/v1/shipments/%$shipment/handovers {"to":"haul","until":"$past"}`},
 	{"a receipt that says it was before the offer", 201, schemas.AwaitingOffer, "observation", theirsOffered + `event observe receiving a {"eventTime":"$past"}`},
 	{"a receipt of tomorrow does not wait for what is not offered yet", 201, schemas.FutureTime, "awaiting_offer", `
 		mill: add commissioning a

@@ -26,6 +26,7 @@ const (
 	kindChanged     = 'S' // last height that changed anything
 	kindValidator   = 'V' // partner: what is ordered for its validator
 	kindWaiting     = 'W' // item, partner
+	kindLotPassed   = 'p' // place of the message that offered or received some of a lot
 	kindShipment    = 'T' // shipment
 	kindUnits       = 't' // shipment
 	kindLotShipment = 'l' // class, unit, holder
@@ -101,6 +102,10 @@ func BalanceKey(class, uom, partner string) []byte { return stateKey(kindBalance
 func LotOffersKey(class, uom, holder string) []byte {
 	return stateKey(kindLotOffers, class, uom, holder)
 }
+
+// LotPassedKey is the key of who got the loose lots that a message offered, or gave those
+// that it received: the value is that at ReleaseKey.
+func LotPassedKey(at Locator) []byte { return at.Append([]byte{kindLotPassed}) }
 
 // ShipmentKey is the key of a shipment, UnitsKey that of what it consists of.
 func ShipmentKey(id string) []byte { return stateKey(kindShipment, id) }

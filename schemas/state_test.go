@@ -260,7 +260,7 @@ func TestStateKeys(t *testing.T) {
 		"offers a,,b": schemas.LotOffersKey("a", "", "b"), "nonces 1": schemas.NoncesKey(1), "nonces 256": schemas.NoncesKey(256),
 		"release a,1": schemas.ReleaseKey("a", 1), "release a,256": schemas.ReleaseKey("a", 256),
 		"contents a,1": schemas.ContentsKey("a", 1), "contents a,256": schemas.ContentsKey("a", 256),
-		"waiting a,b": schemas.WaitingKey("a", "b"), "waiting b,a": schemas.WaitingKey("b", "a"),
+		"waiting a,b": schemas.WaitingKey("a", "b"), "waiting b,a": schemas.WaitingKey("b", "a"), "passed": schemas.LotPassedKey(schemas.Locator{Height: 1}),
 		"recalled a": schemas.RecalledKey("a"), "recalled inside a": schemas.RecalledInsideKey("a"),
 	} {
 		if other, ok := keys[string(key)]; ok {

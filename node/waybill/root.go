@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime/debug"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -83,6 +84,7 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 			return cmd.Help()
 		},
 	}
+	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().StringVarP(&p.output, "output", "o", "text", "how data is printed: text or json")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
@@ -104,6 +106,33 @@ which condition. "waybill localnet --home DIR --demo" shows all of it.`,
 		}
 	}
 	return root
+}
+
+// helpCommand is cobra's, but that what is not there is wrong use.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Tell about a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				has := of.CommandPath() + " has no command " + strconv.Quote(strings.Join(rest, " "))
+				if there := commandsOf(of); len(there) > 0 {
+					has += ", but " + strings.Join(there, ", ")
+				}
+				return usage("%s", has)
+			}
+			return of.Help()
+		},
+	}
+}
+
+func commandsOf(of *cobra.Command) (names []string) {
+	for _, c := range of.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return names
 }
 
 // noCommand refuses, as wrong use, what a command of commands does not know.

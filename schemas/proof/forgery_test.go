@@ -313,6 +313,10 @@ var forgedClass = []forgery{
 	}, "balance of \"borg-foods\""},
 	{"a record left out with its balance", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		b.Transactions, b.Balances, b.Partners = b.Transactions[:1], b.Balances[1:], b.Partners[1:]
+	}, "class trail of " + lot + ": the records are not those that the ledger has"},
+	{"a part of a lot's records with ancestors", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		b.Transactions, b.Balances, b.Partners, b.Scope.Ancestors = b.Transactions[:1], b.Balances[1:], b.Partners[1:], 1
+		b.Subjects[0].Trails[0].Beside, _ = l.Beside(class(lot), 2, 0, 1)
 	}, "class trail of " + lot + ": it has 2 records, the bundle 1"},
 	{"a class called an item", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Kind = proof.AnItem }, "item " + lot + ": leaf: path"},
 	{"a record of custody", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
