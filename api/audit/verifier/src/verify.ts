@@ -1,71 +1,24 @@
-// The checks of a bundle, in their order (docs/format-bundle.md, "What is checked"),
-// and what it then says.
+// The checks of a bundle, in their order (docs/format-bundle.md, "What is checked").
 
-import {
-  ACT_KIND, type Bundle, type Leaf, type Message, type Subject, type SubjectKind, type Transaction, type WitnessedPart, CLASS, ITEM, PARTNER, SHIPMENT, UNKNOWN, decode,
-} from "./bundle.js";
-import { type Bytes, Refused, be32, compareText, equal, hex, refuse, text, unhex, utf8 } from "./bytes.js";
-import { type MainTrail, type Placed, type Thing, search, thingKey } from "./closure.js";
-import { ACTS, ANY_ACT, codeName } from "./codes.js";
-import { ACTIONS, ADD, AGGREGATION, DELETE, OBJECT, ORDERS, type Skeleton, TRANSFORMATION, TYPES, authorMembers, contentHash, decodeSkeleton, derivedEventID, encodeSkeleton, eventOf } from "./event.js";
-import { timeText } from "./form.js";
-import { type Head, absent, ed25519, included, inclusionRoot, macs, member, merkleRoot, rangeRoot, sum } from "./hash.js";
-import { anchorEntry, checkCommit, checkSkip, headerHash, nextHash, setHash } from "./headers.js";
+import { ACT_KIND, type Bundle, type Leaf, type Message, type Transaction, CLASS, ITEM, PARTNER, SHIPMENT, UNKNOWN, decode } from "./bundle.js";
+import { type Bytes, Refused, be32, compareText, equal, refuse, text, unhex, utf8 } from "./bytes.js";
+import { Chain } from "./chain.js";
+import { type MainTrail, type Thing, search, thingKey } from "./closure.js";
+import { ACTS, ANY_ACT } from "./codes.js";
+import { ADD, AGGREGATION, DELETE, OBJECT, type Skeleton, TRANSFORMATION, authorMembers, contentHash } from "./event.js";
+import { absent, ed25519, included, member, rangeRoot, sum } from "./hash.js";
 import { type Scheme, canonical } from "./identifier.js";
 import {
-  APPLIED, DUPLICATE, EFFECTS, HOLDINGS, ROLES, type Item, type Key, type Locator, STANDINGS, STATES, type TransactionHeader, accumulatorKey, balanceKey, classKey,
-  compareLocators, decodeBalance, decodeHead, decodeHeader, decodeItem, decodeKey, decodePartner, decodeRelease, entry, itemKey, keyKey, noHead,
-  partnerKey, registerKey, releaseKey, transactionID,
+  APPLIED, DUPLICATE, type Item, type Key, type Locator, type TransactionHeader, balanceKey, classKey, compareLocators, decodeBalance, decodeHead, decodeHeader,
+  decodeItem, decodeKey, decodePartner, decodeRelease, entry, itemKey, keyKey, noHead, partnerKey, registerKey, releaseKey, transactionID,
 } from "./ledger.js";
-import { type Shipment, decodeShipment, decodeUnits, disputeKey, handoverKey, handoverReport, records, shipmentKey, unitsKey } from "./shipment.js";
-import { type Rescue, accepts, rescueKey, rescueOf, rescueReport } from "./rescue.js";
+import { readEvent } from "./message.js";
+import { decodeShipment, decodeUnits, disputeKey, handoverKey, shipmentKey, unitsKey } from "./shipment.js";
+import { KINDS, TRAILS, TRAILS_OF, type EventState, type PartnerState, type SubjectState, statement } from "./statement.js";
 import type { Trust } from "./trust.js";
-import { type Demand, cosigned } from "./witness.js";
+import type { Demand } from "./witness.js";
 
 const EXTERNAL = "external:";
-const KINDS = ["", "item", "class", "unknown", "partner", "shipment"];
-const TRAILS: Readonly<Record<string, string>> = { c: "custody trail", o: "observation trail", l: "class trail", p: "partner trail", s: "shipment trail" };
-const TRAILS_OF: Readonly<Record<SubjectKind, readonly string[]>> = { 1: ["c", "o"], 2: ["l"], 3: [], 4: ["p"], 5: ["s"] };
-
-interface Trail {
-  readonly letter: string;
-  readonly first: bigint;
-  readonly beside: readonly Bytes[];
-  readonly head: Head;
-  readonly entries: Bytes[];
-  readonly records: Placed[];
-}
-
-interface SubjectState {
-  readonly part: Subject;
-  readonly asked: boolean;
-  item?: Item;
-  shipment?: Shipment;
-  contents: readonly string[];
-  heads: Head[];
-  trails: Trail[];
-  needed: boolean; // as a container of what was asked for, or as a unit of it
-  unit: boolean; // of the shipment asked for
-  role: string;
-  alone: boolean;
-  custodian: string;
-  containers: string[];
-  balances: object[];
-}
-
-interface EventState {
-  readonly at: Locator;
-  readonly message: Message;
-  readonly header: TransactionHeader;
-  readonly key: Key;
-  readonly author: Key | undefined;
-  readonly transaction: Bytes;
-  readonly digest: Bytes;
-  readonly skeleton: Skeleton | undefined;
-  readonly body: Bytes | undefined;
-  readonly trails: { id: string; letter: string }[];
-  voidedBy?: Locator;
-}
 
 /**
  * verify checks a bundle against a root of trust, and answers its statement as plain data. Across a rescue the bundle
@@ -76,32 +29,20 @@ export async function verify(bundle: Uint8Array, trust: Trust, demand: Demand = 
 }
 
 class Verification {
-  private readonly headers = new Map<bigint, Bytes>();
+  private readonly chain: Chain;
   private readonly subjects: SubjectState[] = [];
   private readonly places = new Map<string, SubjectState>();
-  private readonly partners = new Map<string, { keys: Map<string, { key: Key; used: boolean }>; leaf: ReturnType<typeof decodePartner> | undefined; used: boolean }>();
+  private readonly partners = new Map<string, PartnerState>();
   private readonly events: EventState[] = [];
-  private readonly times = new Map<bigint, bigint>();
-  private anchors: Head = noHead;
-  private root!: Bytes;
-  private next!: Bytes;
-  private known: Bundle["validators"] | undefined;
-  private bare = false;
   private complete = false;
-  private signed = { signed: 0n, total: 0n };
-  private readonly seen: { part: WitnessedPart; root: Bytes; height: bigint }[] = [];
-  private readonly witnessed: object[] = [];
 
-  private readonly rescues: { rescue: Rescue; crossed: boolean }[] = [];
-  private ahead: Rescue[] = []; // not met on the way yet
-
-  constructor(private readonly b: Bundle, private readonly trust: Trust, private readonly accepted: readonly Bytes[]) {}
+  constructor(private readonly b: Bundle, trust: Trust, accepted: readonly Bytes[]) {
+    this.chain = new Chain(b, trust, accepted);
+  }
 
   async run(demand: Demand): Promise<Record<string, unknown>> {
-    await this.readRescues();
-    await this.checkHeaders();
-    await this.checkRescues();
-    await this.checkAccumulator();
+    const { b, chain, subjects, partners, events } = this;
+    await chain.follow();
     await this.checkSubjects();
     await this.checkShipment();
     await this.checkCustodians();
@@ -110,142 +51,15 @@ class Verification {
     await this.checkTrails();
     this.checkNeeds();
     await this.checkBalances();
-    await this.checkBlocks();
-    await this.checkWitnessed();
+    await chain.checkBlocks();
+    await chain.checkWitnessed();
     await this.findVoided();
-    await this.hear(demand);
-    return this.report();
-  }
-
-  private get state(): Bundle["header"] {
-    return this.b.anchor?.header ?? this.b.header;
-  }
-
-  private get height(): bigint {
-    return this.state.height - 1n;
-  }
-
-  private async checkHeaders(): Promise<void> {
-    const { b, trust } = this;
-    if (b.chainID !== trust.chainID) refuse(`chain: the bundle is of ${JSON.stringify(b.chainID)}, the trusted one is ${JSON.stringify(trust.chainID)}`);
-    this.next = trust.setHash;
-    let last = 0n;
-    for (const [i, step] of b.steps.entries()) {
-      if (step.header === undefined) {
-        if (i > 0 || step.commit !== undefined) refuse(`step ${i}: it has no header`);
-        if (!equal(await setHash(step.validators), trust.setHash)) refuse("step 0: the set is not the trusted one");
-        this.known = step.validators;
-        this.bare = true;
-        continue;
-      }
-      if (step.header.height <= last) refuse(`step ${i}: its height does not ascend`);
-      last = step.header.height;
-      if (step.commit === undefined) refuse(`step ${i}: it has no commit`);
-      await this.follow(step.header, step.commit!, step.validators);
-    }
-    if (b.header.height <= last) refuse("header: its height does not ascend");
-    this.signed = await this.follow(b.header, b.commit, b.validators);
-    if (this.bare) refuse("step 0: nothing needs the trusted set");
-  }
-
-  /** follow checks one signed header: that a trusted set signed it. */
-  private async follow(h: Bundle["header"], c: Bundle["commit"], set: Bundle["validators"]): Promise<{ signed: bigint; total: bigint }> {
-    const t = this.trust;
-    const own = await setHash(set);
-    if (h.height < 1n || equal(h.next, own)) refuse("header: no height, or its own validators are written out as the next");
-    const hash = await headerHash(this.b.chainID, h, own);
-    const where = `header at height ${h.height}`;
-    let skipped = false;
-    if (h.height === t.height) {
-      if (!equal(hash, t.headerHash) || h.time !== t.time) refuse(`${where}: it is not the trusted one`);
-    } else if (h.height > t.height ? h.time <= t.time : h.time >= t.time) {
-      refuse(`${where}: its time and that of the root of trust contradict each other`);
-    }
-    if (h.height <= t.height) {
-      if (!equal(own, t.setHash)) refuse(`${where}: its validators are not the trusted ones`);
-    } else if (!equal(own, this.next)) {
-      if (this.known === undefined) refuse(`${where}: its validators are not the trusted ones, and no step leads there`);
-      skipped = true;
-    }
-    const power = await checkCommit(this.b.chainID, h, hash, c, set);
-    if (skipped) checkSkip(c, set, this.known!);
-    if (h.height > t.height && this.bare) {
-      if (!skipped) refuse("step 0: nothing needs the trusted set");
-      this.bare = false;
-    }
-    if (h.height >= t.height) {
-      this.next = h.next.length === 0 ? own : h.next;
-      this.known = set;
-      await this.cross(h.height, hash, own);
-    }
-    this.headers.set(h.height, hash);
-    return power;
-  }
-
-  /** readRescues checks the documents by themselves. */
-  private async readRescues(): Promise<void> {
-    const { b, trust } = this;
-    if (b.rescues.length > 16) refuse("rescues: too many");
-    for (const part of b.rescues) {
-      const r = await rescueOf(part.document);
-      const last = this.rescues.at(-1)?.rescue;
-      if (r.chainID !== b.chainID || (last && (r.epoch <= last.epoch || r.height <= last.height)) || r.height >= b.header.height) {
-        refuse(`rescue at height ${r.height}: of another chain, out of order, or nothing here is later`);
-      }
-      const crossed = r.height >= trust.height;
-      if (crossed) {
-        if (!accepts(this.accepted, r)) refuse(`the network was restarted behind block ${r.height} by rescue ${hex(r.id)}, which is not accepted`);
-        this.ahead.push(r);
-      }
-      this.rescues.push({ rescue: r, crossed });
-    }
-  }
-
-  /** cross goes over a rescue behind a header that is believed. */
-  private async cross(height: bigint, hash: Bytes, set: Bytes): Promise<void> {
-    const r = this.ahead[0];
-    if (r?.height !== height) return;
-    if (!equal(r.header, hash) || !equal(await setHash(r.before), set)) refuse(`rescue at height ${height}: of another header, or of other validators, than those that are trusted`);
-    this.ahead.shift();
-    this.known = r.after;
-    this.next = await setHash(r.after);
-  }
-
-  /** checkRescues proves that each is a fact of the ledger, as soon as a header can tell. */
-  private async checkRescues(): Promise<void> {
-    const { b } = this;
-    if (this.ahead.length > 0) refuse(`rescue at height ${this.ahead[0]!.height}: no step is the header at that height`);
-    for (const [i, { rescue, crossed }] of this.rescues.entries()) {
-      const part = b.rescues[i]!;
-      if (b.header.height === rescue.height + 1n) {
-        if (part.path.length > 0 || !crossed) refuse(`rescue at height ${rescue.height}: the header behind it cannot prove it`);
-      } else {
-        await member(b.header.app, rescueKey(rescue.epoch), part.document, part.path, `rescue at height ${rescue.height}`);
-      }
-    }
-  }
-
-  private async checkAccumulator(): Promise<void> {
-    const { b } = this;
-    this.root = b.header.app;
-    if (b.accumulator) {
-      await member(b.header.app, accumulatorKey(), b.accumulator.value, b.accumulator.path, "header accumulator");
-      this.anchors = decodeHead(b.accumulator.value);
-    }
-    const a = b.anchor;
-    if (!a) return;
-    const h = a.header;
-    if (h.height < 1n || h.height >= b.header.height || equal(h.next, a.validators)) refuse("anchor: its height is not below the header's, or its own validators are written out as the next");
-    const hash = await headerHash(b.chainID, h, a.validators);
-    if (!(await included(this.anchors, a.index, await anchorEntry(h.height, hash), a.inclusion))) refuse("anchor: its header is not in the accumulator");
-    const proven = this.headers.get(h.height);
-    if ((proven && !equal(proven, hash)) || (h.height === this.trust.height && !equal(hash, this.trust.headerHash))) refuse("anchor: another header of its height is trusted");
-    this.headers.set(h.height, hash);
-    this.root = h.app;
+    await chain.hear(demand);
+    return statement({ b, chain, subjects, partners, events, complete: this.complete });
   }
 
   private leaf(key: Bytes, l: Leaf, where: string): Promise<void> {
-    return member(this.root, key, l.value, l.path, where);
+    return member(this.chain.root, key, l.value, l.path, where);
   }
 
   private async checkSubjects(): Promise<void> {
@@ -281,41 +95,41 @@ class Verification {
     const ambiguous = scheme === "private" || scheme === "gs1";
     switch (kind) {
       case ITEM:
-        await member(this.root, itemKey(id), value!, path, where);
+        await member(this.chain.root, itemKey(id), value!, path, where);
         s.item = decodeItem(value!);
         s.heads = [s.item.custody, s.item.observations];
         break;
       case CLASS:
-        await member(this.root, classKey(id), value!, path, where);
+        await member(this.chain.root, classKey(id), value!, path, where);
         s.heads = [decodeHead(value!)];
         break;
       case UNKNOWN:
         if (!s.asked || other === undefined) return refuse(`${where}: nobody asked for it, or a path is missing`);
-        await absent(this.root, itemKey(id), path, where);
-        return absent(this.root, classKey(id), other, where);
+        await absent(this.chain.root, itemKey(id), path, where);
+        return absent(this.chain.root, classKey(id), other, where);
       case SHIPMENT:
         if (!s.asked || other !== undefined) refuse(`${where}: nobody asked for it, or it has a path too many`);
         s.heads = [noHead];
-        if (value === undefined) return absent(this.root, shipmentKey(id), path, where);
-        await member(this.root, shipmentKey(id), value, path, where);
+        if (value === undefined) return absent(this.chain.root, shipmentKey(id), path, where);
+        await member(this.chain.root, shipmentKey(id), value, path, where);
         s.shipment = decodeShipment(value);
         s.heads = [s.shipment.trail];
         return;
       case PARTNER:
         if (!s.asked || other !== undefined) refuse(`${where}: nobody asked for it, or it has a path too many`);
         if (value === undefined) {
-          await absent(this.root, registerKey(id), path, where);
+          await absent(this.chain.root, registerKey(id), path, where);
           s.heads = [noHead];
           return;
         }
-        await member(this.root, registerKey(id), value, path, where);
+        await member(this.chain.root, registerKey(id), value, path, where);
         s.heads = [decodeHead(value, true)];
         return;
     }
     s.alone = !ambiguous || other !== undefined;
     if (other === undefined) return;
     if (!s.asked || !ambiguous || both) refuse(`${where}: it has a path too many`);
-    await absent(this.root, kind === ITEM ? classKey(id) : itemKey(id), other, where);
+    await absent(this.chain.root, kind === ITEM ? classKey(id) : itemKey(id), other, where);
   }
 
   /** isWhole tells whether all records of what was asked for must be there. */
@@ -354,7 +168,7 @@ class Verification {
       const where = `hand-over ${i + 1}`;
       await this.leaf(handoverKey(id, BigInt(i + 1)), h.leaf, where);
       const key = disputeKey(id, BigInt(i + 1));
-      if (h.dispute.value.length === 0) await absent(this.root, key, h.dispute.path, `${where}: no dispute`);
+      if (h.dispute.value.length === 0) await absent(this.chain.root, key, h.dispute.path, `${where}: no dispute`);
       else await this.leaf(key, h.dispute, `${where}: dispute`);
     }
     if (!b.unitsLeaf) return;
@@ -441,7 +255,7 @@ class Verification {
       const where = `transaction at height ${t.height}, position ${t.position}`;
       if (last && compareLocators(last, at) >= 0) refuse(`${where}: it stands behind a later one, or twice`);
       last = at;
-      if (t.height > this.height) refuse(`${where}: later than the state`);
+      if (t.height > this.chain.height) refuse(`${where}: later than the state`);
       const id = await transactionID(t.header);
       const { header, key } = await this.checkSignature(t, id, where);
       let index = -1;
@@ -568,7 +382,7 @@ class Verification {
         const key = balanceKey(s.part.id, uom, partner);
         const where = `balance of ${partner}`;
         if (leaf.value.length === 0) {
-          await absent(this.root, key, leaf.path, where);
+          await absent(this.chain.root, key, leaf.path, where);
           continue;
         }
         await this.leaf(key, leaf, where);
@@ -603,74 +417,6 @@ class Verification {
     return named;
   }
 
-  private async checkBlocks(): Promise<void> {
-    const heights = new Set(this.b.transactions.map((t) => t.height));
-    let needed = this.b.anchor !== undefined;
-    let last = 0n;
-    for (const p of this.b.blocks) {
-      const where = `time of block ${p.height}`;
-      if (p.height <= last || !heights.has(p.height)) refuse(`${where}: no record is in it, or out of order`);
-      last = p.height;
-      const next = await nextHash(p);
-      const proven = this.headers.get(p.height + 1n);
-      if (proven) {
-        if (!equal(proven, next) || p.index !== 0n || p.inclusion.length > 0) refuse(`${where}: it does not lead to the next header`);
-      } else {
-        needed = true;
-        if (!(await included(this.anchors, p.index, await anchorEntry(p.height + 1n, next), p.inclusion))) refuse(`${where}: the next header is not in the accumulator`);
-      }
-      this.times.set(p.height, p.time);
-    }
-    if (this.b.times ? this.times.size < heights.size : this.times.size > 0) refuse("times: of all blocks with records or of none, as the scope says");
-    if ((this.b.accumulator !== undefined) !== needed) refuse("header accumulator: its leaf is missing, or nothing needs it");
-  }
-
-  /** checkWitnessed works out which checkpoints the bundle's state is in. */
-  private async checkWitnessed(): Promise<void> {
-    const { b, state } = this;
-    if (b.witnessed.length > 16) refuse("checkpoints: too many");
-    let last = 0n;
-    for (const p of b.witnessed) {
-      const where = `checkpoint of size ${p.size}`;
-      if (p.size <= last || p.index >= p.size) refuse(`${where}: out of order, or its entry is beyond its end`);
-      last = p.size;
-      p.cosignatures.forEach((c, i) => {
-        if (i > 0 && compareText(p.cosignatures[i - 1]!.name, c.name) >= 0) refuse(`${where}: cosignatures out of order`);
-      });
-      let [h, hash] = [state, this.headers.get(state.height)!];
-      if (p.header) {
-        if (!p.validators) return refuse(`${where}: a header without its validators`);
-        h = p.header;
-        hash = await headerHash(b.chainID, h, p.validators);
-        const proven = this.headers.get(h.height);
-        if (h.height < 1n || h.height >= state.height || h.time >= state.time || !equal(h.app, state.app) || equal(h.next, p.validators)) refuse(`${where}: its header is none that carried the state before`);
-        if ((proven && !equal(proven, hash)) || (h.height === this.trust.height && !equal(hash, this.trust.headerHash))) refuse(`${where}: another header of its height is trusted`);
-      } else if (p.validators) {
-        refuse(`${where}: validators without a header`);
-      }
-      const root = (await inclusionRoot(p.size, p.index, await anchorEntry(h.height, hash), p.inclusion)) ?? refuse(`${where}: no inclusion of its entry`);
-      this.seen.push({ part: p, root, height: h.height });
-    }
-  }
-
-  /** hear demands the words of witnesses. */
-  private async hear(demand: Demand): Promise<void> {
-    const keys = new Map(demand.witnesses.map((k) => [hex(k.public), k]));
-    for (const k of keys.values()) {
-      let first: object | undefined;
-      let at = 0n;
-      for (const { part, root, height } of this.seen) {
-        for (const c of part.cosignatures) {
-          if (c.name !== k.name || !(await ed25519(k.public, cosigned(this.b.chainID, part.size, root, c.time), c.signature)) || (first && at <= c.time)) continue;
-          at = c.time;
-          first = { name: k.name, key: k.text, time: timeText(c.time * 1000000000n), size: Number(part.size), root: hex(root), height: Number(height) };
-        }
-      }
-      if (first) this.witnessed.push(first);
-    }
-    if (this.witnessed.length < demand.needed) refuse(`too few witnesses: ${this.witnessed.length} cosigned, ${demand.needed} are demanded`);
-  }
-
   private async findVoided(): Promise<void> {
     const prior = new Map<string, EventState>();
     for (const e of this.events) {
@@ -685,160 +431,4 @@ class Verification {
       if (of && e.message.result.effect === APPLIED && !of.voidedBy && equal(await contentHash(s), await contentHash(of.skeleton!))) of.voidedBy = e.at;
     }
   }
-
-  private report(): Record<string, unknown> {
-    const { b } = this;
-    const steps = b.steps.filter((s) => s.header).map((s) => Number(s.header!.height));
-    const partners = [...this.partners.values()].flatMap((p) => (p.leaf ? [p.leaf] : []));
-    const keys = [...this.partners].flatMap(([partner, p]) => [...p.keys.values()].map(({ key: k }) => ({
-      partner, id: k.id, public: hex(k.public), roles: ROLES.filter((_, i) => k.roles & (1n << BigInt(i))), held: HOLDINGS[k.held] ?? "",
-      from: Number(k.from), ...(k.until > 0n && { until: Number(k.until) }),
-    })));
-    return {
-      chain_id: b.chainID,
-      height: Number(this.height),
-      app_hash: hex(this.root),
-      header_height: Number(this.state.height),
-      header_hash: hex(this.headers.get(this.state.height)!),
-      time: timeText(this.state.time),
-      signed_height: Number(b.header.height),
-      signed_hash: hex(this.headers.get(b.header.height)!),
-      signed_time: timeText(b.header.time),
-      signed: Number(this.signed.signed),
-      power: Number(this.signed.total),
-      ...(steps.length > 0 && { steps }),
-      scope: { containers: b.containers, ancestors: b.ancestors, names: b.names, times: b.times, ...(b.units && { units: true }) },
-      ...(this.complete && { complete: true }),
-      subjects: this.subjects.map((s) => ({ ...subjectReport(s, this.state.time), ...(s.shipment && { shipment: this.shipmentReport(s, s.shipment) }) })),
-      ...(partners.length > 0 && {
-        partners: partners.map((p) => ({
-          id: p.id, name: p.name, gln: p.gln, standing: STANDINGS[p.standing] ?? "",
-          ...(p.nodeID && { node_id: p.nodeID }), ...(p.validator.length > 0 && { validator: base64(p.validator) }),
-          ...(p.state > 0 && { state: STATES[p.state] }), ...(p.host && { host: p.host }), ...(p.sponsor && { sponsor: p.sponsor }),
-          ...(p.lei && { lei: p.lei }), ...(p.registration && { registration: p.registration }), ...(p.threshold > 0 && { threshold: p.threshold }),
-        })),
-      }),
-      ...(keys.length > 0 && { keys }),
-      events: this.events.map((e) => this.eventReport(e)),
-      ...(this.witnessed.length > 0 && { witnessed: this.witnessed }),
-      ...(this.rescues.length > 0 && { rescues: this.rescues.map((r) => rescueReport(r.rescue, r.crossed)) }),
-    };
-  }
-
-  private shipmentReport(s: SubjectState, of: Shipment): object {
-    const trail = this.events.filter((e) => e.trails.some((t) => t.letter === "s" && t.id === s.part.id));
-    const shown = records(trail.map((e) => ({ at: e.at, partner: e.header.partner, reason: e.body && e.skeleton?.act ? String(JSON.parse(text(e.body)).reason ?? "") : "" })));
-    const handovers = this.b.handovers.map((h, i) => handoverReport(i + 1, h.leaf.value, h.dispute.value, this.state.time, shown));
-    return { ...of.report, ...(s.contents.length > 0 && { contents: s.contents }), handovers };
-  }
-
-  private eventReport(e: EventState): object {
-    const { message: m, skeleton: s, header: h } = e;
-    const at = this.times.get(e.at.height);
-    const name = this.partners.get(h.partner)?.leaf?.name ?? "";
-    return {
-      ...locatorReport(e.at),
-      trails: e.trails.map((t) => ({ id: t.id, trail: TRAILS[t.letter] })),
-      form: m.form,
-      ...(at !== undefined && { time: timeText(at) }),
-      ...(s && {
-        eventID: s.eventID || derivedEventID(e.digest),
-        type: s.act?.name ?? TYPES[s.type],
-        ...(s.action > 0 && { action: ACTIONS[s.action] }),
-        ...(s.bizStep && { bizStep: s.bizStep }),
-        ...(s.disposition && { disposition: s.disposition }),
-        eventTime: timeText(s.eventTime),
-        ...(s.order && { order: ORDERS[s.order.what], about: s.order.eventID, ...(s.order.class && { class: s.order.class }) }),
-      }),
-      partner: h.partner,
-      ...(name && { partner_name: name }),
-      key: e.key.id,
-      held: HOLDINGS[e.key.held] ?? "",
-      ...(h.actor && { actor: h.actor }),
-      ...(e.author && { author: e.author.id, author_held: HOLDINGS[e.author.held] ?? "" }),
-      transaction: hex(e.transaction),
-      digest: hex(e.digest),
-      ...(m.result.code > 0 && { code: codeName(m.result.code) }),
-      effect: EFFECTS[m.result.effect] ?? "unknown",
-      flags: m.result.flags.map(codeName),
-      ...(e.voidedBy && { voided_by: locatorReport(e.voidedBy) }),
-      ...(m.withheld.length > 0 && { withheld: m.withheld.length }),
-      ...(e.body && { body: JSON.parse(text(e.body)) }),
-    };
-  }
 }
-
-const locatorReport = (l: Locator): object => ({ height: Number(l.height), position: l.position, index: l.index });
-
-const MAX_WAITING = 30n * 24n * 3600n * 1_000_000_000n; // in nanoseconds of block time, after which an offer has lapsed
-
-function subjectReport(s: SubjectState, now: bigint): object {
-  const offer = s.item?.offer;
-  const trails = TRAILS_OF[s.part.kind].map((letter, i) => {
-    const t = s.trails.find((e) => e.letter === letter);
-    return { trail: TRAILS[letter], first: Number(t?.first ?? 0n), shown: t?.entries.length ?? 0, count: Number(s.heads[i]!.count) };
-  });
-  return {
-    kind: KINDS[s.part.kind],
-    id: s.part.id,
-    role: s.role,
-    present: s.part.value !== undefined,
-    alone: s.alone,
-    ...(s.custodian && { custodian: s.custodian }),
-    containers: s.containers,
-    ...(s.item?.disposition && { disposition: s.item.disposition }),
-    ...(s.item?.ended && { ended: true }),
-    ...(s.item?.shipment && { in_shipment: s.item.shipment }),
-    ...(offer?.party && now - offer.time <= MAX_WAITING && (offer.until === 0n || now <= offer.until) && { offered_to: offer.party }),
-    ...(trails.length > 0 && { trails }),
-    ...(s.balances.length > 0 && { balances: s.balances }),
-  };
-}
-
-/** readEvent answers an event as far as the bundle has it, with its digest. */
-async function readEvent(m: Message, h: TransactionHeader): Promise<{ skeleton: Skeleton | undefined; body: Bytes | undefined; digest: Bytes }> {
-  if (m.form === "withheld") return { skeleton: undefined, body: undefined, digest: m.digest! };
-  let skeleton: Skeleton;
-  let body: Bytes | undefined;
-  let root: Bytes;
-  if (m.form === "skeleton") {
-    skeleton = decodeSkeleton(m.skeleton!);
-    if ((skeleton.act ? ACT_KIND : skeleton.order ? 2 : 1) !== m.kind) refuse("a skeleton of another kind of message");
-    root = m.bodyRoot!;
-  } else {
-    ({ skeleton, body } = eventOf(m.kind, m.members, m.skeleton));
-    root = await bodyRoot(m);
-  }
-  const skeletonHash = await sum("waybill/skeleton", encodeSkeleton(skeleton));
-  const digest = await sum("waybill/message", utf8(h.chainID), utf8(h.partner), be32(m.kind), skeletonHash, root, m.duplicateKey, Uint8Array.of(0));
-  return { skeleton, body, digest };
-}
-
-async function bodyRoot(m: Message): Promise<Bytes> {
-  const names = m.members.map((e) => utf8(e.name));
-  let salts = m.salts;
-  if (m.form === "whole") {
-    const mac = await macs(m.secret!);
-    salts = await Promise.all(names.map(mac));
-  }
-  if (salts.length !== m.members.length) refuse("salts and members are not as many");
-  const shown = await Promise.all(m.members.map((e, i) => sum("waybill/member", salts[i]!, names[i]!, e.value)));
-  const total = shown.length + m.withheld.length;
-  const leaves = new Map<number, Bytes>();
-  let last = -1;
-  for (const w of m.withheld) {
-    if (w.place <= last || w.place >= total) refuse("withheld members out of order, or beyond all places");
-    last = w.place;
-    leaves.set(w.place, w.leaf);
-  }
-  const all: Bytes[] = [];
-  for (let place = 0, i = 0; place < total; place++) all.push(leaves.get(place) ?? shown[i++]!);
-  return sum("waybill/body", be32(total), await merkleRoot(all));
-}
-
-function base64(b: Bytes): string {
-  let s = "";
-  for (const v of b) s += String.fromCharCode(v);
-  return btoa(s);
-}
-
