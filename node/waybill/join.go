@@ -80,7 +80,7 @@ of it against the root; without one it fetches every block from the first.`,
 	cmd.Flags().StringVar(&partner.Name, "name", "", "with an invite: its legal name")
 	cmd.Flags().StringVar(&partner.LEI, "lei", "", "with an invite: its Legal Entity Identifier (ISO 17442)")
 	cmd.Flags().StringVar(&partner.Registration, "registration", "", "with an invite: its entry in a register of companies")
-	standing := cmd.Flags().String("standing", "member", "with an invite: member (validates and votes) or observer (reads)")
+	standing := cmd.Flags().String("standing", "member", "with an invite: member, which validates and votes; observers and participants have no node that joins")
 	apply := settingFlags(cmd, "rest", "rpc", "p2p", "advertise")
 	cmd.Flags().StringVar(&trust, "trust", "", "a root of trust (waybill trust), to begin with a snapshot")
 	p.homeFlag(cmd, &home)
@@ -95,6 +95,9 @@ of it against the root; without one it fetches every block from the first.`,
 			}
 			if err := partner.Standing.UnmarshalText([]byte(*standing)); err != nil {
 				return usage("--standing: %v", err)
+			}
+			if partner.Standing != schemas.StandingMember {
+				return usage("--standing %s: a node that joins is a member's, since it gets the bodies of everybody's events; an observer reads through a member's node (there: waybill invite observer), a participant submits through one (waybill join participant)", *standing)
 			}
 			s := node.DefaultSettings(home)
 			if err := apply(&s); err != nil {
