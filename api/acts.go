@@ -24,28 +24,33 @@ func (g *Gateway) postAct(name string, inPath ...string) http.HandlerFunc {
 func (g *Gateway) postNumbered(name string, numbers []string, inPath ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		g.write(w, r, maxAct, func(body []byte, dry bool) (*answer, error) {
-			if len(body) == 0 {
-				body = []byte("{}")
-			}
-			var given []string
-			for i := 0; i+1 < len(inPath); i += 2 {
-				value, err := segment(r, inPath[i])
-				if err != nil {
-					return nil, err
-				}
-				given = append(given, inPath[i+1], value)
-			}
-			request, err := numbered(r, body, numbers)
-			if err != nil {
-				return nil, err
-			}
-			act, err := schemas.ReadAct(name, request, time.Now(), given...)
-			if err != nil {
-				return nil, err
-			}
-			return g.submitAct(r, body, act, dry)
+			return g.takeAct(r, body, dry, name, numbers, inPath...)
 		})
 	}
+}
+
+// takeAct reads an act from a request's body and path, and submits it.
+func (g *Gateway) takeAct(r *http.Request, body []byte, dry bool, name string, numbers []string, inPath ...string) (*answer, error) {
+	if len(body) == 0 {
+		body = []byte("{}")
+	}
+	var given []string
+	for i := 0; i+1 < len(inPath); i += 2 {
+		value, err := segment(r, inPath[i])
+		if err != nil {
+			return nil, err
+		}
+		given = append(given, inPath[i+1], value)
+	}
+	request, err := numbered(r, body, numbers)
+	if err != nil {
+		return nil, err
+	}
+	act, err := schemas.ReadAct(name, request, time.Now(), given...)
+	if err != nil {
+		return nil, err
+	}
+	return g.submitAct(r, body, act, dry)
 }
 
 // submitAct rehearses an act, or signs it and waits for its commit.

@@ -133,37 +133,37 @@ func (g *Gateway) shipmentRoutes(m chi.Router) {
 			"evidence": "AddEvidence", "resolve": "ResolveDispute"} {
 			m.Post("/shipments/{id}/handovers/{handover}/"+path, g.postNumbered(name, []string{"handover"}, "id", "shipment"))
 		}
-		m.Post("/exceptions/{height}/{position}/{index}/settle", g.ofRecord(g.postNumbered("SettleException", []string{"height", "position", "index"})))
+		m.Post("/exceptions/{height}/{position}/{index}/settle", g.postSettle)
 	})
 }
 
-// ofRecord lets requests pass that name a record which the ledger has: what is settled by
-// a wrong number would stay on the list.
-func (g *Gateway) ofRecord(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		text := chi.URLParam(r, "height") + "-" + chi.URLParam(r, "position") + "-" + chi.URLParam(r, "index")
-		at, err := parseStreamCursor(text)
-		if err != nil {
-			err = fault(schemas.BadParameter, "height, position and index in the path are numbers: "+clip(text))
+// postSettle settles an exception of a record that the ledger has: what is settled by a
+// wrong number would stay on the list.
+func (g *Gateway) postSettle(w http.ResponseWriter, r *http.Request) {
+	g.write(w, r, maxAct, func(body []byte, dry bool) (*answer, error) {
+		if err := g.findRecord(chi.URLParam(r, "height") + "-" + chi.URLParam(r, "position") + "-" + chi.URLParam(r, "index")); err != nil {
+			return nil, err
 		}
-		if err == nil {
-			err = g.read(func(view View) error {
-				records, err := view.Messages(before(at), 1)
-				if f := new(schemas.Fault); errors.As(err, &f) && f.Code == schemas.HistoryMissing {
-					return nil // what the node does not know it does not judge
-				}
-				if err == nil && (len(records) == 0 || records[0].Locator != at) {
-					err = fault(schemas.NotFound, "the ledger has no record "+clip(text))
-				}
-				return err
-			})
-		}
-		if err != nil {
-			g.fail(w, r, err)
-			return
-		}
-		next(w, r)
+		return g.takeAct(r, body, dry, "SettleException", []string{"height", "position", "index"})
+	})
+}
+
+// findRecord fails if the ledger has no record at a place, as far as the node knows.
+func (g *Gateway) findRecord(place string) error {
+	at, err := parseStreamCursor(place)
+	if err != nil {
+		return fault(schemas.BadParameter, "height, position and index in the path are numbers: "+clip(place))
 	}
+	return g.read(func(view View) error {
+		records, err := view.Messages(before(at), 1)
+		if f := new(schemas.Fault); errors.As(err, &f) && f.Code == schemas.HistoryMissing {
+			return nil // what the node does not know it does not judge
+		}
+		if err == nil && (len(records) == 0 || records[0].Locator != at) {
+			err = fault(schemas.NotFound, "the ledger has no record "+clip(place))
+		}
+		return err
+	})
 }
 
 // before is the place before another.
