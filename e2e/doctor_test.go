@@ -60,8 +60,8 @@ func TestDivergenceIsFoundAndMended(t *testing.T) {
 	if err := acknowledge(t.Context(), x.plain(t, 0), []byte(touched)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := x.again[x.members[sick].Partner]
-	delete(x.again, x.members[sick].Partner)
+	cmd := x.again[x.members[sick].Home]
+	delete(x.again, x.members[sick].Home)
 	if err := cmd.Wait(); err == nil {
 		t.Fatal("the node ended well")
 	}

@@ -174,7 +174,7 @@ func TestErasureOnAFullDisk(t *testing.T) {
 	}
 	x.restart(t, 0)
 	x.awaitReady(t, 0)
-	cmd := x.again[x.members[0].Partner]
+	cmd := x.again[x.members[0].Home]
 	f, err := os.OpenFile(filler, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +194,7 @@ func TestErasureOnAFullDisk(t *testing.T) {
 	if err := cmd.Wait(); err == nil {
 		t.Error("the node ends well on a full disk")
 	}
-	delete(x.again, x.members[0].Partner)
+	delete(x.again, x.members[0].Home)
 	if said := nodeLog(t, x.members[0]); !strings.Contains(said, "no space left on device") {
 		t.Errorf("the node does not say that its disk is full:\n%s", said)
 	}

@@ -69,7 +69,7 @@ func TestLocalnetContract(t *testing.T) {
 	x.kill(t, 3)
 	x.restart(t, 3)
 	x.awaitReady(t, 3)
-	byHand := x.again[x.members[3].Partner].Process.Pid
+	byHand := x.again[x.members[3].Home].Process.Pid
 	if err := x.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -201,5 +201,5 @@ func (x *testNet) beginAt(t *testing.T, i int, inside bool) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	x.again[m.Partner] = cmd
+	x.again[m.Home] = cmd
 }

@@ -64,7 +64,7 @@ type testNet struct {
 	done    chan struct{}
 	exit    error
 	members []network.Member
-	again   map[string]*exec.Cmd // nodes that the test started again
+	again   map[string]*exec.Cmd // nodes that the test started again, by home
 }
 
 // start makes a network of n partners that is ready, for one test, which runs beside
@@ -215,12 +215,12 @@ func (x *testNet) plain(t *testing.T, i int) *client.Client {
 func (x *testNet) kill(t *testing.T, i int) {
 	t.Helper()
 	m := x.members[i]
-	if cmd := x.again[m.Partner]; cmd != nil {
+	if cmd := x.again[m.Home]; cmd != nil {
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		_ = cmd.Wait() // it was killed
-		delete(x.again, m.Partner)
+		delete(x.again, m.Home)
 		return
 	}
 	if err := syscall.Kill(m.PID, syscall.SIGKILL); err != nil {
@@ -253,7 +253,7 @@ func (x *testNet) begin(t *testing.T, i int, program string, flags ...string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	x.again[m.Partner] = cmd
+	x.again[m.Home] = cmd
 }
 
 func (x *testNet) awaitReady(t *testing.T, i int) {

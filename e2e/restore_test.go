@@ -62,14 +62,14 @@ func identity(t *testing.T) (recipient, file string) {
 func (x *testNet) end(t *testing.T, i int) {
 	t.Helper()
 	m := x.members[i]
-	if cmd := x.again[m.Partner]; cmd != nil {
+	if cmd := x.again[m.Home]; cmd != nil {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
 		if err := cmd.Wait(); err != nil {
 			t.Fatalf("%s ended: %v", m.Partner, err)
 		}
-		delete(x.again, m.Partner)
+		delete(x.again, m.Home)
 		return
 	}
 	if err := syscall.Kill(m.PID, syscall.SIGTERM); err != nil {

@@ -236,7 +236,7 @@ func TestStandbyTakesOver(t *testing.T) {
 	eventually(t, "the old node is the standby", func() bool { return logged(back, "the node follows behind the other of its pair") })
 	ids = append(ids, x.acknowledged(t, 4, "standby", 5))
 	x.level2(t, 0, pair)
-	hung := x.again[standby.Partner].Process
+	hung := x.again[standby.Home].Process
 	if err := hung.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -244,8 +244,8 @@ func TestStandbyTakesOver(t *testing.T) {
 	if err := hung.Signal(syscall.SIGKILL); err != nil { // its connections end, as a machine's do that is gone
 		t.Fatal(err)
 	}
-	_ = x.again[standby.Partner].Wait() // it was killed
-	delete(x.again, standby.Partner)
+	_ = x.again[standby.Home].Wait() // it was killed
+	delete(x.again, standby.Home)
 	ids = append(ids, x.acknowledged(t, 0, "standby", 6), x.acknowledged(t, pair, "standby", 7))
 
 	x.restart(t, down)

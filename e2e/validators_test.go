@@ -21,7 +21,13 @@ var glns = []string{"9521234009009", "9521234009016", "9521234009023"}
 // of its request.
 func (x *testNet) invite(t *testing.T, partner, gln string) (request string) {
 	t.Helper()
-	dir, n := filepath.Join(x.dir, partner), len(x.members)
+	return x.join(t, partner, gln, filepath.Join(x.dir, partner))
+}
+
+// join is invite into a home.
+func (x *testNet) join(t *testing.T, partner, gln, dir string) (request string) {
+	t.Helper()
+	n := len(x.members)
 	file := filepath.Join(x.dir, partner+"-invite.json")
 	if err := os.WriteFile(file, []byte(waybill(t, "invite", "--home", x.members[0].Home, "--partner", partner)), 0o600); err != nil {
 		t.Fatal(err)

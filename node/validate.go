@@ -3,6 +3,8 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -170,6 +172,9 @@ func (f *follower) ready(ctx context.Context) error {
 		return err
 	}
 	if err := l.Broadcast(ctx, signed.Raw); err != nil {
+		if f := new(schemas.Fault); errors.As(err, &f) && f.Code == schemas.UnknownKey {
+			err = fmt.Errorf("%w: waybill keys add %x --roles capture,admin --held gateway", err, l.keys.Public())
+		}
 		return err
 	}
 	receipt, err := l.Await(ctx, signed.ID, signed.Expiry)
