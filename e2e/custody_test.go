@@ -33,7 +33,12 @@ func TestCustodyPage(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	env := []string{"READING=" + reading, "PALLET=" + pallet, "LOT=" + lot, "CARRIER=" + carrier.Partner, "RECEIVER=" + receiver.Partner, "ARBITER=" + arbiter.Partner}
+	trail, err := x.plain(t, 0).Trail(t.Context(), pallet, 1, "")
+	if err != nil || len(trail.Records) != 1 {
+		t.Fatal(trail, err)
+	}
+	record := trail.Records[0].Locator
+	env := []string{fmt.Sprintf("RECORD=%d/%d/%d", record.Height, record.Position, record.Index), "READING=" + reading, "PALLET=" + pallet, "LOT=" + lot, "CARRIER=" + carrier.Partner, "RECEIVER=" + receiver.Partner, "ARBITER=" + arbiter.Partner}
 	for i, m := range []int{0, 1, 2} {
 		env = append(env, fmt.Sprintf("NODE%d=%s", i+1, x.members[m].REST), fmt.Sprintf("KEY%d=%s", i+1, x.members[m].Key))
 	}

@@ -90,8 +90,9 @@ type checker struct {
 	have      *store.Store // the home's, nil if it cannot be opened
 	again     *store.Store // what was computed
 	chain     chainCheck
-	engine    *revival // the engine's state, computed again for a rebuild
-	stray     bool     // the engine's state is not the archive's
+	roots     map[int64]schemas.Hash // that snapshots say, by height
+	engine    *revival               // the engine's state, computed again for a rebuild
+	stray     bool                   // the engine's state is not the archive's
 }
 
 func (c *checker) fault(f Fault) {
@@ -134,6 +135,7 @@ func Check(ctx context.Context, o CheckOptions) (*CheckReport, error) {
 	c.checkDatabases()
 	c.distrust()
 	c.checkLog()
+	c.checkSnapshots()
 	if c.genesis != nil {
 		if err := c.checkLedger(ctx); err != nil {
 			return nil, err

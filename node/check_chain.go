@@ -81,6 +81,7 @@ func (c *checker) replay(ctx context.Context, scratch string) {
 			return
 		}
 		c.Replayed = b.Height
+		c.checkRoot(b.Height, c.chain.appHash)
 		c.Transactions += len(b.Raw)
 		c.Messages += b.Messages
 		c.Erased += b.Erased

@@ -14,16 +14,27 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// stopped makes the home of a node that committed some events and was stopped.
+// stopped makes the home of a node that committed some events, took a snapshot and was
+// stopped.
 func stopped(t *testing.T) node.Settings {
 	t.Helper()
 	s := alone(t)
+	s.SnapshotHeights = 3
 	n, err := node.Start(t.Context(), s, "test", io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 5 {
 		commit(t, n, event(t, 10*i+1), event(t, 10*i+2), event(t, 10*i+2))
+	}
+	for deadline := time.Now().Add(patience); ; {
+		net, err := n.Ledger().Network(t.Context())
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("no snapshot was taken: %v", err)
+		}
+		if len(net.Snapshots) > 0 {
+			break
+		}
 	}
 	if err := n.Stop(); err != nil {
 		t.Fatal(err)
@@ -112,7 +123,7 @@ func TestCheckFindsAFlippedBitInEveryFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if guarded < 15 {
+	if guarded < 17 {
 		t.Errorf("only %d files were looked at", guarded)
 	}
 	mustHold(t, check(t, s.Home, false))

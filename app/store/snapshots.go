@@ -31,7 +31,8 @@ type Saved struct {
 }
 
 const (
-	manifestFile = "manifest"
+	// ManifestFile is a snapshot's manifest, in its directory.
+	ManifestFile = "manifest"
 	draftPrefix  = "draft-"
 	// beingServed is how long a snapshot outlives its successors after a node
 	// fetched a chunk of it, and maxSaved how many there are at most.
@@ -49,22 +50,33 @@ func OpenSnapshots(dir string) (*Snapshots, error) {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
+		return nil, fmt.Errorf("listing drafts of snapshots: %w", err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), draftPrefix) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return nil, fmt.Errorf("removing a draft of a snapshot: %w", err)
+		}
+	}
+	return ReadSnapshots(dir)
+}
+
+// ReadSnapshots lists the snapshots in a directory, of which there may be none, and
+// changes nothing.
+func ReadSnapshots(dir string) (*Snapshots, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("listing snapshots: %w", err)
 	}
 	s := &Snapshots{dir: dir}
 	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if strings.HasPrefix(e.Name(), draftPrefix) {
-			if err := os.RemoveAll(path); err != nil {
-				return nil, fmt.Errorf("removing a draft of a snapshot: %w", err)
-			}
-			continue
-		}
 		height, err := strconv.ParseInt(e.Name(), 10, 64)
 		if err != nil || !e.IsDir() {
-			continue // not ours
+			continue // a draft, or not ours
 		}
-		manifest, err := os.ReadFile(filepath.Join(path, manifestFile))
+		manifest, err := os.ReadFile(filepath.Join(dir, e.Name(), ManifestFile))
 		if err != nil {
 			return nil, fmt.Errorf("reading the snapshot of height %d: %w (remove its directory: another is taken in time)", height, err)
 		}
@@ -85,7 +97,8 @@ func (s *Snapshots) path(height int64) string {
 	return filepath.Join(s.dir, strconv.FormatInt(height, 10))
 }
 
-func chunkName(i int) string { return fmt.Sprintf("%06d.chunk", i) }
+// ChunkName is the file of a snapshot's chunk, in its directory.
+func ChunkName(i int) string { return fmt.Sprintf("%06d.chunk", i) }
 
 // Chunk reads a chunk of a snapshot; nil where there is none.
 func (s *Snapshots) Chunk(height int64, i int) ([]byte, error) {
@@ -98,7 +111,7 @@ func (s *Snapshots) Chunk(height int64, i int) ([]byte, error) {
 	if at < 0 {
 		return nil, nil
 	}
-	b, err := os.ReadFile(filepath.Join(s.path(height), chunkName(i)))
+	b, err := os.ReadFile(filepath.Join(s.path(height), ChunkName(i)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -130,7 +143,7 @@ func (d *Draft) Chunk(b []byte) error {
 	if len(b) > MaxChunk {
 		return fmt.Errorf("a chunk of %d bytes, %d are allowed", len(b), MaxChunk)
 	}
-	if err := writeSynced(filepath.Join(d.path, chunkName(d.chunks)), b); err != nil {
+	if err := writeSynced(filepath.Join(d.path, ChunkName(d.chunks)), b); err != nil {
 		return fmt.Errorf("writing chunk %d of the snapshot of height %d: %w", d.chunks, d.height, err)
 	}
 	d.chunks++
@@ -153,7 +166,7 @@ func writeSynced(path string, b []byte) error {
 // the last keep. One that a node fetches right now stays for a while.
 func (d *Draft) Save(manifest []byte, keep int) error {
 	s := d.snapshots
-	err := writeSynced(filepath.Join(d.path, manifestFile), manifest)
+	err := writeSynced(filepath.Join(d.path, ManifestFile), manifest)
 	if err == nil {
 		err = syncDir(d.path)
 	}
