@@ -399,6 +399,16 @@ func (w *whyNot) recalled() (string, error) {
 		if len(refs) > 0 {
 			return fmt.Sprintf("%s is called back by %s/%s", clip(id), refs[0].Issuer, refs[0].Recall), nil
 		}
+		inside, err := w.view.RecallsInside(id)
+		switch {
+		case err != nil:
+			return "", err
+		case inside.Many:
+			return "more open recalls than are listed name things inside " + clip(id) + ": empty it", nil
+		case len(inside.Recalls) > 0:
+			r := inside.Recalls[0]
+			return fmt.Sprintf("%s/%s calls back %d of what is inside %s: take it out", r.Issuer, r.Recall, r.Things, clip(id)), nil
+		}
 	}
 	return "", nil
 }

@@ -107,6 +107,10 @@ var badInput = []bad{
 		acme-farms: add commissioning strict
 		POST /api/v1/recalls {"recall":"$recall","instruction":"stop","items":["$strict"]}
 		event observe shipping strict to=mill`},
+	{"a container of something recalled in strict custody", 409, schemas.RecalledItem, " calls back 1 of what is inside https://id.gs1.org/", `
+		acme-farms: add commissioning strict,a; add packing parent=strict a
+		POST /api/v1/recalls {"recall":"$recall","instruction":"stop","items":["$a"]}
+		event observe shipping strict to=mill`},
 	{"an answer to a recall of less than nothing", 400, schemas.BadValue, "a quantity is not negative", `
 		acme-farms: add commissioning a
 		POST /api/v1/recalls {"recall":"$recall","instruction":"stop","items":["$a"]}
