@@ -57,11 +57,7 @@ func (g *Gateway) getConditions(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *Gateway) conditions(r *http.Request) (out Conditions, err error) {
-	q, err := parameters(r, "perPage", "nextPageToken")
-	if err != nil {
-		return out, err
-	}
-	limit, err := perPage(q)
+	q, limit, err := paging(r)
 	if err != nil {
 		return out, err
 	}

@@ -98,11 +98,7 @@ func (g *Gateway) rehearsal(r *http.Request, receipt *schemas.Receipt, c *schema
 
 // getProposals lists proposals.
 func (g *Gateway) getProposals(w http.ResponseWriter, r *http.Request) {
-	q, err := parameters(r, "perPage", "nextPageToken")
-	var limit int
-	if err == nil {
-		limit, err = perPage(q)
-	}
+	q, limit, err := paging(r)
 	var before *schemas.Locator
 	if text, ok := q["nextPageToken"]; err == nil && ok {
 		before, err = parseLocatorToken(text)

@@ -23,11 +23,7 @@ func (g *Gateway) getHoldings(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *Gateway) holdings(r *http.Request) (out Holdings, err error) {
-	q, err := parameters(r, "perPage", "nextPageToken")
-	if err != nil {
-		return out, err
-	}
-	limit, err := perPage(q)
+	q, limit, err := paging(r)
 	if err != nil {
 		return out, err
 	}

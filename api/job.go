@@ -295,12 +295,7 @@ func (jr *JobReceipt) add(j *local.Job, c *local.Chunk, r *schemas.Receipt) {
 
 // listJobs tells the captures of this gateway, newest first.
 func (g *Gateway) listJobs(w http.ResponseWriter, r *http.Request) {
-	q, err := parameters(r, "perPage", "nextPageToken")
-	if err != nil {
-		g.fail(w, r, err)
-		return
-	}
-	limit, err := perPage(q)
+	q, limit, err := paging(r)
 	if err == nil {
 		err = g.openPage(q)
 	}

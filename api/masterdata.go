@@ -110,11 +110,7 @@ func putMasterData(j *local.Job) (changes []local.Change, err error) {
 
 // getMasterData answers master data page by page, of a type or of one thing.
 func (g *Gateway) getMasterData(w http.ResponseWriter, r *http.Request) {
-	q, err := parameters(r, "type", "id", "perPage", "nextPageToken")
-	var limit int
-	if err == nil {
-		limit, err = perPage(q)
-	}
+	q, limit, err := paging(r, "type", "id")
 	var after *local.Element
 	if text, ok := q["nextPageToken"]; ok && err == nil {
 		b, bad := base64.RawURLEncoding.DecodeString(text)

@@ -61,6 +61,15 @@ func contains(list []string, s string) bool {
 	return false
 }
 
+// paging reads the parameters of a list that is answered page by page, and how many
+// entries a page may have.
+func paging(r *http.Request, names ...string) (q map[string]string, limit int, err error) {
+	if q, err = parameters(r, append(names, "perPage", "nextPageToken")...); err == nil {
+		limit, err = perPage(q)
+	}
+	return q, limit, err
+}
+
 // perPage reads how many entries a page may have: who asks for more than there
 // can be gets as many (EPCIS 2.0, section 12), and the link to the others.
 func perPage(q map[string]string) (int, error) {

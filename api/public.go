@@ -146,11 +146,7 @@ func (g *Gateway) getPublication(w http.ResponseWriter, r *http.Request) {
 
 // listPublications answers what is public, page by page.
 func (g *Gateway) listPublications(w http.ResponseWriter, r *http.Request) {
-	q, err := parameters(r, "perPage", "nextPageToken")
-	limit := 0
-	if err == nil {
-		limit, err = perPage(q)
-	}
+	q, limit, err := paging(r)
 	out := Publications{}
 	if err == nil {
 		var more bool

@@ -271,12 +271,8 @@ func queryName(r *http.Request) (string, error) {
 
 // listQueries answers the stored queries by name, page by page.
 func (g *Gateway) listQueries(w http.ResponseWriter, r *http.Request) {
-	q, err := parameters(r, "perPage", "nextPageToken")
-	var limit int
+	q, limit, err := paging(r)
 	var after string
-	if err == nil {
-		limit, err = perPage(q)
-	}
 	if err == nil {
 		after, err = g.parseNameToken(q, "queries")
 	}

@@ -125,11 +125,8 @@ func (g *Gateway) ofOwn(next http.HandlerFunc) http.HandlerFunc {
 
 // listRecalls answers recalls, page by page.
 func (g *Gateway) listRecalls(w http.ResponseWriter, r *http.Request) {
-	q, err := parameters(r, "open", "perPage", "nextPageToken")
-	limit, open := 0, false
-	if err == nil {
-		limit, err = perPage(q)
-	}
+	q, limit, err := paging(r, "open")
+	open := false
 	if err == nil {
 		open, err = flag(q, "open", false)
 	}

@@ -181,11 +181,7 @@ func before(at schemas.Locator) schemas.Locator {
 
 // listShipments answers shipments, page by page.
 func (g *Gateway) listShipments(w http.ResponseWriter, r *http.Request) {
-	q, err := parameters(r, "party", "state", "perPage", "nextPageToken")
-	limit := 0
-	if err == nil {
-		limit, err = perPage(q)
-	}
+	q, limit, err := paging(r, "party", "state")
 	var state schemas.ShipmentState
 	if name, ok := q["state"]; err == nil && ok {
 		if wrong := state.UnmarshalText([]byte(name)); wrong != nil {

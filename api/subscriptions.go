@@ -396,12 +396,8 @@ func (g *Gateway) find(r *http.Request) (*subscriber, error) {
 
 // listSubscriptions answers the API key's subscriptions of a query.
 func (g *Gateway) listSubscriptions(w http.ResponseWriter, r *http.Request) {
-	q, err := parameters(r, "perPage", "nextPageToken")
-	var limit int
+	q, limit, err := paging(r)
 	var after, name string
-	if err == nil {
-		limit, err = perPage(q)
-	}
 	if err == nil {
 		after, err = g.parseNameToken(q, "subscriptions")
 	}

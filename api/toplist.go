@@ -75,13 +75,9 @@ func (t topLevel) page(ctx context.Context, view View, at listPlace, limit int) 
 // repeats one while others arrive.
 func (g *Gateway) list(t topLevel) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q, err := parameters(r, "perPage", "nextPageToken")
-		var limit int
+		q, limit, err := paging(r)
 		var token string
 		var at listPlace
-		if err == nil {
-			limit, err = perPage(q)
-		}
 		if err == nil {
 			token, err = g.parseNameToken(q, t.path)
 		}

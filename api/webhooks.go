@@ -319,11 +319,7 @@ func (s *subscriber) webhook(height int64) Webhook {
 
 // listWebhooks answers the API key's webhooks, oldest first.
 func (g *Gateway) listWebhooks(w http.ResponseWriter, r *http.Request) {
-	q, err := parameters(r, "perPage", "nextPageToken")
-	var limit int
-	if err == nil {
-		limit, err = perPage(q)
-	}
+	q, limit, err := paging(r)
 	var view View
 	if err == nil {
 		view, err = g.ledger.View()
