@@ -24,7 +24,7 @@ const (
 // was refused.
 func (o *outbox) explain(e *entry, out *outcome) {
 	if out.receipt == nil || out.events != nil || !slices.ContainsFunc(out.receipt.Events, func(r schemas.EventReceipt) bool {
-		return r.Code == schemas.NotCustodian || r.Code == schemas.BalanceTooLow || r.Code == schemas.EventIDConflict || reasons[r.Code] != nil
+		return r.Code == schemas.EventIDConflict || reasons[r.Code] != nil
 	}) {
 		return
 	}
@@ -49,14 +49,8 @@ func (o *outcome) event(i int) *schemas.Event {
 // do with itself: a guest nothing of its host.
 func (o *outbox) refusal(e *schemas.EventReceipt, event *schemas.Event, by string) string {
 	text := "event " + clip(e.EventID) + " was refused"
-	if e.Code == schemas.NotCustodian && event != nil {
-		return text + o.holders(event, by)
-	}
-	if e.Code == schemas.BalanceTooLow && event != nil && by != "" {
-		return text + o.lacking(event, by)
-	}
-	if reasons[e.Code] != nil && event != nil {
-		return text + o.why(e.Code, event, by)
+	if tell := reasons[e.Code]; tell != nil && event != nil {
+		return text + o.why(tell, event, by)
 	}
 	if e.Code != schemas.EventIDConflict || by == "" {
 		return text
@@ -87,65 +81,58 @@ func (o *outbox) refusal(e *schemas.EventReceipt, event *schemas.Event, by strin
 
 // holders tells who holds what an event names and its author does not: the first that
 // the author is a party of. What it is none of, it is told nothing about.
-func (o *outbox) holders(e *schemas.Event, by string) string {
-	view, err := o.ledger.View()
-	if err != nil {
-		return ""
-	}
-	ids := slices.Concat([]string{e.Skeleton.ParentID}, e.Skeleton.EPCs, e.Skeleton.OutputEPCs)
-	if a, ok := e.Skeleton.Act.(*schemas.AnnounceShipment); ok {
+func (w *whyNot) holders() (string, error) {
+	ids := slices.Concat([]string{w.e.ParentID}, w.e.EPCs, w.e.OutputEPCs)
+	if a, ok := w.act.(*schemas.AnnounceShipment); ok {
 		ids = a.Items
 	}
 	for _, id := range ids[:min(len(ids), refusalItems)] {
 		if id == "" {
 			continue
 		}
-		it, err := view.Item(id)
+		it, err := w.view.Item(id)
 		if err != nil {
-			return ""
+			return "", err
 		}
-		if it == nil || it.Custodian == "" || it.Custodian == by {
+		if it == nil || it.Custodian == "" || it.Custodian == w.by {
 			continue
 		}
-		if party, err := partyTo(view, it, by); err != nil || party {
-			if err != nil {
-				return ""
-			}
-			return ": " + clip(id) + " is held by " + it.Custodian
+		party, err := partyTo(w.view, it, w.by)
+		if err != nil {
+			return "", err
+		}
+		if party {
+			return clip(id) + " is held by " + it.Custodian, nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // lacking tells of which class or lot an event takes more than its author holds, and how
 // much that is, as the own node knows by now. What somebody else holds it does not tell.
-func (o *outbox) lacking(e *schemas.Event, by string) string {
-	view, err := o.ledger.View()
+func (w *whyNot) lacking() (string, error) {
+	taken, err := takes(w.view, w.e)
 	if err != nil {
-		return ""
-	}
-	taken, err := takes(view, e)
-	if err != nil {
-		return ""
+		return "", err
 	}
 	for _, q := range taken[:min(len(taken), refusalItems)] {
-		balances, err := view.Balances(q.Class)
+		balances, err := w.view.Balances(q.Class)
 		if err != nil {
-			return ""
+			return "", err
 		}
-		of := func(b schemas.Balance) bool { return b.Partner == by && b.UOM == q.UOM }
+		of := func(b schemas.Balance) bool { return b.Partner == w.by && b.UOM == q.UOM }
 		i := slices.IndexFunc(balances, of)
 		if i < 0 {
-			return fmt.Sprintf(": %s holds none of %s%s, and not %s", by, clip(q.Class), inUnit(q.UOM), q.Amount)
+			return fmt.Sprintf("%s holds none of %s%s, and not %s", w.by, clip(q.Class), inUnit(q.UOM), q.Amount), nil
 		}
 		if !balances[i].Known {
 			continue
 		}
 		if held, err := schemas.ParseDecimal(balances[i].Quantity); err == nil && held.Sub(q.Amount).Sign() < 0 {
-			return fmt.Sprintf(": of %s%s %s holds %s, and not %s", clip(q.Class), inUnit(q.UOM), by, held, q.Amount)
+			return fmt.Sprintf("of %s%s %s holds %s, and not %s", clip(q.Class), inUnit(q.UOM), w.by, held, q.Amount), nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 func inUnit(uom string) string {
@@ -157,11 +144,11 @@ func inUnit(uom string) string {
 
 // takes are the known amounts that an event takes of its author's, one of each class or
 // lot and unit. An acceptance takes of somebody else's.
-func takes(view View, e *schemas.Event) (out []schemas.Quantity, err error) {
-	list := e.Skeleton.Quantities
+func takes(view View, e *schemas.Skeleton) (out []schemas.Quantity, err error) {
+	list := e.Quantities
 	var lots []schemas.ShipmentLot
 	id := ""
-	switch a := e.Skeleton.Act.(type) {
+	switch a := e.Act.(type) {
 	case *schemas.AnnounceShipment:
 		lots = a.Lots
 	case *schemas.OfferHandover:

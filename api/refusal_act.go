@@ -23,6 +23,7 @@ type whyNot struct {
 
 // reasons are what tells more of a code than its name, of acts and events.
 var reasons = map[schemas.Code]func(*whyNot) (string, error){ // only ever looked up
+	schemas.NotCustodian: (*whyNot).holders, schemas.BalanceTooLow: (*whyNot).lacking,
 	schemas.PartnerInactive: (*whyNot).inactive, schemas.OfferToSelf: (*whyNot).toSelf, schemas.NotAParty: (*whyNot).noParty,
 	schemas.InShipment: (*whyNot).inShipment, schemas.NotAUnit: (*whyNot).noUnit, schemas.OfferOpen: (*whyNot).offered,
 	schemas.WrongState: (*whyNot).standing, schemas.WrongRole: (*whyNot).standing, schemas.ShipmentHeld: (*whyNot).held, schemas.OfferExpired: (*whyNot).over,
@@ -31,10 +32,12 @@ var reasons = map[schemas.Code]func(*whyNot) (string, error){ // only ever looke
 }
 
 // why tells it, "" where nothing is found: meanwhile it may stand otherwise.
-func (o *outbox) why(code schemas.Code, e *schemas.Event, by string) string {
-	tell := reasons[code]
+func (o *outbox) why(tell func(*whyNot) (string, error), e *schemas.Event, by string) string {
+	if by == "" {
+		return ""
+	}
 	view, err := o.ledger.View()
-	if tell == nil || err != nil || by == "" {
+	if err != nil {
 		return ""
 	}
 	said, err := tell(&whyNot{view, by, e.Skeleton.Act, &e.Skeleton})
