@@ -8,7 +8,10 @@ import (
 
 // custodian is who holds an item: the custodian of the outermost container that
 // it is in.
-func (m *message) custodian(it *item) string {
+func (m *message) custodian(it *item) string { return m.top(it).Custodian }
+
+// top is the outermost container that an item is in, or the item.
+func (m *message) top(it *item) *item {
 	for range maxDepth + 1 {
 		m.settle(it)
 		if it.Parent == "" {
@@ -16,7 +19,7 @@ func (m *message) custodian(it *item) string {
 		}
 		it = m.container(it)
 	}
-	return it.Custodian
+	return it
 }
 
 // changedInstances are the instances whose state the event would change: of an

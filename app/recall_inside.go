@@ -157,10 +157,7 @@ func (m *message) carryLots(container *item, lots []schemas.Quantity) {
 	if !m.anyRecall() {
 		return
 	}
-	outermost := container
-	for m.settle(outermost); outermost.Parent != ""; m.settle(outermost) {
-		outermost = m.container(outermost)
-	}
+	outermost := m.top(container)
 	if o := outermost.Offer; o != nil {
 		on := m.onward(o)
 		for _, q := range lots {
