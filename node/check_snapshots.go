@@ -28,14 +28,21 @@ func (c *checker) checkSnapshots() {
 		return
 	}
 	for _, s := range saved.List() {
-		dir := c.name(filepath.Join(SnapshotsPath(c.Home), strconv.FormatInt(s.Height, 10)))
 		if file, err := c.checkSnapshot(codec, saved, s); err != nil {
-			if _, gone := os.Stat(filepath.Join(c.Home, dir)); gone != nil {
+			if _, gone := os.Stat(snapshotPath(c.Home, s.Height)); gone != nil {
 				continue // the node, which runs, let it go
 			}
-			c.fault(Fault{File: filepath.Join(dir, file), Height: s.Height, Detail: err.Error() + ": remove the directory, another snapshot is taken in time"})
+			c.snapshotFault(s.Height, file, err.Error())
 		}
 	}
+}
+
+func snapshotPath(home string, height int64) string {
+	return filepath.Join(SnapshotsPath(home), strconv.FormatInt(height, 10))
+}
+
+func (c *checker) snapshotFault(height int64, file, detail string) {
+	c.fault(Fault{File: c.name(filepath.Join(snapshotPath(c.Home, height), file)), Height: height, Detail: detail + ": remove the directory, another snapshot is taken in time"})
 }
 
 // checkSnapshot checks one, and answers which file is wrong.
@@ -95,7 +102,6 @@ func stateKeys(codec *schemas.Codec, saved *store.Snapshots, height int64, i int
 // checkRoot holds the snapshot of a height, if there is one, to what the blocks come to.
 func (c *checker) checkRoot(height int64, root []byte) {
 	if of, ok := c.roots[height]; ok && !bytes.Equal(of[:], root) {
-		c.fault(Fault{File: c.name(filepath.Join(SnapshotsPath(c.Home), strconv.FormatInt(height, 10), store.ManifestFile)), Height: height,
-			Detail: fmt.Sprintf("its state has the root %s, the ledger's %x: remove the directory, another snapshot is taken in time", of, root)})
+		c.snapshotFault(height, store.ManifestFile, fmt.Sprintf("its state has the root %s, the ledger's %x", of, root))
 	}
 }
