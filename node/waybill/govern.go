@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -246,14 +247,8 @@ func strandedWords(s *schemas.Stranded) string {
 
 // decided prints the proposal that an act made or was about; "" is the one it made.
 func (p *program) decided(cmd *cobra.Command, c *client.Client, w *client.Written, proposal string) error {
-	if known, err := p.outcome(w, "it was refused"); !known || err != nil {
-		return err
-	}
-	if proposal == "" {
-		proposal = schemas.ProposalID(schemas.Locator{Height: w.Receipt.Height, Position: w.Receipt.Position})
-	}
-	made, err := c.Proposal(cmd.Context(), proposal)
-	if err != nil {
+	made, err := p.proposal(cmd.Context(), c, w, proposal)
+	if made == nil || err != nil {
 		return err
 	}
 	if p.output == "json" {
@@ -261,6 +256,18 @@ func (p *program) decided(cmd *cobra.Command, c *client.Client, w *client.Writte
 	}
 	p.printProposal(&made.ProposalState)
 	return nil
+}
+
+// proposal reads the proposal that an act was about, or made where none is given: nil, and
+// said, where the outcome is not known yet.
+func (p *program) proposal(ctx context.Context, c *client.Client, w *client.Written, id string) (*api.Proposal, error) {
+	if known, err := p.outcome(w, "it was refused"); !known || err != nil {
+		return nil, err
+	}
+	if id == "" {
+		id = schemas.ProposalID(schemas.Locator{Height: w.Receipt.Height, Position: w.Receipt.Position})
+	}
+	return c.Proposal(ctx, id)
 }
 
 func (p *program) printProposal(s *schemas.ProposalState) {

@@ -173,10 +173,13 @@ func (p *program) proposeAll(cmd *cobra.Command, node *client.Client, c *change,
 			}
 			err = p.rehearse(cmd, node, body)
 		} else {
-			err = p.proposeOne(cmd.Context(), node, body, &made)
-		}
-		if n := len(made); err == nil && !dry && n > 0 && p.output != "json" {
-			fmt.Fprintf(p.out, "%s %s: %s\n", escape(made[n-1].ID), escape(made[n-1].State), of.counts())
+			var one *api.Proposal
+			if one, err = p.proposeOne(cmd.Context(), node, body); one != nil {
+				made = append(made, one)
+				if p.output != "json" {
+					fmt.Fprintf(p.out, "%s %s: %s\n", escape(one.ID), escape(one.State), of.counts())
+				}
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("proposal %d of %d: %w: what is left is proposed by the same command", i+1, len(changes), err)
@@ -196,18 +199,10 @@ func (c *change) counts() string {
 	return counted(len(c.Items), "item") + ", " + counted(len(c.Lots), "lot")
 }
 
-func (p *program) proposeOne(ctx context.Context, node *client.Client, body []byte, made *[]*api.Proposal) error {
+func (p *program) proposeOne(ctx context.Context, node *client.Client, body []byte) (*api.Proposal, error) {
 	w, err := node.Propose(ctx, body, client.Write{IdempotencyKey: client.NewIdempotencyKey()})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if known, err := p.outcome(w, "it was refused"); !known || err != nil {
-		return err
-	}
-	one, err := node.Proposal(ctx, schemas.ProposalID(schemas.Locator{Height: w.Receipt.Height, Position: w.Receipt.Position}))
-	if err != nil {
-		return err
-	}
-	*made = append(*made, one)
-	return nil
+	return p.proposal(ctx, node, w, "")
 }
