@@ -20,12 +20,16 @@ type databases struct {
 	opened []*engineDB
 	blocks *headers
 	broken func(error)
+	disk   func(name string, db dbm.DB) dbm.DB // tests', or nil
 }
 
 func (d *databases) open(ctx *config.DBContext) (dbm.DB, error) {
 	inner, err := config.DefaultDBProvider(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("opening the engine's %s: %w (another node may run in this home)", ctx.ID, err)
+	}
+	if d.disk != nil {
+		inner = d.disk(ctx.ID, inner)
 	}
 	db := &engineDB{DB: inner, name: ctx.ID, broken: d.broken}
 	d.mu.Lock()

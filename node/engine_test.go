@@ -36,31 +36,55 @@ func TestReadOfAClosedEngine(t *testing.T) {
 // failingDB does what it is told, and says that it could not once.
 type failingDB struct {
 	dbm.DB
-	fail bool
+	fail   bool
+	before bool // the write that fails does nothing
+	prunes bool // only a batch that deletes fails
 }
 
 var errDisk = errors.New("input/output error")
 
-func (d *failingDB) then(err error) error {
-	if d.fail {
-		d.fail, err = false, errDisk
+func (d *failingDB) write(deletes bool, act func() error) error {
+	if !d.fail || d.prunes && !deletes {
+		return act()
 	}
-	return err
+	d.fail = false
+	if d.before {
+		return errDisk
+	}
+	return errors.Join(act(), errDisk)
 }
 
-func (d *failingDB) Set(k, v []byte) error     { return d.then(d.DB.Set(k, v)) }
-func (d *failingDB) SetSync(k, v []byte) error { return d.then(d.DB.SetSync(k, v)) }
-func (d *failingDB) Delete(k []byte) error     { return d.then(d.DB.Delete(k)) }
-func (d *failingDB) DeleteSync(k []byte) error { return d.then(d.DB.DeleteSync(k)) }
-func (d *failingDB) NewBatch() dbm.Batch       { return failingBatch{d.DB.NewBatch(), d} }
+func (d *failingDB) Set(k, v []byte) error {
+	return d.write(false, func() error { return d.DB.Set(k, v) })
+}
+
+func (d *failingDB) SetSync(k, v []byte) error {
+	return d.write(false, func() error { return d.DB.SetSync(k, v) })
+}
+
+func (d *failingDB) Delete(k []byte) error {
+	return d.write(false, func() error { return d.DB.Delete(k) })
+}
+
+func (d *failingDB) DeleteSync(k []byte) error {
+	return d.write(false, func() error { return d.DB.DeleteSync(k) })
+}
+
+func (d *failingDB) NewBatch() dbm.Batch { return &failingBatch{Batch: d.DB.NewBatch(), db: d} }
 
 type failingBatch struct {
 	dbm.Batch
-	db *failingDB
+	db      *failingDB
+	deletes bool
 }
 
-func (b failingBatch) Write() error     { return b.db.then(b.Batch.Write()) }
-func (b failingBatch) WriteSync() error { return b.db.then(b.Batch.WriteSync()) }
+func (b *failingBatch) Delete(k []byte) error {
+	b.deletes = true
+	return b.Batch.Delete(k)
+}
+
+func (b *failingBatch) Write() error     { return b.db.write(b.deletes, b.Batch.Write) }
+func (b *failingBatch) WriteSync() error { return b.db.write(b.deletes, b.Batch.WriteSync) }
 
 // Once a write of one of its databases failed, whichever, the engine can write nothing more
 // there, and the node is told.
