@@ -61,15 +61,15 @@ func OpenSnapshots(dir string) (*Snapshots, error) {
 // clear removes what has one of these prefixes.
 func (s *Snapshots) clear(prefixes ...string) error {
 	entries, err := os.ReadDir(s.dir)
-	if err == nil {
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+		return !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(e.Name(), p) })
+	})
+	if err == nil && len(entries) > 0 {
 		err = syncDir(s.dir) // a name that was left must not come back without its files
 	}
 	errs := []error{err}
 	for i := 0; i < len(entries) && err == nil; i++ {
-		name := entries[i].Name()
-		if slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
-			errs = append(errs, s.removeAll(filepath.Join(s.dir, name)))
-		}
+		errs = append(errs, s.removeAll(filepath.Join(s.dir, entries[i].Name())))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("removing what is left of snapshots: %w", err)
