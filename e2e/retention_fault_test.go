@@ -109,6 +109,13 @@ type stage struct {
 	injection
 }
 
+func (s stage) String() string {
+	if s.call == "unlinkat" { // which is tried in several ways before it fails
+		return s.injection.String() + "+"
+	}
+	return s.injection.String()
+}
+
 // files are those of the heights around a node's.
 func (s stage) files(x *testNet, height int64) (list []string) {
 	for h := max(1, height-200); h < height+400; h++ {
