@@ -168,7 +168,7 @@ func TestRetentionUnderFaults(t *testing.T) {
 	written := x.writing(t, "retention", 0, victim)
 	x.end(t, victim)
 	kills, failures := stages()
-	for _, at := range random.Perm(len(kills))[:3] {
+	for _, at := range random.Perm(len(kills))[:2] {
 		x.killedAtSnapshot(t, kills[at])
 	}
 	for _, at := range random.Perm(len(failures))[:2] {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/waybill-ledger/waybill/node"
+	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // copyOf is a copy of a home, with a prefix of the store of its own.
@@ -169,30 +170,142 @@ func TestMoveUnderFaults(t *testing.T) {
 	}
 }
 
-// Killed between any two steps of a move, or with a disk that fails at one, a home has lost
-// nothing, and moves the rest.
-func TestMoveOnDiskThatFails(t *testing.T) {
+// diskFault is one of a call on a file below data/ledger.
+type diskFault struct{ file, call, fault string }
+
+func (f diskFault) String() string { return fmt.Sprintf("%s at %s of %s", f.fault, f.call, f.file) }
+
+// diskFaults are kills and failures at every step by which a file of the archive appears
+// under its name, and another goes; a few of them, others in each run, with -short.
+func diskFaults(t *testing.T, temporary, goes string) (list []diskFault) {
+	t.Helper()
+	for _, call := range []string{"openat", "write", "fsync", "renameat"} {
+		fault := "error=EIO"
+		if call == "openat" || call == "write" {
+			fault = "error=ENOSPC"
+		}
+		list = append(list, diskFault{temporary, call, "signal=SIGKILL"}, diskFault{temporary, call, fault})
+	}
+	for _, fault := range []string{"signal=SIGKILL", "error=EIO"} {
+		list = append(list, diskFault{"archive", "fsync", fault}, diskFault{goes, "unlinkat", fault})
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	if testing.Short() {
+		rand.New(rand.NewPCG(seed, 0)).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		list = list[:4]
+	}
+	return list
+}
+
+// movedUnder runs a process that moves what is to be moved, or brought back, under a fault,
+// which must end it.
+func movedUnder(t *testing.T, s node.Settings, f diskFault) {
+	t.Helper()
+	inject := "inject=" + f.call + ":" + f.fault + ":when=1+"
+	cmd := exec.Command("strace", "-f", "-o", os.DevNull, "-P", filepath.Join(node.LedgerPath(s.Home), f.file), "-e", "trace="+f.call, "-e", inject, os.Args[0])
+	cmd.Env = append(os.Environ(), moverProcess+"="+s.Home)
+	var exit *exec.ExitError
+	if out, err := cmd.CombinedOutput(); !errors.As(err, &exit) || strings.HasPrefix(f.fault, "error=") && len(out) == 0 {
+		t.Errorf("%s: the process ends with %v and says %q", f, err, out)
+	}
+}
+
+func needStrace(t *testing.T) {
+	t.Helper()
 	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
 		t.Skipf("strace does not work here: %v", err)
 	}
+}
+
+// Killed between any two steps of a move, or with a disk that fails at one, a home has lost
+// nothing, and moves the rest.
+func TestMoveOnDiskThatFails(t *testing.T) {
+	needStrace(t)
 	store := anyS3(t)
 	grown, events := grownFor(t, store)
-	for n, c := range []struct{ file, call, fault string }{
-		{"moving.moved", "openat", "signal=SIGKILL"}, {"moving.moved", "write", "signal=SIGKILL"}, {"moving.moved", "fsync", "signal=SIGKILL"},
-		{"moving.moved", "renameat", "signal=SIGKILL"}, {"archive", "fsync", "signal=SIGKILL"}, {"archive/bodies-0000000000.seg", "unlinkat", "signal=SIGKILL"},
-		{"moving.moved", "openat", "error=ENOSPC"}, {"moving.moved", "write", "error=ENOSPC"}, {"moving.moved", "fsync", "error=EIO"},
-		{"moving.moved", "renameat", "error=EIO"}, {"archive", "fsync", "error=EIO"}, {"archive/bodies-0000000000.seg", "unlinkat", "error=EIO"},
-	} {
-		prefix, after := fmt.Sprint("disk/", n), fmt.Sprintf("%s at %s of %s", c.fault, c.call, c.file)
+	for n, f := range diskFaults(t, "moving.moved", "archive/bodies-0000000000.seg") {
+		prefix := fmt.Sprint("disk/", n)
 		s := copyOf(t, grown, store, prefix)
-		inject := "inject=" + c.call + ":" + c.fault + ":when=1+"
-		cmd := exec.Command("strace", "-f", "-o", os.DevNull, "-P", filepath.Join(node.LedgerPath(s.Home), c.file), "-e", "trace="+c.call, "-e", inject, os.Args[0])
-		cmd.Env = append(os.Environ(), moverProcess+"="+s.Home)
-		var exit *exec.ExitError
-		if err := cmd.Run(); !errors.As(err, &exit) {
-			t.Errorf("%s: nothing fails: %v", after, err)
+		movedUnder(t, s, f)
+		nothingLost(t, s, store, prefix, f.String())
+		resumed(t, s, store, prefix, events, f.String())
+	}
+}
+
+// The same while a segment is brought back, for a body in it that is to be erased: in the end
+// that body is gone, and no other.
+func TestRecallOnDiskThatFails(t *testing.T) {
+	needStrace(t)
+	store := anyS3(t)
+	grown, _ := grownFor(t, store)
+	n := start(t, grown)
+	must(t, n.TestingMove())
+	whole, err := bodiesOf(t, n)
+	must(t, err)
+	view, err := n.Ledger().View()
+	must(t, err)
+	page, err := view.Page(t.Context(), schemas.EventQuery{Limit: 1, Ascending: true})
+	must(t, err)
+	id := page.Records[0].EventID
+	store.stop()
+	order, err := schemas.MakeOrder(schemas.OrderErase, id, "asked for by the person concerned", "2026-03-01T09:00:00Z")
+	must(t, err)
+	if r := commit(t, n, order); r.Events[0].Code != schemas.OK {
+		t.Fatalf("the order is answered %+v", r.Events[0])
+	}
+	must(t, n.Stop())
+	store.start()
+	for i, f := range diskFaults(t, "moving.seg", "archive/bodies-0000000000.moved") {
+		prefix := fmt.Sprint("recall/", i)
+		s := copyOf(t, grown, store, prefix)
+		at := filepath.Join(store.dir, "goods", prefix)
+		must(t, os.MkdirAll(filepath.Dir(at), 0o700))
+		if out, err := exec.Command("cp", "-a", filepath.Join(store.dir, "goods", "acme", "archive"), at).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
 		}
-		nothingLost(t, s, store, prefix, after)
-		resumed(t, s, store, prefix, events, after)
+		if f.call != "unlinkat" { // the stub goes only when the body has
+			movedUnder(t, s, f)
+		}
+		nothingLost(t, s, store, prefix, f.String())
+		n := start(t, s)
+		must(t, n.TestingMove())
+		if f.call == "unlinkat" {
+			eraseOverdue(t, n)
+			must(t, n.Stop())
+			if _, err := os.Stat(filepath.Join(node.LedgerPath(s.Home), f.file)); err == nil { // the node was not faster
+				movedUnder(t, s, f)
+			}
+			nothingLost(t, s, store, prefix, f.String())
+			n = start(t, s)
+		}
+		eraseOverdue(t, n)
+		must(t, n.TestingMove())
+		again, err := bodiesOf(t, n)
+		must(t, err)
+		for other, body := range whole {
+			if want := map[bool]string{true: "", false: body}[other == id]; again[other] != want {
+				t.Errorf("%s: of %s the body is %q, expected %q", f, other, again[other], want)
+			}
+		}
+		must(t, n.Stop())
+		nothingLost(t, s, store, prefix, f.String())
+		mustHold(t, check(t, s.Home, false))
+	}
+}
+
+// eraseOverdue commits events until no erasure waits.
+func eraseOverdue(t *testing.T, n *node.Node) {
+	t.Helper()
+	for i, deadline := 0, time.Now().Add(patience); ; i++ {
+		overdue, err := n.Overdue()
+		must(t, err)
+		if len(overdue) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no block makes the erasure of %v good", overdue)
+		}
+		commit(t, n, event(t, 8000+i))
 	}
 }
