@@ -1,9 +1,15 @@
 package app_test
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/waybill-ledger/waybill/app"
 	"github.com/waybill-ledger/waybill/app/store"
@@ -86,6 +92,61 @@ func TestPartOfALongTrail(t *testing.T) {
 		t.Fatal(err)
 	}
 	prove(count)
+}
+
+// TestSubtreesComeAgain: the rows of subtrees are the same where a ledger is computed again
+// from its archive, and, from the snapshot on, at a node that began with one: it knows the
+// roots of subtrees that began before. What it lacks, it says.
+func TestSubtreesComeAgain(t *testing.T) {
+	c := newChain(t, store.Options{Dir: t.TempDir()})
+	c.keepSnapshots(t.TempDir())
+	c.init()
+	var joined *chain
+	for i := range 11 {
+		var events []*schemas.Event
+		for n := range 100 {
+			events = append(events, c.event(fmt.Sprintf("obj obs epc=a step=storing note=%d", 100*i+n)))
+		}
+		raw := c.sign(c.draft("farm", false, events...))
+		c.block(raw)
+		if joined != nil {
+			joined.time = c.time
+			if joined.replay([][]byte{raw}); !bytes.Equal(joined.hash, c.hash) {
+				t.Fatalf("they part at height %d", c.height)
+			}
+		}
+		if i == 5 {
+			joined = joining(t, store.Options{})
+			joined.restored(c, c.take())
+		}
+	}
+	rows := c.rows("A")
+	if len(rows) != 8 { // two trails of 1,100 records
+		t.Fatalf("there are %d rows of subtrees", len(rows))
+	}
+	later := maps.Clone(rows)
+	maps.DeleteFunc(later, func(key, _ string) bool { return binary.BigEndian.Uint64([]byte(key[len(key)-8:])) < 600 })
+	if d := cmp.Diff(later, joined.rows("A")); len(later) != 4 || d != "" {
+		t.Errorf("at a node that joined rows of subtrees differ (-, +): %s", d)
+	}
+	again, _, err := replay(t, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d, err := range store.Differences(c.store, again) {
+		t.Fatalf("computed again: %c %q: %x, %x, %v", d.Space, d.Key, d.Have, d.Want, err)
+	}
+	b, view, err := joined.app.Bundle(t.Context(), schemas.BundleQuery{ID: "farm", Of: schemas.BundleOfPartner, First: 1030, Count: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := joined.sealed(b, view); err != nil || len(r.Events) != 5 {
+		t.Errorf("a part from behind the snapshot: %v", err)
+	}
+	var lacks *schemas.Fault
+	if _, _, err := joined.app.Bundle(t.Context(), schemas.BundleQuery{ID: "farm", Of: schemas.BundleOfPartner, First: 300, Count: 5}); !errors.As(err, &lacks) || lacks.Code != schemas.HistoryMissing {
+		t.Errorf("a part from before the snapshot: %v", err)
+	}
 }
 
 // BenchmarkPartOfALongTrail makes bundles of a hundred records of a partner that has

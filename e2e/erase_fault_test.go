@@ -24,15 +24,25 @@ func bodiesFile(m network.Member) string {
 // startFaulty starts a node whose calls on the archive's bodies fail as injected.
 func (x *testNet) startFaulty(t *testing.T, i int, fault injection) *exec.Cmd {
 	t.Helper()
+	return x.startTraced(t, i, []string{bodiesFile(x.members[i])}, fault.call, fault.String())
+}
+
+// startTraced starts a node of whose calls on some files the tracer injects something.
+func (x *testNet) startTraced(t *testing.T, i int, files []string, call, inject string) *exec.Cmd {
+	t.Helper()
 	log, err := os.OpenFile(filepath.Join(x.members[i].Home, "node.log"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command("strace", "-f", "-o", os.DevNull, "-P", bodiesFile(x.members[i]), "-e", "trace="+fault.call, "-e", fault.String(), program, "start", "--home", x.members[i].Home)
+	args := []string{"-f", "-o", os.DevNull, "-e", "trace=" + call, "-e", inject}
+	for _, f := range files {
+		args = append(args, "-P", f)
+	}
+	cmd := exec.Command("strace", append(args, program, "start", "--home", x.members[i].Home)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// Injections count by thread: with processors to spare a goroutine stays on its own.
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=16")
+	cmd.Env = append(append(os.Environ(), x.env...), "GOMAXPROCS=16")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that strace's end is the node's, too
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -175,21 +185,7 @@ func TestErasureOnAFullDisk(t *testing.T) {
 	x.restart(t, 0)
 	x.awaitReady(t, 0)
 	cmd := x.again[x.members[0].Home]
-	f, err := os.OpenFile(filler, os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, size := range []int{4096, 512, 16} {
-		for err = nil; err == nil; {
-			_, err = f.Write(make([]byte, size))
-		}
-	}
-	if !errors.Is(err, syscall.ENOSPC) {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
+	fill(t, filler)
 	x.order(t, 0, id)
 	if err := cmd.Wait(); err == nil {
 		t.Error("the node ends well on a full disk")

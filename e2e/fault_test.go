@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -215,6 +216,26 @@ func smallDisk(t *testing.T, left int64) (dir, filler string) {
 		t.Fatal(err)
 	}
 	return dir, filler
+}
+
+// fill fills a small disk to the last byte.
+func fill(t *testing.T, filler string) {
+	t.Helper()
+	f, err := os.OpenFile(filler, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{4096, 512, 16} {
+		for err = nil; err == nil; {
+			_, err = f.Write(make([]byte, size))
+		}
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A full disk stops backup, restore and rebuild with a message that says so; when

@@ -136,6 +136,7 @@ func Check(ctx context.Context, o CheckOptions) (*CheckReport, error) {
 	c.distrust()
 	c.checkLog()
 	c.checkSnapshots()
+	c.checkHistory(ctx)
 	if c.genesis != nil {
 		if err := c.checkLedger(ctx); err != nil {
 			return nil, err

@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
+	"github.com/syndtr/goleveldb/leveldb"
+	"github.com/syndtr/goleveldb/leveldb/util"
+
 	"github.com/waybill-ledger/waybill/node"
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -88,45 +92,155 @@ func unguarded(home, path string) bool {
 	return false
 }
 
-// A flipped bit in any file of a home is found, wherever it is.
-func TestCheckFindsAFlippedBitInEveryFile(t *testing.T) {
-	s := stopped(t)
-	mustHold(t, check(t, s.Home, false))
+// flipped fails the test unless a check of a home finds each of some bits that are flipped in
+// files of it, one at a time.
+func flipped(t *testing.T, home string, files []string, flips int) {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	flips, guarded := 12, 0
-	if testing.Short() {
-		flips = 3
-	}
-	for _, path := range filesOf(t, s.Home) {
+	for _, path := range files {
 		before, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if unguarded(s.Home, path) || len(before) == 0 {
-			continue
-		}
-		guarded++
+		must(t, err)
 		for range flips {
 			at, bit := random.IntN(len(before)), random.IntN(8)
 			after := append([]byte(nil), before...)
 			after[at] ^= 1 << bit
-			if err := os.WriteFile(path, after, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if r := check(t, s.Home, false); len(r.Faults) == 0 {
+			must(t, os.WriteFile(path, after, 0o600))
+			if r := check(t, home, false); len(r.Faults) == 0 {
 				t.Errorf("%s: bit %d of byte %d of %d was flipped, and nothing is found", path, bit, at, len(before))
 			}
 		}
-		if err := os.WriteFile(path, before, 0o600); err != nil {
-			t.Fatal(err)
+		must(t, os.WriteFile(path, before, 0o600))
+	}
+	mustHold(t, check(t, home, false))
+}
+
+// flips is how many bits of each file are flipped.
+func flips() int {
+	if testing.Short() {
+		return 3
+	}
+	return 12
+}
+
+// A flipped bit in any file of a home is found, wherever it is.
+func TestCheckFindsAFlippedBitInEveryFile(t *testing.T) {
+	s := stopped(t)
+	mustHold(t, check(t, s.Home, false))
+	var guarded []string
+	for _, path := range filesOf(t, s.Home) {
+		info, err := os.Stat(path)
+		must(t, err)
+		if !unguarded(s.Home, path) && info.Size() > 0 {
+			guarded = append(guarded, path)
 		}
 	}
-	if guarded < 17 {
-		t.Errorf("only %d files were looked at", guarded)
+	if len(guarded) < 17 {
+		t.Errorf("only %d files are looked at", len(guarded))
 	}
+	flipped(t, s.Home, guarded, flips())
+}
+
+// A flipped bit in keys that are encrypted is found, and in what a passphrase opens.
+func TestCheckFindsAFlippedBitInEncryptedKeys(t *testing.T) {
+	s := stopped(t)
+	identity, err := age.GenerateX25519Identity()
+	must(t, err)
+	encrypt(t, &s, "identity:"+writePrivate(t, "identity", identity.String()+"\n"), 4)
+	keys := filesOf(t, filepath.Join(s.Home, "keys"))
+	if len(keys) != 4 {
+		t.Fatalf("the home has the keys %v", keys)
+	}
+	flipped(t, s.Home, keys, flips())
+
+	s = stopped(t)
+	encrypt(t, &s, "file:"+writePrivate(t, "passphrase", "correct horse\n"), 4)
+	flipped(t, s.Home, []string{filepath.Join(s.Home, "keys", "identity.age")}, 3)
+}
+
+// A flipped bit is found in the stub of a segment that was moved, and in what is in the store.
+func TestCheckFindsAFlippedBitInAMovedSegment(t *testing.T) {
+	objects := anyS3(t)
+	s, _ := grownFor(t, objects)
+	n := start(t, s)
+	must(t, n.TestingMove())
+	must(t, n.Stop())
+	stubs, err := filepath.Glob(filepath.Join(node.LedgerPath(s.Home), "archive", "*.moved"))
+	if err != nil || len(stubs) < 5 {
+		t.Fatal(stubs, err)
+	}
+	flipped(t, s.Home, stubs, flips())
+	flipped(t, s.Home, objects.files("acme/archive/segments")[:3], flips())
+}
+
+// A flipped bit is found in the history that a node is fetching; in its database, when that is
+// about to be used.
+func TestCheckFindsAFlippedBitInHistory(t *testing.T) {
+	n, blocks := grown(t)
+	s := stopped(t)
+	h := history(t, n, s.Home)
+	must(t, h.Keep(answerOf(blocks)))
+	must(t, h.Close())
+	segments, err := filepath.Glob(filepath.Join(node.HistoryPath(s.Home), "archive", "*.seg"))
+	if err != nil || len(segments) < 2 {
+		t.Fatal(segments, err)
+	}
+	flipped(t, s.Home, segments, flips())
+	h = history(t, n, s.Home)
+	must(t, h.Complete())
+	var guarded []string
+	for _, path := range filesOf(t, node.HistoryPath(s.Home)) {
+		if info, err := os.Stat(path); err == nil && info.Size() > 0 && !unguarded(s.Home, path) {
+			guarded = append(guarded, path)
+		}
+	}
+	if len(guarded) < 5 {
+		t.Fatalf("of a complete history there is %v", guarded)
+	}
+	flipped(t, s.Home, guarded, flips())
+}
+
+// The rows by which parts of long trails are proven are missed when they are not there, and
+// come back.
+func TestCheckRebuildsSubtrees(t *testing.T) {
+	s := alone(t)
+	n := start(t, s)
+	for i := range 3 {
+		var events []*schemas.Event
+		for j := range 100 {
+			events = append(events, event(t, 100*i+j))
+		}
+		commit(t, n, events...)
+	}
+	must(t, n.Stop())
+	rows := func(remove bool) (count int) {
+		t.Helper()
+		db, err := leveldb.OpenFile(filepath.Join(node.LedgerPath(s.Home), "state.db"), nil)
+		must(t, err)
+		defer func() { must(t, db.Close()) }()
+		it := db.NewIterator(util.BytesPrefix([]byte("rA")), nil)
+		defer it.Release()
+		for it.Next() {
+			count++
+			if remove {
+				must(t, db.Delete(it.Key(), nil))
+			}
+		}
+		return count
+	}
+	had := rows(true)
+	if had == 0 || rows(false) != 0 {
+		t.Fatalf("of a trail of 300 records there were %d rows of subtrees", had)
+	}
+	if r := check(t, s.Home, false); len(r.Faults) != had || !strings.Contains(r.Faults[0].Detail, "is missing") {
+		t.Errorf("of %d rows that are missing the check says %v", had, r.Faults)
+	}
+	mustHold(t, check(t, s.Home, true))
 	mustHold(t, check(t, s.Home, false))
+	if have := rows(false); have != had {
+		t.Errorf("there were %d rows of subtrees, after a rebuild there are %d", had, have)
+	}
 }
 
 // What a database lost comes back from the archive, and the node goes on from it.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"sync"
 	"time"
 
@@ -24,7 +23,6 @@ import (
 	"github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/store"
 	"github.com/cometbft/cometbft/types"
-	"github.com/syndtr/goleveldb/leveldb"
 
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
@@ -105,9 +103,10 @@ type startable interface {
 // newEngine makes the engine over the application and brings the two to one
 // height (CometBFT's handshake), before any peer is met.
 //
-// With a root of trust, and no blocks so far, it begins with a peer's snapshot.
-func newEngine(ctx context.Context, s *Settings, validator types.PrivValidator, id *p2p.NodeKey, app startable, blocks *headers, root *proof.Trust, history, addresses answerer, metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
-	dbs := &databases{blocks: blocks}
+// With a root of trust, and no blocks so far, it begins with a peer's snapshot. broken
+// is told when one of its databases could not be written.
+func newEngine(ctx context.Context, s *Settings, validator types.PrivValidator, id *p2p.NodeKey, app startable, blocks *headers, root *proof.Trust, history, addresses answerer, broken func(error), metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
+	dbs := &databases{blocks: blocks, broken: broken, disk: s.testingOnlyDisk}
 	defer func() {
 		// The handshake panics where store and application contradict each other.
 		if r := recover(); r != nil {
@@ -168,66 +167,6 @@ func (e *engine) stop() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(append(errs, e.closed.Close())...)
-}
-
-// databases opens the engine's databases, and knows them, so that all are closed
-// whatever part of the engine came to life.
-type databases struct {
-	mu     sync.Mutex // guards opened
-	opened []*onceDB
-	blocks *headers
-}
-
-func (d *databases) open(ctx *config.DBContext) (dbm.DB, error) {
-	db, err := config.DefaultDBProvider(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("opening the engine's %s: %w (another node may run in this home)", ctx.ID, err)
-	}
-	once := &onceDB{DB: db}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.opened = append(d.opened, once)
-	switch ctx.ID {
-	case "blockstore":
-		d.blocks.attach(store.NewBlockStore(once))
-		d.blocks.keepDB(once)
-	case "state":
-		d.blocks.attachState(state.NewStore(once, state.StoreOptions{}))
-	}
-	return once, nil
-}
-
-func (d *databases) Close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var errs []error
-	for _, db := range d.opened {
-		errs = append(errs, db.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// onceDB may be closed twice: by the engine, and by whoever makes sure.
-type onceDB struct {
-	dbm.DB
-	once sync.Once
-	err  error
-}
-
-func (d *onceDB) Close() error {
-	d.once.Do(func() { d.err = d.DB.Close() })
-	return d.err
-}
-
-// Get reads a value. Routines of peers go on for a moment when the engine has stopped,
-// and nothing waits for them; the engine panics at the error of a closed database. They
-// end here instead.
-func (d *onceDB) Get(key []byte) ([]byte, error) {
-	b, err := d.DB.Get(key)
-	if errors.Is(err, leveldb.ErrClosed) {
-		runtime.Goexit()
-	}
-	return b, err
 }
 
 // headers reads decided blocks from the engine's stores. The ledger archives

@@ -179,8 +179,13 @@ func Rotating(now types.PrivValidator) types.PrivValidator { return &rotating{no
 // RestoreMark is in a directory that a restore makes.
 const RestoreMark = restoring
 
-// EngineDB is a database as the engine has it.
-func EngineDB(db dbm.DB) dbm.DB { return &onceDB{DB: db} }
+// EngineDB is a database as the engine has it, and what is told when it fails.
+func EngineDB(db dbm.DB, broken func(error)) dbm.DB {
+	return &engineDB{DB: db, name: "blockstore", broken: broken}
+}
+
+// TestingDisk puts disk between the engine and its databases.
+func (s *Settings) TestingDisk(disk func(name string, db dbm.DB) dbm.DB) { s.testingOnlyDisk = disk }
 
 // NewBell puts a doorbell before the engine's timer, and returns what rings it and
 // what schedules a timeout as the engine does.

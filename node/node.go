@@ -30,6 +30,10 @@ import (
 // can neither vote nor trust its state. The log says why.
 var ErrConsensus = errors.New("consensus failed: the node stops, its log tells why")
 
+// ErrEngineDisk says that the engine's databases could not be written: whatever is written
+// after that might be lost.
+var ErrEngineDisk = errors.New("the disk fails: the node stops; started again, it goes on from what is there")
+
 // ErrJoining says that a snapshot could not be restored, for a reason that is not
 // a peer's. The log says which.
 var ErrJoining = errors.New("restoring a snapshot failed: the node stops, its log tells why; started again, it begins again")
@@ -229,7 +233,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		named = func(string) bool { return false }
 	}
 	n.meeting = newMeeting(s, keys.Node.ID(), named, n.log.With("part", "peers"))
-	n.engine, err = newEngine(ctx, s, abstaining{rotate(n.voter, keys.NextValidator, blocks), machine.KnowsRules}, keys.Node, asked, blocks, root, served.answer, n.meeting.tell, engineMetrics(registry), newWatchman(log, n.diverge))
+	n.engine, err = newEngine(ctx, s, abstaining{rotate(n.voter, keys.NextValidator, blocks), machine.KnowsRules}, keys.Node, asked, blocks, root, served.answer, n.meeting.tell, n.broken, engineMetrics(registry), newWatchman(log, n.diverge))
 	if err != nil {
 		return err
 	}
@@ -374,6 +378,9 @@ func (n *Node) watch() {
 		n.fail(ErrConsensus)
 	}
 }
+
+// broken stops the node when the engine could not write one of its databases.
+func (n *Node) broken(err error) { n.fail(fmt.Errorf("%w: %w", ErrEngineDisk, err)) }
 
 func (n *Node) fail(reason error) {
 	n.once.Do(func() {

@@ -2,13 +2,16 @@ package node_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	dbm "github.com/cometbft/cometbft-db"
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/waybill-ledger/waybill/app"
@@ -97,6 +100,65 @@ func TestRetention(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustHold(t, check(t, s.Home, false))
+}
+
+// Where the engine's blocks, or what it knows of their validators, cannot be pruned, the
+// node ends and says why; started again it has everything, and prunes.
+func TestPruningThatFails(t *testing.T) {
+	for _, name := range []string{"blockstore", "state"} {
+		for _, before := range []bool{false, true} {
+			if before && testing.Short() {
+				continue
+			}
+			s := forgetful(t)
+			failing := s
+			failing.TestingDisk(func(opened string, db dbm.DB) dbm.DB {
+				if opened != name {
+					return db
+				}
+				return &failingDB{DB: db, fail: true, before: before, prunes: true}
+			})
+			n := start(t, failing)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			var ended error
+			go func() {
+				defer cancel()
+				ended = n.Wait(ctx)
+			}()
+			made, acked := record(ctx, t, n, 0, func() bool { return false })
+			if !errors.Is(ended, node.ErrEngineDisk) || !errors.Is(ended, errDisk) || !strings.Contains(ended.Error(), name) {
+				t.Errorf("%s: the node ended with %v", name, ended)
+			}
+			_ = n.Stop() // the engine says once more what it could not do
+			n = start(t, s)
+			base := n.Base()
+			_, more := record(t.Context(), t, n, made, func() bool { return n.Base() > base })
+			if held, err := bodiesOf(t, n); err != nil || len(held) < acked+more {
+				t.Errorf("%s: %d events of %d are left, %v", name, len(held), acked+more, err)
+			}
+			must(t, n.Stop())
+			mustHold(t, check(t, s.Home, false))
+		}
+	}
+}
+
+// record records events, from the one after made on, until something comes about or the
+// context ends.
+func record(ctx context.Context, t *testing.T, n *node.Node, made int, ask func() bool) (last, acked int) {
+	t.Helper()
+	for ctx.Err() == nil && !ask() {
+		made++
+		signed, err := n.Ledger().Sign("test", false, []*schemas.Event{event(t, made)})
+		must(t, err)
+		err = n.Ledger().Broadcast(ctx, signed.Raw)
+		if err == nil {
+			_, err = n.Ledger().Await(ctx, signed.ID, signed.Expiry)
+		}
+		if err == nil {
+			acked++
+		}
+	}
+	return made, acked
 }
 
 // A block with an erased body goes from the disk, not only from the engine's

@@ -26,25 +26,34 @@ const (
 	testSecret = "a secret that no log has"
 )
 
-// s3Store is a real store, behind a door that tests can shut.
+// s3Store is a store, behind a door that tests can shut.
 type s3Store struct {
 	t       *testing.T
 	address string
 	dir     string // bucket below it, as files
+	small   bool   // it is the tests' own, and not a program
 	server  *exec.Cmd
+	own     *http.Server // where it is small
 	door    *http.Server
 	open    string // URL of the door
 
 	mu     sync.Mutex // guards what follows
-	refuse func(*http.Request) (status int)
+	meddle meddling
 }
 
+// newS3 is a real store.
 func newS3(t *testing.T) *s3Store {
 	t.Helper()
 	if os.Getenv(s3Program) == "" {
 		t.Skipf("%s names no S3-compatible store", s3Program)
 	}
-	s := &s3Store{t: t, address: freeAddress(t), dir: t.TempDir()}
+	return anyS3(t)
+}
+
+// anyS3 is a real store where there is one, else one of the tests' own.
+func anyS3(t *testing.T) *s3Store {
+	t.Helper()
+	s := &s3Store{t: t, address: freeAddress(t), dir: t.TempDir(), small: os.Getenv(s3Program) == ""}
 	must(t, os.Mkdir(filepath.Join(s.dir, "goods"), 0o700))
 	s.start()
 	t.Cleanup(s.stop)
@@ -54,15 +63,13 @@ func newS3(t *testing.T) *s3Store {
 	behind := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.address})
 	s.door = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		refuse := s.refuse
+		meddle := s.meddle
 		s.mu.Unlock()
-		if refuse != nil {
-			if status := refuse(r); status != 0 {
-				w.WriteHeader(status)
-				return
-			}
+		if meddle == nil {
+			behind.ServeHTTP(w, r)
+			return
 		}
-		behind.ServeHTTP(w, r)
+		meddle(w, r, behind)
 	})}
 	behind.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	go func() { _ = s.door.Serve(l) }()
@@ -73,6 +80,13 @@ func newS3(t *testing.T) *s3Store {
 // start runs the store until it answers.
 func (s *s3Store) start() {
 	s.t.Helper()
+	if s.small {
+		l, err := net.Listen("tcp", s.address)
+		must(s.t, err)
+		s.own = &http.Server{Handler: smallS3(s.dir)}
+		go func() { _ = s.own.Serve(l) }()
+		return
+	}
 	s.server = exec.Command(os.Getenv(s3Program), "--port", s.address, "--quiet", "posix", s.dir)
 	s.server.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+testAccess, "ROOT_SECRET_KEY="+testSecret)
 	must(s.t, s.server.Start())
@@ -93,6 +107,10 @@ func (s *s3Store) start() {
 }
 
 func (s *s3Store) stop() {
+	if s.own != nil {
+		_ = s.own.Close()
+		s.own = nil
+	}
 	if s.server != nil {
 		_ = s.server.Process.Kill()
 		_ = s.server.Wait()
@@ -100,11 +118,29 @@ func (s *s3Store) stop() {
 	}
 }
 
-// refusing answers requests itself with the status that f tells, unless that is 0.
-func (s *s3Store) refusing(f func(*http.Request) int) {
+// meddling is what comes between a node and its store.
+type meddling func(w http.ResponseWriter, r *http.Request, behind http.Handler)
+
+// meddling has requests go through m, or, if it is nil, straight to the store.
+func (s *s3Store) meddling(m meddling) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refuse = f
+	s.meddle = m
+}
+
+// refusing answers requests itself with the status that f tells, unless that is 0.
+func (s *s3Store) refusing(f func(*http.Request) int) {
+	if f == nil {
+		s.meddling(nil)
+		return
+	}
+	s.meddling(func(w http.ResponseWriter, r *http.Request, behind http.Handler) {
+		if status := f(r); status != 0 {
+			w.WriteHeader(status)
+			return
+		}
+		behind.ServeHTTP(w, r)
+	})
 }
 
 // access is how the store is reached, by a file of keys.

@@ -191,3 +191,6 @@ func (s *Store) Lacks(key []byte) bool {
 	height, _ := s.Last()
 	return s.known.Load().lacks(height, key)
 }
+
+// Removing makes the removal of a snapshot's files what remove does.
+func (s *Snapshots) Removing(remove func(path string) error) { s.removeAll = remove }

@@ -15,9 +15,11 @@ import (
 
 // Snapshots are files that other nodes restore from: a directory for each
 // height, with a manifest and numbered chunks. A directory appears under its
-// height's name when it is complete and durable, and not before.
+// height's name when it is complete and durable, and not before; and it leaves that
+// name, durably, before any of its files goes.
 type Snapshots struct {
-	dir string
+	dir       string
+	removeAll func(path string) error // os.RemoveAll, or what tests put in its place
 
 	mu    sync.Mutex // guards saved
 	saved []Saved    // by ascending height
@@ -34,6 +36,7 @@ const (
 	// ManifestFile is a snapshot's manifest, in its directory.
 	ManifestFile = "manifest"
 	draftPrefix  = "draft-"
+	gonePrefix   = "gone-" // what is being removed
 	// beingServed is how long a snapshot outlives its successors after a node
 	// fetched a chunk of it, and maxSaved how many there are at most.
 	beingServed = 2 * time.Minute
@@ -43,24 +46,35 @@ const (
 )
 
 // OpenSnapshots opens the snapshots in a directory, or makes it. Drafts that were
-// never saved are removed.
+// never saved are removed, and what was being removed.
 func OpenSnapshots(dir string) (*Snapshots, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making a directory for snapshots: %w", err)
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("listing drafts of snapshots: %w", err)
+	s, err := ReadSnapshots(dir)
+	if err == nil {
+		err = s.clear(draftPrefix, gonePrefix)
 	}
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), draftPrefix) {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return nil, fmt.Errorf("removing a draft of a snapshot: %w", err)
-		}
+	return s, err
+}
+
+// clear removes what has one of these prefixes.
+func (s *Snapshots) clear(prefixes ...string) error {
+	entries, err := os.ReadDir(s.dir)
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+		return !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(e.Name(), p) })
+	})
+	if err == nil && len(entries) > 0 {
+		err = syncDir(s.dir) // a name that was left must not come back without its files
 	}
-	return ReadSnapshots(dir)
+	errs := []error{err}
+	for i := 0; i < len(entries) && err == nil; i++ {
+		errs = append(errs, s.removeAll(filepath.Join(s.dir, entries[i].Name())))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("removing what is left of snapshots: %w", err)
+	}
+	return nil
 }
 
 // ReadSnapshots lists the snapshots in a directory, of which there may be none, and
@@ -70,7 +84,7 @@ func ReadSnapshots(dir string) (*Snapshots, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("listing snapshots: %w", err)
 	}
-	s := &Snapshots{dir: dir}
+	s := &Snapshots{dir: dir, removeAll: os.RemoveAll}
 	for _, e := range entries {
 		height, err := strconv.ParseInt(e.Name(), 10, 64)
 		if err != nil || !e.IsDir() {
@@ -171,7 +185,7 @@ func (d *Draft) Save(manifest []byte, keep int) error {
 		err = syncDir(d.path)
 	}
 	if err == nil {
-		err = os.RemoveAll(s.path(d.height)) // of the same height, taken before
+		err = s.leave(d.height) // where one of the same height was taken before
 	}
 	if err == nil {
 		err = os.Rename(d.path, s.path(d.height))
@@ -183,28 +197,48 @@ func (d *Draft) Save(manifest []byte, keep int) error {
 		return fmt.Errorf("saving the snapshot of height %d: %w", d.height, err)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.saved = slices.DeleteFunc(s.saved, func(o Saved) bool { return o.Height == d.height })
 	s.saved = append(s.saved, Saved{Height: d.height, Manifest: manifest})
 	slices.SortFunc(s.saved, func(a, b Saved) int { return int(a.Height - b.Height) })
+	s.mu.Unlock()
 	return s.trim(keep)
 }
 
-// trim removes old snapshots; s.mu is held.
+// trim removes old snapshots, and what is left of those before.
 func (s *Snapshots) trim(keep int) error {
-	for i := 0; i < len(s.saved)-keep; {
-		old := s.saved[i]
-		if time.Since(old.served) < beingServed && len(s.saved) <= maxSaved {
-			i++
-			continue
+	for _, old := range s.old(keep) {
+		if err := s.leave(old); err != nil {
+			return err
 		}
-		// Under its name it must be whole or not there.
-		gone := filepath.Join(s.dir, draftPrefix+strconv.FormatInt(old.Height, 10))
-		if err := errors.Join(os.Rename(s.path(old.Height), gone), os.RemoveAll(gone)); err != nil {
-			return fmt.Errorf("removing the snapshot of height %d: %w", old.Height, err)
-		}
-		s.saved = slices.Delete(s.saved, i, i+1)
 	}
+	return s.clear(gonePrefix)
+}
+
+// old are the heights of the snapshots that may go.
+func (s *Snapshots) old(keep int) (heights []int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.saved[:max(0, len(s.saved)-keep)] {
+		if time.Since(o.served) >= beingServed || len(s.saved)-len(heights) > maxSaved {
+			heights = append(heights, o.Height)
+		}
+	}
+	return heights
+}
+
+// leave takes a snapshot, if it is there, off the list and from under its name, where
+// it must be whole or not at all. Its files go later, and hurt nobody until then.
+func (s *Snapshots) leave(height int64) error {
+	gone := filepath.Join(s.dir, gonePrefix+strconv.FormatInt(height, 10))
+	err := s.removeAll(gone) // what is left of one of the same height
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		err = os.Rename(s.path(height), gone)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the snapshot of height %d: %w", height, err)
+	}
+	s.saved = slices.DeleteFunc(s.saved, func(o Saved) bool { return o.Height == height })
 	return nil
 }
 
