@@ -106,7 +106,7 @@ type startable interface {
 // With a root of trust, and no blocks so far, it begins with a peer's snapshot. broken
 // is told when one of its databases could not be written.
 func newEngine(ctx context.Context, s *Settings, validator types.PrivValidator, id *p2p.NodeKey, app startable, blocks *headers, root *proof.Trust, history, addresses answerer, broken func(error), metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
-	dbs := &databases{blocks: blocks, broken: broken, disk: s.testingOnlyDisk}
+	dbs := &databases{blocks: blocks, broken: broken, disk: s.TestingOnlyDisk}
 	defer func() {
 		// The handshake panics where store and application contradict each other.
 		if r := recover(); r != nil {

@@ -184,9 +184,6 @@ func EngineDB(db dbm.DB, broken func(error)) dbm.DB {
 	return &engineDB{DB: db, name: "blockstore", broken: broken}
 }
 
-// TestingDisk puts disk between the engine and its databases.
-func (s *Settings) TestingDisk(disk func(name string, db dbm.DB) dbm.DB) { s.testingOnlyDisk = disk }
-
 // NewBell puts a doorbell before the engine's timer, and returns what rings it and
 // what schedules a timeout as the engine does.
 func NewBell(t consensus.TimeoutTicker, waiting func() bool) (b consensus.TimeoutTicker, ring func(), wait func(cstypes.RoundStepType, int64, time.Duration)) {

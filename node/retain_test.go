@@ -112,12 +112,12 @@ func TestPruningThatFails(t *testing.T) {
 			}
 			s := forgetful(t)
 			failing := s
-			failing.TestingDisk(func(opened string, db dbm.DB) dbm.DB {
+			failing.TestingOnlyDisk = func(opened string, db dbm.DB) dbm.DB {
 				if opened != name {
 					return db
 				}
 				return &failingDB{DB: db, fail: true, before: before, prunes: true}
-			})
+			}
 			n := start(t, failing)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			var ended error

@@ -34,8 +34,8 @@ type Settings struct {
 	SegmentBytes uint32 `json:"-"`
 	// Rules are the newest rules that the program knows: 0, schemas.RulesVersion, but in tests.
 	Rules uint32 `json:"-"`
-	// testingOnlyDisk comes between the engine and its databases, by their names.
-	testingOnlyDisk func(name string, db dbm.DB) dbm.DB
+	// TestingOnlyDisk comes between the engine and its databases, by their names.
+	TestingOnlyDisk func(name string, db dbm.DB) dbm.DB `json:"-"`
 
 	Partner   string   `json:"partner"`             // whose node this is, by its name on the ledger
 	REST      string   `json:"rest"`                // address that the gateway listens on
