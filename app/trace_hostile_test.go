@@ -1,0 +1,34 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/waybill-ledger/waybill/app/store"
+	"github.com/waybill-ledger/waybill/schemas"
+)
+
+// TestTraceOfTheSameAgain: a few lots that were made of each other two thousand times
+// are met once each, not once for every way and moment by which they are come to, of
+// which there are billions.
+func TestTraceOfTheSameAgain(t *testing.T) {
+	c := newChain(t, store.Options{})
+	const made = 1900
+	for at := 0; at < made; at += 100 {
+		var events []*schemas.Event
+		for i := range 100 {
+			events = append(events, c.event(fmt.Sprintf("xform epc=A,B,C out=B,C,D t=-%dm", at+at/100+i)))
+		}
+		c.submit("farm", false, events...)
+	}
+	for id, direction := range map[string]schemas.Direction{"A": schemas.Downstream, "D": schemas.Upstream, "B": schemas.Both} {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		tr, err := c.view().Trace(ctx, schemas.TraceQuery{ID: full(id), Direction: direction, MaxDepth: 16, MaxEvents: 2000})
+		cancel()
+		if err != nil || len(tr.Events) != made || len(tr.Items) != 4 || len(tr.Edges) != 7*made || tr.Truncated {
+			t.Fatalf("the trace of %s: %v, %d events, %d items, %d edges, truncated %t", id, err, len(tr.Events), len(tr.Items), len(tr.Edges), tr.Truncated)
+		}
+	}
+}
