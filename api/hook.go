@@ -43,14 +43,14 @@ func (h *hook) behind(ctx context.Context, c *local.Cursor, _ int64, limit int) 
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			records, err := view.Messages(m.end, step)
+			records, others, err := view.Messages(m.end, step)
 			if err != nil {
 				return err
 			}
 			if more, err = h.fill(m, records, c.Until, limit); err != nil {
 				return err
 			}
-			if more && len(records) < step {
+			if more && !others {
 				more, m.ended = false, true
 				if end := endOf(m.height); m.end.Compare(end) < 0 {
 					m.end = end

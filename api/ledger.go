@@ -142,9 +142,9 @@ type View interface {
 	// Transaction returns a committed transaction's receipt, nil where there is none.
 	Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.TransactionInfo, error)
 	// Messages returns what was recorded behind a place, in ledger order, with results
-	// and without bodies, at most limit. A *schemas.Fault history_missing says that the
-	// node lacks it yet.
-	Messages(after schemas.Locator, limit int) ([]schemas.Record, error)
+	// and without bodies, at most limit, fewer where they are large; more tells whether
+	// others may follow. A *schemas.Fault history_missing says that the node lacks it yet.
+	Messages(after schemas.Locator, limit int) (records []schemas.Record, more bool, err error)
 	// Overdue returns records of offers that a partner made or got and nobody answered,
 	// behind one. next is where the next page begins, nil where none follows.
 	Overdue(partner string, after *schemas.Locator, limit int) (records []schemas.Record, next *schemas.Locator, err error)

@@ -155,7 +155,7 @@ func (g *Gateway) findRecord(place string) error {
 		return fault(schemas.BadParameter, "height, position and index in the path are numbers: "+clip(place))
 	}
 	return g.read(func(view View) error {
-		records, err := view.Messages(before(at), 1)
+		records, _, err := view.Messages(before(at), 1)
 		if f := new(schemas.Fault); errors.As(err, &f) && f.Code == schemas.HistoryMissing {
 			return nil // what the node does not know it does not judge
 		}

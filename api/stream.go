@@ -16,7 +16,6 @@ import (
 )
 
 // The stream tells every message that is committed, and what happens without one, in
-// The stream tells every message that is committed, and what happens without one, in
 // the ledger's order, as server-sent events (WHATWG HTML, 9.2). It is read from the
 // ledger behind a cursor that the client keeps: nothing is kept for it, and what it did
 // not take it asks for again. The next records are read only when its connection has
@@ -136,7 +135,7 @@ func (s *streaming) next(ctx context.Context) (told []byte, height int64, err er
 	var records []schemas.Record
 	var end schemas.Locator
 	err = s.g.read(func(view View) error {
-		all, err := view.Messages(s.at, streamStep)
+		all, others, err := view.Messages(s.at, streamStep)
 		if err != nil {
 			return err
 		}
@@ -144,7 +143,7 @@ func (s *streaming) next(ctx context.Context) (told []byte, height int64, err er
 		if len(all) > 0 {
 			end = all[len(all)-1].Locator // all are looked at, whatever is told
 		}
-		if len(all) < streamStep {
+		if !others {
 			height = view.Height()
 		}
 		records, err = confined(view, &key, all)

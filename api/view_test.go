@@ -304,12 +304,12 @@ func (v *fakeView) Shipments(_ string, _ schemas.ShipmentState, from string, _ i
 	return []schemas.ShipmentInfo{fakeShipment}, fakeShipment.ID, v.expired()
 }
 
-func (v *fakeView) Messages(after schemas.Locator, limit int) (out []schemas.Record, err error) {
+func (v *fakeView) Messages(after schemas.Locator, limit int) (out []schemas.Record, more bool, err error) {
 	if v.looked != nil {
 		v.looked()
 	}
 	if after.Height < v.missing[1] {
-		return nil, &schemas.Fault{Code: schemas.HistoryMissing}
+		return nil, false, &schemas.Fault{Code: schemas.HistoryMissing}
 	}
 	for _, r := range v.records {
 		if r.Locator.Compare(after) > 0 && len(out) < limit {
@@ -321,7 +321,7 @@ func (v *fakeView) Messages(after schemas.Locator, limit int) (out []schemas.Rec
 			out = append(out, r)
 		}
 	}
-	return out, v.expired()
+	return out, len(out) >= limit, v.expired()
 }
 
 func (v *fakeView) Conditions(_ string, behind *schemas.MeasuredInfo, _ int) ([]schemas.MeasuredInfo, bool, error) {

@@ -77,7 +77,7 @@ func BenchmarkDispatch(b *testing.B) {
 				for range subscriptions {
 					at := schemas.Locator{Height: before, Position: 1 << 31}
 					for more := true; more; {
-						records, err := v.Messages(at, 256)
+						records, _, err := v.Messages(at, 256)
 						if err != nil {
 							b.Fatal(err)
 						}

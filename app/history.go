@@ -292,8 +292,14 @@ func (h *histories) inside(id string) ([]*stay, error) {
 	return stays, nil
 }
 
-func isChild(e *schemas.Skeleton, id string) bool {
-	return slices.Contains(e.EPCs, id) || slices.ContainsFunc(e.Quantities, func(q schemas.Quantity) bool { return q.Class == id })
+func isInput(e *schemas.Skeleton, id string) bool { return isNamed(id, e.EPCs, e.Quantities) }
+func isChild(e *schemas.Skeleton, id string) bool { return isNamed(id, e.EPCs, e.Quantities) }
+func isOutput(e *schemas.Skeleton, id string) bool {
+	return isNamed(id, e.OutputEPCs, e.OutputQuantities)
+}
+
+func isNamed(id string, epcs []string, quantities []schemas.Quantity) bool {
+	return slices.Contains(epcs, id) || slices.ContainsFunc(quantities, func(q schemas.Quantity) bool { return q.Class == id })
 }
 
 // end ends a stay, if it has not ended before.

@@ -352,3 +352,35 @@ func TestPagesAreStable(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeRecordsAreReadOneByOne: a message of a few kilobytes may name megabytes. What
+// reads many at once holds no more of them than a page.
+func TestLargeRecordsAreReadOneByOne(t *testing.T) {
+	c := newChain(t, store.Options{})
+	for i := range 5 {
+		c.submit("farm", false, naming(t, i*18_000, 18_000, 1000))
+	}
+	at := schemas.Locator{}
+	for n := range 5 {
+		some, more, err := c.view().Messages(at, 100)
+		if err != nil || len(some) != 1 || more != (n < 4) {
+			t.Fatalf("behind %v: %d messages, others %t, %v", at, len(some), more, err)
+		}
+		at = some[0].Locator
+	}
+	few, err := c.view().Page(context.Background(), schemas.EventQuery{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := schemas.EventQuery{Limit: 100}
+	for n := range 5 {
+		p, err := c.view().Page(context.Background(), q)
+		if err != nil || len(p.Records) != 1 || p.More != (n < 4) || n == 0 && p.Left != few.Left {
+			t.Fatalf("page %d has %d records, more %t, leaves %d of the effort, and of one record %d, %v", n, len(p.Records), p.More, p.Left, few.Left, err)
+		}
+		q.After, q.AfterTime = &p.After, p.Time
+	}
+	if _, err := c.view().Page(context.Background(), schemas.EventQuery{OrderBy: schemas.ByField, OrderFields: []string{"urn:x", "y"}, Limit: 1}); !isFault(err, schemas.QueryTooComplex) {
+		t.Errorf("the order of an extension of too much is answered %v", err)
+	}
+}

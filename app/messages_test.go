@@ -41,7 +41,7 @@ func TestMessages(t *testing.T) {
 				after = all[from-1].Locator
 			}
 			for n := from; ; {
-				some, err := view.Messages(after, limit)
+				some, _, err := view.Messages(after, limit)
 				if err != nil || len(some) != min(limit, len(all)-n) {
 					t.Fatalf("behind %v: %d records, %v", after, len(some), err)
 				}

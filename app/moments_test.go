@@ -42,7 +42,7 @@ func (c *chain) checkMoments() (all []schemas.Record) {
 	if err != nil || !maps.Equal(kept, told) {
 		c.t.Fatalf("kept is of what ends %q, the leaves say %q, %v", kept, told, err)
 	}
-	whole, err := v.Messages(schemas.Locator{}, 1<<20)
+	whole, _, err := v.Messages(schemas.Locator{}, 1<<20)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func (c *chain) checkMoments() (all []schemas.Record) {
 	for _, step := range []int{1, 7} {
 		n, at := 0, schemas.Locator{}
 		for {
-			some, err := v.Messages(at, step)
+			some, more, err := v.Messages(at, step)
 			if err != nil {
 				c.t.Fatal(err)
 			}
@@ -68,7 +68,10 @@ func (c *chain) checkMoments() (all []schemas.Record) {
 				}
 				n++
 			}
-			if len(some) < step {
+			if more != (len(some) == step) {
+				c.t.Fatalf("behind %v in steps of %d: %d, others %t", at, step, len(some), more)
+			}
+			if !more {
 				break
 			}
 		}

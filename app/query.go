@@ -51,7 +51,7 @@ const (
 	maxEffort    = 1 << 20
 	effortRecord = 16 // of reading a record
 	effortBody   = 64 // of reading what only a body says
-	bytesEffort  = 64 // bytes of a body, for each operand, that count as one
+	bytesEffort  = 64 // bytes of a record, and of a body for each operand, that count as one
 	namesEffort  = 64 // comparisons of identifiers that count as one
 )
 
@@ -113,7 +113,7 @@ func (c *query) find(out *schemas.EventPage) (found []*schemas.Record, err error
 	if err != nil {
 		return nil, err
 	}
-	seen, matched := 0, 0
+	seen, matched, bytes := 0, 0, 0
 	wanted := func() int { return max(c.Limit, 1) - len(found) }
 	for cand, err := range c.ahead(source, wanted) {
 		if err != nil {
@@ -133,8 +133,8 @@ func (c *query) find(out *schemas.EventPage) (found []*schemas.Record, err error
 			matched++
 		}
 		switch {
-		case r != nil && len(found) < max(c.Limit, 1):
-			found = append(found, r)
+		case r != nil && !out.More && len(found) < max(c.Limit, 1) && (len(found) == 0 || bytes+len(r.SkeletonBytes) <= maxPage):
+			found, bytes = append(found, r), bytes+len(r.SkeletonBytes)
 		case r != nil:
 			out.More = true
 		}
@@ -253,7 +253,7 @@ func (c *query) match(cand candidate) (*schemas.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.left -= effortRecord + c.names*(len(r.Skeleton.EPCs)+len(r.Skeleton.OutputEPCs)+len(r.Skeleton.Quantities)+len(r.Skeleton.OutputQuantities))/namesEffort
+	c.left -= effortRecord + len(r.SkeletonBytes)/bytesEffort + c.names*(len(r.Skeleton.EPCs)+len(r.Skeleton.OutputEPCs)+len(r.Skeleton.Quantities)+len(r.Skeleton.OutputQuantities))/namesEffort
 	if r.Kind != schemas.KindEvent || !c.MatchesSkeleton(r) {
 		return nil, nil
 	}

@@ -40,6 +40,16 @@ type tracer struct {
 	edges map[schemas.TraceEdge]bool // End left out
 	links int                        // edges that were looked at, of a bare one
 	gaps  map[schemas.TraceGap]bool  // Detail left out
+	taken map[use]bool               // transformations that were followed
+	steps int                        // that were queued
+}
+
+// use is an item's part in a transformation, and the way that was followed from there.
+type use struct {
+	id             string
+	transformation string          // its transformationID; of one without
+	at             schemas.Locator // its event
+	up             bool
 }
 
 // looks is how many records a trace looks at, and links how many edges it may
@@ -47,7 +57,8 @@ type tracer struct {
 const (
 	looks = 16
 	links = 8
-	slack = 1024 // of either, however few events are asked for
+	steps = 32   // and how many steps may be queued: an item is come to over many intervals
+	slack = 1024 // of each, however few events are asked for
 
 	maxTraced = 64 << 20 // bytes of skeletons that are looked at, and of bodies that are answered
 )
@@ -69,7 +80,7 @@ func (v *View) tracer(ctx context.Context, q schemas.TraceQuery) *tracer {
 		histories: histories{view: v, ctx: ctx, limit: slack + looks*q.MaxEvents, events: map[string][]*schemas.Record{}, leaves: map[string]*schemas.Item{}, nodes: map[string][]*schemas.Record{}, stays: map[string][]*stay{}, stand: map[schemas.Locator]*schemas.Record{}},
 		query:     q, out: &schemas.Trace{ID: q.ID, Height: v.Height(), Items: []schemas.TraceItem{}, Edges: []schemas.TraceEdge{}, Gaps: []schemas.TraceGap{}},
 		done: map[string][]step{}, items: map[string]bool{}, kept: map[schemas.Locator]bool{},
-		edges: map[schemas.TraceEdge]bool{}, gaps: map[schemas.TraceGap]bool{},
+		edges: map[schemas.TraceEdge]bool{}, gaps: map[schemas.TraceGap]bool{}, taken: map[use]bool{},
 	}
 	t.clash = func(id string, second *schemas.Record) {
 		t.gap("containment_conflict", id, second, "put into "+second.Skeleton.ParentID+" while it was inside another")
@@ -82,7 +93,10 @@ func (t *tracer) run() error {
 	for len(t.queue) > 0 {
 		s := t.queue[0]
 		t.queue = t.queue[1:]
-		err := t.walk(s)
+		err := t.ctx.Err()
+		if err == nil {
+			err = t.walk(s)
+		}
 		if errors.Is(err, errEnough) {
 			t.out.Truncated = true
 			return nil
@@ -190,7 +204,7 @@ func (t *tracer) alone(s step) (bool, error) {
 
 // enough ends a trace that has too many edges.
 func (t *tracer) enough() error {
-	if max(len(t.out.Edges), t.links) > slack+links*t.query.MaxEvents {
+	if max(len(t.out.Edges), t.links) > slack+links*t.query.MaxEvents || t.steps > slack+steps*t.query.MaxEvents {
 		return errEnough
 	}
 	return t.ctx.Err()
@@ -282,22 +296,23 @@ func (t *tracer) contained(s step) error {
 	if err != nil {
 		return err
 	}
+	once := map[string]bool{} // all its stays are looked at
 	for _, r := range events {
 		e := r.Skeleton
 		if e.Type != schemas.AggregationEvent && e.Type != schemas.AssociationEvent || e.Action != schemas.ActionAdd || e.ParentID != s.id {
 			continue
 		}
-		children := slices.Clone(e.EPCs)
-		for _, q := range e.Quantities {
-			children = append(children, q.Class)
-		}
-		for _, child := range children {
+		for _, child := range inputs(e) {
+			if once[child] {
+				continue
+			}
+			once[child] = true
 			if err := t.child(s, child); err != nil {
 				return err
 			}
-		}
-		if err := t.enough(); err != nil {
-			return err
+			if err := t.enough(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -333,7 +348,7 @@ func (t *tracer) made(s step) error {
 	if !s.up {
 		return nil
 	}
-	return t.transformations(s, outputs, inputs, func(input string, by *schemas.Record) step {
+	return t.transformations(s, true, func(input string, by *schemas.Record) step {
 		at := by.Skeleton.EventTime
 		return step{id: input, span: span{always.from, at}, up: true, contents: span{at - 1, at}, depth: s.depth + 1, branch: "upstream"}
 	})
@@ -344,7 +359,7 @@ func (t *tracer) used(s step) error {
 	if !s.down {
 		return nil
 	}
-	return t.transformations(s, inputs, outputs, func(output string, by *schemas.Record) step {
+	return t.transformations(s, false, func(output string, by *schemas.Record) step {
 		at := by.Skeleton.EventTime
 		return step{id: output, span: span{at, always.to}, down: true, contents: span{at, at + 1}, depth: s.depth + 1, branch: "downstream", by: by}
 	})
@@ -361,16 +376,26 @@ func named(epcs []string, quantities []schemas.Quantity) []string {
 	return out
 }
 
-// transformations follows those that name the item on the near side to what they
-// name on the far side. Events of one transformationID are one transformation.
-func (t *tracer) transformations(s step, near, far func(*schemas.Skeleton) []string, next func(string, *schemas.Record) step) error {
+// transformations follows those that have the item among their outputs up to their
+// inputs, or the other way down. Events of one transformationID are one transformation.
+func (t *tracer) transformations(s step, up bool, next func(string, *schemas.Record) step) error {
+	near, far := isInput, outputs
+	if up {
+		near, far = isOutput, inputs
+	}
 	events, err := t.of(s.id)
 	if err != nil {
 		return err
 	}
 	for _, r := range events {
 		at := r.Skeleton.EventTime
-		if r.Skeleton.Type != schemas.TransformationEvent || at < s.span.from || at > s.span.to || !slices.Contains(near(r.Skeleton), s.id) {
+		if r.Skeleton.Type != schemas.TransformationEvent || at < s.span.from || at > s.span.to || !near(r.Skeleton, s.id) {
+			continue
+		}
+		if t.take(s.id, r, up) {
+			if err := t.keep(r); err != nil {
+				return err
+			}
 			continue
 		}
 		node, err := t.node(r)
@@ -389,7 +414,7 @@ func (t *tracer) transformations(s step, near, far func(*schemas.Skeleton) []str
 					continue
 				}
 				step := next(other, part)
-				if step.up {
+				if up {
 					t.edge("transformation", other, s.id, part, nil)
 				} else {
 					t.edge("transformation", s.id, other, part, nil)
@@ -404,9 +429,22 @@ func (t *tracer) transformations(s step, near, far func(*schemas.Skeleton) []str
 	return nil
 }
 
+// take reports whether a transformation was followed from an item before. Where it leads
+// does not depend on the interval through which the item was come to; followed for each of
+// them, a thousand events about the same few lots are millions of steps.
+func (t *tracer) take(id string, r *schemas.Record, up bool) (before bool) {
+	u := use{id: id, transformation: r.Skeleton.TransformationID, up: up}
+	if u.transformation == "" {
+		u.at = r.Locator
+	}
+	before, t.taken[u] = t.taken[u], true
+	return before
+}
+
 func (t *tracer) follow(s step) {
 	if !t.covered(s) {
 		t.queue = append(t.queue, s)
+		t.steps++
 	}
 }
 
