@@ -14,11 +14,6 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// place is a transaction's place in the ledger: height and position.
-type place [12]byte
-
-func placeOf(at schemas.Locator) place { return place(at.Append(nil)[:12]) }
-
 // archived is a transaction as read back from the archive. Its messages are
 // decoded when they are asked for: most questions want one of hundreds. What is
 // read for such a question keeps the messages that it and those before it wanted.
@@ -88,12 +83,12 @@ func (v *View) transactionOf(p place, of []uint32) (*archived, error) {
 	}
 	refs, err := v.refs(p)
 	if refs == nil && err == nil {
-		err = v.lacks(placeHeight(p))
+		err = v.lacks(p.height())
 	}
 	if refs == nil || err != nil {
 		return nil, err
 	}
-	at, err := v.blockTime(placeHeight(p))
+	at, err := v.blockTime(p.height())
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +101,7 @@ func (v *View) transactionOf(p place, of []uint32) (*archived, error) {
 	r.read = larger(r.read, frame)
 	t, err = v.app.decodeArchived(r, frame, of)
 	if err != nil {
-		return nil, fmt.Errorf("reading the transaction at %d/%d: %w", placeHeight(p), placePosition(p), err)
+		return nil, fmt.Errorf("reading the transaction at %s: %w", p, err)
 	}
 	t.time, t.refs = at, refs
 	v.app.shelf.keep(p, t)
@@ -140,9 +135,9 @@ func (v *View) blockTime(height int64) (time.Time, error) {
 
 // refs are where the archive has the transaction: its record, then its bodies.
 func (v *View) refs(p place) ([]byte, error) {
-	refs, err := v.row(append([]byte{rowBodies}, p[:]...))
+	refs, err := v.row(txRow(p))
 	if err == nil && refs != nil && len(refs) != 2*store.RefSize {
-		err = fmt.Errorf("the place of transaction %d/%d is damaged: restore the node from a backup or from its peers", placeHeight(p), placePosition(p))
+		err = fmt.Errorf("the place of transaction %s is damaged: restore the node from a backup or from its peers", p)
 	}
 	return refs, err
 }
@@ -218,7 +213,7 @@ func (v *View) bodies(p place, t *archived, of []uint32) (*remains, error) {
 	}
 	r, err := v.app.readRemains(room, p, encoded, t.count, of)
 	if err != nil {
-		return nil, fmt.Errorf("reading the bodies at %d/%d: %w", placeHeight(p), placePosition(p), err)
+		return nil, fmt.Errorf("reading the bodies at %s: %w", p, err)
 	}
 	if r == nil { // erased again since the view
 		return nil, nil

@@ -218,16 +218,13 @@ func (g *gathering) transaction(at schemas.Locator) (*signed, error) {
 	if s := g.trees[p]; s != nil {
 		return s, nil
 	}
-	t, err := g.view.transaction(p)
+	t, err := g.view.held(p)
 	if err != nil {
 		return nil, err
 	}
-	if t == nil {
-		return nil, fmt.Errorf("no transaction at %d/%d", at.Height, at.Position)
-	}
 	digests := make([][32]byte, len(t.messages))
 	for i := range digests {
-		r, err := t.record(schemas.Locator{Height: at.Height, Position: at.Position, Index: uint32(i)})
+		r, err := t.record(p.message(i))
 		if err != nil {
 			return nil, err
 		}

@@ -174,10 +174,6 @@ type erasing struct {
 	most int          // the last of them
 }
 
-func (e *erasing) locator(i int) schemas.Locator {
-	return schemas.Locator{Height: placeHeight(e.at), Position: placePosition(e.at), Index: uint32(i)}
-}
-
 // toErase is what a block erases, in the ledger's order: events that its orders
 // name, copies of them and of what is owed from blocks before, and copies that the
 // block brought.

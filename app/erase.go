@@ -200,7 +200,7 @@ func (a *App) readRemains(free *room, p place, encoded []byte, count int, only [
 		}
 		r, err := decodeRemains(b)
 		if err == nil && (r.at != p || len(r.bodies) != count) {
-			err = fmt.Errorf("what an erasure left is of %d/%d", placeHeight(r.at), placePosition(r.at))
+			err = fmt.Errorf("what an erasure left is of %s", r.at)
 		}
 		return r, err
 	}
@@ -253,7 +253,7 @@ func (a *App) eraseBodies(b *block, archive archiver, source decided, recorded [
 	}
 	for i, e := range append(list, late...) {
 		if err := a.eraseOrPutOff(b, archive, e, i >= len(list), source, recorded, out); err != nil {
-			return fmt.Errorf("erasing at %d/%d: %w", placeHeight(e.at), placePosition(e.at), err)
+			return fmt.Errorf("erasing at %s: %w", e.at, err)
 		}
 	}
 	return b.rewrite()
@@ -358,7 +358,7 @@ func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
 	}
 	unkept := decodeIndexes(b.row(unkeptRow(e.at)))
 	for i, body := range left.bodies {
-		record, err := k.t.record(e.locator(i))
+		record, err := k.t.record(e.at.message(i))
 		switch {
 		case err != nil:
 			return err
@@ -375,8 +375,8 @@ func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
 		if err != nil {
 			return fmt.Errorf("%w: body %d: %w", errRemains, i, err)
 		}
-		if k.left == nil && placeHeight(e.at) < b.height && indexed(record) {
-			b.reindex(e.locator(i), event, true)
+		if k.left == nil && e.at.height() < b.height && indexed(record) {
+			b.reindex(e.at.message(i), event, true)
 		}
 	}
 	return nil
@@ -396,9 +396,8 @@ func (b *block) unindexAll(p place, left *remains, gone map[int]bool) {
 		if body == nil || !gone[i] {
 			continue
 		}
-		at := schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)}
 		if e, err := schemas.DecodeEvent(body); err == nil { // else it is an order, which no index has
-			b.reindex(at, e, false)
+			b.reindex(p.message(i), e, false)
 		}
 		left.bodies[i] = nil
 	}
@@ -445,7 +444,7 @@ func (a *App) ErasedBefore(height int64) (heights []int64, err error) {
 		if len(row.Key) != 1+len(place{}) {
 			return nil, errTrailRow
 		}
-		h := placeHeight(place(row.Key[1:]))
+		h := place(row.Key[1:]).height()
 		if h >= height {
 			break
 		}

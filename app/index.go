@@ -117,9 +117,7 @@ func accumulatorRow(n uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{rowAccumulator}, n)
 }
 
-func txRow(height int64, position uint32) []byte {
-	return binary.BigEndian.AppendUint32(append([]byte{rowBodies}, be64(height)...), position)
-}
+func txRow(p place) []byte { return append([]byte{rowBodies}, p[:]...) }
 
 func trailPrefix(key schemas.TrailKey) []byte {
 	return append(key.Append(append(make([]byte, 0, 3+len(key.Subject)+spare), rowTrail)), 0)

@@ -31,7 +31,7 @@ func (v *View) messages(after schemas.Locator, limit int) (out []schemas.Record,
 	if _, last, err := v.Missing(); err != nil || after.Height < last {
 		return nil, errors.Join(err, v.lacksAny())
 	}
-	for p, err := range v.transactions(txRow(after.Height, after.Position)) {
+	for p, err := range v.transactions(txRow(placeOf(after))) {
 		if err != nil {
 			return nil, v.answered(fmt.Errorf("reading messages: %w", err))
 		}
@@ -47,7 +47,7 @@ func (v *View) messages(after schemas.Locator, limit int) (out []schemas.Record,
 			if len(out) >= limit {
 				return out, nil
 			}
-			r, err := t.record(schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)})
+			r, err := t.record(p.message(int(i)))
 			if err != nil {
 				return nil, err
 			}

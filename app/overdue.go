@@ -30,16 +30,6 @@ const maxLooked = 128
 
 func overdueRow(p place) []byte { return append([]byte{rowOverdue}, p[:]...) }
 
-// decodeIndexes reads numbers of messages, 4 bytes each, big endian.
-func decodeIndexes(row []byte) (list []uint32) {
-	for n := range slices.Chunk(row, 4) {
-		if len(n) == 4 {
-			list = append(list, binary.BigEndian.Uint32(n))
-		}
-	}
-	return list
-}
-
 // overdueIn are the messages of a transaction whose erasure was put off.
 func (a *App) overdueIn(p place) ([]uint32, error) {
 	now := a.store.Latest()
@@ -117,7 +107,7 @@ func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasi
 	if told != nil {
 		for i, p := range told.late {
 			if b.row(overdueRow(p)) == nil || slices.Contains(told.late[:i], p) {
-				return nil, fmt.Errorf("%w: nothing was overdue at %d/%d", errRemains, placeHeight(p), placePosition(p))
+				return nil, fmt.Errorf("%w: nothing was overdue at %s", errRemains, p)
 			}
 			if !now(p) {
 				late = append(late, erasing{at: p, gone: map[int]bool{}})
@@ -157,8 +147,8 @@ func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasi
 // transaction, or puts it off.
 func (a *App) eraseOrPutOff(b *block, archive archiver, e erasing, late bool, source decided, recorded []txRecord, out *executed) error {
 	given := source.remains(len(out.erasedAt))
-	if placeHeight(e.at) == b.height {
-		k, err := a.heldOfBlock(e.at, &recorded[placePosition(e.at)])
+	if e.at.height() == b.height {
+		k, err := a.heldOfBlock(e.at, &recorded[e.at.position()])
 		if err != nil {
 			return err
 		}
@@ -207,17 +197,17 @@ func (a *App) eraseOrPutOff(b *block, archive archiver, e erasing, late bool, so
 // neverHad reports whether a transaction lies before the snapshot that the node
 // joined by: it has no body of it, and gets none by an order.
 func (a *App) neverHad(b *block, p place) (bool, error) {
-	if b.row(append([]byte{rowBodies}, p[:]...)) != nil {
+	if b.row(txRow(p)) != nil {
 		return false, nil
 	}
 	restored, err := decodeRestored(b.row([]byte{rowRestored}))
-	return placeHeight(p) <= restored, err
+	return p.height() <= restored, err
 }
 
 // bodiesRef is where the archive has a transaction's bodies, or what is left of
 // them, and the encoded reference to its record.
 func bodiesRef(p place, row func(key []byte) []byte) (ref store.Ref, records []byte, err error) {
-	refs := row(append([]byte{rowBodies}, p[:]...))
+	refs := row(txRow(p))
 	if len(refs) != 2*store.RefSize {
 		return ref, nil, errTrailRow
 	}

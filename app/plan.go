@@ -345,8 +345,7 @@ func (c *query) ledger() iter.Seq2[candidate, error] {
 			from = append([]byte{rowBodies}, be64(c.maxHeight+1)...)
 		}
 		if c.After != nil {
-			p := placeOf(*c.After)
-			from = append([]byte{rowBodies}, p[:]...)
+			from = txRow(placeOf(*c.After))
 		}
 		for row, err := range c.view.at.Rows([]byte{rowBodies}, from, !c.Ascending) {
 			if err != nil {
@@ -378,7 +377,7 @@ func (c *query) transactionsEvents(p place, yield func(candidate, error) bool) b
 		if !c.Ascending {
 			i = len(t.messages) - 1 - n
 		}
-		at := schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)}
+		at := p.message(i)
 		r, err := t.record(at)
 		if err != nil {
 			return yield(candidate{}, err)

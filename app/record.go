@@ -141,7 +141,7 @@ func (a *App) recordTransaction(b *block, archive archiver, r *txRecord, at sche
 	if err != nil {
 		return err
 	}
-	b.led.Emit(txRow(at.Height, at.Position), r.bodies.Append(records.Append(nil)))
+	b.led.Emit(txRow(placeOf(at)), r.bodies.Append(records.Append(nil)))
 	b.led.PutRow(transactionRow(r.tx.ID), transactionValue(at, r.tx.Header.Expiry))
 	receipt := receiptOf(r.tx, at, b.time, r.results)
 	indexHashes(b, r, &receipt)

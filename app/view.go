@@ -375,7 +375,3 @@ func (v *View) Partners() ([]schemas.Partner, error) {
 }
 
 func decodeUint64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
-
-func placeHeight(p place) int64 { return int64(binary.BigEndian.Uint64(p[:8])) }
-
-func placePosition(p place) uint32 { return binary.BigEndian.Uint32(p[8:]) }
