@@ -66,15 +66,6 @@ func (b *block) unkept(tx *schemas.Transaction, position uint32) (list []uint32)
 	return list
 }
 
-// drop takes bodies out that are not kept.
-func (r *remains) drop(unkept []uint32) {
-	for _, i := range unkept {
-		if int(i) < len(r.bodies) {
-			r.bodies[i] = nil
-		}
-	}
-}
-
 // keptBodies is what the archive gets of a transaction's bodies.
 func (a *App) keptBodies(r *txRecord, p place) ([]byte, error) {
 	encoded, n := schemas.EncodeBodies(r.tx.Bodies), len(r.tx.Messages)
