@@ -259,7 +259,7 @@ func (a *App) turn(height int64) string {
 func owedTarget(row store.Row) (t target, err error) {
 	partner, eventID, ok := cutKey(row.Key[1:])
 	if !ok {
-		return t, errTrailRow
+		return t, errRow
 	}
 	return decodeTarget(partner, eventID, row.Value)
 }

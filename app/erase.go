@@ -167,7 +167,7 @@ func (a *App) heldOfBlock(p place, r *txRecord) (k *kept, err error) {
 
 func (a *App) eraseIn(b *block, archive archiver, e erasing, k *kept, given []byte, out *executed) (err error) {
 	if e.most >= len(k.t.messages) {
-		return errTrailRow
+		return errRow
 	}
 	entry := given
 	switch {
@@ -309,7 +309,7 @@ func (a *App) ErasedBefore(height int64) (heights []int64, err error) {
 			return nil, fmt.Errorf("reading what was erased: %w", err)
 		}
 		if len(row.Key) != 1+len(place{}) {
-			return nil, errTrailRow
+			return nil, errRow
 		}
 		h := place(row.Key[1:]).height()
 		if h >= height {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -76,6 +77,8 @@ const (
 )
 
 var present = []byte{1} // the value of a row whose key says all
+
+var errRow = errors.New("a row is damaged: restore the node from a backup or from its peers")
 
 // spare is room behind a prefix for what follows it in a key: an event time and a
 // place, or a duplicate key.

@@ -68,7 +68,7 @@ func (a *App) overdue() (list []place, err error) {
 			return nil, fmt.Errorf("reading which erasures are overdue: %w", err)
 		}
 		if len(row.Key) != 1+len(place{}) {
-			return nil, errTrailRow
+			return nil, errRow
 		}
 		list = append(list, place(row.Key[1:]))
 	}
@@ -121,7 +121,7 @@ func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasi
 			return nil, fmt.Errorf("reading which erasures are overdue: %w", err)
 		}
 		if len(row.Key) != 1+len(place{}) {
-			return nil, errTrailRow
+			return nil, errRow
 		}
 		if all = looked < maxLooked && len(late) < maxErasures; !all {
 			a.lookedAt = bytes.Clone(row.Key)
@@ -209,7 +209,7 @@ func (a *App) neverHad(b *block, p place) (bool, error) {
 func bodiesRef(p place, row func(key []byte) []byte) (ref store.Ref, records []byte, err error) {
 	refs := row(txRow(p))
 	if len(refs) != 2*store.RefSize {
-		return ref, nil, errTrailRow
+		return ref, nil, errRow
 	}
 	bodies := refs[store.RefSize:]
 	if later := row(remainsRow(p)); later != nil {
