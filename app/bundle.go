@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -47,10 +46,7 @@ func (a *App) viewFor(q schemas.BundleQuery) (*View, error) {
 	return a.View()
 }
 
-func expired(err error) bool {
-	var f *schemas.Fault
-	return errors.As(err, &f) && f.Code == schemas.ViewExpired
-}
+func expired(err error) bool { return isFault(err, schemas.ViewExpired) }
 
 // gathering reads what a bundle is made of. A trail only grows, so what one view
 // answered is the beginning of what a later one does: however long a trail is, and

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -38,8 +37,7 @@ func (v *View) completeReceipt(r *schemas.Receipt) error {
 			continue // none, or one of a dry run, which the archive does not have
 		}
 		record, err := v.bare(first.Locator)
-		var fault *schemas.Fault
-		if errors.As(err, &fault) && fault.Code == schemas.HistoryMissing {
+		if isFault(err, schemas.HistoryMissing) {
 			continue // its place is known, what was said of it is not yet
 		}
 		if err != nil {
