@@ -297,7 +297,7 @@ func (r *restoring) note(rec *readRecord) error {
 			return r.into.PutRow(goneRow(e.Event), present)
 		}
 	case schemas.ChangedLeaf:
-		r.changed = decodeChanged(rec.Value)
+		r.changed = numberOf(rec.Value)
 	case schemas.BalanceLeaf:
 		return r.into.PutRow(rowKey(rowBalance, string(name)), present)
 	case schemas.WaitingLeaf:

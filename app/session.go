@@ -95,6 +95,17 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// numberOf reads a state value that is a number, as field 1: the last height that changed
+// something, how many recalls are open. It is 0 where there is none.
+func numberOf(value []byte) int64 {
+	f := schemas.ReadFields(value)
+	n, v, ok := f.Next()
+	if !ok {
+		return 0
+	}
+	return int64(f.Uint(n, v))
+}
+
 // log is a trail's head with what is needed to append to it.
 type log struct{ proof.Log }
 
