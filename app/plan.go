@@ -2,6 +2,7 @@ package app
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -330,8 +331,7 @@ func (c *query) merged(prefixes [][]byte) iter.Seq2[candidate, error] {
 				return
 			}
 			if heads[first] = next; !ok {
-				heads = append(heads[:first], heads[first+1:]...)
-				nexts = append(nexts[:first], nexts[first+1:]...)
+				heads, nexts = slices.Delete(heads, first, first+1), slices.Delete(nexts, first, first+1)
 			}
 		}
 	}

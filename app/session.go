@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -270,12 +271,7 @@ func (o *once) has(s string) bool {
 	if o.set != nil {
 		return o.set[s]
 	}
-	for _, have := range o.list {
-		if have == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(o.list, s)
 }
 
 func (m *message) flag(c schemas.Code) { m.result.Flag(c) }
