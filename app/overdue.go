@@ -78,19 +78,21 @@ func (a *App) overdue() (list []place, err error) {
 // Overdue lists the segments that erasures wait for: they must be brought back, and
 // stay until nothing is overdue in them.
 func (a *App) Overdue() (segments []string, err error) {
+	defer recovered(&err)
 	places, err := a.overdue()
 	if err != nil {
 		return nil, err
 	}
 	view := a.store.Latest()
+	row := func(key []byte) []byte {
+		row, err := view.Row(key)
+		if err != nil {
+			panic(ioFailure{err})
+		}
+		return row
+	}
 	for _, p := range places {
-		ref, _, err := bodiesRef(p, func(key []byte) []byte {
-			row, fault := view.Row(key)
-			if fault != nil {
-				err = fault
-			}
-			return row
-		})
+		ref, _, err := bodiesRef(p, row)
 		if err != nil {
 			return nil, err
 		}
