@@ -24,8 +24,8 @@ import (
 // earlier ones.
 type delays struct{ putOff, late []place }
 
-// maxLooked is of how many erasures that were put off one block finds out whether
-// they can be made good: further blocks look at further ones.
+// maxLooked is at how many erasures that were put off one block looks, to find out
+// whether they can be made good: further blocks look at further ones.
 const maxLooked = 128
 
 func overdueRow(p place) []byte { return append([]byte{rowOverdue}, p[:]...) }

@@ -38,15 +38,15 @@ type decided interface {
 	// admit decodes and judges a transaction; errors are *schemas.Fault, or of the disk.
 	admit(i int) (*schemas.Transaction, error)
 	// rescue is the document by which the network was restarted, which this block has
-	// in the place of its first transaction; nil but of that block.
+	// in the place of its first transaction; nil in any other block.
 	rescue() *proof.Rescue
 	// raw is the hash of a transaction's bytes, and the bytes, nil where they are erased.
 	raw(i int) (hash [sha256.Size]byte, bytes []byte)
 	// gone is what the archive has of a transaction's bodies that are erased, and
-	// remains what the block's i-th erasure left; nil but of a replay.
+	// remains what the block's i-th erasure left; nil outside a replay.
 	gone(i int) []byte
 	remains(i int) []byte
-	// delays are the erasures that the block put off or made good; nil but of a replay.
+	// delays are the erasures that the block put off or made good; nil outside a replay.
 	delays() *delays
 	// unkept are the messages of the i-th transaction, which has run, whose bodies are not kept.
 	unkept(b *block, tx *schemas.Transaction, i int) []uint32
