@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
@@ -271,10 +272,5 @@ func (c *checker) checkSegments(ctx context.Context) {
 
 // told reports whether a fault of the same place was reported already.
 func (c *checker) told(f Fault) bool {
-	for _, have := range c.Faults {
-		if have.File == f.File && have.Offset == f.Offset {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Faults, func(have Fault) bool { return have.File == f.File && have.Offset == f.Offset })
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -233,10 +234,8 @@ func (m *mover) settle(ctx context.Context, needed []string) error {
 		return nil
 	}
 	for _, g := range back {
-		for _, n := range needed {
-			if n == g.Name {
-				used[g.Object] = true // until what is erased in it is
-			}
+		if slices.Contains(needed, g.Name) {
+			used[g.Object] = true // until what is erased in it is
 		}
 	}
 	objects, err := m.bucket.list(ctx, segmentsDir)
@@ -273,11 +272,7 @@ func (m *mover) moveAll(ctx context.Context, needed []string) error {
 		return err
 	}
 	for _, g := range segments {
-		wanted := g.Name < first && g.Local && g.Object == ""
-		for _, n := range needed {
-			wanted = wanted && n != g.Name
-		}
-		if !wanted {
+		if g.Name >= first || !g.Local || g.Object != "" || slices.Contains(needed, g.Name) {
 			continue
 		}
 		if err := m.move(ctx, g.Name); err != nil {

@@ -208,7 +208,7 @@ func (r *restore) checkKeys() error {
 }
 
 func (r *restore) hasKey(path string) bool {
-	if _, ok := r.manifest.file(path); ok {
+	if r.manifest.has(path) {
 		return true
 	}
 	_, err := os.Stat(filepath.Join(r.Keys, filepath.Base(path)))
@@ -361,7 +361,6 @@ func (r *restore) placeKeys() error {
 	}
 	from := s.secrets()
 	for _, path := range []string{partnerKeyPath(""), nodeKeyPath(""), validatorKeyPath(""), nextValidatorPath("")} {
-		_, inside := r.manifest.file(path)
 		if path == nextValidatorPath("") && !r.hasKey(path) {
 			continue
 		}
@@ -371,7 +370,7 @@ func (r *restore) placeKeys() error {
 			}
 			continue
 		}
-		if inside {
+		if r.manifest.has(path) {
 			continue
 		}
 		b, err := os.ReadFile(filepath.Join(r.Keys, filepath.Base(path)))
