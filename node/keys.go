@@ -115,21 +115,6 @@ func MakeKeys(home string) (*Keys, error) {
 	return LoadKeys(home)
 }
 
-func writeSecret(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists: a key is never replaced, choose another home", path)
-	}
-	if err != nil {
-		return fmt.Errorf("writing a key: %w", err)
-	}
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return nil
-}
-
 func newNodeKey() ([]byte, error) {
 	b, err := cmtjson.Marshal(&p2p.NodeKey{PrivKey: cmted25519.GenPrivKey()})
 	if err != nil {
@@ -250,22 +235,4 @@ func validatorOf(private cmted25519.PrivKey, last privval.FilePVLastSignState, p
 	to := &v.LastSignState
 	to.Height, to.Round, to.Step, to.Signature, to.SignBytes = last.Height, last.Round, last.Step, last.Signature, last.SignBytes
 	return v
-}
-
-func readSecret(path string, decode func([]byte) error) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("reading a key: %w", err)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("%s has mode %04o, so others may read or change it: chmod 600 it, and rotate the key if somebody could have read it", path, mode)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("reading a key: %w", err)
-	}
-	if err := decode(b); err != nil {
-		return fmt.Errorf("reading %s: %w", path, err)
-	}
-	return nil
 }
