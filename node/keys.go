@@ -79,10 +79,7 @@ func MakeKeys(home string) (*Keys, error) {
 		return nil, fmt.Errorf("making the partner's key: %w", err)
 	}
 	public := private.Public().(ed25519.PublicKey)
-	duplicates := make([]byte, 32)
-	if _, err := rand.Read(duplicates); err != nil {
-		return nil, fmt.Errorf("making the duplicate secret: %w", err)
-	}
+	duplicates := random(32)
 	own := partnerKeyFile{KeyID: schemas.KeyID(public), Public: public, Seed: private.Seed(), Duplicates: duplicates, Check: duplicateCheck(duplicates)}
 	encoded, err := json.MarshalIndent(own, "", "  ")
 	if err != nil {
@@ -113,6 +110,12 @@ func MakeKeys(home string) (*Keys, error) {
 		}
 	}
 	return LoadKeys(home)
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: crypto/rand ends the program instead
+	return b
 }
 
 func newNodeKey() ([]byte, error) {

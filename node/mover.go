@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -201,12 +200,6 @@ func homeID(path string) ([]byte, error) {
 	}
 	b = []byte(hex.EncodeToString(random(16)))
 	return b, errors.Join(writeSynced(path, b), syncPath(filepath.Dir(path)))
-}
-
-func random(n int) []byte {
-	b := make([]byte, n)
-	rand.Read(b) // never fails: crypto/rand ends the program instead
-	return b
 }
 
 // settle removes from the store what is not needed there any more: of segments
