@@ -1,8 +1,6 @@
 package app
 
-import (
-	"github.com/waybill-ledger/waybill/schemas"
-)
+import "github.com/waybill-ledger/waybill/schemas"
 
 // act runs the rule of an act. What it did to things goes into their trails.
 func (m *message) act() {

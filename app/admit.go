@@ -141,7 +141,7 @@ func (ad *admission) checkSigned(d *decoded) error {
 }
 
 // signer is the key that a header names, if it is valid at this height.
-// Most transactions are of few signers, so that it is remembered.
+// Few signers sign most transactions, so that it is remembered.
 func (ad *admission) signer(h *schemas.Header) (*schemas.Key, error) {
 	name := [2]string{h.Partner, h.KeyId}
 	key, ok := ad.signers.find(name)

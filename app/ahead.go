@@ -16,8 +16,8 @@ import (
 // maxReadAhead is how many candidates are read ahead of the one that is judged.
 const maxReadAhead = 32
 
-// ahead yields what a source does, behind having read the records of some. wanted
-// says how many records are asked for yet.
+// ahead yields what a source does, after reading the records of the next few. wanted
+// says how many records are still asked for.
 func (c *query) ahead(source iter.Seq2[candidate, error], wanted func() int) iter.Seq2[candidate, error] {
 	return func(yield func(candidate, error) bool) {
 		var list []candidate

@@ -1,31 +1,66 @@
 package app
 
 import (
-	"context"
 	"fmt"
-	"sync"
+	"sort"
 
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-// anchorTile is how many anchors are hashed from their rows at once. Of more, the
-// roots of whole tiles are remembered: 32 bytes for 256 anchors.
-const anchorTile = 256
-
-// Anchors proves things about the header accumulator however long it is. Its rows
-// never change, so that what a newer view answers of them holds for every older
-// head; and a tile that was hashed once is never read again. Its methods may be
-// called by many goroutines.
-type Anchors struct {
-	app *App
-
-	mu    sync.Mutex // guards tiles
-	tiles [][32]byte // roots of the first whole tiles
+// Anchor is a header in the accumulator: one that carries the app hash of a
+// block that changed something.
+type Anchor struct {
+	Height int64
+	Block  []byte // the block's hash
 }
 
-// NewAnchors returns the keeper of a ledger's accumulator.
-func NewAnchors(a *App) *Anchors { return &Anchors{app: a} }
+// AnchorHead is the accumulator's head, the zero head before the first.
+func (v *View) AnchorHead() (schemas.Head, error) {
+	value, _, err := v.get(schemas.AccumulatorKey())
+	if value == nil || err != nil {
+		return schemas.Head{}, err
+	}
+	return schemas.DecodeSingleHead(value)
+}
+
+// Anchors returns entries of the accumulator from the n-th, counted from 0, at
+// most limit.
+func (v *View) Anchors(from uint64, limit int) ([]Anchor, error) {
+	var out []Anchor
+	for row, err := range v.at.Rows([]byte{rowAccumulator}, accumulatorRow(from), false) {
+		if err != nil {
+			return nil, v.answered(fmt.Errorf("reading the accumulator: %w", err))
+		}
+		if len(out) >= limit {
+			break
+		}
+		a, err := decodeAnchor(row.Value)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// PendingAnchor is the header that the accumulator will hold next, nil where
+// there is none.
+func (v *View) PendingAnchor() (*Anchor, error) {
+	row, err := v.row(anchorRow())
+	if row == nil || err != nil {
+		return nil, err
+	}
+	a, err := decodeAnchor(row)
+	return &a, err
+}
+
+func decodeAnchor(b []byte) (Anchor, error) {
+	if len(b) < 8 {
+		return Anchor{}, fmt.Errorf("an anchor of %d bytes: restore the node from a backup or from its peers", len(b))
+	}
+	return Anchor{Height: int64(decodeUint64(b)), Block: b[8:]}, nil
+}
 
 // AnchorLog is the accumulator as its keeper needs it to append.
 func (v *View) AnchorLog() (proof.Log, error) {
@@ -40,121 +75,40 @@ func (v *View) AnchorLog() (proof.Log, error) {
 	return l, nil
 }
 
-// LastChanged is the last height that changed anything, 0 before the first.
-func (v *View) LastChanged() (int64, error) {
-	value, _, err := v.get(schemas.ChangedKey())
-	if err != nil || value == nil {
-		return 0, err
+// AnchorUpTo is the last header in the accumulator at or below a height: it carries
+// the state that every header between it and the height does. It is nil where there
+// is none.
+func (v *View) AnchorUpTo(height int64) (*Anchor, error) {
+	head, err := v.AnchorHead()
+	if err != nil || head.Count == 0 {
+		return nil, err
 	}
-	f := schemas.ReadFields(value)
-	n, b, _ := f.Next()
-	height := f.Uint(n, b)
-	if err := f.Err(); err != nil {
-		return 0, fmt.Errorf("reading the last height that changed anything: %w", err)
+	behind, err := v.searchAnchor(height+1, head.Count)
+	if err != nil || behind == 0 {
+		return nil, err
 	}
-	return int64(height), nil
+	list, err := v.Anchors(behind-1, 1)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
 }
 
-// Consistency proves that the first count anchors began with the first old. All
-// must be in the accumulator, or be its last: the one that comes next.
-func (s *Anchors) Consistency(ctx context.Context, old, count uint64, last *Anchor) ([][32]byte, error) {
-	return proof.ConsistencyIn(old, count, s.roots(ctx, count, last))
-}
-
-// Inclusion answers the anchor at an index, and proves that the first count
-// anchors have it there.
-func (s *Anchors) Inclusion(ctx context.Context, index, count uint64, last *Anchor) (Anchor, [][32]byte, error) {
-	path, err := proof.InclusionIn(count, index, s.roots(ctx, count, last))
-	if err != nil {
-		return Anchor{}, nil, err
-	}
-	if last != nil && index == count-1 {
-		return *last, path, nil
-	}
-	list, err := s.read(index, index+1)
-	if err != nil {
-		return Anchor{}, nil, err
-	}
-	return list[0], path, nil
-}
-
-// roots answers the roots of subtrees of the first count anchors. Where the last
-// of them is not in the accumulator yet, it is given.
-func (s *Anchors) roots(ctx context.Context, count uint64, last *Anchor) proof.SubtreeRoot {
-	var root proof.SubtreeRoot
-	root = func(lo, hi uint64) ([32]byte, error) {
-		if err := ctx.Err(); err != nil {
-			return [32]byte{}, err
-		}
-		if last != nil && hi == count && hi-lo == 1 {
-			return proof.RootOf([][32]byte{schemas.AnchorEntry(last.Height, last.Block)}), nil
-		}
-		pending := last != nil && hi == count
-		if hi-lo == anchorTile && lo%anchorTile == 0 && !pending {
-			return s.tile(ctx, lo/anchorTile)
-		}
-		if hi-lo <= anchorTile && !pending {
-			return s.hash(lo, hi)
-		}
-		k := uint64(1)
-		for k<<1 < hi-lo {
-			k <<= 1
-		}
-		left, err := root(lo, lo+k)
+// searchAnchor finds the first entry of a height or above it: heights ascend.
+func (v *View) searchAnchor(height int64, count uint64) (index uint64, err error) {
+	at := func(i uint64) int64 {
 		if err != nil {
-			return left, err
+			return 0
 		}
-		right, err := root(lo+k, hi)
-		return proof.NodeHash(left, right), err
-	}
-	return root
-}
-
-// tile is the root of a whole tile; all before it are hashed, too, so that what
-// is remembered has no holes.
-func (s *Anchors) tile(ctx context.Context, n uint64) ([32]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for at := uint64(len(s.tiles)); at <= n; at++ {
-		if err := ctx.Err(); err != nil {
-			return [32]byte{}, err
+		var list []Anchor
+		if list, err = v.Anchors(i, 1); err == nil && len(list) == 0 {
+			err = fmt.Errorf("the accumulator of %d headers has no row %d: restore the node from a backup or from its peers", count, i)
 		}
-		root, err := s.hash(at*anchorTile, (at+1)*anchorTile)
 		if err != nil {
-			return [32]byte{}, err
+			return 0
 		}
-		s.tiles = append(s.tiles, root)
+		return list[0].Height
 	}
-	return s.tiles[n], nil
-}
-
-func (s *Anchors) hash(lo, hi uint64) ([32]byte, error) {
-	list, err := s.read(lo, hi)
-	if err != nil {
-		return [32]byte{}, err
-	}
-	entries := make([][32]byte, len(list))
-	for i, a := range list {
-		entries[i] = schemas.AnchorEntry(a.Height, a.Block)
-	}
-	return proof.RootOf(entries), nil
-}
-
-// read reads anchors from the newest view.
-func (s *Anchors) read(lo, hi uint64) ([]Anchor, error) {
-	var list []Anchor
-	var err error
-	for range overtakes {
-		var view *View
-		if view, err = s.app.View(); err != nil {
-			return nil, err
-		}
-		if list, err = view.Anchors(lo, int(hi-lo)); !expired(err) {
-			break
-		}
-	}
-	if err == nil && uint64(len(list)) != hi-lo {
-		err = &schemas.Fault{Code: schemas.NotFound, Detail: fmt.Sprintf("the accumulator ends before entry %d", hi)}
-	}
-	return list, err
+	index = uint64(sort.Search(int(count), func(i int) bool { return at(uint64(i)) >= height }))
+	return index, err
 }

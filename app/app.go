@@ -24,8 +24,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Blocks gives headers and commits for the archive; nil leaves them out.
 	Blocks Blocks
-	// CacheBytes bounds what is remembered of archived transactions, and half of what
-	// is of those that are decoded and not in a block yet; 0 is 32 MiB.
+	// CacheBytes bounds what is remembered of archived transactions; of those that are
+	// decoded and not in a block yet, twice as much may be. 0 is 32 MiB.
 	CacheBytes int
 	// PendingBytes and PendingCount bound the transactions that wait for a block; 0 is
 	// 256 MiB and 20,000.
@@ -38,10 +38,10 @@ type Config struct {
 	// those that the ledger knows; nil lets everybody before there is a ledger.
 	Invited []string
 	// Retain tells, after a block of a height, the first height whose blocks the
-	// engine must keep; nil, or 0, it keeps all.
+	// engine must keep. Where it is nil, or answers 0, the engine keeps all.
 	Retain func(height int64) int64
-	// Rescue is the document by which the survivors of a network restart it, nil but
-	// on their nodes. The block behind its height must begin with it.
+	// Rescue is the document by which the survivors of a network restart it, on their
+	// nodes; nil on any other. The block behind its height must begin with it.
 	Rescue *proof.Rescue
 	// Rules are the newest rules that the program knows, 0 for schemas.RulesVersion.
 	// A block of newer ones is not executed.

@@ -6,18 +6,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
-
-// place is a transaction's place in the ledger: height and position.
-type place [12]byte
-
-func placeOf(at schemas.Locator) place { return place(at.Append(nil)[:12]) }
 
 // archived is a transaction as read back from the archive. Its messages are
 // decoded when they are asked for: most questions want one of hundreds. What is
@@ -41,14 +35,6 @@ func (a *archived) weight() int {
 	n := 1024
 	for _, m := range a.messages {
 		n += 1024 + 4*len(m)
-	}
-	return n
-}
-
-func (r *remains) weight() int {
-	n := 256
-	for _, body := range r.bodies {
-		n += 32 + len(body)
 	}
 	return n
 }
@@ -88,12 +74,12 @@ func (v *View) transactionOf(p place, of []uint32) (*archived, error) {
 	}
 	refs, err := v.refs(p)
 	if refs == nil && err == nil {
-		err = v.lacks(placeHeight(p))
+		err = v.lacks(p.height())
 	}
 	if refs == nil || err != nil {
 		return nil, err
 	}
-	at, err := v.blockTime(placeHeight(p))
+	at, err := v.blockTime(p.height())
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +92,7 @@ func (v *View) transactionOf(p place, of []uint32) (*archived, error) {
 	r.read = larger(r.read, frame)
 	t, err = v.app.decodeArchived(r, frame, of)
 	if err != nil {
-		return nil, fmt.Errorf("reading the transaction at %d/%d: %w", placeHeight(p), placePosition(p), err)
+		return nil, fmt.Errorf("reading the transaction at %s: %w", p, err)
 	}
 	t.time, t.refs = at, refs
 	v.app.shelf.keep(p, t)
@@ -140,9 +126,9 @@ func (v *View) blockTime(height int64) (time.Time, error) {
 
 // refs are where the archive has the transaction: its record, then its bodies.
 func (v *View) refs(p place) ([]byte, error) {
-	refs, err := v.row(append([]byte{rowBodies}, p[:]...))
+	refs, err := v.row(txRow(p))
 	if err == nil && refs != nil && len(refs) != 2*store.RefSize {
-		err = fmt.Errorf("the place of transaction %d/%d is damaged: restore the node from a backup or from its peers", placeHeight(p), placePosition(p))
+		err = fmt.Errorf("the place of transaction %s is damaged: restore the node from a backup or from its peers", p)
 	}
 	return refs, err
 }
@@ -218,7 +204,7 @@ func (v *View) bodies(p place, t *archived, of []uint32) (*remains, error) {
 	}
 	r, err := v.app.readRemains(room, p, encoded, t.count, of)
 	if err != nil {
-		return nil, fmt.Errorf("reading the bodies at %d/%d: %w", placeHeight(p), placePosition(p), err)
+		return nil, fmt.Errorf("reading the bodies at %s: %w", p, err)
 	}
 	if r == nil { // erased again since the view
 		return nil, nil
@@ -357,74 +343,4 @@ func decodeMessageRecord(b []byte) (r schemas.Record, err error) {
 		f.Fail(3, "no skeleton")
 	}
 	return r, f.Err()
-}
-
-// dropped is how often something was dropped.
-func (s *shelf[T]) dropped() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.drops
-}
-
-// keepUnless keeps what was read since dropped said so, unless something was
-// dropped meanwhile: it might be that.
-func (s *shelf[T]) keepUnless(dropped int, p place, t T) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.drops == dropped {
-		s.put(p, t)
-	}
-}
-
-// drop forgets what is at a place: it is not what it was.
-func (s *shelf[T]) drop(p place) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.drops++
-	delete(s.young, p)
-	delete(s.old, p)
-}
-
-// weighed is what a shelf keeps: it knows about how many bytes it takes.
-type weighed interface{ weight() int }
-
-// shelf keeps what was read last, in two generations like memo. What it keeps
-// never changes, so that it changes no answer.
-type shelf[T weighed] struct {
-	mu       sync.Mutex // guards what follows
-	young    map[place]T
-	old      map[place]T
-	size     int
-	capacity int
-	drops    int // how often something was dropped
-}
-
-func newShelf[T weighed](capacity int) *shelf[T] {
-	return &shelf[T]{young: map[place]T{}, capacity: capacity / 2}
-}
-
-func (s *shelf[T]) find(p place) (t T, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t, ok = s.young[p]; ok {
-		return t, true
-	}
-	if t, ok = s.old[p]; ok {
-		s.put(p, t)
-	}
-	return t, ok
-}
-
-func (s *shelf[T]) keep(p place, t T) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.put(p, t)
-}
-
-func (s *shelf[T]) put(p place, t T) {
-	if s.size > s.capacity {
-		s.old, s.young, s.size = s.young, map[place]T{}, 0
-	}
-	s.young[p] = t
-	s.size += t.weight()
 }

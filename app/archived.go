@@ -114,7 +114,7 @@ func (a *App) behind(view *store.View, from int64) (records, bodies *store.Ref, 
 		records = &ref
 		break
 	}
-	for row, err := range view.Rows([]byte{rowBodies}, txRow(from, 0), true) {
+	for row, err := range view.Rows([]byte{rowBodies}, txRow(placeOf(schemas.Locator{Height: from})), true) {
 		if err != nil {
 			return nil, nil, err
 		}

@@ -210,7 +210,7 @@ func (b *block) appendActivity(tx *schemas.Transaction, position uint32, results
 // lastChanged is the last height that changed anything, 0 before the first.
 func (b *block) lastChanged() int64 {
 	value, _ := b.get(schemas.ChangedKey())
-	return decodeChanged(value)
+	return numberOf(value)
 }
 
 // anchor appends the header that carries the app hash of the last change to the

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -47,10 +46,7 @@ func (a *App) viewFor(q schemas.BundleQuery) (*View, error) {
 	return a.View()
 }
 
-func expired(err error) bool {
-	var f *schemas.Fault
-	return errors.As(err, &f) && f.Code == schemas.ViewExpired
-}
+func expired(err error) bool { return isFault(err, schemas.ViewExpired) }
 
 // gathering reads what a bundle is made of. A trail only grows, so what one view
 // answered is the beginning of what a later one does: however long a trail is, and
@@ -218,16 +214,13 @@ func (g *gathering) transaction(at schemas.Locator) (*signed, error) {
 	if s := g.trees[p]; s != nil {
 		return s, nil
 	}
-	t, err := g.view.transaction(p)
+	t, err := g.view.held(p)
 	if err != nil {
 		return nil, err
 	}
-	if t == nil {
-		return nil, fmt.Errorf("no transaction at %d/%d", at.Height, at.Position)
-	}
 	digests := make([][32]byte, len(t.messages))
 	for i := range digests {
-		r, err := t.record(schemas.Locator{Height: at.Height, Position: at.Position, Index: uint32(i)})
+		r, err := t.record(p.message(i))
 		if err != nil {
 			return nil, err
 		}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"github.com/waybill-ledger/waybill/schemas"
@@ -58,7 +57,7 @@ func (v *View) tellEvents(one *schemas.MeasuredInfo) error {
 			continue
 		}
 		r, err := v.bare(e.At)
-		if missing := (*schemas.Fault)(nil); errors.As(err, &missing) && missing.Code == schemas.HistoryMissing {
+		if isFault(err, schemas.HistoryMissing) {
 			continue
 		}
 		if err != nil {

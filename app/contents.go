@@ -1,6 +1,10 @@
 package app
 
-import "github.com/waybill-ledger/waybill/schemas"
+import (
+	"slices"
+
+	"github.com/waybill-ledger/waybill/schemas"
+)
 
 // What a container holds of classes and lots is one leaf, of the container and its
 // epoch: a short list of amounts. Nobody's name is in it. What is packed leaves its
@@ -40,12 +44,7 @@ func packedRow(class, uom, container string) []byte {
 
 // found is where a lot of the same unit is in a list, -1 for nowhere.
 func found(lots []schemas.HeldLot, q schemas.Quantity) int {
-	for i := range lots {
-		if lots[i].Class == q.Class && lots[i].UOM == q.UOM {
-			return i
-		}
-	}
-	return -1
+	return slices.IndexFunc(lots, func(h schemas.HeldLot) bool { return h.Class == q.Class && h.UOM == q.UOM })
 }
 
 // namesIn is how many bytes the names in a list have.
@@ -134,7 +133,7 @@ func (m *message) unpack(container *item, quantities []schemas.Quantity) {
 		m.balance(m.partner, q, true)
 		if !h.Unknown && left.Sign() == 0 {
 			m.led.DeleteRow(packedRow(q.Class, q.UOM, container.id))
-			lots = append(lots[:i:i], lots[i+1:]...)
+			lots = slices.Delete(lots, i, i+1)
 		}
 	}
 	m.setInside(container, lots)

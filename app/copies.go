@@ -174,10 +174,6 @@ type erasing struct {
 	most int          // the last of them
 }
 
-func (e *erasing) locator(i int) schemas.Locator {
-	return schemas.Locator{Height: placeHeight(e.at), Position: placePosition(e.at), Index: uint32(i)}
-}
-
 // toErase is what a block erases, in the ledger's order: events that its orders
 // name, copies of them and of what is owed from blocks before, and copies that the
 // block brought.
@@ -263,7 +259,7 @@ func (a *App) turn(height int64) string {
 func owedTarget(row store.Row) (t target, err error) {
 	partner, eventID, ok := cutKey(row.Key[1:])
 	if !ok {
-		return t, errTrailRow
+		return t, errRow
 	}
 	return decodeTarget(partner, eventID, row.Value)
 }

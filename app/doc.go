@@ -12,11 +12,12 @@
 //	session.go      what one message reads and writes, undone as one
 //	rules.go        class B: the five event types
 //	register.go     duplicates, eventIDs, error declarations
-//	govern.go       proposals and votes; govern_change.go: what they change
 //	prefix.go       who commissions what
 //	custody.go      who holds an item: claims, offers, receipts
 //	containment.go  what is inside what
 //	lots.go         how much of a class or lot a partner holds
+//	act.go          which rule an act runs: of keys.go, ship.go, recall.go, govern.go
+//	erase.go        which bodies go; remains.go: what they leave in the archive
 //	record.go       the archive's record of a transaction
 //	index.go        rows that queries read: unhashed, in the same batch
 //	snapshot.go     what a node that joins is given; restore.go and aside.go: why it
@@ -32,6 +33,8 @@
 //	                what it was inside of; arrival.go: what never arrived
 //	evidence.go     what proofs are made of
 //	dryrun.go       what would happen
+//
+// docs/architecture.md tells which rule is in which of the other files.
 //
 // A rule never fails a block: it answers a code. A panic in a rule drops the
 // message's writes and answers rule_failed. Only a fault of the disk ends the

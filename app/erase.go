@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -108,138 +107,6 @@ func (m *message) erase(partner, eventID string) schemas.Code {
 // erasingRow says that an entry of the archive's bodies must be overwritten.
 func erasingRow(ref []byte) []byte { return append([]byte{rowErasing}, ref...) }
 
-func remainsRow(p place) []byte { return append([]byte{rowRemains}, p[:]...) }
-
-// remains is what the archive keeps of a transaction's bodies after an erasure.
-type remains struct {
-	at     place
-	bodies [][]byte // nil where it is erased
-
-	secret []byte         // of the whole transaction, from which the events' follow
-	salts  []schemas.Hash // the events' secrets, of what an erasure left
-	only   []uint32       // messages whose bodies were read, ascending; nil: all were
-}
-
-// has reports whether the bodies of some messages were read.
-func (r *remains) has(of []uint32) bool {
-	return r.only == nil || !slices.ContainsFunc(of, func(i uint32) bool { return !slices.Contains(r.only, i) })
-}
-
-// salt is the secret of one event; zero where its body is erased. They are computed
-// one by one: a reader wants one of thousands.
-func (r *remains) salt(i int) schemas.Hash {
-	switch {
-	case r.bodies[i] == nil:
-		return schemas.Hash{}
-	case r.salts != nil:
-		return r.salts[i]
-	}
-	return schemas.EventSecret(r.secret, i)
-}
-
-// encode: 1 place, 2 once for each message: nothing where it is erased, else 1
-// event secret, 2 body.
-func (r *remains) encode() []byte {
-	b := schemas.AppendField(nil, 1, r.at[:])
-	for i, body := range r.bodies {
-		var m []byte
-		if body != nil {
-			salt := r.salt(i)
-			m = schemas.AppendField(schemas.AppendField(nil, 1, salt[:]), 2, body)
-		}
-		b = schemas.AppendEntry(b, 2, m)
-	}
-	return b
-}
-
-func decodeRemains(b []byte) (*remains, error) {
-	r := &remains{}
-	f := schemas.ReadFields(b)
-	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
-		switch {
-		case n == 1 && len(v) == len(r.at):
-			r.at = place(v)
-		case n == 2:
-			var body []byte
-			var secret schemas.Hash
-			in := schemas.ReadFields(v)
-			for k, w, ok := in.Next(); ok; k, w, ok = in.Next() {
-				switch k {
-				case 1:
-					secret = in.Hash(k, w)
-				case 2:
-					body = w
-				default:
-					in.Fail(k, "unknown")
-				}
-			}
-			if in.Err() != nil {
-				f.Fail(n, "no body")
-			}
-			r.bodies, r.salts = append(r.bodies, body), append(r.salts, secret)
-		default:
-			f.Fail(n, "unknown")
-		}
-	}
-	if err := f.Err(); err != nil {
-		return nil, fmt.Errorf("reading what an erasure left: %w", err)
-	}
-	return r, nil
-}
-
-// readRemains reads bodies in any of their forms, perhaps of some messages only, which
-// are copied out of the room; nil where all are gone.
-func (a *App) readRemains(free *room, p place, encoded []byte, count int, only []uint32) (*remains, error) {
-	if store.Erased(encoded) {
-		return nil, nil
-	}
-	if isTransactionRecord(encoded) { // compressed: what an erasure left
-		b, err := a.codec.Expand(encoded)
-		if err != nil {
-			return nil, err
-		}
-		r, err := decodeRemains(b)
-		if err == nil && (r.at != p || len(r.bodies) != count) {
-			err = fmt.Errorf("what an erasure left is of %d/%d", placeHeight(r.at), placePosition(r.at))
-		}
-		return r, err
-	}
-	b, err := schemas.DecodeBodies(encoded)
-	if err != nil {
-		return nil, err
-	}
-	r := &remains{at: p, secret: bytes.Clone(b.Secret), only: only}
-	var into []byte
-	if only != nil {
-		into = free.content
-	}
-	joined, err := a.codec.DecompressInto(into, b.Frame, int(b.Size))
-	if err != nil {
-		return nil, err
-	}
-	if only != nil {
-		free.content = larger(free.content, joined)
-	}
-	if r.bodies, err = schemas.SplitBodies(joined, count); err != nil {
-		return nil, err
-	}
-	if only != nil {
-		r.keepOnly()
-	}
-	return r, nil
-}
-
-// keepOnly lets go of the bodies that were not asked for, and of what they all lie in.
-func (r *remains) keepOnly() {
-	for i, body := range r.bodies {
-		if _, ok := slices.BinarySearch(r.only, uint32(i)); ok {
-			r.bodies[i] = bytes.Clone(body)
-		} else {
-			r.bodies[i] = nil
-		}
-	}
-}
-
 // eraseBodies archives what remains of the transactions that the block's orders
 // concern, and takes what the index has of the bodies out of it.
 func (a *App) eraseBodies(b *block, archive archiver, source decided, recorded []txRecord, out *executed) error {
@@ -253,7 +120,7 @@ func (a *App) eraseBodies(b *block, archive archiver, source decided, recorded [
 	}
 	for i, e := range append(list, late...) {
 		if err := a.eraseOrPutOff(b, archive, e, i >= len(list), source, recorded, out); err != nil {
-			return fmt.Errorf("erasing at %d/%d: %w", placeHeight(e.at), placePosition(e.at), err)
+			return fmt.Errorf("erasing at %s: %w", e.at, err)
 		}
 	}
 	return b.rewrite()
@@ -300,7 +167,7 @@ func (a *App) heldOfBlock(p place, r *txRecord) (k *kept, err error) {
 
 func (a *App) eraseIn(b *block, archive archiver, e erasing, k *kept, given []byte, out *executed) (err error) {
 	if e.most >= len(k.t.messages) {
-		return errTrailRow
+		return errRow
 	}
 	entry := given
 	switch {
@@ -358,7 +225,7 @@ func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
 	}
 	unkept := decodeIndexes(b.row(unkeptRow(e.at)))
 	for i, body := range left.bodies {
-		record, err := k.t.record(e.locator(i))
+		record, err := k.t.record(e.at.message(i))
 		switch {
 		case err != nil:
 			return err
@@ -375,8 +242,8 @@ func (a *App) follow(b *block, k *kept, e erasing, given []byte) error {
 		if err != nil {
 			return fmt.Errorf("%w: body %d: %w", errRemains, i, err)
 		}
-		if k.left == nil && placeHeight(e.at) < b.height && indexed(record) {
-			b.reindex(e.locator(i), event, true)
+		if k.left == nil && e.at.height() < b.height && indexed(record) {
+			b.reindex(e.at.message(i), event, true)
 		}
 	}
 	return nil
@@ -396,9 +263,8 @@ func (b *block) unindexAll(p place, left *remains, gone map[int]bool) {
 		if body == nil || !gone[i] {
 			continue
 		}
-		at := schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)}
 		if e, err := schemas.DecodeEvent(body); err == nil { // else it is an order, which no index has
-			b.reindex(at, e, false)
+			b.reindex(p.message(i), e, false)
 		}
 		left.bodies[i] = nil
 	}
@@ -443,9 +309,9 @@ func (a *App) ErasedBefore(height int64) (heights []int64, err error) {
 			return nil, fmt.Errorf("reading what was erased: %w", err)
 		}
 		if len(row.Key) != 1+len(place{}) {
-			return nil, errTrailRow
+			return nil, errRow
 		}
-		h := placeHeight(place(row.Key[1:]))
+		h := place(row.Key[1:]).height()
 		if h >= height {
 			break
 		}

@@ -7,8 +7,8 @@ import (
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
-// What proofs are made of: paths and values of the state tree, the entries of
-// trails, and the header accumulator.
+// What proofs are made of: paths and values of the state tree, the entries of trails;
+// anchors.go has the header accumulator.
 
 // Root is the state root at the view's height: the app hash that the next header
 // carries.
@@ -59,58 +59,4 @@ func (v *View) TrailEntries(key schemas.TrailKey) ([]TrailEntry, error) {
 		out[i] = TrailEntry{Hash: schemas.Entry(key, r.Digest, r.Transaction, r.Locator, &r.Result), Record: *r}
 	}
 	return out, nil
-}
-
-// Anchor is a header in the accumulator: one that carries the app hash of a
-// block that changed something.
-type Anchor struct {
-	Height int64
-	Block  []byte // the block's hash
-}
-
-// AnchorHead is the accumulator's head, the zero head before the first.
-func (v *View) AnchorHead() (schemas.Head, error) {
-	value, _, err := v.get(schemas.AccumulatorKey())
-	if value == nil || err != nil {
-		return schemas.Head{}, err
-	}
-	return schemas.DecodeSingleHead(value)
-}
-
-// Anchors returns entries of the accumulator from the n-th, counted from 0, at
-// most limit.
-func (v *View) Anchors(from uint64, limit int) ([]Anchor, error) {
-	var out []Anchor
-	for row, err := range v.at.Rows([]byte{rowAccumulator}, accumulatorRow(from), false) {
-		if err != nil {
-			return nil, v.answered(fmt.Errorf("reading the accumulator: %w", err))
-		}
-		if len(out) >= limit {
-			break
-		}
-		a, err := decodeAnchor(row.Value)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, a)
-	}
-	return out, nil
-}
-
-// PendingAnchor is the header that the accumulator will hold next, nil where
-// there is none.
-func (v *View) PendingAnchor() (*Anchor, error) {
-	row, err := v.row(anchorRow())
-	if row == nil || err != nil {
-		return nil, err
-	}
-	a, err := decodeAnchor(row)
-	return &a, err
-}
-
-func decodeAnchor(b []byte) (Anchor, error) {
-	if len(b) < 8 {
-		return Anchor{}, fmt.Errorf("an anchor of %d bytes: restore the node from a backup or from its peers", len(b))
-	}
-	return Anchor{Height: int64(decodeUint64(b)), Block: b[8:]}, nil
 }

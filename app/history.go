@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -225,13 +226,7 @@ func (h *histories) standing(places []schemas.Locator) ([]*schemas.Record, error
 // happened orders records by when they are said to have happened, then as the
 // ledger does.
 func happened(a, b *schemas.Record) int {
-	switch ta, tb := a.Skeleton.EventTime, b.Skeleton.EventTime; {
-	case ta < tb:
-		return -1
-	case ta > tb:
-		return 1
-	}
-	return a.Locator.Compare(b.Locator)
+	return cmp.Or(cmp.Compare(a.Skeleton.EventTime, b.Skeleton.EventTime), a.Locator.Compare(b.Locator))
 }
 
 // node returns all events of the transformation that an event is of.
@@ -273,7 +268,7 @@ func (h *histories) inside(id string) ([]*stay, error) {
 			}
 		case e.Type != schemas.AggregationEvent && e.Type != schemas.AssociationEvent, e.ParentID == "", !isChild(e, id):
 		case e.Action == schemas.ActionAdd:
-			stays = h.enter(stays, id, r)
+			stays = h.enter(stays, r)
 		case e.Action == schemas.ActionDelete:
 			for _, s := range stays {
 				if s.parent == e.ParentID && s.event.Skeleton.Type == e.Type {
@@ -310,7 +305,7 @@ func (s *stay) end(r *schemas.Record) {
 }
 
 // enter begins a stay; being put again where it is already changes nothing.
-func (h *histories) enter(stays []*stay, id string, r *schemas.Record) []*stay {
+func (h *histories) enter(stays []*stay, r *schemas.Record) []*stay {
 	for _, s := range stays {
 		if s.ended == nil && s.parent == r.Skeleton.ParentID && s.event.Skeleton.Type == r.Skeleton.Type {
 			return stays

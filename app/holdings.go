@@ -189,8 +189,8 @@ func (v *View) heldLot(class, uom, partner string) (*schemas.LotHolding, error) 
 	return &schemas.LotHolding{Class: class, UOM: uom, Quantity: balance.Amount, Known: !balance.Unknown}, nil
 }
 
-// lookAtShipments: those that need the partner to come to an end, or may; not those that
-// it only inspects, or would decide disputes about.
+// lookAtShipments: those that cannot come to an end without the partner, or may not; none
+// that it only inspects, or would decide disputes about.
 func (v *View) lookAtShipments(partner, behind string, each func(held) bool) (more bool, err error) {
 	for id, err := range v.shipmentIDs(partner, behind) {
 		if err != nil {

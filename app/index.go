@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -77,6 +78,8 @@ const (
 
 var present = []byte{1} // the value of a row whose key says all
 
+var errRow = errors.New("a row is damaged: restore the node from a backup or from its peers")
+
 // spare is room behind a prefix for what follows it in a key: an event time and a
 // place, or a duplicate key.
 const spare = 32
@@ -117,9 +120,7 @@ func accumulatorRow(n uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{rowAccumulator}, n)
 }
 
-func txRow(height int64, position uint32) []byte {
-	return binary.BigEndian.AppendUint32(append([]byte{rowBodies}, be64(height)...), position)
-}
+func txRow(p place) []byte { return append([]byte{rowBodies}, p[:]...) }
 
 func trailPrefix(key schemas.TrailKey) []byte {
 	return append(key.Append(append(make([]byte, 0, 3+len(key.Subject)+spare), rowTrail)), 0)

@@ -195,8 +195,8 @@ func (m *message) makeRoom(open []schemas.Offer) ([]schemas.Offer, bool) {
 }
 
 // short reports whether a partner is known to hold less than an amount, and what it
-// holds. Who left a quantity out, of that it cannot be said; of whom nothing is known only
-// in strict custody, where it holds nothing.
+// holds. It is not known of one that left a quantity out, nor of one of which nothing is
+// recorded, unless custody is strict: then that one holds nothing.
 func (m *message) short(q schemas.Quantity, partner string) (held schemas.LotBalance, short bool) {
 	value, _ := m.get(schemas.BalanceKey(q.Class, q.UOM, partner))
 	if value == nil {

@@ -144,7 +144,7 @@ type generation struct {
 	ahead   int // bytes of those that nobody has asked for
 }
 
-// find takes what is found for asked for.
+// find notes that what it finds was asked for.
 func (g *generation) find(key [32]byte) *decoded {
 	d := g.decoded[key]
 	if d != nil && d.ahead {

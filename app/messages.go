@@ -38,7 +38,7 @@ func (v *View) messages(after schemas.Locator, limit int) (out []schemas.Record,
 		return nil, false, errors.Join(err, v.lacksAny())
 	}
 	var page page
-	for p, err := range v.transactions(txRow(after.Height, after.Position)) {
+	for p, err := range v.transactions(txRow(placeOf(after))) {
 		if err != nil {
 			return nil, false, v.answered(fmt.Errorf("reading messages: %w", err))
 		}
@@ -54,7 +54,7 @@ func (v *View) messages(after schemas.Locator, limit int) (out []schemas.Record,
 			if len(out) >= limit {
 				return out, true, nil
 			}
-			r, err := t.record(schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)})
+			r, err := t.record(p.message(int(i)))
 			if err != nil {
 				return nil, false, err
 			}

@@ -24,21 +24,11 @@ import (
 // earlier ones.
 type delays struct{ putOff, late []place }
 
-// maxLooked is of how many erasures that were put off one block finds out whether
-// they can be made good: further blocks look at further ones.
+// maxLooked is at how many erasures that were put off one block looks, to find out
+// whether they can be made good: further blocks look at further ones.
 const maxLooked = 128
 
 func overdueRow(p place) []byte { return append([]byte{rowOverdue}, p[:]...) }
-
-// decodeIndexes reads numbers of messages, 4 bytes each, big endian.
-func decodeIndexes(row []byte) (list []uint32) {
-	for n := range slices.Chunk(row, 4) {
-		if len(n) == 4 {
-			list = append(list, binary.BigEndian.Uint32(n))
-		}
-	}
-	return list
-}
 
 // overdueIn are the messages of a transaction whose erasure was put off.
 func (a *App) overdueIn(p place) ([]uint32, error) {
@@ -78,7 +68,7 @@ func (a *App) overdue() (list []place, err error) {
 			return nil, fmt.Errorf("reading which erasures are overdue: %w", err)
 		}
 		if len(row.Key) != 1+len(place{}) {
-			return nil, errTrailRow
+			return nil, errRow
 		}
 		list = append(list, place(row.Key[1:]))
 	}
@@ -88,19 +78,21 @@ func (a *App) overdue() (list []place, err error) {
 // Overdue lists the segments that erasures wait for: they must be brought back, and
 // stay until nothing is overdue in them.
 func (a *App) Overdue() (segments []string, err error) {
+	defer recovered(&err)
 	places, err := a.overdue()
 	if err != nil {
 		return nil, err
 	}
 	view := a.store.Latest()
+	row := func(key []byte) []byte {
+		row, err := view.Row(key)
+		if err != nil {
+			panic(ioFailure{err})
+		}
+		return row
+	}
 	for _, p := range places {
-		ref, _, err := bodiesRef(p, func(key []byte) []byte {
-			row, fault := view.Row(key)
-			if fault != nil {
-				err = fault
-			}
-			return row
-		})
+		ref, _, err := bodiesRef(p, row)
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +109,7 @@ func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasi
 	if told != nil {
 		for i, p := range told.late {
 			if b.row(overdueRow(p)) == nil || slices.Contains(told.late[:i], p) {
-				return nil, fmt.Errorf("%w: nothing was overdue at %d/%d", errRemains, placeHeight(p), placePosition(p))
+				return nil, fmt.Errorf("%w: nothing was overdue at %s", errRemains, p)
 			}
 			if !now(p) {
 				late = append(late, erasing{at: p, gone: map[int]bool{}})
@@ -131,7 +123,7 @@ func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasi
 			return nil, fmt.Errorf("reading which erasures are overdue: %w", err)
 		}
 		if len(row.Key) != 1+len(place{}) {
-			return nil, errTrailRow
+			return nil, errRow
 		}
 		if all = looked < maxLooked && len(late) < maxErasures; !all {
 			a.lookedAt = bytes.Clone(row.Key)
@@ -157,8 +149,8 @@ func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasi
 // transaction, or puts it off.
 func (a *App) eraseOrPutOff(b *block, archive archiver, e erasing, late bool, source decided, recorded []txRecord, out *executed) error {
 	given := source.remains(len(out.erasedAt))
-	if placeHeight(e.at) == b.height {
-		k, err := a.heldOfBlock(e.at, &recorded[placePosition(e.at)])
+	if e.at.height() == b.height {
+		k, err := a.heldOfBlock(e.at, &recorded[e.at.position()])
 		if err != nil {
 			return err
 		}
@@ -207,19 +199,19 @@ func (a *App) eraseOrPutOff(b *block, archive archiver, e erasing, late bool, so
 // neverHad reports whether a transaction lies before the snapshot that the node
 // joined by: it has no body of it, and gets none by an order.
 func (a *App) neverHad(b *block, p place) (bool, error) {
-	if b.row(append([]byte{rowBodies}, p[:]...)) != nil {
+	if b.row(txRow(p)) != nil {
 		return false, nil
 	}
 	restored, err := decodeRestored(b.row([]byte{rowRestored}))
-	return placeHeight(p) <= restored, err
+	return p.height() <= restored, err
 }
 
 // bodiesRef is where the archive has a transaction's bodies, or what is left of
 // them, and the encoded reference to its record.
 func bodiesRef(p place, row func(key []byte) []byte) (ref store.Ref, records []byte, err error) {
-	refs := row(append([]byte{rowBodies}, p[:]...))
+	refs := row(txRow(p))
 	if len(refs) != 2*store.RefSize {
-		return ref, nil, errTrailRow
+		return ref, nil, errRow
 	}
 	bodies := refs[store.RefSize:]
 	if later := row(remainsRow(p)); later != nil {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,13 +21,6 @@ var errNotKept = errors.New("the archive keeps the bodies of one partner alone")
 
 // unkeptRow tells which messages' bodies of a transaction are not kept.
 func unkeptRow(p place) []byte { return append([]byte{rowUnkept}, p[:]...) }
-
-func encodeIndexes(list []uint32) (row []byte) {
-	for _, i := range list {
-		row = binary.BigEndian.AppendUint32(row, i)
-	}
-	return row
-}
 
 // heed decides, behind the rules, whether the node keeps the message's body.
 func (m *message) heed() {
@@ -72,15 +64,6 @@ func (b *block) unkept(tx *schemas.Transaction, position uint32) (list []uint32)
 		}
 	}
 	return list
-}
-
-// drop takes bodies out that are not kept.
-func (r *remains) drop(unkept []uint32) {
-	for _, i := range unkept {
-		if int(i) < len(r.bodies) {
-			r.bodies[i] = nil
-		}
-	}
 }
 
 // keptBodies is what the archive gets of a transaction's bodies.

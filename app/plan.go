@@ -2,6 +2,7 @@ package app
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -330,8 +331,7 @@ func (c *query) merged(prefixes [][]byte) iter.Seq2[candidate, error] {
 				return
 			}
 			if heads[first] = next; !ok {
-				heads = append(heads[:first], heads[first+1:]...)
-				nexts = append(nexts[:first], nexts[first+1:]...)
+				heads, nexts = slices.Delete(heads, first, first+1), slices.Delete(nexts, first, first+1)
 			}
 		}
 	}
@@ -345,8 +345,7 @@ func (c *query) ledger() iter.Seq2[candidate, error] {
 			from = append([]byte{rowBodies}, be64(c.maxHeight+1)...)
 		}
 		if c.After != nil {
-			p := placeOf(*c.After)
-			from = append([]byte{rowBodies}, p[:]...)
+			from = txRow(placeOf(*c.After))
 		}
 		for row, err := range c.view.at.Rows([]byte{rowBodies}, from, !c.Ascending) {
 			if err != nil {
@@ -378,7 +377,7 @@ func (c *query) transactionsEvents(p place, yield func(candidate, error) bool) b
 		if !c.Ascending {
 			i = len(t.messages) - 1 - n
 		}
-		at := schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)}
+		at := p.message(i)
 		r, err := t.record(at)
 		if err != nil {
 			return yield(candidate{}, err)

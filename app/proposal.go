@@ -35,6 +35,12 @@ func faultCode(err error) (schemas.Code, bool) {
 	return schemas.Internal, false
 }
 
+// isFault reports whether an error is a refusal of a code.
+func isFault(err error, c schemas.Code) bool {
+	code, known := faultCode(err)
+	return known && code == c
+}
+
 // PrepareProposal offers what waits, without what may not be in a block, which
 // waits no more, and up to what one block can look up and ProposeAtMost allows. It never
 // offers more bytes than it was asked for. The engine's own pool has nothing in a node.

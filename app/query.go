@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -337,11 +338,8 @@ func (c *query) hasField(r *schemas.Record, field byte, values []string) (bool, 
 // compare orders candidates as the query asks.
 func (c *query) compare(a, b candidate) int {
 	order := a.at.Compare(b.at)
-	if c.OrderBy == schemas.ByEventTime && a.time != b.time {
-		order = 1
-		if a.time < b.time {
-			order = -1
-		}
+	if c.OrderBy == schemas.ByEventTime {
+		order = cmp.Or(cmp.Compare(a.time, b.time), order)
 	}
 	if !c.Ascending {
 		order = -order

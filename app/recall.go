@@ -206,7 +206,7 @@ func (m *message) isOpen(ref schemas.RecallRef) bool {
 // nothing for them.
 func (m *message) countRecalls(by int) {
 	value, _ := m.get(schemas.RecallKey("", ""))
-	if open := int(decodeChanged(value)) + by; open > 0 {
+	if open := int(numberOf(value)) + by; open > 0 {
 		m.led.Set(schemas.RecallKey("", ""), schemas.AppendUint(nil, 1, uint64(open)), nil)
 	} else {
 		m.led.Delete(schemas.RecallKey("", ""))

@@ -27,7 +27,7 @@ type insideOf struct {
 	changed bool
 }
 
-// inside is what recalls name inside a container. Each recall is one of the block's
+// recalledInside is what recalls name inside a container. Each recall is one of the block's
 // lookups.
 func (m *message) recalledInside(container string) *insideOf {
 	in, ok := m.insides[container]
@@ -167,8 +167,9 @@ func (m *message) carryLots(container *item, lots []schemas.Quantity) {
 	}
 }
 
-// nameSpanned marks a thing that is about to be packed by the recalls of when it was made. Else nothing
-// would be in the list of the container: who recalls a span of time names nothing by itself.
+// nameSpanned marks a thing that is about to be packed with the recalls of the time when it
+// was made. They name nothing one by one, so that without it the container's list would
+// lack them.
 func (m *message) nameSpanned(it *item) {
 	if it.Maker == "" || !m.anyRecall() {
 		return

@@ -6,9 +6,9 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// What is recalled goes nowhere but back to who recalls it, where custody is strict. What
-// that is, of things and lots, their marks tell and when they were made; of what is inside
-// a container its list (recall_inside.go).
+// Where custody is strict, what is recalled goes nowhere but back to who recalls it. Whether
+// a thing or lot is recalled, its marks tell, and when it was made; whether something inside
+// a container is, the container's list (recall_inside.go).
 
 // onward is what is handed over, to somebody or on the way to somebody, as far as it is
 // recalled.
@@ -28,8 +28,8 @@ func (m *message) onward(o *schemas.Offer) *onward {
 	return on
 }
 
-// judge adds the open recalls that name something, or something in it, by what may be
-// strict of it; many are others that nobody knows.
+// judge adds the open recalls that name something, or something in it. ids are what strict
+// custody may hold of; many says that there are recalls beyond those that are known.
 func (on *onward) judge(refs []schemas.RecallRef, many bool, ids ...string) {
 	if len(refs) == 0 && !many {
 		return

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -38,8 +37,7 @@ func (v *View) completeReceipt(r *schemas.Receipt) error {
 			continue // none, or one of a dry run, which the archive does not have
 		}
 		record, err := v.bare(first.Locator)
-		var fault *schemas.Fault
-		if errors.As(err, &fault) && fault.Code == schemas.HistoryMissing {
+		if isFault(err, schemas.HistoryMissing) {
 			continue // its place is known, what was said of it is not yet
 		}
 		if err != nil {
@@ -76,9 +74,9 @@ func (v *View) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.Transact
 	if t.id != id { // a restored place is only checked for its order
 		return nil, nil, fmt.Errorf("transaction %s is not where it should be: restore the node from a backup or from its peers", id)
 	}
-	r := &schemas.Receipt{Transaction: id, Height: placeHeight(p), Position: placePosition(p), Time: t.time, Events: make([]schemas.EventReceipt, len(t.messages))}
+	r := &schemas.Receipt{Transaction: id, Height: p.height(), Position: p.position(), Time: t.time, Events: make([]schemas.EventReceipt, len(t.messages))}
 	for i := range t.messages {
-		record, err := t.record(schemas.Locator{Height: r.Height, Position: r.Position, Index: uint32(i)})
+		record, err := t.record(p.message(i))
 		if err != nil {
 			return nil, nil, err
 		}

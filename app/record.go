@@ -38,15 +38,15 @@ type decided interface {
 	// admit decodes and judges a transaction; errors are *schemas.Fault, or of the disk.
 	admit(i int) (*schemas.Transaction, error)
 	// rescue is the document by which the network was restarted, which this block has
-	// in the place of its first transaction; nil but of that block.
+	// in the place of its first transaction; nil in any other block.
 	rescue() *proof.Rescue
 	// raw is the hash of a transaction's bytes, and the bytes, nil where they are erased.
 	raw(i int) (hash [sha256.Size]byte, bytes []byte)
 	// gone is what the archive has of a transaction's bodies that are erased, and
-	// remains what the block's i-th erasure left; nil but of a replay.
+	// remains what the block's i-th erasure left; nil outside a replay.
 	gone(i int) []byte
 	remains(i int) []byte
-	// delays are the erasures that the block put off or made good; nil but of a replay.
+	// delays are the erasures that the block put off or made good; nil outside a replay.
 	delays() *delays
 	// unkept are the messages of the i-th transaction, which has run, whose bodies are not kept.
 	unkept(b *block, tx *schemas.Transaction, i int) []uint32
@@ -68,12 +68,13 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 		hash, raw := source.raw(i)
 		item := schemas.AppendUint(nil, 1, uint64(results[i].Code)+1)
 		var err error
-		if source.rescue() != nil && i == 0 {
+		switch {
+		case source.rescue() != nil && i == 0:
 			item = schemas.AppendField(item, 2, hash[:]) // the bytes are in the block's record
-		} else if r.tx == nil {
+		case r.tx == nil:
 			item = schemas.AppendField(item, 2, hash[:])
 			_, err = archive.Append(store.Bodies, raw)
-		} else {
+		default:
 			err = a.recordTransaction(b, archive, r, schemas.Locator{Height: req.Height, Position: uint32(i)}, hash, source.gone(i), out)
 			item = schemas.AppendField(item, 3, encodeIndexes(r.unkept))
 		}
@@ -85,21 +86,41 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 	if err := a.eraseBodies(b, archive, source, recorded, out); err != nil {
 		return err
 	}
-	entry := schemas.AppendField(nil, 1, be64(b.now()))
-	entry = schemas.AppendField(entry, 2, req.Hash)
+	entry, err := a.blockRecord(b, req.Hash, source, len(results), list, out)
+	if err != nil {
+		return err
+	}
+	ref, err := archive.Append(store.Records, entry)
+	if err != nil {
+		return fmt.Errorf("archiving a block: %w", err)
+	}
+	if out.changed {
+		b.led.Emit(blockRow(req.Height), ref.Append(be64(b.now())))
+	}
+	return nil
+}
+
+// blockRecord is the archive's record of a block, behind those of its transactions: 1
+// time, 2 hash, 3 header, 4 commit for the block before, 5 number of transactions, 6 list:
+// what became of each (1 code + 1, 2 hash of its bytes where it was not admitted, 3 bodies
+// not kept), 7 height, 8 validators where they changed; places of transactions: 9 of what
+// the block's erasures left, in order, 10 of erasures put off, 11 of those made good; 12
+// rescue.
+func (a *App) blockRecord(b *block, hash []byte, source decided, count int, list []byte, out *executed) (entry []byte, err error) {
+	entry = schemas.AppendField(nil, 1, be64(b.now()))
+	entry = schemas.AppendField(entry, 2, hash)
 	var validators []byte
 	if a.blocks != nil {
 		var header, commit []byte
-		var err error
-		if header, commit, validators, err = a.blocks.Header(req.Height); err != nil {
-			return fmt.Errorf("reading header %d: %w", req.Height, err)
+		if header, commit, validators, err = a.blocks.Header(b.height); err != nil {
+			return nil, fmt.Errorf("reading header %d: %w", b.height, err)
 		}
 		entry = schemas.AppendField(entry, 3, header)
 		entry = schemas.AppendField(entry, 4, commit)
 	}
-	entry = schemas.AppendUint(entry, 5, uint64(len(results)))
+	entry = schemas.AppendUint(entry, 5, uint64(count))
 	entry = append(entry, list...)
-	entry = schemas.AppendUint(entry, 7, uint64(req.Height))
+	entry = schemas.AppendUint(entry, 7, uint64(b.height))
 	entry = schemas.AppendField(entry, 8, validators)
 	for _, p := range out.erasedAt {
 		entry = schemas.AppendField(entry, 9, p[:])
@@ -113,14 +134,7 @@ func (a *App) record(b *block, req *abci.RequestFinalizeBlock, source decided, r
 	if r := source.rescue(); r != nil {
 		entry = schemas.AppendField(entry, 12, r.Encode())
 	}
-	ref, err := archive.Append(store.Records, entry)
-	if err != nil {
-		return fmt.Errorf("archiving a block: %w", err)
-	}
-	if out.changed {
-		b.led.Emit(blockRow(req.Height), ref.Append(be64(b.now())))
-	}
-	return nil
+	return entry, nil
 }
 
 func (a *App) recordTransaction(b *block, archive archiver, r *txRecord, at schemas.Locator, hash [sha256.Size]byte, gone []byte, out *executed) error {
@@ -141,7 +155,7 @@ func (a *App) recordTransaction(b *block, archive archiver, r *txRecord, at sche
 	if err != nil {
 		return err
 	}
-	b.led.Emit(txRow(at.Height, at.Position), r.bodies.Append(records.Append(nil)))
+	b.led.Emit(txRow(placeOf(at)), r.bodies.Append(records.Append(nil)))
 	b.led.PutRow(transactionRow(r.tx.ID), transactionValue(at, r.tx.Header.Expiry))
 	receipt := receiptOf(r.tx, at, b.time, r.results)
 	indexHashes(b, r, &receipt)

@@ -56,7 +56,7 @@ func (v *View) transactions(from []byte) iter.Seq2[place, error] {
 func (v *View) held(p place) (*archived, error) {
 	t, err := v.transaction(p)
 	if err == nil && t == nil {
-		err = fmt.Errorf("no transaction at %d/%d", placeHeight(p), placePosition(p))
+		err = fmt.Errorf("no transaction at %s", p)
 	}
 	return t, err
 }
@@ -69,7 +69,7 @@ func (v *View) recordsAt(p place, yield func(schemas.Record, error) bool) bool {
 		return false
 	}
 	for i := range t.messages {
-		r, err := v.Record(schemas.Locator{Height: placeHeight(p), Position: placePosition(p), Index: uint32(i)})
+		r, err := v.Record(p.message(i))
 		if !yield(r, err) || err != nil {
 			return false
 		}

@@ -402,10 +402,10 @@ func (r *Replay) restoreBodies(entry []byte) error {
 		return err
 	}
 	left, err := decodeRemains(b)
-	if err != nil || placeHeight(left.at) != r.block.Height {
+	if err != nil || left.at.height() != r.block.Height {
 		return err
 	}
-	position := placePosition(left.at)
+	position := left.at.position()
 	if int(position) >= len(r.block.txs) {
 		return errRemains
 	}

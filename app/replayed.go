@@ -58,7 +58,7 @@ func (b *replayed) remains(i int) []byte {
 
 func (b *replayed) delays() *delays { return &b.delayed }
 
-// decode reads a block's record, as record wrote it.
+// decode reads a block's record, as blockRecord wrote it.
 func (b *replayed) decode(encoded []byte) error {
 	f := schemas.ReadFields(encoded)
 	count := uint64(0)

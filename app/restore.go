@@ -297,7 +297,7 @@ func (r *restoring) note(rec *readRecord) error {
 			return r.into.PutRow(goneRow(e.Event), present)
 		}
 	case schemas.ChangedLeaf:
-		r.changed = decodeChanged(rec.Value)
+		r.changed = numberOf(rec.Value)
 	case schemas.BalanceLeaf:
 		return r.into.PutRow(rowKey(rowBalance, string(name)), present)
 	case schemas.WaitingLeaf:
@@ -385,7 +385,7 @@ func (r *restoring) root(ctx context.Context) error {
 // nonce takes a transaction that could come again.
 func (r *restoring) nonce(rec *schemas.SnapshotRecord) error {
 	p, expiry, err := decodeTransactionValue(rec.Value)
-	if err != nil || len(rec.Key) != len(schemas.Hash{}) || placeHeight(p) < 1 || placeHeight(p) > r.manifest.Height {
+	if err != nil || len(rec.Key) != len(schemas.Hash{}) || p.height() < 1 || p.height() > r.manifest.Height {
 		return lying("a transaction's place is malformed")
 	}
 	if _, ok := r.nonces[expiry]; !ok {

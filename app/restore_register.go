@@ -59,7 +59,7 @@ func (r *restoring) event(rec *readRecord) error {
 
 // duplicate takes what a message's duplicates are found by. Duplicate keys come in
 // no order: their rows are sorted before they are written, which costs less than
-// that the database merges them.
+// having the database merge them.
 func (r *restoring) duplicate(partner string, key []byte, at schemas.Locator) error {
 	own := ownKey(key)
 	switch len(own) {

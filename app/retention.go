@@ -118,7 +118,7 @@ func (v *View) Due(partner string, limit int) (eventIDs []string, err error) {
 			return nil, v.answered(fmt.Errorf("reading what is due: %w", err))
 		}
 		if len(row.Key) < len(prefix)+8 {
-			return nil, fmt.Errorf("reading what is due: %w", errTrailRow)
+			return nil, fmt.Errorf("reading what is due: %w", errRow)
 		}
 		if int64(decodeUint64(row.Key[len(prefix):])) > v.time.UnixNano() || len(eventIDs) >= limit {
 			break

@@ -20,8 +20,8 @@ func (m *message) retract(p prior) {
 	}
 }
 
-// endOpen ends the offers and receipts that were made at a place, and answers of which
-// things a receipt waited.
+// endOpen ends the offers and receipts that were made at a place, and answers for which
+// things a receipt was waiting.
 func (m *message) endOpen(at schemas.Locator) (waited map[string]bool) {
 	if m.event.Action == schemas.ActionDelete {
 		return nil

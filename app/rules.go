@@ -1,8 +1,6 @@
 package app
 
-import (
-	"github.com/waybill-ledger/waybill/schemas"
-)
+import "github.com/waybill-ledger/waybill/schemas"
 
 const (
 	second     = 1_000_000_000    // nanoseconds

@@ -3,7 +3,6 @@ package app
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"iter"
 	"math"
 
@@ -113,14 +112,12 @@ func (b *block) emitRuns() {
 	}
 }
 
-var errRun = errors.New("a row of the index is damaged: restore the node from a backup or from its peers")
-
 // decodeRun yields the events of a run, in the ledger's order. prefix is how much
 // of the key is the range's.
 func decodeRun(key, data []byte, prefix int) iter.Seq2[candidate, error] {
 	return func(yield func(candidate, error) bool) {
 		if len(key) != prefix+12 {
-			yield(candidate{}, errRun)
+			yield(candidate{}, errRow)
 			return
 		}
 		begin := uint64(binary.BigEndian.Uint32(key[prefix:])) << sliceBits
@@ -131,19 +128,19 @@ func decodeRun(key, data []byte, prefix int) iter.Seq2[candidate, error] {
 			for i := range field {
 				v, n := binary.Uvarint(data)
 				if n <= 0 {
-					yield(candidate{}, errRun)
+					yield(candidate{}, errRow)
 					return
 				}
 				field[i], data = v, data[n:]
 			}
 			if field[2]&1 == 1 {
 				if len(data) < len(last) {
-					yield(candidate{}, errRun)
+					yield(candidate{}, errRow)
 					return
 				}
 				last, data = sketch(data), data[len(last):]
 			} else if first {
-				yield(candidate{}, errRun)
+				yield(candidate{}, errRow)
 				return
 			}
 			at := schemas.Locator{Height: height, Position: uint32(field[1]), Index: uint32(field[2] >> 1)}

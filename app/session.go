@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,6 +94,17 @@ func must[T any](v T, err error) T {
 		panic(ioFailure{fmt.Errorf("state is damaged: restore the node from a backup or from its peers: %w", err)})
 	}
 	return v
+}
+
+// numberOf reads a state value that is a number, as field 1: the last height that changed
+// something, how many recalls are open. It is 0 where there is none.
+func numberOf(value []byte) int64 {
+	f := schemas.ReadFields(value)
+	n, v, ok := f.Next()
+	if !ok {
+		return 0
+	}
+	return int64(f.Uint(n, v))
 }
 
 // log is a trail's head with what is needed to append to it.
@@ -259,12 +271,7 @@ func (o *once) has(s string) bool {
 	if o.set != nil {
 		return o.set[s]
 	}
-	for _, have := range o.list {
-		if have == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(o.list, s)
 }
 
 func (m *message) flag(c schemas.Code) { m.result.Flag(c) }

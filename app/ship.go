@@ -90,8 +90,8 @@ func (m *message) saveHandover(s *shipment) {
 
 func shipmentRow(party, id string) []byte { return rowKey(rowShipment, party, id) }
 
-// signing is who sent the message, with which key, and how that of its author is held,
-// where one signed the message by itself, else the transaction's.
+// signing is who sent the message and with which key, and how the key is held that stands
+// for it: its author's where one signed the message itself, else the transaction's.
 func (m *message) signing() schemas.Signing {
 	s := schemas.Signing{Partner: m.partner, KeyID: m.tx.Header.KeyId, Author: m.event.Author, Time: m.now(), EventTime: m.event.EventTime, At: m.at}
 	if k := m.key(s.Partner, m.signer()); k != nil {
@@ -249,7 +249,7 @@ func offeredAs(s *shipment) shipRole {
 	return asCarrier
 }
 
-// found is the shipment that an act is about, nil and a code where there is none.
+// findShipment is the shipment that an act is about, nil and a code where there is none.
 func (m *message) findShipment(id string) *shipment {
 	s := m.shipment(id)
 	if s == nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// Disputes. Either side of a hand-over that was answered argues about it; both agree on
-// how it ends, or an arbiter says so that the shipment names.
+// Disputes. Either side of a hand-over that was answered can argue about it. How that ends
+// both agree on, or the arbiter decides that the shipment names.
 
 // argued is the shipment that an act about a dispute names, nil and a code where it
 // has no such hand-over.

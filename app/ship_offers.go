@@ -295,8 +295,8 @@ func (d *differences) find(id, uom string, what schemas.Difference) *schemas.Dis
 	return nil
 }
 
-// absurd reports whether it is said of one thing that was offered that more of it came, or
-// of how much of it something is.
+// absurd reports whether a discrepancy says of a single thing that more of it came, or
+// how much of it.
 func (d *differences) absurd(id string) bool {
 	return slices.ContainsFunc(d.list, func(x schemas.Discrepancy) bool { return x.ID == id && (x.What == schemas.Over || x.Quantity != "") })
 }

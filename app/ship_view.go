@@ -2,7 +2,6 @@ package app
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -64,7 +63,7 @@ func (v *View) reason(h *schemas.HandoverInfo) (string, error) {
 		return "", nil
 	}
 	r, err := v.bare(h.Answered.At)
-	if missing := (*schemas.Fault)(nil); errors.As(err, &missing) && missing.Code == schemas.HistoryMissing {
+	if isFault(err, schemas.HistoryMissing) {
 		return "", nil // what the state tells of the hand-over stands without
 	}
 	if err != nil || r.Skeleton.Act == nil {

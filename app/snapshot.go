@@ -41,7 +41,7 @@ func (a *App) DueSnapshot(every uint64) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed, err := v.changed()
+	changed, err := v.LastChanged()
 	if err != nil || changed != v.Height() {
 		return nil, err
 	}
@@ -54,22 +54,6 @@ func (a *App) DueSnapshot(every uint64) (*Snapshot, error) {
 		return nil, fmt.Errorf("holding a view for a snapshot: %w", err)
 	}
 	return &Snapshot{Height: view.Height(), app: a, view: view, release: release}, nil
-}
-
-// changed is the last height that changed something.
-func (v *View) changed() (int64, error) {
-	value, err := v.StateValue(schemas.ChangedKey())
-	return decodeChanged(value), err
-}
-
-// decodeChanged reads the last height that changed something; 0 where there is none.
-func decodeChanged(value []byte) int64 {
-	f := schemas.ReadFields(value)
-	n, v, ok := f.Next()
-	if !ok {
-		return 0
-	}
-	return int64(f.Uint(n, v))
 }
 
 // Release gives the snapshot's view back.

@@ -105,7 +105,7 @@ func (v *View) places(key schemas.TrailKey, from uint64) iter.Seq2[schemas.Locat
 			}
 			at, _, err := decodeTrailValue(row.Value)
 			if err != nil || len(row.Key) != len(prefix)+8 {
-				yield(at, errors.Join(err, errTrailRow))
+				yield(at, errors.Join(err, errRow))
 				return
 			}
 			// A partner's trail has one row a transaction, all of whose messages follow each other.
@@ -136,12 +136,10 @@ func (v *View) places(key schemas.TrailKey, from uint64) iter.Seq2[schemas.Locat
 	}
 }
 
-var errTrailRow = errors.New("a trail's row is damaged: restore the node from a backup or from its peers")
-
 // decodeTrailValue reads what trailValue wrote.
 func decodeTrailValue(b []byte) (at schemas.Locator, eventTime int64, err error) {
 	if len(b) != schemas.LocatorSize+8 {
-		return at, 0, errTrailRow
+		return at, 0, errRow
 	}
 	at, err = schemas.DecodeLocator(b[:schemas.LocatorSize])
 	return at, unsortable(b[schemas.LocatorSize:]), err

@@ -44,7 +44,7 @@ func (b *block) orderValidator(partner, nodeID string, key []byte) schemas.Code 
 	if nodeID == "" {
 		nodeID = p.NodeID
 	}
-	for id := range b.concerned() {
+	for _, id := range b.withNodes() {
 		if other, _ := b.partner(id); id != partner && other.State != schemas.Removed {
 			order := b.validatorOrder(id)
 			if bytes.Equal(other.Validate, key) || other.NodeID == nodeID || order != nil && (bytes.Equal(order.Key, key) || order.NodeID == nodeID) {
@@ -147,30 +147,22 @@ func (b *block) survives(after []schemas.Partner, new []byte) bool {
 	return 3*live > 2*len(after)
 }
 
-// concerned are the ids of partners who validate, or for whom a validator is or was
+// withNodes are the ids of partners who validate, or for whom a validator is or was
 // ordered, or who have a node: ascending, each once.
-func (b *block) concerned() func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		ids := slices.Clone(b.newly)
-		for i := range b.dir.partners {
-			p := &b.dir.partners[i]
-			if len(p.Validate) > 0 || p.NodeID != "" {
-				ids = append(ids, p.ID)
-			}
-		}
-		ids = append(ids, b.dir.ordered...)
-		slices.Sort(ids)
-		for _, id := range slices.Compact(ids) {
-			if !yield(id) {
-				return
-			}
+func (b *block) withNodes() []string {
+	ids := slices.Concat(b.newly, b.dir.ordered)
+	for i := range b.dir.partners {
+		if p := &b.dir.partners[i]; len(p.Validate) > 0 || p.NodeID != "" {
+			ids = append(ids, p.ID)
 		}
 	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // validating are the partners who validate by what the block did so far.
 func (b *block) validating() (out []schemas.Partner) {
-	for id := range b.concerned() {
+	for _, id := range b.withNodes() {
 		if p, _ := b.partner(id); len(p.Validate) > 0 {
 			out = append(out, p)
 		}

@@ -50,6 +50,21 @@ func (v *View) Height() int64 { return v.at.Height() }
 // Time is the time of the view's block.
 func (v *View) Time() time.Time { return v.time }
 
+// LastChanged is the last height that changed anything, 0 before the first.
+func (v *View) LastChanged() (int64, error) {
+	value, _, err := v.get(schemas.ChangedKey())
+	if err != nil || value == nil {
+		return 0, err
+	}
+	f := schemas.ReadFields(value)
+	n, b, _ := f.Next()
+	height := f.Uint(n, b)
+	if err := f.Err(); err != nil {
+		return 0, fmt.Errorf("reading the last height that changed anything: %w", err)
+	}
+	return int64(height), nil
+}
+
 // answered turns the store's expiry into the fault that callers know.
 func (v *View) answered(err error) error {
 	if errors.Is(err, store.ErrExpired) {
@@ -375,7 +390,3 @@ func (v *View) Partners() ([]schemas.Partner, error) {
 }
 
 func decodeUint64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
-
-func placeHeight(p place) int64 { return int64(binary.BigEndian.Uint64(p[:8])) }
-
-func placePosition(p place) uint32 { return binary.BigEndian.Uint32(p[8:]) }

@@ -72,13 +72,7 @@ func (w *waits) forget(waiting *wait) {
 // drop takes a wait out of both; the caller holds the lock.
 func (w *waits) drop(waiting *wait) {
 	w.forget(waiting)
-	list := w.receipts[waiting.id]
-	for i, have := range list {
-		if have == waiting {
-			list = append(list[:i], list[i+1:]...)
-			break
-		}
-	}
+	list := slices.DeleteFunc(w.receipts[waiting.id], func(have *wait) bool { return have == waiting })
 	if len(list) == 0 {
 		delete(w.receipts, waiting.id)
 		return

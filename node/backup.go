@@ -75,7 +75,7 @@ const (
 	manifestFormat = 1
 	dumpFile       = "gateway.dump"
 	tipFile        = "tip.block" // the engine's encoding, where the archive may lack bodies of it
-	archiveDir     = "archive"
+	archiveDir     = "archive"   // of segments, in a manifest's paths
 )
 
 // manifestFile is one file's content.
@@ -276,7 +276,7 @@ func (b *backup) addFile(ctx context.Context, name, path string, size int64) err
 // addSegment adds what a cut has of a segment, wherever that is.
 func (b *backup) addSegment(ctx context.Context, f store.CutFile) error {
 	name := filepath.Join(archiveDir, f.Name)
-	from, _, closing, err := store.SegmentReader(store.ArchiveDir(LedgerPath(b.Home)), f.Name, b.elsewhere)
+	from, _, closing, err := store.SegmentReader(archivePath(b.Home), f.Name, b.elsewhere)
 	if err != nil {
 		return fmt.Errorf("backing up %s: %w", name, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
@@ -38,7 +39,7 @@ type chainCheck struct {
 func (c *checker) replay(ctx context.Context, scratch string) {
 	codec, err := schemas.NewCodec()
 	if err == nil {
-		c.again, err = store.OpenReplay(store.Options{Dir: filepath.Join(scratch, "ledger"), Backend: c.settings.Backend, Elsewhere: c.elsewhere}, filepath.Join(LedgerPath(c.Home), "archive"), app.SameEntry(codec))
+		c.again, err = store.OpenReplay(store.Options{Dir: filepath.Join(scratch, "ledger"), Backend: c.settings.Backend, Elsewhere: c.elsewhere}, archivePath(c.Home), app.SameEntry(codec))
 	}
 	if err != nil {
 		c.fault(Fault{Detail: fmt.Sprintf("computing the ledger again: %v", err)})
@@ -121,7 +122,7 @@ func (c *checker) chainFault(height int64, err error) {
 	f := Fault{Height: height, Detail: err.Error()}
 	var d *store.Damage
 	if errors.As(err, &d) {
-		f.File, f.Offset, f.Detail = c.name(filepath.Join(LedgerPath(c.Home), "archive", d.File)), d.Offset, d.Err.Error()
+		f.File, f.Offset, f.Detail = c.name(filepath.Join(archivePath(c.Home), d.File)), d.Offset, d.Err.Error()
 	}
 	c.fault(f)
 }
@@ -252,13 +253,13 @@ func (k *chainCheck) change(encoded []byte) (err error) {
 // checkSegments reads what the replay did not come to, so that every damaged
 // entry is told and not the first alone.
 func (c *checker) checkSegments(ctx context.Context) {
-	damages, extra, files, err := store.CheckArchive(ctx, filepath.Join(LedgerPath(c.Home), "archive"), c.have, c.elsewhere)
+	damages, extra, files, err := store.CheckArchive(ctx, archivePath(c.Home), c.have, c.elsewhere)
 	c.Files += files
 	if err != nil {
-		c.fault(Fault{File: c.name(filepath.Join(LedgerPath(c.Home), "archive")), Detail: err.Error()})
+		c.fault(Fault{File: c.name(archivePath(c.Home)), Detail: err.Error()})
 	}
 	for _, d := range damages {
-		f := Fault{File: c.name(filepath.Join(LedgerPath(c.Home), "archive", d.File)), Offset: d.Offset, Detail: d.Err.Error()}
+		f := Fault{File: c.name(filepath.Join(archivePath(c.Home), d.File)), Offset: d.Offset, Detail: d.Err.Error()}
 		c.chain.faulty = true
 		if !c.told(f) {
 			c.fault(f)
@@ -271,10 +272,5 @@ func (c *checker) checkSegments(ctx context.Context) {
 
 // told reports whether a fault of the same place was reported already.
 func (c *checker) told(f Fault) bool {
-	for _, have := range c.Faults {
-		if have.File == f.File && have.Offset == f.Offset {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Faults, func(have Fault) bool { return have.File == f.File && have.Offset == f.Offset })
 }

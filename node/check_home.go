@@ -61,7 +61,7 @@ func (c *checker) checkGenesis() {
 
 // checkKeys finds keys that do not fit together. A backup may leave them out.
 func (c *checker) checkKeys() {
-	c.checkJSON(validatorKeyPath(c.Home), true, func(b []byte) error {
+	c.checkJSON(validatorKeyPath(c.Home), func(b []byte) error {
 		var key privval.FilePVKey
 		if err := cmtjson.Unmarshal(b, &key); err != nil {
 			return err
@@ -75,7 +75,7 @@ func (c *checker) checkKeys() {
 		return canonical(b, key, true)
 	})
 	for _, path := range []string{nodeKeyPath(c.Home), machineKeyPath(c.Home)} {
-		c.checkJSON(path, true, func(b []byte) error {
+		c.checkJSON(path, func(b []byte) error {
 			var key p2p.NodeKey
 			if err := cmtjson.Unmarshal(b, &key); err != nil {
 				return err
@@ -93,7 +93,7 @@ func (c *checker) checkKeys() {
 			return c.checkNodeID(string(key.ID()))
 		})
 	}
-	c.checkJSON(partnerKeyPath(c.Home), true, func(b []byte) error {
+	c.checkJSON(partnerKeyPath(c.Home), func(b []byte) error {
 		var own partnerKeyFile
 		if err := json.Unmarshal(b, &own); err != nil {
 			return err
@@ -145,11 +145,10 @@ func (c *checker) checkNodeID(id string) error {
 	return nil
 }
 
-// checkJSON reads a file that decode judges. One that is missing is a note where
-// it may be.
-func (c *checker) checkJSON(path string, optional bool, decode func([]byte) error) {
+// checkJSON reads a file that decode judges. One that is missing, as it may be, is a note.
+func (c *checker) checkJSON(path string, decode func([]byte) error) {
 	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && optional {
+	if errors.Is(err, fs.ErrNotExist) {
 		c.note("%s is not there", c.name(path))
 		return
 	}
@@ -229,7 +228,7 @@ func (c *checker) checkLog() {
 // checkSignState holds what the validator signed last to its own key, and to what
 // the engine has: it may be ahead by one height, and not behind.
 func (c *checker) checkSignState() {
-	c.checkJSON(signStatePath(c.Home), true, func(b []byte) error {
+	c.checkJSON(signStatePath(c.Home), func(b []byte) error {
 		var s privval.FilePVLastSignState
 		if err := cmtjson.Unmarshal(b, &s); err != nil {
 			return err

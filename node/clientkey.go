@@ -28,8 +28,7 @@ func MakeClientKey(path string) (*ClientKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
-	k := &ClientKey{Private: private, Duplicates: make([]byte, 32)}
-	rand.Read(k.Duplicates) // never fails: crypto/rand ends the program instead
+	k := &ClientKey{Private: private, Duplicates: random(32)}
 	file := partnerKeyFile{KeyID: schemas.KeyID(public), Public: public, Seed: private.Seed(), Duplicates: k.Duplicates, Check: duplicateCheck(k.Duplicates)}
 	b, err := json.MarshalIndent(file, "", "  ")
 	if err != nil {

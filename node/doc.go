@@ -2,7 +2,7 @@
 // consensus engine and gateway meet.
 //
 //	settings.go   what an operator may choose: file, environment, flags
-//	home.go       where things are on disk
+//	home.go       where things are on disk; file.go: how files are written
 //	keys.go       the four secrets of a partner, and who may read them
 //	engine.go     CometBFT in this process, tuned
 //	rpc.go        the few engine calls that are served, on the loopback only

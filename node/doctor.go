@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -181,7 +180,7 @@ func stateAt(ctx context.Context, home string, o store.Options, height int64) (*
 	if err != nil {
 		return nil, err
 	}
-	s, err := store.OpenReplay(o, filepath.Join(LedgerPath(home), archiveDir), app.SameEntry(codec))
+	s, err := store.OpenReplay(o, archivePath(home), app.SameEntry(codec))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -235,11 +236,6 @@ func (e *exchange) peers() []p2p.Peer {
 		return nil
 	}
 	peers := e.Switch.Peers().Copy()
-	slices.SortFunc(peers, func(a, b p2p.Peer) int {
-		if a.ID() < b.ID() {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(peers, func(a, b p2p.Peer) int { return cmp.Compare(a.ID(), b.ID()) })
 	return peers
 }

@@ -98,7 +98,7 @@ func (h *history) begin() {
 				if err == nil && !h.awaiting() {
 					return // the ledger has all
 				}
-				h.wait(historyPause)
+				pause(h.ctx, historyPause)
 				continue
 			}
 			err := errors.Join(h.run(), h.end())
@@ -111,7 +111,7 @@ func (h *history) begin() {
 				return
 			}
 			h.log.Error("fetching the history", "error", err)
-			h.wait(10 * historyPause)
+			pause(h.ctx, 10*historyPause)
 		}
 	})
 }
@@ -120,15 +120,6 @@ func (h *history) begin() {
 func (h *history) awaiting() bool {
 	view, err := h.app.View()
 	return err == nil && view.Height() == 0 && h.settings.Trust != ""
-}
-
-func (h *history) wait(d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-h.ctx.Done():
-	}
 }
 
 // close stops fetching; what was fetched is kept.
@@ -164,7 +155,7 @@ func (h *history) run() error {
 		if err == nil && h.computed.Load() > view.Height() {
 			// A peer told of blocks that the engine does not have yet, and which the ledger
 			// may not be ahead of it by.
-			h.wait(historyPause)
+			pause(h.ctx, historyPause)
 			continue
 		}
 		if err == nil && h.computed.Load() >= view.Height()-historyBehind {
@@ -173,7 +164,7 @@ func (h *history) run() error {
 			}
 		}
 		if h.paused() {
-			h.wait(historyPause)
+			pause(h.ctx, historyPause)
 			continue
 		}
 		began := time.Now()
@@ -182,12 +173,12 @@ func (h *history) run() error {
 			return err
 		}
 		if n == 0 { // nobody has more
-			h.wait(historyPause)
+			pause(h.ctx, historyPause)
 			continue
 		}
 		// Half of the time, and no more than so many bytes a second: the rest is the
 		// blocks' that are being made now.
-		h.wait(max(time.Since(began), time.Duration(n)*time.Second/time.Duration(h.settings.HistoryRate)))
+		pause(h.ctx, max(time.Since(began), time.Duration(n)*time.Second/time.Duration(h.settings.HistoryRate)))
 	}
 	return h.ctx.Err()
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -331,7 +330,7 @@ func (g *gossip) judgeMessage(peer string, m []byte) bool {
 			continue
 		}
 		// It was committed, or expired, while it was on its way.
-		if !slices.Contains([]schemas.Code{schemas.Replayed, schemas.Expired}, fault.Code) {
+		if fault.Code != schemas.Replayed && fault.Code != schemas.Expired {
 			g.Logger.Debug("a peer sends what is refused", "peer", peer, "error", err)
 			return false
 		}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"github.com/cometbft/cometbft/types"
+
+	"github.com/waybill-ledger/waybill/app/store"
 )
 
 // Where things are in a node's home. Everything under data is written by the
@@ -28,6 +30,9 @@ func signStatePath(home string) string    { return filepath.Join(home, dataDir, 
 
 // LedgerPath is the state machine's store in a home.
 func LedgerPath(home string) string { return filepath.Join(home, dataDir, "ledger") }
+
+// archivePath is the archive of a home's ledger.
+func archivePath(home string) string { return store.ArchiveDir(LedgerPath(home)) }
 
 // HistoryPath is where a node that joined by a snapshot computes the ledger from
 // the first block on, until that takes the place of the one that it runs on.

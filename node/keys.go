@@ -79,10 +79,7 @@ func MakeKeys(home string) (*Keys, error) {
 		return nil, fmt.Errorf("making the partner's key: %w", err)
 	}
 	public := private.Public().(ed25519.PublicKey)
-	duplicates := make([]byte, 32)
-	if _, err := rand.Read(duplicates); err != nil {
-		return nil, fmt.Errorf("making the duplicate secret: %w", err)
-	}
+	duplicates := random(32)
 	own := partnerKeyFile{KeyID: schemas.KeyID(public), Public: public, Seed: private.Seed(), Duplicates: duplicates, Check: duplicateCheck(duplicates)}
 	encoded, err := json.MarshalIndent(own, "", "  ")
 	if err != nil {
@@ -115,19 +112,10 @@ func MakeKeys(home string) (*Keys, error) {
 	return LoadKeys(home)
 }
 
-func writeSecret(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists: a key is never replaced, choose another home", path)
-	}
-	if err != nil {
-		return fmt.Errorf("writing a key: %w", err)
-	}
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return nil
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: crypto/rand ends the program instead
+	return b
 }
 
 func newNodeKey() ([]byte, error) {
@@ -250,22 +238,4 @@ func validatorOf(private cmted25519.PrivKey, last privval.FilePVLastSignState, p
 	to := &v.LastSignState
 	to.Height, to.Round, to.Step, to.Signature, to.SignBytes = last.Height, last.Round, last.Step, last.Signature, last.SignBytes
 	return v
-}
-
-func readSecret(path string, decode func([]byte) error) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("reading a key: %w", err)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("%s has mode %04o, so others may read or change it: chmod 600 it, and rotate the key if somebody could have read it", path, mode)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("reading a key: %w", err)
-	}
-	if err := decode(b); err != nil {
-		return fmt.Errorf("reading %s: %w", path, err)
-	}
-	return nil
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -50,9 +49,7 @@ func (l *ledger) Sign(actor string, atomic bool, events []*schemas.Event) (api.S
 		return api.Signed{}, err
 	}
 	draft := schemas.Draft{ChainID: l.chainID, Partner: l.settings.Partner, KeyID: by.id, Actor: actor,
-		Nonce: make([]byte, schemas.NonceSize), Secret: make([]byte, len(schemas.Hash{})), Atomic: atomic, Events: events}
-	rand.Read(draft.Nonce) // never fails: crypto/rand ends the program instead
-	rand.Read(draft.Secret)
+		Nonce: random(schemas.NonceSize), Secret: random(len(schemas.Hash{})), Atomic: atomic, Events: events}
 	height, _, _ := l.waits.last()
 	draft.Rules, draft.Expiry = l.app.RulesAt(height+1), uint64(height+l.settings.ExpiryHeights)
 	if upgrade, _ := l.app.Upgrade(); upgrade > height+1 {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -254,7 +255,7 @@ func (t *trusted) connect(ctx context.Context) error {
 	}
 	options := light.TrustOptions{Period: trustPeriod, Height: t.root.Height, Hash: t.root.HeaderHash[:]}
 	for first := range providers {
-		witnesses := append(append([]provider.Provider{}, providers[:first]...), providers[first+1:]...)
+		witnesses := slices.Concat(providers[:first], providers[first+1:])
 		client, err := light.NewClient(ctx, t.genesis.ChainID, options, providers[first], witnesses[:min(len(witnesses), maxWitnesses)],
 			lightdb.New(dbm.NewMemDB(), ""), light.Logger(t.log), light.MaxRetryAttempts(3))
 		if err == nil {

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -202,12 +202,6 @@ func homeID(path string) ([]byte, error) {
 	return b, errors.Join(writeSynced(path, b), syncPath(filepath.Dir(path)))
 }
 
-func random(n int) []byte {
-	b := make([]byte, n)
-	rand.Read(b) // never fails: crypto/rand ends the program instead
-	return b
-}
-
 // settle removes from the store what is not needed there any more: of segments
 // that came back, and what a move left that was cut short. Nobody can read there
 // what was erased here.
@@ -233,10 +227,8 @@ func (m *mover) settle(ctx context.Context, needed []string) error {
 		return nil
 	}
 	for _, g := range back {
-		for _, n := range needed {
-			if n == g.Name {
-				used[g.Object] = true // until what is erased in it is
-			}
+		if slices.Contains(needed, g.Name) {
+			used[g.Object] = true // until what is erased in it is
 		}
 	}
 	objects, err := m.bucket.list(ctx, segmentsDir)
@@ -273,11 +265,7 @@ func (m *mover) moveAll(ctx context.Context, needed []string) error {
 		return err
 	}
 	for _, g := range segments {
-		wanted := g.Name < first && g.Local && g.Object == ""
-		for _, n := range needed {
-			wanted = wanted && n != g.Name
-		}
-		if !wanted {
+		if g.Name >= first || !g.Local || g.Object != "" || slices.Contains(needed, g.Name) {
 			continue
 		}
 		if err := m.move(ctx, g.Name); err != nil {

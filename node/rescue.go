@@ -302,15 +302,6 @@ func (at *standpoint) keep(name string, r *proof.Rescue) error {
 	return nil
 }
 
-// replaceFile writes a file durably, whole or not at all.
-func replaceFile(path string, content []byte) error {
-	err := writeSynced(path+".new", content)
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	return errors.Join(err, syncPath(filepath.Dir(path)))
-}
-
 // fits checks that a document is of this node's very block and validators.
 func (at *standpoint) fits(r *proof.Rescue) error {
 	if err := r.Check(); err != nil {

@@ -208,7 +208,7 @@ func (r *restore) checkKeys() error {
 }
 
 func (r *restore) hasKey(path string) bool {
-	if _, ok := r.manifest.file(path); ok {
+	if r.manifest.has(path) {
 		return true
 	}
 	_, err := os.Stat(filepath.Join(r.Keys, filepath.Base(path)))
@@ -216,8 +216,8 @@ func (r *restore) hasKey(path string) bool {
 }
 
 func (r *restore) run(ctx context.Context) error {
-	for _, dir := range []string{keysDir, dataDir, filepath.Join(dataDir, "ledger", archiveDir)} {
-		if err := os.MkdirAll(filepath.Join(r.work, dir), 0o700); err != nil {
+	for _, dir := range []string{filepath.Join(r.work, keysDir), archivePath(r.work)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("making the home: %w", err)
 		}
 	}
@@ -259,7 +259,7 @@ func (r *restore) extract(ctx context.Context, f manifestFile) error {
 	}
 	to := filepath.Join(r.work, filepath.FromSlash(f.Path))
 	if name, ok := strings.CutPrefix(f.Path, archiveDir+"/"); ok {
-		to = filepath.Join(LedgerPath(r.work), archiveDir, name)
+		to = filepath.Join(archivePath(r.work), name)
 	}
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -284,8 +284,7 @@ func (r *restore) compute(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	ledger := LedgerPath(r.work)
-	s, err := store.OpenReplay(store.Options{Dir: ledger, Backend: r.manifest.Backend}, filepath.Join(ledger, archiveDir), app.SameEntry(codec))
+	s, err := store.OpenReplay(store.Options{Dir: LedgerPath(r.work), Backend: r.manifest.Backend}, archivePath(r.work), app.SameEntry(codec))
 	if err != nil {
 		return err
 	}
@@ -361,7 +360,6 @@ func (r *restore) placeKeys() error {
 	}
 	from := s.secrets()
 	for _, path := range []string{partnerKeyPath(""), nodeKeyPath(""), validatorKeyPath(""), nextValidatorPath("")} {
-		_, inside := r.manifest.file(path)
 		if path == nextValidatorPath("") && !r.hasKey(path) {
 			continue
 		}
@@ -371,7 +369,7 @@ func (r *restore) placeKeys() error {
 			}
 			continue
 		}
-		if inside {
+		if r.manifest.has(path) {
 			continue
 		}
 		b, err := os.ReadFile(filepath.Join(r.Keys, filepath.Base(path)))

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -93,13 +94,8 @@ func (m *manifest) check() error {
 	return nil
 }
 
-func (m *manifest) file(path string) (manifestFile, bool) {
-	for _, f := range m.Files {
-		if f.Path == path {
-			return f, true
-		}
-	}
-	return manifestFile{}, false
+func (m *manifest) has(path string) bool {
+	return slices.ContainsFunc(m.Files, func(f manifestFile) bool { return f.Path == path })
 }
 
 // encrypted reports whether a backup of this name is.

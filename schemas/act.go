@@ -197,7 +197,7 @@ func (d *decoder) actAuthor(at map[string]int) (f *Fault) {
 	return d.e.checkAuthor()
 }
 
-// append appends the act as fields: 1 name, 2 its members.
+// appendAct appends the act as fields: 1 name, 2 its members.
 func appendAct(dst []byte, n uint64, a Act) []byte {
 	b := AppendString(nil, 1, a.Name())
 	return AppendField(dst, n, AppendField(b, 2, appendBound(a.bind)))

@@ -52,16 +52,6 @@ type MoveHost struct {
 // MaxThreshold is how many lasting admin keys a partner may have.
 const MaxThreshold = 32
 
-// KeyChange reports whether an act changes its partner's keys, so that as many
-// admin keys as the partner's threshold says must agree to it.
-func KeyChange(a Act) bool {
-	switch a.(type) {
-	case *AddKey, *RevokeKey, *SetThreshold:
-		return true
-	}
-	return false
-}
-
 // Names of the acts.
 func (*AddKey) Name() string           { return "AddKey" }
 func (*RevokeKey) Name() string        { return "RevokeKey" }

@@ -202,14 +202,13 @@ func (h *EventHasher) scalar(p *hashed, n int) {
 	}
 }
 
-func (h *EventHasher) time(s string) bool {
+func (h *EventHasher) time(s string) {
 	nanos, ok := parseTime(s)
 	if !ok {
 		h.out = append(h.out, s...)
-		return false
+		return
 	}
 	h.out = time.Unix(0, nanos).Round(time.Millisecond).UTC().AppendFormat(h.out, "2006-01-02T15:04:05.000Z")
-	return true
 }
 
 func (h *EventHasher) number(s string) {

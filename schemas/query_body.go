@@ -25,7 +25,7 @@ const (
 	InSensors                     // metadata and reports alike
 )
 
-// reading says how a member's value is read before it is compared.
+// valueForm says how a member's value is read before it is compared.
 type valueForm uint8
 
 const (

@@ -255,7 +255,7 @@ func unitCode(s string) bool {
 	return len(s) >= 2 && len(s) <= 4
 }
 
-// places of extensions, by what stands before their name.
+// extensionPlaces are the places of extensions, by what stands before their name.
 var extensionPlaces = [...]struct {
 	infix string
 	in    Place

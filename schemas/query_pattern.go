@@ -112,7 +112,7 @@ func parsePattern(s string) (list []Pattern, is bool, f flaw) {
 	}
 	for _, m := range forms {
 		if m.scheme == name {
-			if list, f = m.patterns(parts, stars); f != noFlaw {
+			if list, f = m.patterns(parts); f != noFlaw {
 				return nil, true, f
 			}
 		}
@@ -142,7 +142,7 @@ func parsePattern(s string) (list []Pattern, is bool, f flaw) {
 
 // patterns are those of company prefix, reference and serial number, the last of
 // which are anything.
-func (m form) patterns(parts []string, stars int) ([]Pattern, flaw) {
+func (m form) patterns(parts []string) ([]Pattern, flaw) {
 	want := 2 // company prefix and reference
 	if m.tail == tailSerial && !m.alone || m.tail == tailPlace {
 		want = 3

@@ -182,7 +182,7 @@ func OpenReadOnly(o Options) (*Store, error) {
 		o.CacheBytes = 64 << 20
 	}
 	s := &Store{engine: e, cache: newCache(o.CacheBytes), view: true}
-	if err := s.load(diskFiles{dir: filepath.Join(o.Dir, "archive"), readOnly: true, away: newAway(o.Elsewhere)}, segmentSize); err != nil {
+	if err := s.load(diskFiles{dir: ArchiveDir(o.Dir), readOnly: true, away: newAway(o.Elsewhere)}, segmentSize); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
 	return s, nil

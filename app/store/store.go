@@ -147,7 +147,7 @@ func openDisk(o Options, segment uint32, f faults) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := openDir(filepath.Join(o.Dir, "archive"), o.Elsewhere)
+	dir, err := openDir(ArchiveDir(o.Dir), o.Elsewhere)
 	if err != nil {
 		return nil, errors.Join(err, e.close())
 	}

@@ -71,7 +71,7 @@ func (p *program) proposeCommand() *cobra.Command {
 	var file string
 	var dry, all bool
 	cmd := &cobra.Command{
-		Use: "propose KIND", Short: "Propose a change of the network to its members", Args: atMost(1, "what to propose"),
+		Use: "propose KIND", Short: "Propose a change of the network to its members", Args: atMostOne("what to propose"),
 		Long: `Propose a change of the network, which counts as the own partner's vote for it.
 It passes when more than two thirds of the active members are for it, and holds
 from the next block on. KIND is
@@ -328,7 +328,7 @@ func (p *program) withdrawCommand() *cobra.Command {
 
 func (p *program) proposalsCommand() *cobra.Command {
 	var page string
-	cmd := &cobra.Command{Use: "proposals [PROPOSAL]", Short: "List proposals, newest first, or print one", Args: atMost(1, "a proposal's id, or nothing")}
+	cmd := &cobra.Command{Use: "proposals [PROPOSAL]", Short: "List proposals, newest first, or print one", Args: atMostOne("a proposal's id, or nothing")}
 	p.nodeFlags(cmd)
 	cmd.Flags().StringVar(&page, "page", "", "where to go on: what the end of the page before said")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -15,7 +15,7 @@ import (
 
 func (p *program) holdingsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "holdings [PARTNER]", Short: "List what a partner holds, and the shipments that wait for it", Args: atMost(1, "a partner, or nothing for the node's own"),
+		Use: "holdings [PARTNER]", Short: "List what a partner holds, and the shipments that wait for it", Args: atMostOne("a partner, or nothing for the node's own"),
 		Long: `List what a partner holds: items that are in no container, lots of which it has some, and
 shipments under way in which it is shipper, carrier or receiver. Of an active partner
 it is listed for itself alone, unless a proposal to suspend or remove it is open.`,

@@ -19,7 +19,7 @@ import (
 
 func (p *program) keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "keys [PARTNER]", Short: "List a partner's keys on the ledger, and change one's own", Args: atMost(1, "a partner, or nothing for the node's own, or a link's"),
+		Use: "keys [PARTNER]", Short: "List a partner's keys on the ledger, and change one's own", Args: atMostOne("a partner, or nothing for the node's own, or a link's"),
 		Long: `List the keys that a partner signs with, those that ended too, and the changes that
 wait for other admin keys to agree. add, revoke, threshold and approve change the own
 partner's: the node's gateway signs, if its key has the role admin and the API key the

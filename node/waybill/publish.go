@@ -14,7 +14,7 @@ func (p *program) publishCommand() *cobra.Command {
 	what := api.PublicationRequest{}
 	var links []string
 	cmd := &cobra.Command{
-		Use: "publish [ID]", Short: "Show an item, a class or a company prefix to whoever asks, or list what is public", Args: atMost(1, "an identifier, the digits of a company prefix, or nothing"),
+		Use: "publish [ID]", Short: "Show an item, a class or a company prefix to whoever asks, or list what is public", Args: atMostOne("an identifier, the digits of a company prefix, or nothing"),
 		Long: `Let the node's gateway answer whoever asks, without an API key, about an item, a
 class and all that belongs to it, or all below a company prefix (its 6 to 12
 digits). It shows the identifier, the links given here, and of the events that the

@@ -161,9 +161,9 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-func atMost(n int, what string) cobra.PositionalArgs {
+func atMostOne(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
-		if len(args) > n {
+		if len(args) > 1 {
 			return usage("expected %s, got %s", what, counted(len(args), "argument"))
 		}
 		return nil

@@ -128,7 +128,7 @@ func (p *program) announceCommand() *cobra.Command {
 	}
 	var lots, bands, documents []string
 	cmd := &cobra.Command{
-		Use: "announce [ID]", Short: "Announce a shipment of what the node's own partner holds", Args: atMost(1, "a shipment's id, or nothing"),
+		Use: "announce [ID]", Short: "Announce a shipment of what the node's own partner holds", Args: atMostOne("a shipment's id, or nothing"),
 		Long: `Announce a shipment of what the node's own partner holds. ID is a GSIN, a GINC or a
 private URI; without one it gets the eventID that the receipt tells (-o json).
 

@@ -132,7 +132,7 @@ func standing(st *api.SubscriptionStatus) string {
 
 func (p *program) subscriptionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "subscriptions [QUERY]", Short: "List the API key's subscriptions, and how their delivery stands", Args: atMost(1, "the name of a stored query, or nothing"),
+		Use: "subscriptions [QUERY]", Short: "List the API key's subscriptions, and how their delivery stands", Args: atMostOne("the name of a stored query, or nothing"),
 		Long: `List the subscriptions that the API key made, of one stored query or of all: the
 query, the subscription's ID, the receiver, when it is told, and how its delivery
 stands: current, behind or retrying, and what the receiver answered last.`,

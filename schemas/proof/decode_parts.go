@@ -69,7 +69,7 @@ func readHandover(outer *schemas.Fields, in uint64, v []byte) (h HandoverPart) {
 }
 
 // readNamed reads what a partner and its keys have in common: a name and a leaf.
-func readNamed(f *schemas.Fields, v []byte, more func(n uint64, v []byte)) (id string, leaf *StateLeaf) {
+func readNamed(f *schemas.Fields, more func(n uint64, v []byte)) (id string, leaf *StateLeaf) {
 	for n, v, ok := f.Next(); ok; n, v, ok = f.Next() {
 		switch n {
 		case 1:
@@ -88,13 +88,13 @@ func readNamed(f *schemas.Fields, v []byte, more func(n uint64, v []byte)) (id s
 
 func readPartner(outer *schemas.Fields, in uint64, v []byte) (p PartnerPart) {
 	f := schemas.ReadFields(v)
-	p.ID, p.Leaf = readNamed(f, v, func(n uint64, v []byte) {
+	p.ID, p.Leaf = readNamed(f, func(n uint64, v []byte) {
 		if n != 3 {
 			f.Fail(n, "unknown")
 			return
 		}
 		kf := schemas.ReadFields(v)
-		id, leaf := readNamed(kf, v, func(n uint64, _ []byte) { kf.Fail(n, "unknown") })
+		id, leaf := readNamed(kf, func(n uint64, _ []byte) { kf.Fail(n, "unknown") })
 		if kf.Err() == nil && leaf == nil {
 			kf.Fail(2, "a key without leaf")
 		}

@@ -314,7 +314,7 @@ func (v *verification) trailOf(ref TrailRef, m *MessagePart) (*trail, error) {
 	return t, nil
 }
 
-// read is a message's event as far as the bundle has it, with its digest.
+// readEvent is a message's event as far as the bundle has it, with its digest.
 type readEvent struct {
 	event    *schemas.Event    // nil where no member is there
 	skeleton *schemas.Skeleton // nil where it is withheld
