@@ -61,7 +61,7 @@ func vectors(t testing.TB) []vector {
 				}
 			}}
 		}),
-		ordered(t), acting(t), actedOn(t), actedLot(t), authored(t), sensed(t), contained(t), observed(t), ancestry(t), longTrail(t), stepped(t), skipped(t), anchored(t), timed(t), packedLot(t), seenAtOnce, seenIdle, rescued(t), rescuedAtOnce(t), rescuedBefore(t),
+		numbered(t), ordered(t), acting(t), actedOn(t), actedLot(t), authored(t), sensed(t), contained(t), observed(t), ancestry(t), longTrail(t), stepped(t), skipped(t), anchored(t), timed(t), packedLot(t), seenAtOnce, seenIdle, rescued(t), rescuedAtOnce(t), rescuedBefore(t),
 	}, shipments(t)...)
 }
 

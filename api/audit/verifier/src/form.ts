@@ -1,7 +1,7 @@
 // What is where in a bundle, and its JSON form (docs/format-bundle.md). Both forms
 // are read into one tree of fields, and written again to be compared.
 
-import { type Bytes, Cursor, Writer, be, concat, fields, hex, number, refuse, signed64, text, uint, unhex, utf8, uvarint } from "./bytes.js";
+import { type Bytes, Cursor, Writer, be, concat, fields, hex, join, number, refuse, signed64, text, uint, unhex, utf8, uvarint } from "./bytes.js";
 import { type Value, parse, quote } from "./json.js";
 
 export type Kind = "number" | "text" | "bytes" | "hashes" | "time" | "trail" | "nest" | "validator" | "vote" | "member" | "ref" | "leaf";
@@ -177,7 +177,7 @@ function writeValue(of: FieldForm, v: Value): Bytes {
       return be(timeOf(str(v)), 8);
     case "hashes":
       if (v.kind !== "array") return refuse("JSON: a list is expected");
-      return concat(...v.values.map((e) => unhex(str(e))));
+      return join(v.values.map((e) => unhex(str(e))));
     case "validator": {
       const [k, power] = parts(v, "key", "power") as [string, string];
       return concat(unhex(k), be(decimalDigits(power), 8));

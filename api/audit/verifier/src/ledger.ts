@@ -173,6 +173,9 @@ export interface Partner {
   readonly threshold: number;
 }
 
+/** isPartnerID tells whether a partner may have this id. */
+export const isPartnerID = (id: string): boolean => /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/.test(id);
+
 export const STATES = ["active", "suspended", "removed"];
 
 export const STANDINGS = ["", "member", "participant", "observer"];

@@ -1,0 +1,127 @@
+package audit_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/waybill-ledger/waybill/schemas/proof"
+)
+
+// forged is what somebody made who has the whole ledger, and no key of others.
+type forged struct {
+	Name   string          `json:"name"`
+	Trust  json.RawMessage `json:"trust"`
+	Bundle []byte          `json:"bundle"`
+}
+
+func forgeries(t *testing.T) (all []forged) {
+	t.Helper()
+	f, err := os.Open("../../schemas/proof/testdata/refused.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var one forged
+		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, one)
+	}
+	if err := lines.Err(); err != nil || len(all) < 100 {
+		t.Fatalf("%d forgeries: %v", len(all), err)
+	}
+	return all
+}
+
+// TestVerifiersAgreeOnForgeries: both refuse them all.
+func TestVerifiersAgreeOnForgeries(t *testing.T) {
+	s := newSecond(t)
+	for _, f := range forgeries(t) {
+		if s.agree(f.Name, f.Bundle, f.Trust, 0) {
+			t.Errorf("%s: it passes", f.Name)
+		}
+	}
+}
+
+// TestVerifiersAgreeOnLongLists: a list may be longer than the arguments of a call.
+func TestVerifiersAgreeOnLongLists(t *testing.T) {
+	s := newSecond(t)
+	v := bundleVectors(t)[0]
+	b, err := proof.DecodeBundle(v.binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 70_000 {
+		b.Balances = append(b.Balances, proof.StateLeaf{Path: []byte{0, 0, 0}})
+	}
+	text, err := proof.AppendJSON(nil, b.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.agree("70,000 balances too many", b.Encode(), v.trust, 0) || s.agree("70,000 balances too many, as JSON", text, v.trust, 0) {
+		t.Error("it passes")
+	}
+}
+
+// TestSecondVerifierIsHarmless: what it prints, of bundles that hold and of others, has
+// no character that a terminal obeys or that is not seen.
+func TestSecondVerifierIsHarmless(t *testing.T) {
+	newSecond(t)
+	program, err := compiled()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	run := func(bundle, trust []byte) string {
+		for name, text := range map[string][]byte{"bundle": bundle, "trust": trust} {
+			if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out, err := exec.Command("node", "--no-warnings", program, filepath.Join(dir, "bundle"), "--trust", filepath.Join(dir, "trust")).CombinedOutput()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	hidden := func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }
+	for _, v := range bundleVectors(t) {
+		if v.name != "numbers" {
+			continue
+		}
+		out := run(v.binary, v.trust)
+		if at := strings.IndexFunc(out, hidden); at >= 0 {
+			t.Errorf("it prints %q", out[at:min(len(out), at+20)])
+		}
+		for _, says := range []string{"9007199254740993", "12.50", "-0", "1e400", "1E-400", "0.10", "4611686018427387903", `a\u009b31mb\u2800c\u202ed`} {
+			if !strings.Contains(out, says) {
+				t.Errorf("it does not tell %q:\n%s", says, out)
+			}
+		}
+	}
+	seen := false
+	for _, f := range forgeries(t) {
+		if !bytes.Contains(f.Bundle, []byte{0x1b, '['}) {
+			continue
+		}
+		seen = true
+		if out := run(f.Bundle, f.Trust); strings.IndexFunc(out, hidden) >= 0 || !strings.Contains(out, `\u001b[`) {
+			t.Errorf("%s: it prints %q", f.Name, out)
+		}
+	}
+	if !seen {
+		t.Error("no forgery has an escape sequence")
+	}
+}
