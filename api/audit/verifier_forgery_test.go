@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
@@ -54,23 +55,34 @@ func TestVerifiersAgreeOnForgeries(t *testing.T) {
 	}
 }
 
-// TestVerifiersAgreeOnLongLists: a list may be longer than the arguments of a call.
-func TestVerifiersAgreeOnLongLists(t *testing.T) {
+// TestVerifiersAgreeOnLong: a list may be longer than the arguments of a call, and a
+// text than what a regular expression can follow.
+func TestVerifiersAgreeOnLong(t *testing.T) {
 	s := newSecond(t)
 	v := bundleVectors(t)[0]
-	b, err := proof.DecodeBundle(v.binary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 70_000 {
-		b.Balances = append(b.Balances, proof.StateLeaf{Path: []byte{0, 0, 0}})
-	}
-	text, err := proof.AppendJSON(nil, b.Encode())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.agree("70,000 balances too many", b.Encode(), v.trust, 0) || s.agree("70,000 balances too many, as JSON", text, v.trust, 0) {
-		t.Error("it passes")
+	for name, lengthen := range map[string]func(b *proof.Bundle){
+		"balances": func(b *proof.Bundle) {
+			for range 70_000 {
+				b.Balances = append(b.Balances, proof.StateLeaf{Path: []byte{0, 0, 0}})
+			}
+		},
+		"a member": func(b *proof.Bundle) {
+			m := &b.Transactions[0].Messages[0]
+			m.Members = append(m.Members, schemas.Member{Name: "zz", Value: []byte(`"` + strings.Repeat("x", 10<<20) + `"`)})
+		},
+	} {
+		b, err := proof.DecodeBundle(v.binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lengthen(b)
+		text, err := proof.AppendJSON(nil, b.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.agree(name, b.Encode(), v.trust, 0) || s.agree(name+" as JSON", text, v.trust, 0) {
+			t.Errorf("long %s: it passes", name)
+		}
 	}
 }
 
