@@ -155,6 +155,7 @@ function signingOf(b: Bytes): Signing {
   const l = new Leaf(b, 7);
   const at = locatorOf(l.bytes(7));
   const partner = l.text(1);
+  if (l.uint(3) >= HOLDINGS.length) refuse("a key that is held in no way that there is");
   return {
     partner,
     at,
@@ -185,8 +186,8 @@ export function handoverReport(n: number, handover: Bytes, dispute: Bytes, now: 
 function disputeReport(b: Bytes, shown: Records): object {
   const l = new Leaf(b, 6, 2);
   const evidence = l.all(2).map((v) => {
-    const e = new Leaf(v, 2);
-    return { ...some("document", hex(e.bytes(1))), ...some("event", e.text(2)) };
+    const e = new Leaf(v, 3);
+    return { ...some("document", hex(e.bytes(1))), ...some("event", e.text(2)), ...some("partner", e.text(3)) };
   });
   const outcome = l.word(5, OUTCOMES);
   return {
