@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -52,6 +53,27 @@ func TestVerifiersAgreeOnForgeries(t *testing.T) {
 		if s.agree(f.Name, f.Bundle, f.Trust, 0) {
 			t.Errorf("%s: it passes", f.Name)
 		}
+	}
+}
+
+// TestVerifiersAgreeOnRoots: a root of trust that one reads, the other reads, and alike.
+func TestVerifiersAgreeOnRoots(t *testing.T) {
+	s := newSecond(t)
+	v := bundleVectors(t)[0]
+	at := regexp.MustCompile(`"time": *"[^"]*"`)
+	if !at.Match(v.trust) || !s.agree("as it is", v.binary, v.trust, 0) {
+		t.Fatalf("%s", v.trust)
+	}
+	passed := 0
+	for _, one := range []string{"2026-03-01T08:00:00Z", "2026-03-01T09:00:00.000+01:00", "2026-03-01T08:00:00-00:00", "2026-03-01T08\\u003a00:00Z", "2026-03-01T08:00:00,5Z", "2026-03-01T8:00:00Z",
+		"2026-03-01t08:00:00z", "2026-03-01T08:00:00+24:00", "2026-03-01T08:00:00+01:60", "2026-03-01T07:59:60Z", "2026-02-29T08:00:00Z", "0000-03-01T08:00:00Z", "0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z",
+		"1970-01-01T00:00:00Z", "9999-01-01T00:00:00Z", "2026-03-01T08:00:00.Z", "2026-03-01T08:00:00.1234567891Z", "2026-03-01 08:00:00Z", ""} {
+		if s.agree("the time "+one, v.binary, at.ReplaceAll(v.trust, []byte(`"time":"`+one+`"`)), 0) {
+			passed++
+		}
+	}
+	if passed < 3 {
+		t.Errorf("%d passed", passed)
 	}
 }
 
