@@ -162,6 +162,9 @@ func (r *Report) NotProven() []string {
 			said = append(said, "That "+s.ID+" is not the identifier of both an item and a class or lot: the bundle tells of one.")
 		}
 		if s.Kind != AnItem {
+			if s.cut() {
+				said = append(said, "That none of the events of "+s.ID+" that are here was declared erroneous since: a declaration may be among its records that are not here.")
+			}
 			continue
 		}
 		if !r.Scope.Containers {
@@ -176,11 +179,34 @@ func (r *Report) NotProven() []string {
 	if !things {
 		return said
 	}
+	if n := r.cut(); n > 0 {
+		said = append(said, fmt.Sprintf("That none of the events of containers and ancestors was declared erroneous since: of %s the bundle has what counts here, and a declaration may have come later, or be among the observations.", count(n, "thing")))
+	}
 	if r.unobserved > 0 {
 		said = append(said, "What others saw or claimed then of containers and ancestors: of "+count(r.unobserved, "thing")+" the bundle leaves it out.")
 	}
 	said = append(said, "That everything that happened was reported, or that what was reported is true: no ledger can show that.")
 	return append(said, r.notProvenOfEvents()...)
+}
+
+// cut reports whether some records of a thing are here, and not all of those among which
+// a declaration that one is erroneous would be: of an item the observations.
+func (s *SubjectReport) cut() bool {
+	if len(s.Trails) == 0 || s.Trails[0].Shown == 0 {
+		return false
+	}
+	last := s.Trails[len(s.Trails)-1]
+	return last.Shown < last.Count
+}
+
+// cut counts containers and ancestors of which that is so.
+func (r *Report) cut() (n int) {
+	for i := range r.Subjects {
+		if s := &r.Subjects[i]; (s.Role == RoleContainer || s.Role == RoleAncestor) && s.cut() {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *Report) notProvenOfEvents() (said []string) {
