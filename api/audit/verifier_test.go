@@ -119,10 +119,18 @@ func (s *second) verify(bundle, trust []byte, needed int, keys []proof.WitnessKe
 	if !s.out.Scan() {
 		s.t.Fatalf("the second verifier gives no answer: %v", s.out.Err())
 	}
-	if err := json.Unmarshal(s.out.Bytes(), &v); err != nil {
-		s.t.Fatal(err)
-	}
+	digits(s.t, s.out.Bytes(), &v)
 	return v
+}
+
+// digits reads JSON with every digit of its numbers.
+func digits(t *testing.T, b []byte, v any) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if err := d.Decode(v); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // first is what the first verifier says, as JSON has it.
@@ -146,9 +154,7 @@ func first(t *testing.T, bundle, trust []byte, needed int, keys []proof.WitnessK
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(b, &v.Report); err != nil {
-		t.Fatal(err)
-	}
+	digits(t, b, &v.Report)
 	return v
 }
 
@@ -316,14 +322,21 @@ func vectorWitness(name string) proof.WitnessKey {
 func TestVerifiersAgreeOnWitnesses(t *testing.T) {
 	s := newSecond(t)
 	auditor, customs, stranger := vectorWitness("auditor.example"), vectorWitness("customs.example/2"), vectorWitness("stranger.example")
-	namesake := stranger
-	namesake.Name = auditor.Name
+	namesake, alias := stranger, auditor
+	namesake.Name, alias.Name = auditor.Name, "alias.example"
 	heard := map[string]int{"witnessed": 2, "witnessed-idle": 1} // of these
 	for _, v := range bundleVectors(t) {
 		for needed := range 4 {
 			for name, form := range map[string][]byte{v.name: v.binary, v.name + " as JSON": v.json} {
 				if got := s.agree(name, form, v.trust, needed, stranger, auditor, customs, auditor, namesake); got != (needed <= heard[v.name]) {
 					t.Errorf("%s, %d witnesses needed: %t", name, needed, got)
+				}
+				// A key that is given under two names is looked for under the first.
+				if got := s.agree(name, form, v.trust, needed, auditor, alias); got != (needed <= min(1, heard[v.name])) {
+					t.Errorf("%s, %d witnesses needed, one of two names: %t", name, needed, got)
+				}
+				if got := s.agree(name, form, v.trust, needed, alias, auditor); got != (needed == 0) {
+					t.Errorf("%s, %d witnesses needed, one under another name: %t", name, needed, got)
 				}
 			}
 		}

@@ -270,8 +270,8 @@ func (p *program) printEvent(e *proof.Event) {
 	if e.Withheld > 0 {
 		line += fmt.Sprintf(" %d members withheld", e.Withheld)
 	}
-	if e.VoidedBy != nil {
-		line += " void"
+	if by := e.VoidedBy; by != nil {
+		line += fmt.Sprintf(" void (declared erroneous by %d/%d/%d)", by.Height, by.Position, by.Index)
 	}
 	fmt.Fprintln(p.out, line)
 }

@@ -16,11 +16,18 @@ import (
 
 // escape makes foreign text harmless to a terminal, and one line.
 func escape(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 && utf8.ValidString(s) {
+	switch {
+	case strings.ContainsAny(s, blanks): // a quote does not show where such a text has words of its own
+		return strconv.QuoteToASCII(s)
+	case strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 && utf8.ValidString(s):
 		return s
 	}
 	return strconv.Quote(s)
 }
+
+// blanks are letters and symbols that look like spaces: the fillers of Hangul, and
+// Braille without a dot. An identifier may hold them, and read like a sentence.
+const blanks = "\u115f\u1160\u2800\u3164\uffa0"
 
 // word makes foreign text one word of a line: what has spaces is quoted, so that
 // it cannot be taken for the words behind it.
@@ -52,7 +59,7 @@ func escapeJSON(b []byte) []byte {
 	for len(b) > 0 {
 		r, size := utf8.DecodeRune(b)
 		switch {
-		case r == '\n' || unicode.IsPrint(r) && (r != utf8.RuneError || size > 1):
+		case r == '\n' || unicode.IsPrint(r) && !strings.ContainsRune(blanks, r) && (r != utf8.RuneError || size > 1):
 			out = append(out, b[:size]...)
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)

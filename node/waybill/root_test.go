@@ -59,3 +59,22 @@ func TestEventsAsAskedFor(t *testing.T) {
 		}
 	}
 }
+
+// Text of others is shown as it is, or so that nothing of it can be overlooked.
+func TestEscape(t *testing.T) {
+	for in, want := range map[string]string{
+		"Käse & Söhne":     "Käse & Söhne",
+		"a\x1b[2Jb":        `"a\x1b[2Jb"`,
+		"a\nb":             `"a\nb"`,
+		"a\u202eb":         `"a\u202eb"`,
+		"urn:x:1.\u3164No": `"urn:x:1.\u3164No"`,
+		"urn:x:ä\u2800No":  `"urn:x:\u00e4\u2800No"`,
+	} {
+		if got := escape(in); got != want {
+			t.Errorf("%q: %s", in, got)
+		}
+		if got := string(escapeJSON([]byte(in))); strings.ContainsAny(got, "\x1b\u202e\u2800\u3164") {
+			t.Errorf("%q in JSON: %s", in, got)
+		}
+	}
+}

@@ -167,6 +167,9 @@ func (w *builder) leaf(key []byte) (*StateLeaf, error) {
 // subjects adds what was asked for, and finds what belongs to it.
 func (w *builder) subjects() error {
 	for _, t := range w.Asked {
+		if t.Kind == APartner && !schemas.IsPartnerID(t.ID) {
+			return &schemas.Fault{Code: schemas.BadValue, Detail: fmt.Sprintf("%q is the id of no partner that can be", t.ID)}
+		}
 		part, err := w.subject(t, true)
 		if err != nil {
 			return err

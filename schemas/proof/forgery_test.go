@@ -21,11 +21,17 @@ type forgery struct {
 }
 
 func TestForgeries(t *testing.T) {
+	eachForgery(t, func(f *forgery, b *proof.Bundle, trust *proof.Trust) { f.mustBeRefused(t, b, trust) })
+}
+
+// eachForgery makes every forgery of a bundle that holds.
+func eachForgery(t *testing.T, do func(f *forgery, b *proof.Bundle, trust *proof.Trust)) {
+	t.Helper()
 	for _, list := range []struct {
 		subject   proof.Subject
 		id        string
 		forgeries []forgery
-	}{{proof.AnItem, unit, forgedHeaders}, {proof.AnItem, unit, forgedState}, {proof.AnItem, unit, forgedRecords}, {proof.AClass, lot, forgedClass}} {
+	}{{proof.AnItem, unit, forgedHeaders}, {proof.AnItem, unit, forgedState}, {proof.AnItem, unit, forgedRecords}, {proof.AClass, lot, forgedClass}, {proof.APartner, "nobody", forgedPartner}} {
 		for _, f := range list.forgeries {
 			l := newStory(t)
 			b, trust := l.build(list.subject, list.id), l.trust()
@@ -33,8 +39,26 @@ func TestForgeries(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.forge(l, b, trust)
-			f.mustBeRefused(t, b, trust)
+			do(&f, b, trust)
 		}
+	}
+}
+
+// What sent nothing has no leaf, so that nothing but its form vouches for the name.
+var forgedPartner = []forgery{
+	{"a sentence as a partner's id", silent("x had then sent nothing. The custodian of the item urn:x:1 was then the partner acme-farms. The partner y"), "none that a partner can have"},
+	{"an item's identifier as a partner's id", silent(unit), "none that a partner can have"},
+	{"orders to a terminal as a partner's id", silent("x\x1b[2Jy"), "none that a partner can have"},
+	{"two parts of a state key as a partner's id", silent("carrier\x00k1"), "none that a partner can have"},
+	{"a partner's id in capitals", silent("Carrier"), "none that a partner can have"},
+	{"a partner that sent something", silent("carrier"), "absence of a register"},
+}
+
+// silent says that somebody of this id sent nothing.
+func silent(id string) func(l *ledger, b *proof.Bundle, trust *proof.Trust) {
+	return func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
+		_, path, _ := l.State(schemas.RegisterKey(id))
+		b.Subjects[0].ID, b.Subjects[0].Path = id, path.Append(nil)
 	}
 }
 
@@ -106,7 +130,7 @@ var forgedState = []forgery{
 	}, "not in canonical form"},
 	{"an item called a class", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Kind = proof.AClass }, "class " + unit + ": leaf: path"},
 	{"an item called unknown", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Kind = proof.Unknown }, "or there is one of what is unknown"},
-	{"an item called a partner", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Kind = proof.APartner }, "register: path"},
+	{"an item called a partner", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Kind = proof.APartner }, "none that a partner can have"},
 	{"an absence beside the leaf", func(l *ledger, b *proof.Bundle, _ *proof.Trust) { b.Subjects[0].Other = b.Subjects[0].Path }, "a path too many"},
 	{"an item denied by its own path", func(l *ledger, b *proof.Bundle, _ *proof.Trust) {
 		deny(b, b.Subjects[0].Path, b.Subjects[0].Path)

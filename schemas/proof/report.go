@@ -33,6 +33,7 @@ type Report struct {
 	Rescues      []RescueReport    `json:"rescues,omitempty"`   // by which the network was restarted, as far as the bundle tells
 	Seen         []Seen            `json:"-"`                   // checkpoints that the state is in, whoever signed them
 
+	led                  int // headers between the root of trust and the signed one
 	observed, unobserved int // containers and ancestors of which others' observations are there, and of which they are left out
 }
 

@@ -13,10 +13,12 @@ import (
 func (r *Report) Proven() []string {
 	said := append(r.Restarts(), fmt.Sprintf("Validators with %d of %d votes of a trusted set signed the header of height %d.", r.Signed, r.Power, r.SignedHeight))
 	switch {
-	case len(r.Steps) > 0 && r.crossed():
-		said = append(said, fmt.Sprintf("%s, each signed by more than two thirds of the set trusted before it, and a rescue behind each at which those who agreed became that set, lead from the root of trust to it.", count(len(r.Steps), "header")))
-	case len(r.Steps) > 0:
-		said = append(said, fmt.Sprintf("%s, each signed by more than two thirds of the set trusted before it, lead from the root of trust to that set.", count(len(r.Steps), "header")))
+	case r.led > 0 && r.crossed():
+		said = append(said, fmt.Sprintf("%s, each signed by more than two thirds of the set trusted before it, and a rescue behind each at which those who agreed became that set, lead from the root of trust to it.", count(r.led, "header")))
+	case r.led == 1:
+		said = append(said, "1 header, signed by more than two thirds of the set trusted before it, leads from the root of trust to that set.")
+	case r.led > 1:
+		said = append(said, fmt.Sprintf("%d headers, each signed by more than two thirds of the set trusted before it, lead from the root of trust to that set.", r.led))
 	}
 	if r.HeaderHeight != r.SignedHeight {
 		said = append(said, fmt.Sprintf("The state that it carries has the header of height %d among those before it.", r.HeaderHeight))
@@ -27,19 +29,41 @@ func (r *Report) Proven() []string {
 		said = append(said, s.proven()...)
 	}
 	said = append(said, r.units()...)
-	switch n := count(r.role(RoleAncestor), "ancestor"); {
-	case r.Complete:
-		said = append(said, "All that it was made from, as far upstream as records tell, is there: "+n+".")
-	case r.Scope.Ancestors > 0:
-		said = append(said, fmt.Sprintf("What it was made from, up to %s upstream, is there: %s.", count(int(r.Scope.Ancestors), "transformation"), n))
-	}
-	if n := r.role(RoleContainer); r.Scope.Containers {
-		said = append(said, fmt.Sprintf("Of every container that the items were put into, as their records tell, the records while they may have been inside are there: %s.", count(n, "container")))
-	}
+	said = append(said, r.followed()...)
 	if r.observed > 0 {
 		said = append(said, "What others saw or claimed then of containers and ancestors is there, too: of "+count(r.observed, "thing")+".")
 	}
 	return said
+}
+
+// followed tells of ancestors and containers, where what was asked for can have them:
+// as far as records tell, and one that is withheld tells nothing.
+func (r *Report) followed() (said []string) {
+	made, inside := false, r.has(RoleAncestor, AnItem)
+	for _, s := range r.asked() {
+		made = made || s.Present && (s.Kind == AnItem || s.Kind == AClass)
+		inside = inside || s.Present && s.Kind == AnItem
+	}
+	far, put := "as far upstream as records tell", "as their records tell"
+	if slices.ContainsFunc(r.Events, func(e Event) bool { return e.Form == withheldEvent }) {
+		far, put = "as far upstream as records tell that are not withheld", "as those of their records tell that are not withheld"
+	}
+	switch n := count(r.role(RoleAncestor), "ancestor"); {
+	case !made:
+	case r.Complete:
+		said = append(said, fmt.Sprintf("All that it was made from, %s, is there: %s.", far, n))
+	case r.Scope.Ancestors > 0:
+		said = append(said, fmt.Sprintf("What it was made from, %s, up to %s, is there: %s.", far, count(int(r.Scope.Ancestors), "transformation"), n))
+	}
+	if r.Scope.Containers && inside {
+		said = append(said, fmt.Sprintf("Of every container that the items were put into, %s, the records while they may have been inside are there: %s.", put, count(r.role(RoleContainer), "container")))
+	}
+	return said
+}
+
+// has reports whether something of the kind has the role.
+func (r *Report) has(role string, kind Subject) bool {
+	return slices.ContainsFunc(r.Subjects, func(s SubjectReport) bool { return s.Role == role && s.Kind == kind })
 }
 
 func (r *Report) role(role string) (n int) {
@@ -138,6 +162,9 @@ func (r *Report) NotProven() []string {
 			said = append(said, "That "+s.ID+" is not the identifier of both an item and a class or lot: the bundle tells of one.")
 		}
 		if s.Kind != AnItem {
+			if s.cut() {
+				said = append(said, "That none of the events of "+s.ID+" that are here was declared erroneous since: a declaration may be among its records that are not here.")
+			}
 			continue
 		}
 		if !r.Scope.Containers {
@@ -152,11 +179,34 @@ func (r *Report) NotProven() []string {
 	if !things {
 		return said
 	}
+	if n := r.cut(); n > 0 {
+		said = append(said, fmt.Sprintf("That none of the events of containers and ancestors was declared erroneous since: of %s the bundle has what counts here, and a declaration may have come later, or be among the observations.", count(n, "thing")))
+	}
 	if r.unobserved > 0 {
 		said = append(said, "What others saw or claimed then of containers and ancestors: of "+count(r.unobserved, "thing")+" the bundle leaves it out.")
 	}
 	said = append(said, "That everything that happened was reported, or that what was reported is true: no ledger can show that.")
 	return append(said, r.notProvenOfEvents()...)
+}
+
+// cut reports whether some records of a thing are here, and not all of those among which
+// a declaration that one is erroneous would be: of an item the observations.
+func (s *SubjectReport) cut() bool {
+	if len(s.Trails) == 0 || s.Trails[0].Shown == 0 {
+		return false
+	}
+	last := s.Trails[len(s.Trails)-1]
+	return last.Shown < last.Count
+}
+
+// cut counts containers and ancestors of which that is so.
+func (r *Report) cut() (n int) {
+	for i := range r.Subjects {
+		if s := &r.Subjects[i]; (s.Role == RoleContainer || s.Role == RoleAncestor) && s.cut() {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *Report) notProvenOfEvents() (said []string) {

@@ -98,7 +98,12 @@ func before(a, b *SubjectPart) bool {
 func (v *verification) checkSubject(s *subject) (err error) {
 	p := s.part
 	scheme := schemas.PrivateURI
-	if p.Kind != APartner {
+	if p.Kind == APartner {
+		// What is absent has no leaf that vouches for its name: free text could say anything.
+		if !schemas.IsPartnerID(p.ID) {
+			return errors.New("the identifier is none that a partner can have")
+		}
+	} else {
 		canonical, of, err := schemas.Canonical(p.ID)
 		if err != nil || canonical != p.ID {
 			return errors.New("the identifier is not in canonical form")
@@ -321,7 +326,7 @@ func (v *verification) checkNeeds() error {
 	if n > 0 && !found.cut && n != found.deepest()+1 {
 		return fmt.Errorf("scope: %d transformations upstream, where %d lead to the farthest ancestor and nothing is left out", n, found.deepest())
 	}
-	v.report.Complete = n > 0 && !found.cut
+	v.report.Complete = n > 0 && !found.cut && len(needs) > 0 // nobody made a partner from anything
 	for _, s := range v.subjects {
 		n := needs[s.Thing]
 		if s.asked {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 	"unicode/utf8"
 
@@ -21,6 +22,10 @@ type Trust struct {
 	HeaderHash       schemas.Hash `json:"header_hash"`
 	ValidatorSetHash schemas.Hash `json:"validator_set_hash"`
 }
+
+// rfc3339 is the form of its time: the standard library takes more, as a comma for the
+// point, or an hour of one digit.
+var rfc3339 = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
 
 // maxTrust bounds the JSON of a root of trust.
 const maxTrust = 4096
@@ -39,8 +44,8 @@ func DecodeTrust(b []byte) (*Trust, error) {
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
 		return bad("it is no JSON object")
 	}
-	t := &Trust{}
-	into := map[string]any{"chain_id": &t.ChainID, "height": &t.Height, "time": &t.Time,
+	t, at := &Trust{}, ""
+	into := map[string]any{"chain_id": &t.ChainID, "height": &t.Height, "time": &at,
 		"header_hash": &t.HeaderHash, "validator_set_hash": &t.ValidatorSetHash}
 	for d.More() {
 		name, err := d.Token()
@@ -65,7 +70,11 @@ func DecodeTrust(b []byte) (*Trust, error) {
 	if len(into) > 0 {
 		return bad("it needs chain_id, height, time, header_hash and validator_set_hash")
 	}
-	if t.ChainID == "" || t.Height < 1 || t.Time.IsZero() || t.HeaderHash.IsZero() || t.ValidatorSetHash.IsZero() {
+	var err error
+	if t.Time, err = time.Parse(time.RFC3339Nano, at); err != nil || !rfc3339.MatchString(at) || t.Time.Before(time.Unix(0, 0)) {
+		return bad(fmt.Sprintf("%q is no time of RFC 3339 since 1970", at))
+	}
+	if t.ChainID == "" || t.Height < 1 || t.HeaderHash.IsZero() || t.ValidatorSetHash.IsZero() {
 		return bad("a member is empty")
 	}
 	return t, nil

@@ -61,8 +61,8 @@ func vectors(t testing.TB) []vector {
 				}
 			}}
 		}),
-		ordered(t), acting(t), actedOn(t), actedLot(t), authored(t), sensed(t), contained(t), observed(t), ancestry(t), longTrail(t), stepped(t), skipped(t), anchored(t), timed(t), packedLot(t), seenAtOnce, seenIdle, rescued(t), rescuedAtOnce(t), rescuedBefore(t),
-	}, shipments(t)...)
+		numbered(t), ordered(t), acting(t), actedOn(t), actedLot(t), authored(t), sensed(t), contained(t), observed(t), ancestry(t), longTrail(t), stepped(t), skipped(t), anchored(t), timed(t), packedLot(t), seenAtOnce, seenIdle, rescued(t), rescuedAtOnce(t), rescuedBefore(t),
+	}, append(shipments(t), filled(t)...)...)
 }
 
 // inChain is a history of containers: the unit goes into a box, the box onto a

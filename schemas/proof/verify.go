@@ -89,6 +89,9 @@ func (v *verification) checkHeaders() error {
 			return err
 		}
 		v.report.Steps = append(v.report.Steps, s.Header.Height)
+		if s.Header.Height >= t.Height {
+			v.report.led++
+		}
 	}
 	if b.Header.Height <= last {
 		return fmt.Errorf("header: its height %d is not above that of the last step, %d", b.Header.Height, last)

@@ -236,6 +236,7 @@ func (r *Report) Witness(keys []WitnessKey, needed int) error {
 			twice = twice || bytes.Equal(other.Public, k.Public)
 		}
 		if twice {
+			why = append(why, fmt.Sprintf("the key of %q is given twice, and counts once", k.Name))
 			continue
 		}
 		word, err := r.word(k)

@@ -13,6 +13,11 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 export const empty: Bytes = new Uint8Array(0);
 
 export function concat(...parts: readonly Uint8Array[]): Bytes {
+  return join(parts);
+}
+
+/** join is concat of a list: one that is long does not fit among a call's arguments. */
+export function join(parts: readonly Uint8Array[]): Bytes {
   let size = 0;
   for (const p of parts) size += p.length;
   const out = new Uint8Array(size);
@@ -211,7 +216,7 @@ export class Writer {
   }
 
   bytes(): Bytes {
-    return concat(...this.parts);
+    return join(this.parts);
   }
 }
 

@@ -6,10 +6,11 @@ import { type Bytes, compareText, equal, hex, refuse } from "./bytes.js";
 import { timeText } from "./form.js";
 import { type Head, ed25519, included, inclusionRoot, member } from "./hash.js";
 import { anchorEntry, checkCommit, checkSkip, headerHash, nextHash, setHash } from "./headers.js";
+import { whole } from "./json.js";
 import { accumulatorKey, decodeHead, noHead } from "./ledger.js";
 import { type Rescue, accepts, rescueKey, rescueOf } from "./rescue.js";
 import type { Trust } from "./trust.js";
-import { type Demand, cosigned } from "./witness.js";
+import { type Demand, type WitnessKey, cosigned } from "./witness.js";
 
 /** Chain leads from a root of trust to the state of which a bundle tells. */
 export class Chain {
@@ -218,7 +219,8 @@ export class Chain {
 
   /** hear demands the words of witnesses. */
   async hear(demand: Demand): Promise<void> {
-    const keys = new Map(demand.witnesses.map((k) => [hex(k.public), k]));
+    const keys = new Map<string, WitnessKey>(); // one that is given twice counts once, under its first name
+    for (const k of demand.witnesses) if (!keys.has(hex(k.public))) keys.set(hex(k.public), k);
     for (const k of keys.values()) {
       let first: object | undefined;
       let at = 0n;
@@ -226,7 +228,7 @@ export class Chain {
         for (const c of part.cosignatures) {
           if (c.name !== k.name || !(await ed25519(k.public, cosigned(this.b.chainID, part.size, root, c.time), c.signature)) || (first && at <= c.time)) continue;
           at = c.time;
-          first = { name: k.name, key: k.text, time: timeText(c.time * 1000000000n), size: Number(part.size), root: hex(root), height: Number(height) };
+          first = { name: k.name, key: k.text, time: timeText(c.time * 1000000000n), size: whole(part.size), root: hex(root), height: whole(height) };
         }
       }
       if (first) this.witnessed.push(first);

@@ -9,7 +9,7 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { Refused, decodeTrust, parseWitnessKey, unhex, verify } from "./index.js";
+import { Refused, decodeTrust, parseWitnessKey, unhex, verify, visible, write } from "./index.js";
 
 async function answer(trust: Uint8Array<ArrayBuffer>, bundle: Uint8Array, needed: number, keys: string[], accepted: string[]): Promise<{ report?: object; refused?: string }> {
   try {
@@ -25,7 +25,7 @@ const decode = (s: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.fr
 async function batch(): Promise<number> {
   for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
     const [trust = "", bundle = "", accepted = "-", needed = "0", ...keys] = line.split(" ");
-    process.stdout.write(JSON.stringify(await answer(decode(trust), decode(bundle), Number(needed), keys, accepted === "-" ? [] : accepted.split(","))) + "\n");
+    process.stdout.write(write(await answer(decode(trust), decode(bundle), Number(needed), keys, accepted === "-" ? [] : accepted.split(","))) + "\n");
   }
   return 0;
 }
@@ -43,10 +43,10 @@ async function main(args: string[]): Promise<number> {
   }
   const out = await answer(Uint8Array.from(readFileSync(values.trust)), Uint8Array.from(readFileSync(positionals[0]!)), needed, keys, values["accept-rescue"] ?? []);
   if (out.refused !== undefined) {
-    process.stderr.write(`the bundle does not hold: ${out.refused}\n`);
+    process.stderr.write(`the bundle does not hold: ${visible(out.refused)}\n`);
     return 1;
   }
-  process.stdout.write(JSON.stringify(out.report, null, 2) + "\n");
+  process.stdout.write(write(out.report, "") + "\n");
   return 0;
 }
 

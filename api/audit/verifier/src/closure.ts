@@ -89,6 +89,17 @@ function staysOf(id: string, records: readonly Placed[], look: (r: Placed) => vo
   return stays;
 }
 
+/** firstFrom finds the first record that is not before a place. */
+function firstFrom(records: readonly Placed[], at: Locator): number {
+  let [lo, hi] = [0, records.length];
+  while (lo < hi) {
+    const middle = (lo + hi) >> 1;
+    if (compareLocators(records[middle]!.at, at) < 0) lo = middle + 1;
+    else hi = middle;
+  }
+  return lo;
+}
+
 export interface Thing {
   readonly kind: SubjectKind;
   readonly id: string;
@@ -155,8 +166,8 @@ export function search(asked: readonly Thing[], containers: boolean, ancestors: 
     const trail = trailOf(t) ?? refuse(`${t.id}: its records are missing`);
     if (trail.records.length === 0) return trail.count > 0n ? refuse(`${t.id}: its records are missing`) : w.to;
     if (trail.first > 0n && compareLocators(trail.records[0]!.at, w.from) > 0) refuse(`${t.id}: its earlier records are missing`);
-    for (const r of trail.records) {
-      if (compareLocators(r.at, w.from) < 0) continue;
+    for (let i = firstFrom(trail.records, w.from); i < trail.records.length; i++) {
+      const r = trail.records[i]!;
       if (compareLocators(r.at, w.to) > 0) return w.to;
       look(r);
       if (stops(r)) return r.at;

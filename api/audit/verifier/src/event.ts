@@ -2,7 +2,7 @@
 // "Event"). What else the ledger demands of an event is not checked: that it was
 // recorded is proven otherwise.
 
-import { type Bytes, Writer, be64, concat, compareText, equal, fields, hex, refuse, signed64, text, uint, utf8 } from "./bytes.js";
+import { type Bytes, Writer, be64, compareText, equal, fields, hex, join, refuse, signed64, text, uint, utf8 } from "./bytes.js";
 import { sum } from "./hash.js";
 import { canonical, isClass, isURI } from "./identifier.js";
 import { ACTS } from "./codes.js";
@@ -456,7 +456,7 @@ export function bodyOf(members: readonly { name: string; value: Bytes }[]): Byte
     parts.push(utf8((i > 0 ? "," : "") + quote(m.name) + ":"), m.value);
   });
   parts.push(utf8("}"));
-  return concat(...parts);
+  return join(parts);
 }
 
 /** eventOf decodes the body, of an event (1), an order (2) or an act (3, whose skeleton is given), that has these members, and no others. */

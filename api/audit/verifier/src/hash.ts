@@ -1,7 +1,7 @@
 // Hash rules (docs/format.md), RFC 6962 trees, and the state tree. SHA-256, HMAC
 // and Ed25519 are those of Web Crypto.
 
-import { type Bytes, concat, equal, refuse, uvarint, utf8, Cursor, empty } from "./bytes.js";
+import { type Bytes, concat, equal, join, refuse, uvarint, utf8, Cursor, empty } from "./bytes.js";
 
 const subtle = globalThis.crypto.subtle;
 
@@ -13,7 +13,7 @@ export async function sha256(b: Uint8Array): Promise<Bytes> {
 export function sum(tag: string, ...parts: readonly Uint8Array[]): Promise<Bytes> {
   const all: Uint8Array[] = [];
   for (const p of [utf8(tag), ...parts]) all.push(uvarint(p.length), p);
-  return sha256(concat(...all));
+  return sha256(join(all));
 }
 
 /** macs makes MAC(key, ...) of one key. */

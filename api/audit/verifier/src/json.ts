@@ -167,6 +167,62 @@ class Parser {
   }
 }
 
+/** Digits is a number that a double would change: as it was written. */
+export class Digits {
+  constructor(readonly raw: string) {}
+
+  toString(): string {
+    return this.raw;
+  }
+
+  /** toJSON is for JSON.stringify, which can write no more than a double: write writes all digits. */
+  toJSON(): number {
+    return Number(this.raw);
+  }
+}
+
+/** whole is a whole number as plain data. */
+export const whole = (n: bigint): number | Digits => (n > BigInt(Number.MAX_SAFE_INTEGER) ? new Digits(n.toString()) : Number(n));
+
+/** plain is a value as plain data. */
+export function plain(v: Value): unknown {
+  switch (v.kind) {
+    case "object":
+      return Object.fromEntries(v.members.map((m) => [m.name, plain(m.value)]));
+    case "array":
+      return v.values.map(plain);
+    case "string":
+      return v.text;
+    case "number":
+      return String(Number(v.raw)) === v.raw ? Number(v.raw) : new Digits(v.raw);
+    case "null":
+      return null;
+    default:
+      return v.kind === "true";
+  }
+}
+
+/** write writes plain data as JSON: every digit of its numbers, and no character that a terminal may obey or a reader not see. */
+export function write(v: unknown, indent?: string): string {
+  if (v instanceof Digits) return v.raw;
+  if (v === null || typeof v !== "object") return visible(JSON.stringify(v));
+  const list = Array.isArray(v);
+  const inner = indent === undefined ? undefined : indent + "  ";
+  const members = list ? v.map((e) => write(e, inner)) : Object.entries(v).flatMap(([k, e]) => (e === undefined ? [] : [visible(quote(k)) + (inner === undefined ? ":" : ": ") + write(e, inner)]));
+  const [open, close] = list ? "[]" : "{}";
+  if (members.length === 0 || inner === undefined) return open + members.join(",") + close;
+  return `${open}\n${inner}${members.join(",\n" + inner)}\n${indent}${close}`;
+}
+
+/** visible escapes controls, what turns the direction of writing, and what looks like a space and is none. */
+export function visible(s: string): string {
+  return s.replace(/(?! )[\p{C}\p{Z}\u115f\u1160\u2800\u3164\uffa0]/gu, (c) => {
+    let out = "";
+    for (let i = 0; i < c.length; i++) out += "\\u" + c.charCodeAt(i).toString(16).padStart(4, "0");
+    return out;
+  });
+}
+
 /** quote writes a string as JSON.stringify does for text without lone surrogates. */
 export function quote(s: string): string {
   return JSON.stringify(s);

@@ -93,10 +93,11 @@ export interface Item {
   lots: bigint;
   maker: string;
   shipment: string;
+  made: bigint; // as it is written: in two's complement
 }
 
 export function decodeItem(b: Bytes): Item {
-  const it: Item = { custodian: "", parent: "", parentEpoch: 0n, epoch: 0n, disposition: "", ended: false, waiting: 0n, custody: noHead, observations: noHead, levels: 0n, turn: 0n, lots: 0n, maker: "", shipment: "" };
+  const it: Item = { custodian: "", parent: "", parentEpoch: 0n, epoch: 0n, disposition: "", ended: false, waiting: 0n, custody: noHead, observations: noHead, levels: 0n, turn: 0n, lots: 0n, maker: "", shipment: "", made: 0n };
   for (const f of fields(b)) {
     switch (f.n) {
       case 1: it.custodian = text(f.v); break;
@@ -114,12 +115,13 @@ export function decodeItem(b: Bytes): Item {
       case 13: it.lots = uint(f.v); break;
       case 14: it.maker = text(f.v); break;
       case 15: it.shipment = text(f.v); break;
+      case 16: it.made = uint(f.v); break;
       default: refuse("an item with an unknown field");
     }
   }
   const w = new Writer().text(1, it.custodian).text(2, it.parent).uint(3, it.parentEpoch).uint(4, it.epoch).text(5, it.disposition).uint(6, it.ended ? 1 : 0);
   if (it.offer) w.field(7, writeOffer(it.offer).bytes());
-  again(b, w.uint(8, it.waiting).field(9, headBytes(it.custody)).field(10, headBytes(it.observations)).uint(11, it.levels).uint(12, it.turn).uint(13, it.lots).text(14, it.maker).text(15, it.shipment));
+  again(b, w.uint(8, it.waiting).field(9, headBytes(it.custody)).field(10, headBytes(it.observations)).uint(11, it.levels).uint(12, it.turn).uint(13, it.lots).text(14, it.maker).text(15, it.shipment).uint(16, it.made));
   return it;
 }
 
@@ -172,6 +174,9 @@ export interface Partner {
   readonly registration: string;
   readonly threshold: number;
 }
+
+/** isPartnerID tells whether a partner may have this id. */
+export const isPartnerID = (id: string): boolean => /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/.test(id);
 
 export const STATES = ["active", "suspended", "removed"];
 

@@ -1,7 +1,7 @@
 // The page that checks a bundle in a browser. What a bundle says is shown as text,
 // never as markup.
 
-import { Refused, decodeTrust, unhex, verify } from "./index.js";
+import { Refused, decodeTrust, unhex, verify, visible, write } from "./index.js";
 
 const MAX_FILE = 64 << 20;
 
@@ -31,9 +31,9 @@ async function check(): Promise<void> {
     const accepted = element<HTMLInputElement>("rescue").value.trim();
     const root = decodeTrust(await read(trust));
     const report = await verify(await read(bundle), root, undefined, accepted === "" ? [] : [unhex(accepted, true)]);
-    say(`The bundle holds, to whoever trusts ${trust.name}. What it says:`, "good", JSON.stringify(report, null, 2));
+    say(`The bundle holds, to whoever trusts ${trust.name}. What it says:`, "good", write(report, ""));
   } catch (e) {
-    say(`The bundle does not hold: ${e instanceof Error ? e.message : String(e)}`, "bad");
+    say(`The bundle does not hold: ${visible(e instanceof Error ? e.message : String(e))}`, "bad");
   }
 }
 

@@ -5,14 +5,14 @@ import type { Validator } from "./bundle.js";
 import { type Bytes, MAX_COUNT, Writer, empty, equal, fields, fixed, hex, isZero, number, refuse, text, uint, utf8 } from "./bytes.js";
 import { ed25519, sum } from "./hash.js";
 import { totalPower } from "./headers.js";
+import { whole } from "./json.js";
+import { isPartnerID } from "./ledger.js";
 
 const LOST = 1n;
 const STAYS = 2n;
 const ASIDE = 3n;
 const MAX_DOCUMENT = 512 << 10;
 const MAX_REASON = 1000;
-const PARTNER = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
-
 interface Rescued extends Validator {
   readonly partner: string;
   readonly fate: bigint;
@@ -111,7 +111,7 @@ function check(r: Rescue): void {
   const seen = new Set<string>();
   for (const v of r.before) {
     const key = hex(v.key);
-    if (v.key.length !== 32 || !PARTNER.test(v.partner) || seen.has(v.partner) || seen.has(key)) refuse(`rescue: ${v.partner} is no partner, without key, or there twice`);
+    if (v.key.length !== 32 || !isPartnerID(v.partner) || seen.has(v.partner) || seen.has(key)) refuse(`rescue: ${v.partner} is no partner, without key, or there twice`);
     seen.add(v.partner).add(key);
     if (v.fate < LOST || v.fate > ASIDE || (v.fate === STAYS) !== (v.signing.length === 32)) refuse(`rescue: ${v.partner} is neither lost, nor stays with a key of its own, nor is left aside`);
   }
@@ -138,14 +138,14 @@ export function rescueReport(r: Rescue, crossed: boolean): object {
   const aside = partners(r.before, ASIDE);
   return {
     id: hex(r.id),
-    epoch: Number(r.epoch),
-    height: Number(r.height),
+    epoch: whole(r.epoch),
+    height: whole(r.height),
     reason: r.reason,
     lost: partners(r.before, LOST),
     agreed: partners(r.before, STAYS),
     ...(aside.length > 0 && { aside }),
-    stayed: Number(power(r.before, STAYS)),
-    power: Number(totalPower(r.before)),
+    stayed: whole(power(r.before, STAYS)),
+    power: whole(totalPower(r.before)),
     crossed,
   };
 }

@@ -4,6 +4,7 @@
 import { type Bytes, be64, concat, empty, fields, fixed, hex, number, refuse, signed64, text, uint, utf8 } from "./bytes.js";
 import { timeText } from "./form.js";
 import { type Head } from "./hash.js";
+import { whole } from "./json.js";
 import { HOLDINGS, type Locator, locatorBytes, noHead } from "./ledger.js";
 
 const numbered = (kind: string, shipment: string, n: bigint): Bytes => concat(utf8(kind + shipment), Uint8Array.of(0), be64(n));
@@ -91,7 +92,7 @@ function locatorOf(v: Bytes): Locator {
   return { height: number(v.subarray(0, 8)), position: Number(number(v.subarray(8, 12))), index: Number(number(v.subarray(12))) };
 }
 
-const place = (at: Locator): object => ({ height: Number(at.height), position: at.position, index: at.index });
+const place = (at: Locator): object => ({ height: whole(at.height), position: at.position, index: at.index });
 
 /** Shipment is what the leaf of one says. */
 export interface Shipment {
@@ -119,7 +120,7 @@ export function decodeShipment(b: Bytes): Shipment {
     report: {
       state: l.word(12, STATES), ...some("held_by", l.text(14)), shipper, ...some("carriers", carriers), receiver, ...some("inspectors", inspectors), ...some("arbiter", arbiter),
       holder: l.text(13), ...when("deadline", l.time(6)), ...some("bands", bands), ...some("documents", documentsOf(l)),
-      items: Number(l.uint(10)), units: Number(l.uint(11)), ...some("lots", lotsOf(l.all(9))), ...(l.uint(16) > 0n && { disputed: Number(l.uint(16)) }), ...when("announced", l.time(17)),
+      items: whole(l.uint(10)), units: whole(l.uint(11)), ...some("lots", lotsOf(l.all(9))), ...(l.uint(16) > 0n && { disputed: whole(l.uint(16)) }), ...when("announced", l.time(17)),
     },
   };
 }
@@ -154,6 +155,7 @@ function signingOf(b: Bytes): Signing {
   const l = new Leaf(b, 7);
   const at = locatorOf(l.bytes(7));
   const partner = l.text(1);
+  if (l.uint(3) >= HOLDINGS.length) refuse("a key that is held in no way that there is");
   return {
     partner,
     at,
@@ -176,7 +178,7 @@ export function handoverReport(n: number, handover: Bytes, dispute: Bytes, now: 
   });
   return {
     handover: n, state, ...(state === "open" && now > l.time(3) && { ended: true }), from: offered.partner, to: l.text(1), ...when("until", l.time(3)),
-    units: Number(l.uint(4)), taken: Number(l.uint(6)), refused: Number(l.uint(7)), offered: offered.report(shown), ...signed("answered", answered, shown), ...some("reason", answered.partner === "" ? "" : shown(answered.partner, answered.at)?.reason ?? ""),
+    units: whole(l.uint(4)), taken: whole(l.uint(6)), refused: whole(l.uint(7)), offered: offered.report(shown), ...signed("answered", answered, shown), ...some("reason", answered.partner === "" ? "" : shown(answered.partner, answered.at)?.reason ?? ""),
     ...some("discrepancies", discrepancies), ...some("lots", lotsOf(l.all(11))), ...(dispute.length > 0 && { dispute: disputeReport(dispute, shown) }),
   };
 }
@@ -184,8 +186,8 @@ export function handoverReport(n: number, handover: Bytes, dispute: Bytes, now: 
 function disputeReport(b: Bytes, shown: Records): object {
   const l = new Leaf(b, 6, 2);
   const evidence = l.all(2).map((v) => {
-    const e = new Leaf(v, 2);
-    return { ...some("document", hex(e.bytes(1))), ...some("event", e.text(2)) };
+    const e = new Leaf(v, 3);
+    return { ...some("document", hex(e.bytes(1))), ...some("event", e.text(2)), ...some("partner", e.text(3)) };
   });
   const outcome = l.word(5, OUTCOMES);
   return {

@@ -8,6 +8,7 @@ import { codeName } from "./codes.js";
 import { ACTIONS, ORDERS, type Skeleton, TYPES, derivedEventID } from "./event.js";
 import { timeText } from "./form.js";
 import type { Head } from "./hash.js";
+import { parse, plain, whole } from "./json.js";
 import { EFFECTS, HOLDINGS, ROLES, type Item, type Key, type Locator, STANDINGS, STATES, type TransactionHeader, decodePartner } from "./ledger.js";
 import { rescueReport } from "./rescue.js";
 import { type Shipment, handoverReport, records } from "./shipment.js";
@@ -75,24 +76,24 @@ export interface Findings {
 /** statement is what a bundle that holds says, as plain data. */
 export function statement(f: Findings): Record<string, unknown> {
   const { b, chain } = f;
-  const steps = b.steps.filter((s) => s.header).map((s) => Number(s.header!.height));
+  const steps = b.steps.filter((s) => s.header).map((s) => whole(s.header!.height));
   const partners = [...f.partners.values()].flatMap((p) => (p.leaf ? [p.leaf] : []));
   const keys = [...f.partners].flatMap(([partner, p]) => [...p.keys.values()].map(({ key: k }) => ({
     partner, id: k.id, public: hex(k.public), roles: ROLES.filter((_, i) => k.roles & (1n << BigInt(i))), held: HOLDINGS[k.held] ?? "",
-    from: Number(k.from), ...(k.until > 0n && { until: Number(k.until) }),
+    from: whole(k.from), ...(k.until > 0n && { until: whole(k.until) }),
   })));
   return {
     chain_id: b.chainID,
-    height: Number(chain.height),
+    height: whole(chain.height),
     app_hash: hex(chain.root),
-    header_height: Number(chain.state.height),
+    header_height: whole(chain.state.height),
     header_hash: hex(chain.headers.get(chain.state.height)!),
     time: timeText(chain.state.time),
-    signed_height: Number(b.header.height),
+    signed_height: whole(b.header.height),
     signed_hash: hex(chain.headers.get(b.header.height)!),
     signed_time: timeText(b.header.time),
-    signed: Number(chain.signed.signed),
-    power: Number(chain.signed.total),
+    signed: whole(chain.signed.signed),
+    power: whole(chain.signed.total),
     ...(steps.length > 0 && { steps }),
     scope: { containers: b.containers, ancestors: b.ancestors, names: b.names, times: b.times, ...(b.units && { units: true }) },
     ...(f.complete && { complete: true }),
@@ -150,11 +151,11 @@ function eventReport(f: Findings, e: EventState): object {
     flags: m.result.flags.map(codeName),
     ...(e.voidedBy && { voided_by: locatorReport(e.voidedBy) }),
     ...(m.withheld.length > 0 && { withheld: m.withheld.length }),
-    ...(e.body && { body: JSON.parse(text(e.body)) }),
+    ...(e.body && { body: plain(parse(e.body)) }),
   };
 }
 
-const locatorReport = (l: Locator): object => ({ height: Number(l.height), position: l.position, index: l.index });
+const locatorReport = (l: Locator): object => ({ height: whole(l.height), position: l.position, index: l.index });
 
 const MAX_WAITING = 30n * 24n * 3600n * 1_000_000_000n; // in nanoseconds of block time, after which an offer has lapsed
 
@@ -162,7 +163,7 @@ function subjectReport(s: SubjectState, now: bigint): object {
   const offer = s.item?.offer;
   const trails = TRAILS_OF[s.part.kind].map((letter, i) => {
     const t = s.trails.find((e) => e.letter === letter);
-    return { trail: TRAILS[letter], first: Number(t?.first ?? 0n), shown: t?.entries.length ?? 0, count: Number(s.heads[i]!.count) };
+    return { trail: TRAILS[letter], first: whole(t?.first ?? 0n), shown: t?.entries.length ?? 0, count: whole(s.heads[i]!.count) };
   });
   return {
     kind: KINDS[s.part.kind],

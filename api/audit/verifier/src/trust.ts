@@ -48,5 +48,6 @@ function timeOf(s: string): bigint {
   const offset = m[8] === "Z" ? 0 : Number(m[9]) * 60 + Number(m[10]);
   if (!there || (m[8] !== "Z" && (Number(m[9]) > 23 || Number(m[10]) > 59))) return refuse("time of the root of trust is no time");
   const seconds = BigInt(day.getTime()) / 1000n - BigInt(m[8]![0] === "-" ? -offset : offset) * 60n;
+  if (seconds < 0n) refuse("time of the root of trust is before 1970");
   return seconds * 1000000000n + BigInt((m[7] ?? "").slice(0, 9).padEnd(9, "0"));
 }

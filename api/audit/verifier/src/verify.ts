@@ -10,7 +10,7 @@ import { absent, ed25519, included, member, rangeRoot, sum } from "./hash.js";
 import { type Scheme, canonical } from "./identifier.js";
 import {
   APPLIED, DUPLICATE, type Item, type Key, type Locator, type TransactionHeader, balanceKey, classKey, compareLocators, decodeBalance, decodeHead, decodeHeader,
-  decodeItem, decodeKey, decodePartner, decodeRelease, entry, itemKey, keyKey, noHead, partnerKey, registerKey, releaseKey, transactionID,
+  decodeItem, decodeKey, decodePartner, decodeRelease, entry, isPartnerID, itemKey, keyKey, noHead, partnerKey, registerKey, releaseKey, transactionID,
 } from "./ledger.js";
 import { readEvent } from "./message.js";
 import { decodeShipment, decodeUnits, disputeKey, handoverKey, shipmentKey, unitsKey } from "./shipment.js";
@@ -86,7 +86,10 @@ class Verification {
     const { kind, id, value, path, other } = s.part;
     let scheme: Scheme = "private";
     const named = kind === PARTNER || kind === SHIPMENT; // as nothing else can be
-    if (kind !== PARTNER) {
+    if (kind === PARTNER) {
+      // What is absent has no leaf that vouches for its name: free text could say anything.
+      if (!isPartnerID(id)) refuse(`${where}: no partner can have this identifier`);
+    } else {
       const c = canonical(id);
       if (c.id !== id) refuse(`${where}: it is not in canonical form`);
       scheme = c.scheme;
@@ -351,9 +354,10 @@ class Verification {
     const asked = this.subjects.filter((s) => s.asked).map((s) => s.part);
     const { needs, cut } = search(asked, this.b.containers, this.b.ancestors, (t) => this.mainTrail(t));
     if (this.b.ancestors > 0 && !cut) {
-      const deepest = Math.max(0, ...[...needs.values()].filter((n) => n.follows).map((n) => n.depth));
+      let deepest = 0;
+      for (const n of needs.values()) if (n.follows && n.depth > deepest) deepest = n.depth;
       if (this.b.ancestors !== deepest + 1) refuse("scope: another number of transformations upstream than lead to the farthest ancestor, and nothing is left out");
-      this.complete = true;
+      this.complete = needs.size > 0; // nobody made a partner from anything
     }
     for (const s of this.subjects) {
       if (s.asked) continue;
