@@ -188,7 +188,11 @@ func (k *chainCheck) follow(b *app.ReplayedBlock, genesis *types.GenesisDoc) err
 
 // link checks that a header follows the one before, which its votes decided.
 func (k *chainCheck) link(h *types.Header, b *app.ReplayedBlock, genesis *types.GenesisDoc) error {
-	k.commit = &types.Commit{}
+	commit, err := lastCommit(b.LastCommit)
+	if err != nil {
+		return err
+	}
+	k.commit = commit
 	if k.before == nil {
 		if h.Height != genesis.InitialHeight || !h.Time.Equal(genesis.GenesisTime) {
 			return fmt.Errorf("the first block is of height %d and time %s, by the genesis document of %d and %s", h.Height, h.Time, genesis.InitialHeight, genesis.GenesisTime)
@@ -199,15 +203,10 @@ func (k *chainCheck) link(h *types.Header, b *app.ReplayedBlock, genesis *types.
 		if b.Rescue != nil {
 			return errors.New("the first block restarts nothing")
 		}
+		if !commit.BlockID.IsZero() || commit.Height != 0 || commit.Round != 0 || len(commit.Signatures) > 0 {
+			return errors.New("the first block has votes for one before")
+		}
 		return nil
-	}
-	pb := &cmtproto.Commit{}
-	if err := proto.Unmarshal(b.LastCommit, pb); err != nil {
-		return fmt.Errorf("reading the commit: %w", err)
-	}
-	commit, err := types.CommitFromProto(pb)
-	if err != nil {
-		return fmt.Errorf("reading the commit: %w", err)
 	}
 	if !bytes.Equal(h.LastBlockID.Hash, k.before.Hash()) || !h.LastBlockID.Equals(commit.BlockID) || !bytes.Equal(h.LastCommitHash, commit.Hash()) {
 		return errors.New("the header does not follow the block before")
@@ -218,8 +217,24 @@ func (k *chainCheck) link(h *types.Header, b *app.ReplayedBlock, genesis *types.
 	if err := k.signers.VerifyCommit(k.chainID, h.LastBlockID, k.before.Height, commit); err != nil {
 		return fmt.Errorf("the votes for the block before do not hold: %w", err)
 	}
-	k.commit = commit
 	return nil
+}
+
+// lastCommit reads the votes for the block before. They stand as the engine encodes them,
+// or a peer could add what nobody looks at: no hash is over these bytes.
+func lastCommit(encoded []byte) (*types.Commit, error) {
+	pb := &cmtproto.Commit{}
+	if err := proto.Unmarshal(encoded, pb); err != nil {
+		return nil, fmt.Errorf("reading the commit: %w", err)
+	}
+	if again, err := pb.Marshal(); err != nil || !bytes.Equal(again, encoded) {
+		return nil, errors.New("the commit is not encoded as the engine encodes it")
+	}
+	commit, err := types.CommitFromProto(pb)
+	if err != nil {
+		return nil, fmt.Errorf("reading the commit: %w", err)
+	}
+	return commit, nil
 }
 
 // succeed checks that a header's validators are those that the one before announced,

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -206,31 +207,44 @@ func TestHistoryLies(t *testing.T) {
 			t.Errorf("%s: %d blocks are confirmed", name, got)
 		}
 	}
-	// Every byte of the block with a transaction, one at a time.
-	for _, stream := range []string{"records", "bodies"} {
-		list := blocks[changed].Records
-		if stream == "bodies" {
-			list = blocks[changed].Bodies
-		}
-		for e := range list {
-			for i := 0; i < len(list[e]); i += 1 + len(list[e])/60 {
-				lie := copied()
-				entries := append([][]byte{}, list...)
-				entries[e] = bytes.Clone(list[e])
-				entries[e][i] ^= 0x41
-				if stream == "bodies" {
-					lie[changed].Bodies = entries
-				} else {
-					lie[changed].Records = entries
-				}
-				got, err := h.Confirmed(answerOf(lie))
-				if err == nil && got > changed && stream == "records" && e < len(list)-1 {
-					continue // of a transaction's record the results are computed, see below
-				}
-				if err == nil && got > changed {
-					t.Errorf("byte %d of entry %d of the %s is changed: %d blocks are confirmed", i, e, stream, got)
+	// Every byte of the first block, and of one with a transaction, one at a time.
+	for _, at := range []int{0, changed} {
+		for _, stream := range []string{"records", "bodies"} {
+			list := blocks[at].Records
+			if stream == "bodies" {
+				list = blocks[at].Bodies
+			}
+			for e := range list {
+				for i := 0; i < len(list[e]); i += 1 + len(list[e])/60 {
+					lie := copied()
+					entries := append([][]byte{}, list...)
+					entries[e] = bytes.Clone(list[e])
+					entries[e][i] ^= 0x41
+					if stream == "bodies" {
+						lie[at].Bodies = entries
+					} else {
+						lie[at].Records = entries
+					}
+					got, err := h.Confirmed(answerOf(lie))
+					if err == nil && got > at && stream == "records" && e < len(list)-1 {
+						continue // of a transaction's record the results are computed, see below
+					}
+					if err == nil && got > at {
+						t.Errorf("byte %d of entry %d of the %s of block %d is changed: %d blocks are confirmed", i, e, stream, at, got)
+					}
 				}
 			}
+		}
+	}
+	// What stands where the engine writes nothing: votes before the first block, fields
+	// that nobody knows.
+	for _, at := range []int{0, changed, changed + 1} {
+		lie := copied()
+		_, fields := headerOf(t, &lie[at])
+		fields[4] = [][]byte{append(slices.Concat(fields[4]...), 0xa2, 0x06, 1, 'x')}
+		lie[at] = withRecord(lie[at], fields)
+		if got, err := h.Confirmed(answerOf(lie)); err == nil && got > at {
+			t.Errorf("the commit of block %d has a field more: %d blocks are confirmed", at, got)
 		}
 	}
 	// What is wrong with results and codes shows when they are computed: the block
