@@ -38,7 +38,7 @@ func Verify(bundle []byte, trust *proof.Trust) (*Statement, error) {
 // Binary is the binary form of a bundle in either form: JSON begins with a brace
 // or a blank, as no binary bundle does.
 func Binary(bundle []byte) ([]byte, error) {
-	if first := bytes.TrimLeft(bundle[:min(len(bundle), 64)], " \t\r\n"); len(first) > 0 && first[0] == '{' {
+	if len(bundle) > 0 && bytes.IndexByte([]byte("{ \t\r\n"), bundle[0]) >= 0 {
 		return proof.ParseJSON(bundle)
 	}
 	return bundle, nil

@@ -15,7 +15,7 @@ import (
 
 // filled are vectors whose leaves have what those of the others lack.
 func filled(t testing.TB) []vector {
-	return []vector{filledItem(t), filledPartner(t), filledLot(t), filledShipment(t)}
+	return []vector{filledItem(t), filledEvents(t), filledPartner(t), filledLot(t), filledShipment(t)}
 }
 
 // filledItem is an item with every field that the rules write, made before 1970, which
@@ -32,6 +32,19 @@ func filledItem(t testing.TB) vector {
 	l.put(pallet, schemas.Item{Custodian: "carrier", Epoch: 2})
 	l.set(schemas.ReleaseKey(pallet, 1), schemas.AppendRelease(nil, "acme-farms"))
 	return vector{name: "full-item", bundle: l.build(proof.AnItem, unit), trust: l.trust()}
+}
+
+// filledEvents are a transformation and a declaration with all that rules read of such.
+func filledEvents(t testing.TB) vector {
+	l := newLedger(t)
+	made := fmt.Sprintf(`{"type":"TransformationEvent","eventTime":"2026-03-01T09:00:00.5Z","eventTimeZoneOffset":"+00:00","eventID":"urn:example:made","transformationID":"urn:example:oven:7",`+
+		`"inputQuantityList":[{"epcClass":%q,"quantity":2.50,"uom":"KGM"},{"epcClass":%q}],"outputEPCList":[%q],"outputQuantityList":[{"epcClass":%q,"quantity":1e1}],"bizStep":"urn:epcglobal:cbv:bizstep:assembling","disposition":"https://ref.gs1.org/cbv/Disp-active",`+
+		`"sourceList":[{"type":"possessing_party","source":"urn:epc:id:pgln:9521234.00000"}],"destinationList":[{"type":"urn:epcglobal:cbv:sdt:owning_party","destination":"urn:example:buyer"}]`, lot, private, unit, private)
+	trails := []schemas.TrailKey{custody(unit)}
+	l.transact("acme-farms", message{body: made + "}", trails: trails, result: applied})
+	l.transact("acme-farms", message{body: made + `,"errorDeclaration":{"declarationTime":"2026-03-01T10:00:00Z","reason":"incorrect_data","correctiveEventIDs":["urn:example:right","urn:example:other"]}}`, trails: []schemas.TrailKey{observations(unit)}, result: applied})
+	l.put(unit, schemas.Item{Custodian: "acme-farms"})
+	return vector{name: "full-events", bundle: l.build(proof.AnItem, unit), trust: l.trust()}
 }
 
 // filledPartner is the activity of a partner whose register has a head of its events.
@@ -104,13 +117,33 @@ func TestVectorsHaveEverything(t *testing.T) {
 		for i := range b.Balances {
 			see(first(schemas.DecodeLotBalance(b.Balances[i].Value)))
 		}
+		r, err := proof.Verify(b.Encode(), v.trust, v.accept...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range r.Events {
+			if e := &r.Events[i]; e.Body != nil && e.Withheld == 0 {
+				decode := schemas.DecodeEvent
+				if e.Order != "" {
+					decode = schemas.DecodeOrder
+				} else if slices.Contains(schemas.ActNames(), e.Type) {
+					decode = schemas.DecodeAct
+				}
+				event, err := decode(e.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				see(event.Skeleton, nil)
+			}
+		}
 		for i := range b.Handovers {
 			see(first(schemas.DecodeHandover(b.Handovers[i].Leaf.Value)))
 			see(first(schemas.DecodeDispute(b.Handovers[i].Dispute.Value)))
 		}
 	}
 	for _, leaf := range []any{schemas.Item{}, schemas.Offer{}, schemas.Register{}, schemas.Shipment{}, schemas.Partner{}, schemas.Key{}, schemas.LotBalance{}, schemas.Handover{},
-		schemas.Signing{}, schemas.Dispute{}, schemas.Evidence{}, schemas.Attachment{}, schemas.Discrepancy{}, schemas.ShipmentLot{}, schemas.Document{}, schemas.Band{}} {
+		schemas.Signing{}, schemas.Dispute{}, schemas.Evidence{}, schemas.Attachment{}, schemas.Discrepancy{}, schemas.ShipmentLot{}, schemas.Document{}, schemas.Band{},
+		schemas.Skeleton{}, schemas.Quantity{}, schemas.Party{}, schemas.Declaration{}, schemas.BodyOrder{}, schemas.Sensor{}} {
 		of := reflect.TypeOf(leaf)
 		for i := range of.NumField() {
 			if name := fmt.Sprint(of.Name(), ".", of.Field(i).Name); !seen[name] {
@@ -133,6 +166,7 @@ func fieldsSeen(seen map[string]bool, v reflect.Value) {
 		if !v.IsNil() {
 			fieldsSeen(seen, v.Elem())
 		}
+	case reflect.Interface: // an act: its members are not all that it can have
 	case reflect.Slice:
 		for i := range v.Len() {
 			fieldsSeen(seen, v.Index(i))

@@ -6,7 +6,7 @@
 // and their keys, separated by blanks, come from standard input, and a JSON line
 // answers each: {"report": ...} or {"refused": "..."}.
 
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { Refused, decodeTrust, parseWitnessKey, unhex, verify, visible, write } from "./index.js";
@@ -18,6 +18,24 @@ async function answer(trust: Uint8Array<ArrayBuffer>, bundle: Uint8Array, needed
     if (e instanceof Refused) return { refused: e.message };
     throw e;
   }
+}
+
+/** read reads a file, but not much more of it than a bundle can have. */
+function read(name: string): Uint8Array<ArrayBuffer> {
+  const file = openSync(name, "r");
+  const parts: Uint8Array[] = [];
+  try {
+    for (let size = 0; size <= 64 << 20; ) {
+      const part = new Uint8Array(1 << 20);
+      const n = readSync(file, part);
+      if (n === 0) break;
+      parts.push(part.subarray(0, n));
+      size += n;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return Uint8Array.from(Buffer.concat(parts));
 }
 
 const decode = (s: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(s, "base64"));
@@ -41,7 +59,7 @@ async function main(args: string[]): Promise<number> {
     process.stderr.write("usage: verify FILE --trust FILE [--witness KEY ...] [--witnesses-needed N] [--accept-rescue ID ...]\n");
     return 2;
   }
-  const out = await answer(Uint8Array.from(readFileSync(values.trust)), Uint8Array.from(readFileSync(positionals[0]!)), needed, keys, values["accept-rescue"] ?? []);
+  const out = await answer(read(values.trust), read(positionals[0]!), needed, keys, values["accept-rescue"] ?? []);
   if (out.refused !== undefined) {
     process.stderr.write(`the bundle does not hold: ${visible(out.refused)}\n`);
     return 1;
