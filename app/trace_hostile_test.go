@@ -10,12 +10,12 @@ import (
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
-// TestTraceOfTheSameAgain: a few lots that were made of each other two thousand times
+// TestTraceOfTheSameAgain: a few lots that were made of each other a thousand times
 // are met once each, not once for every way and moment by which they are come to, of
 // which there are billions.
 func TestTraceOfTheSameAgain(t *testing.T) {
 	c := newChain(t, store.Options{})
-	const made = 1900
+	const made = 1000
 	for at := 0; at < made; at += 100 {
 		var events []*schemas.Event
 		for i := range 100 {
