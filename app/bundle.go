@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	maxRecords = 20_000  // read for one bundle; beyond it, proof.MaxBundle is near
-	maxBeside  = 200_000 // records that are read to be hashed, for those beside them
-	overtakes  = 4       // views that may expire without anything having been read
-	maxTrees   = 16      // transactions whose trees are kept while a bundle is made
+	maxRecords = 20_000              // read for one bundle; beyond it, proof.MaxBundle is near
+	maxBeside  = 200_000             // records that are read to be hashed, for those beside them
+	overtakes  = 4                   // views that may expire without anything having been read
+	maxNamed   = 2 * proof.MaxBundle // bytes of skeletons that are held for one bundle
+	maxTrees   = 16                  // transactions whose trees are kept while a bundle is made
 )
 
 // Bundle makes the bundle that a query asks for, as of the view that it answers:
@@ -60,6 +61,7 @@ type gathering struct {
 	read    int // records and entries so far
 	count   int // records kept
 	size    int // bytes of records that will be in the bundle, about
+	named   int // bytes of their skeletons, which may be far larger
 
 	state  map[string]leaf // of the view
 	leaves int             // bytes of them
@@ -198,12 +200,13 @@ func (g *gathering) proven(r *schemas.Record) (proof.Record, error) {
 		return out, err
 	}
 	g.size += len(r.Body) + len(s.header) + 32*len(out.Inclusion)
+	g.named += len(r.SkeletonBytes)
 	return out, g.fits()
 }
 
 // fits reports whether what was read so far may be in one bundle.
 func (g *gathering) fits() error {
-	if g.size+g.leaves > proof.MaxBundle {
+	if g.size+g.leaves > proof.MaxBundle || g.named > maxNamed {
 		return &schemas.Fault{Code: schemas.TooLarge, Detail: fmt.Sprintf("too much for a bundle, which has up to %d bytes: ask for fewer records, or for a shipment without its units", proof.MaxBundle)}
 	}
 	return nil

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -357,7 +358,7 @@ func TestPagesAreStable(t *testing.T) {
 // reads many at once holds no more of them than a page.
 func TestLargeRecordsAreReadOneByOne(t *testing.T) {
 	c := newChain(t, store.Options{})
-	const n = 3
+	const n = 4 // together more than one request may look at
 	for i := range n {
 		c.submit("farm", false, naming(t, i*18_000, 18_000, 1000))
 	}
@@ -383,5 +384,19 @@ func TestLargeRecordsAreReadOneByOne(t *testing.T) {
 	}
 	if _, err := c.view().Page(context.Background(), schemas.EventQuery{OrderBy: schemas.ByField, OrderFields: []string{"urn:x", "y"}, Limit: 1}); !isFault(err, schemas.QueryTooComplex) {
 		t.Errorf("the order of an extension of too much is answered %v", err)
+	}
+}
+
+// TestBundleOfLargeRecords: a bundle holds no more of what its events name than it says.
+func TestBundleOfLargeRecords(t *testing.T) {
+	c := newChain(t, store.Options{})
+	for i := range 8 {
+		c.submit("farm", false, naming(t, 0, 18_000-i, 1000))
+	}
+	c.block()
+	name := naming(t, 0, 1, 1000).Skeleton.EPCs[0]
+	_, _, err := c.app.Bundle(context.Background(), schemas.BundleQuery{Of: schemas.BundleOfThing, ID: name, Observations: true})
+	if f := new(schemas.Fault); !errors.As(err, &f) || f.Code != schemas.TooLarge {
+		t.Errorf("a bundle of events that name too much is answered %v", err)
 	}
 }
