@@ -48,7 +48,7 @@ func isPut(r *http.Request) bool { return r.Method == http.MethodPut }
 // A node that runs is backed up to a bucket; the second backup is small; a home
 // comes of it; and what no kept backup has goes.
 func TestBackupToBucket(t *testing.T) {
-	store := newS3(t)
+	store := anyS3(t)
 	s := alone(t)
 	n, err := node.Start(t.Context(), s, "test", io.Discard)
 	must(t, err)
@@ -126,7 +126,7 @@ func TestBackupToBucketRefused(t *testing.T) {
 
 // A backup in a bucket with any object altered, cut or missing restores nothing.
 func TestRestoreRefusesADamagedBucket(t *testing.T) {
-	store := newS3(t)
+	store := anyS3(t)
 	s := stopped(t)
 	o := node.BackupOptions{Home: s.Home, To: store.name(""), S3: store.access(), Getenv: nothing, Program: "test"}
 	_, err := node.Backup(t.Context(), o)
@@ -161,7 +161,7 @@ func TestRestoreRefusesADamagedBucket(t *testing.T) {
 // A store that refuses writes, wherever in a backup, leaves the backups before,
 // and the next backup succeeds.
 func TestBackupToBucketThatRefusesWrites(t *testing.T) {
-	store := newS3(t)
+	store := anyS3(t)
 	s := stopped(t)
 	for _, status := range []int{http.StatusForbidden, http.StatusInternalServerError, http.StatusInsufficientStorage} {
 		for at := range int64(3) {
@@ -192,7 +192,7 @@ func TestBackupToBucketThatRefusesWrites(t *testing.T) {
 // A backup that is killed at any of its writes is none, and the next one goes on
 // from there.
 func TestBackupToBucketKilled(t *testing.T) {
-	store := newS3(t)
+	store := anyS3(t)
 	s := stopped(t)
 	o := node.BackupOptions{Home: s.Home, To: store.name("acme"), S3: store.access(), Program: "test"}
 	restores := func(want bool) {

@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/waybill-ledger/waybill/node"
-	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // copyOf is a copy of a home, with a prefix of the store of its own.
@@ -243,17 +242,7 @@ func TestRecallOnDiskThatFails(t *testing.T) {
 	must(t, n.TestingMove())
 	whole, err := bodiesOf(t, n)
 	must(t, err)
-	view, err := n.Ledger().View()
-	must(t, err)
-	page, err := view.Page(t.Context(), schemas.EventQuery{Limit: 1, Ascending: true})
-	must(t, err)
-	id := page.Records[0].EventID
-	store.stop()
-	order, err := schemas.MakeOrder(schemas.OrderErase, id, "asked for by the person concerned", "2026-03-01T09:00:00Z")
-	must(t, err)
-	if r := commit(t, n, order); r.Events[0].Code != schemas.OK {
-		t.Fatalf("the order is answered %+v", r.Events[0])
-	}
+	id := erasedWhileAway(t, n, store)
 	must(t, n.Stop())
 	store.start()
 	for i, f := range diskFaults(t, "moving.seg", "archive/bodies-0000000000.moved") {

@@ -98,7 +98,7 @@ func start(t *testing.T, s node.Settings) *node.Node {
 // check, rebuild, peers, backup and restore. While the store is away, what needs
 // it is told so, blocks go on, and the answers are back with it.
 func TestSegmentsMove(t *testing.T) {
-	store := newS3(t)
+	store := anyS3(t)
 	s, events := grownFor(t, store)
 	n := start(t, s)
 	must(t, n.TestingMove())
@@ -168,27 +168,34 @@ func isFault(err error, code schemas.Code) bool {
 	return errors.As(err, &f) && f.Code == code
 }
 
-// An erased body is gone from the store, too, as soon as that answers; the order
-// itself waits for nothing.
-func TestMovedSegmentIsErased(t *testing.T) {
-	store := newS3(t)
-	s, _ := grownFor(t, store)
-	n := start(t, s)
-	must(t, n.TestingMove())
-	whole, err := bodiesOf(t, n)
-	must(t, err)
-	before := store.files("acme/archive/segments")
+// erasedWhileAway orders the erasure of the first event's body while the store is away.
+func erasedWhileAway(t *testing.T, n *node.Node, store *s3Store) (id string) {
+	t.Helper()
 	view, err := n.Ledger().View()
 	must(t, err)
 	page, err := view.Page(t.Context(), schemas.EventQuery{Limit: 1, Ascending: true})
 	must(t, err)
-	id := page.Records[0].EventID
+	id = page.Records[0].EventID
 	store.stop()
 	order, err := schemas.MakeOrder(schemas.OrderErase, id, "asked for by the person concerned", "2026-03-01T09:00:00Z")
 	must(t, err)
 	if r := commit(t, n, order); r.Events[0].Code != schemas.OK {
 		t.Fatalf("the order is answered %+v", r.Events[0])
 	}
+	return id
+}
+
+// An erased body is gone from the store, too, as soon as that answers; the order
+// itself waits for nothing.
+func TestMovedSegmentIsErased(t *testing.T) {
+	store := anyS3(t)
+	s, _ := grownFor(t, store)
+	n := start(t, s)
+	must(t, n.TestingMove())
+	whole, err := bodiesOf(t, n)
+	must(t, err)
+	before := store.files("acme/archive/segments")
+	id := erasedWhileAway(t, n, store)
 	overdue, err := n.Overdue()
 	must(t, err)
 	if len(overdue) != 1 {
@@ -233,7 +240,7 @@ func TestMovedSegmentIsErased(t *testing.T) {
 // A store that refuses, or keeps something else than it was given, takes nothing
 // away; when it is mended, the move goes on.
 func TestMoveToStoreThatFails(t *testing.T) {
-	store := newS3(t)
+	store := anyS3(t)
 	s, _ := grownFor(t, store)
 	refuse := func(status int) {
 		store.refusing(func(r *http.Request) int {
@@ -281,7 +288,7 @@ func TestMoveToStoreThatFails(t *testing.T) {
 
 // Another home's prefix is not used, and nothing in it touched.
 func TestMoveToAnothersPrefix(t *testing.T) {
-	store := newS3(t)
+	store := anyS3(t)
 	s, _ := grownFor(t, store)
 	n := start(t, s)
 	must(t, n.TestingMove())
@@ -301,7 +308,7 @@ func TestMoveToAnothersPrefix(t *testing.T) {
 // Killed at any question to the store, a move leaves every segment readable, and
 // the next one goes on.
 func TestMoveKilled(t *testing.T) {
-	store := newS3(t)
+	store := anyS3(t)
 	s, events := grownFor(t, store)
 	finished := false
 	for at := int64(1); !finished; at += 3 {
@@ -338,7 +345,7 @@ func TestMoveKilled(t *testing.T) {
 // A segment that the store lost, with a body that is to be erased, keeps no other
 // erasure waiting.
 func TestErasureBesideALostSegment(t *testing.T) {
-	store := newS3(t)
+	store := anyS3(t)
 	s, _ := grownFor(t, store)
 	n := start(t, s)
 	must(t, n.TestingMove())

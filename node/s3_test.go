@@ -41,7 +41,7 @@ type s3Store struct {
 	meddle meddling
 }
 
-// newS3 is a real store.
+// newS3 is a real store, which knows wrong secrets.
 func newS3(t *testing.T) *s3Store {
 	t.Helper()
 	if os.Getenv(s3Program) == "" {
