@@ -114,7 +114,8 @@ func (c *query) find(out *schemas.EventPage) (found []*schemas.Record, err error
 	if err != nil {
 		return nil, err
 	}
-	seen, matched, bytes := 0, 0, 0
+	var page page
+	seen, matched := 0, 0
 	wanted := func() int { return max(c.Limit, 1) - len(found) }
 	for cand, err := range c.ahead(source, wanted) {
 		if err != nil {
@@ -134,8 +135,8 @@ func (c *query) find(out *schemas.EventPage) (found []*schemas.Record, err error
 			matched++
 		}
 		switch {
-		case r != nil && !out.More && len(found) < max(c.Limit, 1) && (len(found) == 0 || bytes+len(r.SkeletonBytes) <= maxPage):
-			found, bytes = append(found, r), bytes+len(r.SkeletonBytes)
+		case r != nil && !out.More && len(found) < max(c.Limit, 1) && !page.full(r):
+			found = append(found, r)
 		case r != nil:
 			out.More = true
 		}
