@@ -162,9 +162,7 @@ func TestCheckFindsAFlippedBitInEncryptedKeys(t *testing.T) {
 // A flipped bit is found in the stub of a segment that was moved, and in what is in the store.
 func TestCheckFindsAFlippedBitInAMovedSegment(t *testing.T) {
 	objects := anyS3(t)
-	s, _ := grownFor(t, objects)
-	n := start(t, s)
-	must(t, n.TestingMove())
+	s, n := startMoved(t, objects)
 	must(t, n.Stop())
 	stubs, err := filepath.Glob(filepath.Join(node.LedgerPath(s.Home), "archive", "*.moved"))
 	if err != nil || len(stubs) < 5 {

@@ -237,9 +237,7 @@ func TestMoveOnDiskThatFails(t *testing.T) {
 func TestRecallOnDiskThatFails(t *testing.T) {
 	needStrace(t)
 	store := anyS3(t)
-	grown, _ := grownFor(t, store)
-	n := start(t, grown)
-	must(t, n.TestingMove())
+	grown, n := startMoved(t, store)
 	whole, err := bodiesOf(t, n)
 	must(t, err)
 	id := erasedWhileAway(t, n, store)

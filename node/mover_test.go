@@ -94,6 +94,15 @@ func start(t *testing.T, s node.Settings) *node.Node {
 	return n
 }
 
+// startMoved is a node that runs, and has moved what grownFor gave it to the store.
+func startMoved(t *testing.T, store *s3Store) (node.Settings, *node.Node) {
+	t.Helper()
+	s, _ := grownFor(t, store)
+	n := start(t, s)
+	must(t, n.TestingMove())
+	return s, n
+}
+
 // Old segments go to the store and everything is answered as before: queries,
 // check, rebuild, peers, backup and restore. While the store is away, what needs
 // it is told so, blocks go on, and the answers are back with it.
@@ -189,9 +198,7 @@ func erasedWhileAway(t *testing.T, n *node.Node, store *s3Store) (id string) {
 // itself waits for nothing.
 func TestMovedSegmentIsErased(t *testing.T) {
 	store := anyS3(t)
-	s, _ := grownFor(t, store)
-	n := start(t, s)
-	must(t, n.TestingMove())
+	s, n := startMoved(t, store)
 	whole, err := bodiesOf(t, n)
 	must(t, err)
 	before := store.files("acme/archive/segments")
@@ -289,9 +296,7 @@ func TestMoveToStoreThatFails(t *testing.T) {
 // Another home's prefix is not used, and nothing in it touched.
 func TestMoveToAnothersPrefix(t *testing.T) {
 	store := anyS3(t)
-	s, _ := grownFor(t, store)
-	n := start(t, s)
-	must(t, n.TestingMove())
+	_, n := startMoved(t, store)
 	must(t, n.Stop())
 	objects := len(store.files("acme/archive"))
 	other, _ := grownFor(t, store)
@@ -346,9 +351,7 @@ func TestMoveKilled(t *testing.T) {
 // erasure waiting.
 func TestErasureBesideALostSegment(t *testing.T) {
 	store := anyS3(t)
-	s, _ := grownFor(t, store)
-	n := start(t, s)
-	must(t, n.TestingMove())
+	s, n := startMoved(t, store)
 	view, err := n.Ledger().View()
 	must(t, err)
 	page, err := view.Page(t.Context(), schemas.EventQuery{Limit: 20, Ascending: true})
