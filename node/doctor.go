@@ -2,9 +2,7 @@ package node
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -82,8 +80,7 @@ func Diagnose(ctx context.Context, o DoctorOptions) (d *Diagnosis, err error) {
 	d = &Diagnosis{Height: height, RootA: schemas.Hash(a).String(), RootB: schemas.Hash(b).String(), Keys: []KeyState{}}
 	for _, l := range found {
 		k := KeyState{Raw: hex.EncodeToString(l.Key), A: describeValue(l.Key, l.Have), B: describeValue(l.Key, l.Want)}
-		k.Kind, k.Key = describeKey(l.Key)
-		if l.Key == nil {
+		if k.Kind, k.Key = schemas.DescribeKey(l.Key); l.Key == nil {
 			k.Kind, k.Key = "unknown", "a key whose hash is "+hex.EncodeToString(l.KeyHash[:])
 		}
 		k.Rows = !l.Committed()
@@ -286,28 +283,6 @@ func readListing(path, scratch string) (*side, error) {
 	return s, nil
 }
 
-// describeKey tells a state key in words.
-func describeKey(key []byte) (kind, name string) {
-	if len(key) == 0 {
-		return "", ""
-	}
-	kinds := map[byte]string{'A': "header accumulator", 'B': "balance", 'C': "class or lot", 'E': "emptied container", 'G': "parameters", 'I': "item",
-		'K': "key", 'L': "offers of a lot", 'N': "transactions by expiry", 'P': "partner", 'R': "register", 'S': "last change"}
-	kind, ok := kinds[key[0]]
-	if !ok {
-		kind = fmt.Sprintf("kind %q", key[0])
-	}
-	if key[0] == 'N' && len(key) == 9 {
-		return kind, fmt.Sprint(binary.BigEndian.Uint64(key[1:]))
-	}
-	parts := bytes.Split(key[1:], []byte{0})
-	texts := make([]string, len(parts))
-	for i, p := range parts {
-		texts[i] = string(p)
-	}
-	return kind, strings.Join(texts, ", ")
-}
-
 // describeValue decodes what it can.
 func describeValue(key, value []byte) any {
 	if value == nil {
@@ -315,16 +290,16 @@ func describeValue(key, value []byte) any {
 	}
 	var v any
 	var err error
-	switch key[0] {
-	case 'I':
+	switch kind, name := schemas.KindOf(key); kind {
+	case schemas.ItemLeaf:
 		v, err = schemas.DecodeItem(value)
-	case 'P':
-		v, err = schemas.DecodePartner(string(key[1:]), value)
-	case 'R':
+	case schemas.PartnerLeaf:
+		v, err = schemas.DecodePartner(string(name), value)
+	case schemas.RegisterLeaf:
 		v, err = schemas.DecodeRegister(value)
-	case 'B':
+	case schemas.BalanceLeaf:
 		v, err = schemas.DecodeLotBalance(value)
-	case 'A', 'C', 'N':
+	case schemas.AccumulatorLeaf, schemas.ClassLeaf, schemas.NoncesLeaf:
 		v, err = schemas.DecodeSingleHead(value)
 	default:
 		err = errors.New("shown as it is")

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -303,5 +307,58 @@ func TestResultFlags(t *testing.T) {
 	}
 	if !r.Has(schemas.FutureTime) || r.Has(schemas.FromExternal) {
 		t.Error("the wrong flags are set")
+	}
+}
+
+// What the doctor shows names every kind of leaves that there is.
+func TestStateKindsAreNamed(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "state_kind.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	letters := map[byte]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		c, ok := n.(*ast.ValueSpec)
+		if !ok || !strings.HasPrefix(c.Names[0].Name, "kind") {
+			return true
+		}
+		letter := c.Values[0].(*ast.BasicLit).Value[1]
+		if other := letters[letter]; other != "" {
+			t.Errorf("%s and %s are both %q", other, c.Names[0].Name, letter)
+		}
+		letters[letter] = c.Names[0].Name
+		return true
+	})
+	if len(letters) == 0 {
+		t.Fatal("no kinds: has the file moved?")
+	}
+	constants := map[string]string{} // by name
+	for letter, constant := range letters {
+		name, _ := schemas.DescribeKey([]byte{letter})
+		if name == "" || strings.HasPrefix(name, "unknown") {
+			t.Errorf("%s has no name: give it one in stateKinds", constant)
+		} else if other := constants[name]; other != "" {
+			t.Errorf("%s and %s are both called %q", constant, other, name)
+		}
+		constants[name] = constant
+	}
+}
+
+func TestDescribeKey(t *testing.T) {
+	at := schemas.Locator{Height: 7, Position: 1, Index: 2}
+	for want, key := range map[string][]byte{
+		"parameters: ":                          schemas.ParametersKey(),
+		"item: urn:example:item":                schemas.ItemKey("urn:example:item"),
+		"balance: urn:example:lot, KGM, acme":   schemas.BalanceKey("urn:example:lot", "KGM", "acme"),
+		"emptied container: urn:example:box, 3": schemas.ReleaseKey("urn:example:box", 3),
+		"hand-over: urn:example:shipment, 258":  schemas.HandoverKey("urn:example:shipment", 258),
+		"transactions by expiry: 70000":         schemas.NoncesKey(70000),
+		"proposal: 7-1-2":                       schemas.ProposalKey(at),
+		"dispute: cut":                          []byte("Dcut"), // as no rule makes it
+		"unknown kind '!': a, b":                []byte("!a\x00b"),
+	} {
+		if kind, name := schemas.DescribeKey(key); kind+": "+name != want {
+			t.Errorf("%q is %q, want %q", key, kind+": "+name, want)
+		}
 	}
 }
