@@ -11,6 +11,10 @@ import (
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
 
+// maxTrustAhead is how many heights a reader's root of trust may be before the node:
+// another may have told it a moment ago.
+const maxTrustAhead = 10
+
 // bundleParameters are those of every bundle.
 var bundleParameters = []string{"names", "times", "only", "withhold", "hashIDs", "height", "since"}
 
@@ -97,7 +101,7 @@ func (g *Gateway) serveBundle(w http.ResponseWriter, r *http.Request, name strin
 		query, err = read(q)
 	}
 	if err == nil {
-		err = commonQuery(q, &query)
+		err = g.commonQuery(r, q, &query)
 	}
 	var bundle []byte
 	if err == nil {
@@ -130,6 +134,9 @@ func (g *Gateway) postBundle(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		since, err = natural(q, "since")
 	}
+	if err == nil {
+		err = g.reaches(r.Context(), int64(since), maxTrustAhead, "since="+q["since"])
+	}
 	var old, bundle []byte
 	if err == nil {
 		old, err = g.receive(w, r, g.limits.CaptureBytes)
@@ -144,7 +151,7 @@ func (g *Gateway) postBundle(w http.ResponseWriter, r *http.Request) {
 	sendBundle(w, "renewed.bundle", bundle)
 }
 
-func commonQuery(q map[string]string, out *schemas.BundleQuery) (err error) {
+func (g *Gateway) commonQuery(r *http.Request, q map[string]string, out *schemas.BundleQuery) (err error) {
 	for _, f := range []struct {
 		name string
 		into *bool
@@ -154,14 +161,21 @@ func commonQuery(q map[string]string, out *schemas.BundleQuery) (err error) {
 		}
 	}
 	for _, f := range []struct {
-		name string
-		into *int64
-	}{{"height", &out.Height}, {"since", &out.Since}} {
+		name  string
+		into  *int64
+		ahead int64
+	}{{"height", &out.Height, 0}, {"since", &out.Since, maxTrustAhead}} {
 		n, err := natural(q, f.name)
 		if err != nil {
 			return err
 		}
 		*f.into = int64(n)
+		if err := g.reaches(r.Context(), *f.into, f.ahead, f.name+"="+q[f.name]); err != nil {
+			return err
+		}
+	}
+	if out.Height != 0 && out.Since > out.Height+1 { // the header behind a height carries its state
+		return fault(schemas.BadParameter, fmt.Sprintf("since=%d is above height=%d: a reader's root of trust is not younger than what it is shown", out.Since, out.Height))
 	}
 	if out.Only, err = members(q, "only"); err != nil {
 		return err

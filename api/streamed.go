@@ -154,18 +154,17 @@ func parseStreamCursor(text string) (at schemas.Locator, err error) {
 // have had it from: one that follows the network is no farther behind.
 const maxCursorAhead = 1000
 
-// reaches refuses a cursor that this ledger cannot have given: whoever waited behind it
-// would be told nothing, for as long as it takes.
-func (g *Gateway) reaches(ctx context.Context, at schemas.Locator) error {
+// reaches refuses a height that this ledger is far before, which it cannot have told.
+func (g *Gateway) reaches(ctx context.Context, height, ahead int64, what string) error {
 	view, err := g.ledger.View()
-	if err != nil || at.Height <= view.Height()+maxCursorAhead {
+	if err != nil || height <= view.Height()+ahead {
 		return err
 	}
 	n, err := g.ledger.Network(ctx)
 	if err != nil || n.CatchingUp {
 		return err
 	}
-	return fault(schemas.BadParameter, fmt.Sprintf("the ledger is at height %d, far before this cursor, %s: it is of another network", view.Height(), streamCursor(at)))
+	return fault(schemas.BadParameter, fmt.Sprintf("%s is above the ledger's height, %d: it is of another network, or this node is behind: ask again when it has come as far", what, view.Height()))
 }
 
 // askStream reads what a request for the stream asks for. Without a cursor it begins
@@ -194,7 +193,8 @@ func (g *Gateway) askStream(r *http.Request) (f *local.Filter, at schemas.Locato
 	}
 	if cursor != "" {
 		if at, err = parseStreamCursor(cursor); err == nil {
-			err = g.reaches(r.Context(), at)
+			// Whoever waited behind it would be told nothing, for as long as it takes.
+			err = g.reaches(r.Context(), at.Height, maxCursorAhead, "the cursor "+streamCursor(at))
 		}
 		return f, at, q["follow"] != "false", err
 	}

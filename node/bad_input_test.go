@@ -126,7 +126,9 @@ var badInput = []bad{
 	{"a hand-over number zero", 404, schemas.NoSuchHandover, "numbered from 1", announced + `POST /api/v1/shipments/%$shipment/handovers/0/accept {}`},
 	{"a hand-over that is no number", 400, schemas.BadParameter, "in the path is a number", announced + `POST /api/v1/shipments/%$shipment/handovers/x/accept {}`},
 	{"an exception that there is not", 404, schemas.NotFound, "the ledger has no record 99999-0-0", `POST /api/v1/exceptions/99999/0/0/settle {}`},
-	{"a cursor of another ledger", 400, schemas.BadParameter, "far before this cursor", `GET /api/v1/stream?after=999999-0-0&follow=false`},
+	{"a cursor of another ledger", 400, schemas.BadParameter, "the cursor 999999-0-0 is above the ledger's height", `GET /api/v1/stream?after=999999-0-0&follow=false`},
+	{"a root of trust of another ledger", 400, schemas.BadParameter, "since=999999 is above the ledger's height", `GET /api/v1/lots/%$lot/bundle?since=999999`},
+	{"a state that is not yet there", 400, schemas.BadParameter, "height=999999 is above the ledger's height", `GET /api/v1/partners/mill/bundle?height=999999`},
 
 	{"a thing inside itself", 201, schemas.ContainmentCycle, "", `
 		acme-farms: add commissioning a

@@ -41,7 +41,7 @@ type steps struct {
 // lead adds the steps and the header.
 func (s *steps) lead(b *proof.Bundle) error {
 	if s.since > s.to {
-		return fmt.Errorf("%w: the root of trust is of height %d, this state of %d", api.ErrUnavailable, s.since, s.to)
+		return api.Unavailable(fmt.Sprintf("the root of trust is of height %d, this state of %d: ask again when the node has come as far", s.since, s.to))
 	}
 	root := s.since
 	if root == 0 {
