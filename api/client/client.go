@@ -48,9 +48,6 @@ func (c *Client) URL() string { return c.base }
 // Option changes a client.
 type Option func(*Client)
 
-// WithHTTP makes the client use this HTTP client.
-func WithHTTP(h *http.Client) Option { return func(c *Client) { c.http = h } }
-
 // WithAttempts says how often a request is tried, and how long the first pause
 // between is; each is twice the one before.
 func WithAttempts(attempts int, pause time.Duration) Option {
