@@ -39,7 +39,7 @@ func (t *tracer) unreceived(s step) error {
 // it is inside of.
 func hands(e *schemas.Skeleton, id string) bool {
 	if e.Type == schemas.ObjectEvent || e.ParentID == "" {
-		return isChild(e, id)
+		return isListed(e, id)
 	}
 	return e.ParentID == id
 }

@@ -266,7 +266,7 @@ func (h *histories) inside(id string) ([]*stay, error) {
 			for _, s := range stays {
 				s.end(r)
 			}
-		case e.Type != schemas.AggregationEvent && e.Type != schemas.AssociationEvent, e.ParentID == "", !isChild(e, id):
+		case e.Type != schemas.AggregationEvent && e.Type != schemas.AssociationEvent, e.ParentID == "", !isListed(e, id):
 		case e.Action == schemas.ActionAdd:
 			stays = h.enter(stays, r)
 		case e.Action == schemas.ActionDelete:
@@ -287,8 +287,9 @@ func (h *histories) inside(id string) ([]*stay, error) {
 	return stays, nil
 }
 
-func isInput(e *schemas.Skeleton, id string) bool { return isNamed(id, e.EPCs, e.Quantities) }
-func isChild(e *schemas.Skeleton, id string) bool { return isNamed(id, e.EPCs, e.Quantities) }
+// isListed reports whether an event has a thing in its list: of things, of children of its
+// parent, or of inputs.
+func isListed(e *schemas.Skeleton, id string) bool { return isNamed(id, e.EPCs, e.Quantities) }
 func isOutput(e *schemas.Skeleton, id string) bool {
 	return isNamed(id, e.OutputEPCs, e.OutputQuantities)
 }

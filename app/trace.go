@@ -379,7 +379,7 @@ func named(epcs []string, quantities []schemas.Quantity) []string {
 // transformations follows those that have the item among their outputs up to their
 // inputs, or the other way down. Events of one transformationID are one transformation.
 func (t *tracer) transformations(s step, up bool, next func(string, *schemas.Record) step) error {
-	near, far := isInput, outputs
+	near, far := isListed, outputs
 	if up {
 		near, far = isOutput, inputs
 	}
