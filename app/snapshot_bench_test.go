@@ -2,9 +2,7 @@ package app_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -43,7 +41,7 @@ func BenchmarkRestoreSnapshot(b *testing.B) {
 	gigabytes := float64(size) / 1e9
 	for b.Loop() {
 		plain := time.Now()
-		if err := writeSynced(filepath.Join(b.TempDir(), "copy"), make([]byte, size)); err != nil {
+		if err := store.WriteSynced(filepath.Join(b.TempDir(), "copy"), make([]byte, size)); err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(time.Since(plain).Seconds()/gigabytes, "s/GB-copied")
@@ -61,15 +59,6 @@ func BenchmarkRestoreSnapshot(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-}
-
-func writeSynced(path string, data []byte) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // BenchmarkBesideSnapshot commits blocks of a hundred events, first alone, then

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/waybill-ledger/waybill/app/store"
 )
 
 // A depot keeps files under slash-separated names, whole ones only: a directory,
@@ -134,7 +136,7 @@ func (d directory) write(_ context.Context, name string, content []byte) error {
 	temporary := path + unfinished
 	err := d.make(filepath.Dir(filepath.FromSlash(name)))
 	if err == nil {
-		err = writeSynced(temporary, content)
+		err = store.WriteSynced(temporary, content)
 	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
@@ -147,7 +149,7 @@ func (d directory) write(_ context.Context, name string, content []byte) error {
 		err = os.Rename(temporary, path)
 	}
 	if err == nil {
-		err = syncPath(filepath.Dir(path))
+		err = store.SyncPath(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
@@ -164,7 +166,7 @@ func (d directory) make(name string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return fmt.Errorf("making a directory for backups: %w", err)
 	}
-	return syncPath(filepath.Dir(path))
+	return store.SyncPath(filepath.Dir(path))
 }
 
 func (d directory) remove(_ context.Context, names ...string) error {
@@ -177,7 +179,7 @@ func (d directory) remove(_ context.Context, names ...string) error {
 		dirs[filepath.Dir(path)] = true
 	}
 	for dir := range dirs {
-		if err := syncPath(dir); err != nil {
+		if err := store.SyncPath(dir); err != nil {
 			return fmt.Errorf("removing from %s: %w", d, err)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	cmtlog "github.com/cometbft/cometbft/libs/log"
+
+	"github.com/waybill-ledger/waybill/app/store"
 )
 
 // Divergence is a state that differs from the one which the validators decided:
@@ -119,7 +121,7 @@ func (n *Node) keepDivergence(d *Divergence) error {
 	}
 	b, err := json.MarshalIndent(d, "", "  ")
 	if err == nil {
-		err = writeSynced(divergencePath(n.settings.Home), append(b, '\n'))
+		err = store.WriteSynced(divergencePath(n.settings.Home), append(b, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("noting that the state differs: %w", err)

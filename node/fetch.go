@@ -442,13 +442,13 @@ func (h *history) complete() error {
 	if err := h.end(); err != nil {
 		return err
 	}
-	if err := store.Settle(dir); err != nil {
+	if err := store.SyncTree(dir); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(dir, completeMarker), nil, 0o600); err != nil {
 		return fmt.Errorf("completing the history: %w", err)
 	}
-	return store.Settle(dir)
+	return store.SyncTree(dir)
 }
 
 // takeOver puts a complete history in the place of the ledger that was restored:
@@ -462,7 +462,7 @@ func takeOver(home string) error {
 			errs = append(errs, os.Rename(ledger, old))
 		}
 		if !exists(ledger) {
-			errs = append(errs, os.Rename(next, ledger), store.Settle(filepath.Join(home, dataDir)))
+			errs = append(errs, os.Rename(next, ledger), store.SyncTree(filepath.Join(home, dataDir)))
 		}
 	}
 	if errors.Join(errs...) == nil && exists(filepath.Join(ledger, completeMarker)) {

@@ -6,34 +6,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/waybill-ledger/waybill/app/store"
 )
-
-// writeSynced writes a file durably: its content, not yet its name.
-func writeSynced(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// syncPath makes a directory's entries durable, or a file's content.
-func syncPath(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
 
 // replaceFile writes a file durably, whole or not at all.
 func replaceFile(path string, content []byte) error {
-	err := writeSynced(path+".new", content)
+	err := store.WriteSynced(path+".new", content)
 	if err == nil {
 		err = os.Rename(path+".new", path)
 	}
-	return errors.Join(err, syncPath(filepath.Dir(path)))
+	return errors.Join(err, store.SyncPath(filepath.Dir(path)))
 }
 
 // writeSecret writes a new file, readable by its owner alone. It replaces none.

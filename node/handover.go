@@ -98,7 +98,7 @@ func MakeArrival(path string) (recipient string, err error) {
 	if err := writeSecret(path, []byte(id.String()+"\n")); err != nil {
 		return "", err
 	}
-	return id.Recipient().String(), syncPath(filepath.Dir(path))
+	return id.Recipient().String(), store.SyncPath(filepath.Dir(path))
 }
 
 // MoveReport is a key's move.
@@ -196,7 +196,7 @@ func giveUp(from *secrets, h handover, to *age.X25519Recipient, file string) (*M
 	if err := keepMoved(from.home, moved{ID: h.ID, To: to.String(), Time: time.Now().UTC(), Height: state.Height}); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(os.Remove(givenUpPath(from.home)), syncPath(filepath.Join(from.home, keysDir))); err != nil {
+	if err := errors.Join(os.Remove(givenUpPath(from.home)), store.SyncPath(filepath.Join(from.home, keysDir))); err != nil {
 		return nil, fmt.Errorf("removing the key: %w", err)
 	}
 	// Last: run again after a cut before it, the handover is written once more, and has it again.
@@ -295,7 +295,7 @@ func firstStep(from *secrets, to *age.X25519Recipient) error {
 	if err := os.Rename(validatorKeyPath(from.home), givenUpPath(from.home)); err != nil {
 		return fmt.Errorf("giving up the key: %w", err)
 	}
-	return syncPath(filepath.Join(from.home, keysDir))
+	return store.SyncPath(filepath.Join(from.home, keysDir))
 }
 
 func arrivalOf(m *moved) string {
@@ -378,7 +378,7 @@ func claim(arrival, home string) error {
 	if err := os.Rename(arrival, claimed(arrival, home)); err != nil {
 		return fmt.Errorf("taking the arrival: %w", err)
 	}
-	return syncPath(filepath.Dir(arrival))
+	return store.SyncPath(filepath.Dir(arrival))
 }
 
 func openHandover(arrival, home, from string) (h *handover, key privval.FilePVKey, state privval.FilePVLastSignState, err error) {
@@ -450,7 +450,7 @@ func destroy(paths ...string) error {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("removing %s: %w: remove it by hand, so that the key is taken once", path, err)
 		}
-		if err := syncPath(filepath.Dir(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := store.SyncPath(filepath.Dir(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

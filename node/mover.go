@@ -199,7 +199,7 @@ func homeID(path string) ([]byte, error) {
 		return b, err
 	}
 	b = []byte(hex.EncodeToString(random(16)))
-	return b, errors.Join(writeSynced(path, b), syncPath(filepath.Dir(path)))
+	return b, errors.Join(store.WriteSynced(path, b), store.SyncPath(filepath.Dir(path)))
 }
 
 // settle removes from the store what is not needed there any more: of segments

@@ -296,7 +296,7 @@ func (at *standpoint) keep(name string, r *proof.Rescue) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("keeping a rescue: %w", err)
 	}
-	if err := errors.Join(replaceFile(rescuePath(at.home, name), r.Encode()), syncPath(filepath.Dir(dir))); err != nil {
+	if err := errors.Join(replaceFile(rescuePath(at.home, name), r.Encode()), store.SyncPath(filepath.Dir(dir))); err != nil {
 		return fmt.Errorf("keeping a rescue: %w", err)
 	}
 	return nil
@@ -418,7 +418,7 @@ func (at *standpoint) dropLog(r *proof.Rescue) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("putting the engine's log aside: %w", err)
 	}
-	return syncPath(filepath.Join(at.home, dataDir))
+	return store.SyncPath(filepath.Join(at.home, dataDir))
 }
 
 // succeed makes those who stay the engine's validators from the next block on, in
@@ -446,7 +446,7 @@ func (at *standpoint) settle(r *proof.Rescue) error {
 		err = nil // of a node that follows, or that was killed here
 	}
 	if err == nil {
-		err = errors.Join(syncPath(dir), os.Rename(rescuePath(at.home, pendingRescue), rescuePath(at.home, epochName(r))), syncPath(dir))
+		err = errors.Join(store.SyncPath(dir), os.Rename(rescuePath(at.home, pendingRescue), rescuePath(at.home, epochName(r))), store.SyncPath(dir))
 	}
 	if err != nil {
 		return fmt.Errorf("ending a rescue's start: %w", err)

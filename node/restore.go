@@ -441,13 +441,7 @@ func (s *secrets) newValidatorKey() error {
 
 // finish makes everything durable and gives the home its name.
 func (r *restore) finish() error {
-	err := filepath.WalkDir(r.work, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return syncPath(path)
-	})
-	if err != nil {
+	if err := store.SyncTree(r.work); err != nil {
 		return fmt.Errorf("syncing the home: %w", err)
 	}
 	if err := os.Rename(r.work, r.Home); err != nil {
@@ -455,5 +449,5 @@ func (r *restore) finish() error {
 	}
 	r.report.Home = r.Home
 	// The mark goes last: a restore that is killed before may be run again.
-	return errors.Join(syncPath(filepath.Dir(r.Home)), os.Remove(filepath.Join(r.Home, restoring)))
+	return errors.Join(store.SyncPath(filepath.Dir(r.Home)), os.Remove(filepath.Join(r.Home, restoring)))
 }

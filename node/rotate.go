@@ -21,6 +21,7 @@ import (
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/app"
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -60,7 +61,7 @@ func RotateKey(s *Settings) (id string, err error) {
 	if err := writeSecret(nextKeyPath(s.Home), b); err != nil {
 		return "", err
 	}
-	return own.KeyID, syncPath(filepath.Dir(nextKeyPath(s.Home)))
+	return own.KeyID, store.SyncPath(filepath.Dir(nextKeyPath(s.Home)))
 }
 
 // nextKey reads the next key, nil where there is none.
@@ -272,5 +273,5 @@ func (r *rotation) finish() error {
 		return fmt.Errorf("putting the new key's file in place: %w", err)
 	}
 	r.log.Info("the gateway's key was rotated", "key", r.ledger.signing.next.id)
-	return syncPath(filepath.Dir(partnerKeyPath(home)))
+	return store.SyncPath(filepath.Dir(partnerKeyPath(home)))
 }

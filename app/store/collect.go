@@ -77,6 +77,3 @@ func (c *Collection) Erase(stream Stream, r Ref) error { return c.archive.erase(
 
 // Close closes the collection's files.
 func (c *Collection) Close() error { return c.archive.close() }
-
-// Settle makes a directory durable with all files in it.
-func Settle(dir string) error { return syncTree(dir) }

@@ -44,7 +44,7 @@ func openDir(dir string, from Elsewhere) (files, error) {
 		return nil, fmt.Errorf("creating the archive: %w", err)
 	}
 	// The directory itself must survive a power cut, too.
-	if err := syncDir(filepath.Dir(dir)); err != nil {
+	if err := SyncPath(filepath.Dir(dir)); err != nil {
 		return nil, fmt.Errorf("creating the archive: %w", err)
 	}
 	return diskFiles{dir: dir, away: newAway(from)}, nil
@@ -90,15 +90,7 @@ func (d diskFiles) open(name string, create bool) (file, error) {
 }
 
 func (d diskFiles) remove(name string) error { return os.Remove(filepath.Join(d.dir, name)) }
-func (d diskFiles) sync() error              { return syncDir(d.dir) }
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
+func (d diskFiles) sync() error              { return SyncPath(d.dir) }
 
 type diskFile struct{ *os.File }
 

@@ -420,5 +420,5 @@ func putFile(dir, path string, content io.Reader) error {
 	if err := os.Rename(temporary, path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return SyncPath(dir)
 }

@@ -354,7 +354,7 @@ func Adopt(o Options, scratch string) error {
 // ReplaceDatabase puts a database's directory in the place of another, durably. A
 // kill in between leaves the place empty.
 func ReplaceDatabase(from, to string) error {
-	if err := syncTree(from); err != nil {
+	if err := SyncTree(from); err != nil {
 		return fmt.Errorf("syncing the rebuilt database: %w", err)
 	}
 	old := to + ".replaced"
@@ -364,18 +364,8 @@ func ReplaceDatabase(from, to string) error {
 	if err := os.Rename(to, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("putting the database aside: %w", err)
 	}
-	if err := errors.Join(os.Rename(from, to), syncDir(filepath.Dir(to))); err != nil {
+	if err := errors.Join(os.Rename(from, to), SyncPath(filepath.Dir(to))); err != nil {
 		return fmt.Errorf("putting the rebuilt database in place: %w", err)
 	}
 	return os.RemoveAll(old)
-}
-
-// syncTree makes a directory durable with all files in it.
-func syncTree(dir string) error {
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return syncDir(path) // of a file as of a directory
-	})
 }

@@ -65,7 +65,7 @@ func (s *Snapshots) clear(prefixes ...string) error {
 		return !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(e.Name(), p) })
 	})
 	if err == nil && len(entries) > 0 {
-		err = syncDir(s.dir) // a name that was left must not come back without its files
+		err = SyncPath(s.dir) // a name that was left must not come back without its files
 	}
 	errs := []error{err}
 	for i := 0; i < len(entries) && err == nil; i++ {
@@ -157,32 +157,20 @@ func (d *Draft) Chunk(b []byte) error {
 	if len(b) > MaxChunk {
 		return fmt.Errorf("a chunk of %d bytes, %d are allowed", len(b), MaxChunk)
 	}
-	if err := writeSynced(filepath.Join(d.path, ChunkName(d.chunks)), b); err != nil {
+	if err := WriteSynced(filepath.Join(d.path, ChunkName(d.chunks)), b); err != nil {
 		return fmt.Errorf("writing chunk %d of the snapshot of height %d: %w", d.chunks, d.height, err)
 	}
 	d.chunks++
 	return nil
 }
 
-func writeSynced(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
 // Save completes the snapshot, durably, and removes those that are older than
 // the last keep. One that a node fetches right now stays for a while.
 func (d *Draft) Save(manifest []byte, keep int) error {
 	s := d.snapshots
-	err := writeSynced(filepath.Join(d.path, ManifestFile), manifest)
+	err := WriteSynced(filepath.Join(d.path, ManifestFile), manifest)
 	if err == nil {
-		err = syncDir(d.path)
+		err = SyncPath(d.path)
 	}
 	if err == nil {
 		err = s.leave(d.height) // where one of the same height was taken before
@@ -191,7 +179,7 @@ func (d *Draft) Save(manifest []byte, keep int) error {
 		err = os.Rename(d.path, s.path(d.height))
 	}
 	if err == nil {
-		err = syncDir(s.dir)
+		err = SyncPath(s.dir)
 	}
 	if err != nil {
 		return fmt.Errorf("saving the snapshot of height %d: %w", d.height, err)

@@ -139,7 +139,7 @@ func openDisk(o Options, segment uint32, f faults) (*Store, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the ledger's directory: %w", err)
 	}
-	if err := syncDir(filepath.Dir(o.Dir)); err != nil {
+	if err := SyncPath(filepath.Dir(o.Dir)); err != nil {
 		return nil, fmt.Errorf("creating the ledger's directory: %w", err)
 	}
 	// The database first: it holds the lock that keeps other processes out.
