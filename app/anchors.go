@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
@@ -57,7 +58,7 @@ func (v *View) PendingAnchor() (*Anchor, error) {
 
 func decodeAnchor(b []byte) (Anchor, error) {
 	if len(b) < 8 {
-		return Anchor{}, fmt.Errorf("an anchor of %d bytes: restore the node from a backup or from its peers", len(b))
+		return Anchor{}, store.Damaged("an anchor of %d bytes", len(b))
 	}
 	return Anchor{Height: int64(decodeUint64(b)), Block: b[8:]}, nil
 }
@@ -102,7 +103,7 @@ func (v *View) searchAnchor(height int64, count uint64) (index uint64, err error
 		}
 		var list []Anchor
 		if list, err = v.Anchors(i, 1); err == nil && len(list) == 0 {
-			err = fmt.Errorf("the accumulator of %d headers has no row %d: restore the node from a backup or from its peers", count, i)
+			err = store.Damaged("the accumulator of %d headers has no row %d", count, i)
 		}
 		if err != nil {
 			return 0

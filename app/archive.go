@@ -117,7 +117,7 @@ func (v *View) blockTime(height int64) (time.Time, error) {
 		return time.Time{}, err
 	}
 	if len(block) < 8 {
-		return time.Time{}, fmt.Errorf("block %d has no time: restore the node from a backup or from its peers", height)
+		return time.Time{}, store.Damaged("block %d has no time", height)
 	}
 	t := time.Unix(0, int64(decodeUint64(block))).UTC()
 	v.app.times.keep(p, blockTime(t))
@@ -128,7 +128,7 @@ func (v *View) blockTime(height int64) (time.Time, error) {
 func (v *View) refs(p place) ([]byte, error) {
 	refs, err := v.row(txRow(p))
 	if err == nil && refs != nil && len(refs) != 2*store.RefSize {
-		err = fmt.Errorf("the place of transaction %s is damaged: restore the node from a backup or from its peers", p)
+		err = store.Damaged("the place of transaction %s is damaged", p)
 	}
 	return refs, err
 }

@@ -2,7 +2,6 @@ package app
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 
@@ -105,7 +104,7 @@ func (a *App) behind(view *store.View, from int64) (records, bodies *store.Ref, 
 			return nil, nil, err
 		}
 		if len(row.Value) != 8+store.RefSize {
-			return nil, nil, fmt.Errorf("the place of block %x is damaged: restore the node from a backup or from its peers", row.Key[1:])
+			return nil, nil, store.Damaged("the place of block %x is damaged", row.Key[1:])
 		}
 		ref, err := store.DecodeRef(row.Value[8:])
 		if err != nil {
@@ -122,7 +121,7 @@ func (a *App) behind(view *store.View, from int64) (records, bodies *store.Ref, 
 			continue
 		}
 		if len(row.Value) != 2*store.RefSize {
-			return nil, nil, fmt.Errorf("the place of transaction %x is damaged: restore the node from a backup or from its peers", row.Key[1:])
+			return nil, nil, store.Damaged("the place of transaction %x is damaged", row.Key[1:])
 		}
 		ref, err := store.DecodeRef(row.Value[store.RefSize:])
 		if err != nil {

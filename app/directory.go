@@ -112,7 +112,7 @@ func directoryOf(view *store.View, last *directory, touched []string, prefixed b
 	}
 	parameters, err := schemas.DecodeParameters(value)
 	if err != nil {
-		return nil, fmt.Errorf("the ledger's parameters are damaged: restore the node from a backup or from its peers: %w", err)
+		return nil, store.Damaged("the ledger's parameters are damaged: %w", err)
 	}
 	var partners []schemas.Partner
 	var prefixes []schemas.Prefix

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
@@ -51,7 +52,7 @@ func (v *View) TrailEntries(key schemas.TrailKey) ([]TrailEntry, error) {
 		more = len(page) > 0 && uint64(len(records)) < head.Count
 	}
 	if uint64(len(records)) != head.Count {
-		return nil, fmt.Errorf("a trail of %d entries has %d rows: restore the node from a backup or from its peers", head.Count, len(records))
+		return nil, store.Damaged("a trail of %d entries has %d rows", head.Count, len(records))
 	}
 	out := make([]TrailEntry, len(records))
 	for i := range records {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -74,7 +75,7 @@ func (v *View) Packed(class string) (out []schemas.Packed, more bool, err error)
 		}
 		parts := strings.Split(string(row.Key[1:]), "\x00")
 		if len(parts) != 4 {
-			return nil, false, fmt.Errorf("a row of what is packed, %q, is damaged: restore the node from a backup or from its peers", row.Key)
+			return nil, false, store.Damaged("a row of what is packed, %q, is damaged", row.Key)
 		}
 		p := schemas.Packed{UOM: parts[1], Container: parts[2]}
 		container, err := v.Item(p.Container)
@@ -82,7 +83,7 @@ func (v *View) Packed(class string) (out []schemas.Packed, more bool, err error)
 			return nil, false, err
 		}
 		if container == nil {
-			return nil, false, fmt.Errorf("%q holds lots and has no record: restore the node from a backup or from its peers", p.Container)
+			return nil, false, store.Damaged("%q holds lots and has no record", p.Container)
 		}
 		p.Custodian = container.Custodian
 		if i := found(container.Inside, schemas.Quantity{Class: class, UOM: p.UOM}); i >= 0 {

@@ -2,10 +2,9 @@ package app
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"math"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -78,7 +77,7 @@ const (
 
 var present = []byte{1} // the value of a row whose key says all
 
-var errRow = errors.New("a row is damaged: restore the node from a backup or from its peers")
+var errRow = store.Damaged("a row is damaged")
 
 // spare is room behind a prefix for what follows it in a key: an event time and a
 // place, or a duplicate key.
@@ -107,7 +106,7 @@ func transactionValue(at schemas.Locator, expiry uint64) []byte {
 
 func decodeTransactionValue(b []byte) (p place, expiry uint64, err error) {
 	if len(b) != len(p)+8 {
-		return p, 0, fmt.Errorf("a transaction's place has %d bytes: restore the node from a backup or from its peers", len(b))
+		return p, 0, store.Damaged("a transaction's place has %d bytes", len(b))
 	}
 	return place(b), decodeUint64(b[len(p):]), nil
 }

@@ -16,7 +16,7 @@ func decodeRestored(b []byte) (height int64, err error) {
 		return 0, nil
 	}
 	if len(b) != 8 {
-		return 0, fmt.Errorf("the height that the ledger was restored at has %d bytes: restore the node from a backup or from its peers", len(b))
+		return 0, store.Damaged("the height that the ledger was restored at has %d bytes", len(b))
 	}
 	return int64(decodeUint64(b)), nil
 }

@@ -2,9 +2,9 @@ package app
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -102,7 +102,7 @@ func lotMade(r *schemas.Recalled) []byte { return append(be64(r.First), be64(r.L
 
 func decodeLotMade(b []byte) (first, last int64, err error) {
 	if len(b) != 16 {
-		return 0, 0, fmt.Errorf("when a lot was made has %d bytes: restore the node from a backup or from its peers", len(b))
+		return 0, 0, store.Damaged("when a lot was made has %d bytes", len(b))
 	}
 	return int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[8:])), nil
 }

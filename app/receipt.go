@@ -1,9 +1,9 @@
 package app
 
 import (
-	"fmt"
 	"time"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -69,10 +69,10 @@ func (v *View) Transaction(id schemas.Hash) (*schemas.Receipt, *schemas.Transact
 		return nil, nil, err
 	}
 	if t == nil {
-		return nil, nil, fmt.Errorf("transaction %s is not in the archive: restore the node from a backup or from its peers", id)
+		return nil, nil, store.Damaged("transaction %s is not in the archive", id)
 	}
 	if t.id != id { // a restored place is only checked for its order
-		return nil, nil, fmt.Errorf("transaction %s is not where it should be: restore the node from a backup or from its peers", id)
+		return nil, nil, store.Damaged("transaction %s is not where it should be", id)
 	}
 	r := &schemas.Receipt{Transaction: id, Height: p.height(), Position: p.position(), Time: t.time, Events: make([]schemas.EventReceipt, len(t.messages))}
 	for i := range t.messages {

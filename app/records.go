@@ -2,10 +2,10 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 )
 
@@ -39,7 +39,7 @@ func (v *View) transactions(from []byte) iter.Seq2[place, error] {
 	return func(yield func(place, error) bool) {
 		for row, err := range v.at.Rows([]byte{rowBodies}, from, false) {
 			if err == nil && len(row.Key) != 1+len(place{}) {
-				err = errors.New("the place of a transaction is damaged: restore the node from a backup or from its peers")
+				err = store.Damaged("the place of a transaction is damaged")
 			}
 			if err != nil {
 				yield(place{}, err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
@@ -91,7 +92,7 @@ func (b *block) row(key []byte) []byte {
 // database does not hold what it wrote.
 func must[T any](v T, err error) T {
 	if err != nil {
-		panic(ioFailure{fmt.Errorf("state is damaged: restore the node from a backup or from its peers: %w", err)})
+		panic(ioFailure{store.Damaged("state is damaged: %w", err)})
 	}
 	return v
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 
+	"github.com/waybill-ledger/waybill/app/store"
 	"github.com/waybill-ledger/waybill/schemas"
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
@@ -45,7 +46,7 @@ func (v *View) subtree(key schemas.TrailKey, lo, hi uint64) (root [32]byte, ok b
 	}
 	at := 32 * (bits.TrailingZeros64(hi-lo) - subtreeBits)
 	if len(roots) < at+32 {
-		return root, false, fmt.Errorf("the subtrees of a trail at record %d have %d bytes: restore the node from a backup or from its peers", hi, len(roots))
+		return root, false, store.Damaged("the subtrees of a trail at record %d have %d bytes", hi, len(roots))
 	}
 	return [32]byte(roots[at:]), true, nil
 }
@@ -112,7 +113,7 @@ func (g *gathering) hash(s stretch) ([32]byte, error) {
 		g.read++
 	}
 	if uint64(len(entries)) < s.hi-s.lo {
-		return [32]byte{}, fmt.Errorf("a trail ends at row %d, before record %d: restore the node from a backup or from its peers", s.lo+uint64(len(entries)), s.hi)
+		return [32]byte{}, store.Damaged("a trail ends at row %d, before record %d", s.lo+uint64(len(entries)), s.hi)
 	}
 	return proof.RootOf(entries), nil
 }

@@ -242,7 +242,7 @@ func (v *View) Balances(class string) ([]schemas.Balance, error) {
 		}
 		parts := strings.Split(string(row.Key[1:]), "\x00")
 		if len(parts) != 4 {
-			return nil, fmt.Errorf("a balance's row %q is damaged: restore the node from a backup or from its peers", row.Key)
+			return nil, store.Damaged("a balance's row %q is damaged", row.Key)
 		}
 		uom, partner := parts[1], parts[2]
 		value, _, err := v.get(schemas.BalanceKey(class, uom, partner))

@@ -13,6 +13,7 @@ import (
 	"github.com/cosmos/gogoproto/proto"
 
 	"github.com/waybill-ledger/waybill/app"
+	"github.com/waybill-ledger/waybill/app/store"
 )
 
 // The engine keeps blocks for nodes that catch up and for evidence of double
@@ -152,7 +153,7 @@ func (l *ledger) archivedValidators(h *types.Header) (*types.ValidatorSet, error
 	}
 	set, err := decodeValidators(encoded)
 	if err == nil && !bytes.Equal(set.Hash(), h.ValidatorsHash) {
-		err = fmt.Errorf("the archive has other validators at height %d: restore the node from a backup or from its peers", began)
+		err = store.Damaged("the archive has other validators at height %d", began)
 	}
 	return set, err
 }

@@ -149,13 +149,13 @@ func (a *archive) check(s Stream, present map[string]bool) error {
 	e := a.ends[s]
 	for i := range e.segment {
 		if !present[segmentName(s, i)] {
-			return fmt.Errorf("the archive lacks %s: copy the file back from a backup or another node", segmentName(s, i))
+			return fmt.Errorf("the archive lacks %s: "+copyBack, segmentName(s, i))
 		}
 	}
 	name := segmentName(s, e.segment)
 	if !present[name] {
 		if e.offset > 0 {
-			return fmt.Errorf("the archive lacks %s: copy the file back from a backup or another node", name)
+			return fmt.Errorf("the archive lacks %s: "+copyBack, name)
 		}
 		return nil
 	}
@@ -167,7 +167,7 @@ func (a *archive) check(s Stream, present map[string]bool) error {
 	switch {
 	case err != nil:
 	case size < int64(e.offset):
-		err = fmt.Errorf("it has %d bytes, %d are recorded: copy the file back from a backup or another node", size, e.offset)
+		err = fmt.Errorf("it has %d bytes, %d are recorded: "+copyBack, size, e.offset)
 	case size > int64(e.offset):
 		if err = f.Truncate(int64(e.offset)); err == nil {
 			err = f.Sync()
@@ -326,10 +326,10 @@ func (a *archive) read(room []byte, s Stream, r Ref) ([]byte, error) {
 	}
 	header, data := b[:entryHeader], b[entryHeader:]
 	if binary.BigEndian.Uint32(header) != r.length {
-		return nil, fmt.Errorf("the archive's %s has no entry of %d bytes at %d: it or the reference is damaged: copy the file back from a backup or another node", name, r.length, r.offset)
+		return nil, fmt.Errorf("the archive's %s has no entry of %d bytes at %d: it or the reference is damaged: "+copyBack, name, r.length, r.offset)
 	}
 	if a.sum(header[:4], data) != binary.BigEndian.Uint32(header[4:]) {
-		return nil, fmt.Errorf("the archive's %s is damaged at %d, the checksum of %d bytes differs: copy the file back from a backup or another node", name, r.offset, r.length)
+		return nil, fmt.Errorf("the archive's %s is damaged at %d, the checksum of %d bytes differs: "+copyBack, name, r.offset, r.length)
 	}
 	return data, nil
 }

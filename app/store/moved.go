@@ -100,14 +100,15 @@ func readStub(path string) (*stub, error) {
 		return nil, fmt.Errorf("reading where %s was moved: %w", filepath.Base(path), err)
 	}
 	s := &stub{}
-	if err := json.Unmarshal(text, s); err != nil {
+	var again []byte
+	if err = json.Unmarshal(text, s); err == nil {
+		again, err = s.encode()
+	}
+	if err == nil && (!bytes.Equal(again, text) || s.Size < 1 || s.Size > 2*maxEntry || int64(len(s.Blocks)) != (s.Size+blockSize-1)/blockSize || len(s.Object) != 2*sha256.Size) {
+		err = errors.New("nobody wrote it so")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s is damaged: restore it from a backup: %w", path, err)
-	}
-	if again, err := s.encode(); err != nil || !bytes.Equal(again, text) {
-		return nil, errors.Join(fmt.Errorf("%s is damaged: restore it from a backup", path), err)
-	}
-	if s.Size < 1 || s.Size > 2*maxEntry || int64(len(s.Blocks)) != (s.Size+blockSize-1)/blockSize || len(s.Object) != 2*sha256.Size {
-		return nil, fmt.Errorf("%s is damaged: restore it from a backup", path)
 	}
 	return s, nil
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"errors"
 
 	"github.com/waybill-ledger/waybill/schemas/proof"
 )
@@ -210,7 +209,7 @@ func decodeBucket(leaves []proof.Leaf, b []byte, key *[32]byte, depth int) ([]pr
 	return leaves, nil
 }
 
-var errPage = errors.New("a page of the state tree is damaged: restore the node from a backup or from its peers")
+var errPage = Damaged("a page of the state tree is damaged")
 
 // decodePage reads the page at a depth on the way to a key, and checks that its
 // leaves belong there: all that follows relies on it.

@@ -105,7 +105,7 @@ func (m meta) encode() []byte {
 
 func decodeMeta(b []byte) (m meta, err error) {
 	if len(b) != metaSize || b[0] != metaVersion {
-		return m, errors.New("the database is damaged, or another version of the program wrote it: restore it from a backup or from the node's peers")
+		return m, Damaged("the database is damaged, or another version of the program wrote it")
 	}
 	m.height = int64(binary.BigEndian.Uint64(b[1:]))
 	m.root = [32]byte(b[9:])
@@ -209,7 +209,7 @@ func (s *Store) load(dir files, segment uint32) (err error) {
 		return err
 	}
 	if v.crown.root().hash != m.root {
-		return fmt.Errorf("the state tree of height %d does not lead to its root: restore the node from a backup or from its peers", m.height)
+		return Damaged("the state tree of height %d does not lead to its root", m.height)
 	}
 	if s.view {
 		s.archive = newArchive(dir, m.ends, segment)

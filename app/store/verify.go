@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -39,7 +38,7 @@ func (s *Store) Verify(ctx context.Context) error {
 		shares[i] = join(&shares[2*i], &shares[2*i+1])
 	}
 	if shares[1].hash != v.version.root || total != v.version.leaves {
-		return fmt.Errorf("the state of height %d has %d keys and the root %x, recorded are %d and %x: restore the node from a backup or from its peers",
+		return Damaged("the state of height %d has %d keys and the root %x, recorded are %d and %x",
 			v.version.height, total, shares[1].hash, v.version.leaves, v.version.root)
 	}
 	return nil
@@ -107,7 +106,7 @@ func (v *version) comparePages(ctx context.Context, depth int, share uint32, pag
 		delete(want, string(row.Key))
 	}
 	if len(want) > 0 {
-		return errors.New("pages of the state tree are missing: restore the node from a backup or from its peers")
+		return Damaged("pages of the state tree are missing")
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -189,7 +188,7 @@ func joinState(value, aside []byte) []byte {
 func splitState(row []byte) (value, aside []byte, err error) {
 	n, used := binary.Uvarint(row)
 	if used <= 0 || n > uint64(len(row)-used) {
-		return nil, nil, errors.New("a state value is damaged: restore the node from a backup or from its peers")
+		return nil, nil, Damaged("a state value is damaged")
 	}
 	value, aside = row[used:used+int(n):used+int(n)], row[used+int(n):]
 	if len(aside) == 0 {
