@@ -100,13 +100,26 @@ type startable interface {
 	Pending() (count, bytes int)
 }
 
+// engineParts are what the engine is made of.
+type engineParts struct {
+	settings *Settings
+	genesis  *types.GenesisDoc
+	root     *proof.Trust // with one, and no blocks so far, the engine begins with a peer's snapshot
+	app      startable
+	blocks   *headers
+	exchange *exchange
+	voter    types.PrivValidator
+	id       *p2p.NodeKey
+	broken   func(error) // told when one of the engine's databases could not be written
+	metrics  cmtnode.MetricsProvider
+	log      cmtlog.Logger
+}
+
 // newEngine makes the engine over the application and brings the two to one
 // height (CometBFT's handshake), before any peer is met.
-//
-// With a root of trust, and no blocks so far, it begins with a peer's snapshot. broken
-// is told when one of its databases could not be written.
-func newEngine(ctx context.Context, s *Settings, validator types.PrivValidator, id *p2p.NodeKey, app startable, blocks *headers, root *proof.Trust, history, addresses answerer, broken func(error), metrics cmtnode.MetricsProvider, log cmtlog.Logger) (e *engine, err error) {
-	dbs := &databases{blocks: blocks, broken: broken, disk: s.TestingOnlyDisk}
+func newEngine(ctx context.Context, of engineParts) (e *engine, err error) {
+	s, app, log := of.settings, of.app, of.log
+	dbs := &databases{blocks: of.blocks, broken: of.broken, disk: s.TestingOnlyDisk}
 	defer func() {
 		// The handshake panics where store and application contradict each other.
 		if r := recover(); r != nil {
@@ -116,28 +129,23 @@ func newEngine(ctx context.Context, s *Settings, validator types.PrivValidator, 
 			err = errors.Join(err, dbs.Close())
 		}
 	}()
-	doc, err := genesisOf(s.Home)
-	if err != nil {
-		return nil, err
-	}
-	genesis := func() (*types.GenesisDoc, error) { return doc, nil }
-	x := newExchange(blocks.answerHeader, history, addresses)
-	e = &engine{exchange: x, blocks: blocks, closed: dbs}
+	genesis := func() (*types.GenesisDoc, error) { return of.genesis, nil }
+	e = &engine{exchange: of.exchange, blocks: of.blocks, closed: dbs}
 	e.gossip = newGossip(app, e.catchingUp)
-	options := []cmtnode.Option{cmtnode.CustomReactors(map[string]p2p.Reactor{exchangeName: x, gossipName: e.gossip})}
+	options := []cmtnode.Option{cmtnode.CustomReactors(map[string]p2p.Reactor{exchangeName: e.exchange, gossipName: e.gossip})}
 	c := engineConfig(s)
-	if root != nil {
+	if of.root != nil {
 		c.StateSync.Enable, c.StateSync.DiscoveryTime, c.StateSync.ChunkRequestTimeout = true, discoveryTime, chunkTimeout
-		options = append(options, cmtnode.StateProvider(&trusted{exchange: x, root: root, genesis: doc, peers: len(s.Peers), log: log.With("module", "light")}))
+		options = append(options, cmtnode.StateProvider(&trusted{exchange: e.exchange, root: of.root, genesis: of.genesis, peers: len(s.Peers), log: log.With("module", "light")}))
 	}
-	e.Node, err = cmtnode.NewNodeWithContext(ctx, c, validator, id,
-		proxy.NewConnSyncLocalClientCreator(app), genesis, dbs.open, metrics, log, options...)
+	e.Node, err = cmtnode.NewNodeWithContext(ctx, c, of.voter, of.id,
+		proxy.NewConnSyncLocalClientCreator(app), genesis, dbs.open, of.metrics, log, options...)
 	if err != nil {
 		return nil, fmt.Errorf("making the consensus engine: %w", err)
 	}
-	x.SetLogger(log.With("module", "exchange"))
+	e.exchange.SetLogger(log.With("module", "exchange"))
 	e.gossip.SetLogger(log.With("module", "gossip"))
-	blocks.attach(e.BlockStore()) // the one that knows of further blocks
+	of.blocks.attach(e.BlockStore()) // the one that knows of further blocks
 	if e.env, err = e.ConfigureRPC(); err != nil {
 		return nil, fmt.Errorf("reaching into the consensus engine: %w", err)
 	}

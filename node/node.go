@@ -5,25 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/cometbft/cometbft/types"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/api/local"
-	"github.com/waybill-ledger/waybill/app"
-	"github.com/waybill-ledger/waybill/app/store"
-	"github.com/waybill-ledger/waybill/schemas"
 )
 
 // ErrConsensus says that the engine gave up: the node must not go on, since it
@@ -135,208 +127,14 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 		return fmt.Errorf("listening for the gateway: %w (another program uses the port: choose another with --rest)", err)
 	}
 	n.push("the gateway's listener", ignoreClosed(rest.Close))
-	if err := n.open(ctx, keys, genesis, version); err != nil {
+	o := &opening{Node: n, version: version, genesis: genesis, keys: keys, registry: newRegistry(), blocks: &headers{}}
+	if err := o.open(ctx); err != nil {
 		return err
 	}
 	return n.serve(rest)
 }
 
 func (n *Node) push(what string, f func() error) { n.closers = append(n.closers, closer{what, f}) }
-
-// checkGenesis finds what would otherwise be told deep in the engine.
-func checkGenesis(s *Settings, k *Keys) (*types.GenesisDoc, error) {
-	doc, err := genesisOf(s.Home)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is missing: put the network's genesis document there (waybill genesis makes one)", GenesisPath(s.Home))
-	}
-	if err != nil {
-		return nil, err
-	}
-	g, err := schemas.DecodeGenesis(doc.AppState)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", GenesisPath(s.Home), err)
-	}
-	if _, err := os.Stat(InvitePath(s.Home)); err == nil {
-		return doc, nil // the ledger tells, when it is there
-	}
-	for _, p := range g.Partners {
-		if p.ID != s.Partner {
-			continue
-		}
-		if p.NodeID != "" && p.NodeID != string(k.Node.ID()) {
-			return nil, fmt.Errorf("the genesis document knows partner %s by node %s, this home has the key of %s: peers would refuse it", s.Partner, p.NodeID, k.Node.ID())
-		}
-		return doc, nil
-	}
-	return nil, fmt.Errorf("setting partner: the genesis document has no partner %q", s.Partner)
-}
-
-func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, version string) error {
-	s := &n.settings
-	root, err := s.trust()
-	if err != nil {
-		return err
-	}
-	if root != nil && root.ChainID != genesis.ChainID {
-		return fmt.Errorf("setting trust: it is of chain %q, the genesis document of %q", root.ChainID, genesis.ChainID)
-	}
-	if err := takeOver(s.Home); err != nil {
-		return err
-	}
-	options, err := s.ledgerOptions()
-	if err != nil {
-		return err
-	}
-	ledgerStore, err := store.Open(options)
-	if err != nil {
-		return fmt.Errorf("opening the ledger: %w", err)
-	}
-	n.push("the ledger", ledgerStore.Close)
-	saved, err := store.OpenSnapshots(SnapshotsPath(s.Home))
-	if err != nil {
-		return err
-	}
-	blocks := &headers{}
-	kept := &retention{blocks: blocks, age: evidenceAge(genesis)}
-	restarts, err := dueRescue(s, ledgerStore)
-	if err != nil {
-		return err
-	}
-	machine, err := app.New(app.Config{Rescue: restarts, Store: ledgerStore, Logger: n.log.With("part", "ledger"), Blocks: blocks, CacheBytes: s.CacheBytes,
-		PendingBytes: int(s.PendingBytes), PendingCount: s.PendingCount, Snapshots: saved, ChainID: genesis.ChainID, Invited: invited(s, genesis), Retain: kept.height, Own: s.own(), Rules: s.Rules})
-	if err != nil {
-		return fmt.Errorf("opening the ledger: %w", err)
-	}
-	if err := machine.UpgradeDue(); err != nil {
-		return err
-	}
-	kept.app = machine
-	warnOwn(s, n.log)
-	if err := n.settle(machine, ledgerStore); err != nil {
-		return err
-	}
-	registry := newRegistry()
-	if n.session.link != nil {
-		newSignerMetric(registry, n.session.link)
-	}
-	served := &archivist{app: machine, settings: s, readers: map[int64]*app.ArchiveReader{}}
-	log := n.engineLog("engine")
-	log.alarm = n.alarm
-	asked := admission{startable: machine, stays: n.stays, stopping: &n.stopping, door: &door{}, dials: n.dials}
-	if twin, err := s.twin(); err != nil {
-		return err
-	} else if twin != nil {
-		asked.twin = twin.ID
-	}
-	named := func(id string) bool { return machine.AdmitsPeer(id) || n.stays(id) }
-	if n.standby { // the others let it in under no id
-		named = func(string) bool { return false }
-	}
-	n.meeting = newMeeting(s, keys.Node.ID(), named, n.log.With("part", "peers"))
-	n.engine, err = newEngine(ctx, s, abstaining{rotate(n.voter, keys.NextValidator, blocks), machine.KnowsRules}, keys.Node, asked, blocks, root, served.answer, n.meeting.tell, n.broken, engineMetrics(registry), newWatchman(log, n.diverge))
-	if err != nil {
-		return err
-	}
-	n.meeting.exchange = n.engine.exchange
-	n.push("the consensus engine", n.stopEngine)
-	n.history = newHistory(s, genesis, machine, n.engine.exchange, registry, n.log.With("part", "history"), func() { n.fail(errWholeHistory) })
-	n.push("the history", n.history.close)
-	if n.mover, err = newMover(s, machine, ledgerStore, registry, n.log.With("part", "archive")); err != nil {
-		return err
-	}
-	if n.mover != nil {
-		n.push("the archive's store", n.mover.close)
-	}
-	if err := n.openLedger(machine, ledgerStore, keys, version, registry); err != nil {
-		return err
-	}
-	if err := n.openGateway(registry, version); err != nil {
-		return err
-	}
-	n.push("what orders erasures that are due", beginExpiry(n.ledger, n.log.With("part", "retention")).close)
-	n.push("the rotation of the gateway's key", beginRotation(n.ledger, n.own, n.log.With("part", "keys")).close)
-	socket, err := serveControl(&control{node: n, store: ledgerStore, own: n.own})
-	if err != nil {
-		return err
-	}
-	n.push("the node's socket", socket.Close)
-	return nil
-}
-
-func (n *Node) settle(machine *app.App, ledgerStore *store.Store) error {
-	restored, err := machine.Restored()
-	if err != nil {
-		return err
-	}
-	return settle(&n.settings, ledgerStore, restored)
-}
-
-// invited are the nodes that may connect while there is no ledger that says so.
-func invited(s *Settings, genesis *types.GenesisDoc) []string {
-	var ids []string
-	if g, err := schemas.DecodeGenesis(genesis.AppState); err == nil { // it was read before
-		for _, p := range g.Partners {
-			if p.NodeID != "" {
-				ids = append(ids, p.NodeID)
-			}
-		}
-	}
-	for _, peer := range s.Peers {
-		id, _, _ := strings.Cut(peer, "@")
-		ids = append(ids, id)
-	}
-	return ids
-}
-
-func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version string, registry *prometheus.Registry) error {
-	codec, err := schemas.NewCodec()
-	if err != nil {
-		return err
-	}
-	height, _ := s.Last()
-	n.ledger = &ledger{app: machine, computed: n.history.computed.Load, anchors: app.NewAnchors(machine), engine: n.engine, codec: codec, keys: keys, signing: newSigning(machine, n.settings.Partner, keys, registry, n.log.With("part", "keys")), settings: &n.settings, standby: n.standby, chainID: n.engine.GenesisDoc().ChainID,
-		waits: newWaits(height, time.Now()), turns: newTurns(), failed: n.failed.Load, log: n.log, version: version, started: time.Now()}
-	n.ledger.pace = &pace{connected: n.ledger.quorum}
-	blockTime := newLedgerMetrics(registry, n.ledger)
-	taken := newSnapshots(machine, n.settings.SnapshotHeights, registry, n.log.With("part", "snapshots"))
-	n.push("the snapshots", taken.close)
-	gone := &sweeper{app: machine, blocks: n.engine.blocks, log: n.log.With("part", "erasure"), swept: map[int64]bool{}}
-	n.push("what removes erased blocks", gone.close)
-	n.follower = newFollower(n.ledger, n.voter, n.log.With("part", "standing"))
-	n.push("what follows the ledger's word on nodes", n.follower.close)
-	machine.ProposeAtMost(firstBlock)
-	machine.OnCommit(func(c app.Committed) {
-		blockTime(c)
-		n.ledger.signing.choose()
-		n.follower.committed(c)
-		if err := machine.UpgradeDue(); err != nil {
-			n.fail(err)
-		}
-		gone.committed(c)
-		taken.committed(c)
-		now := time.Now()
-		_, waiting := machine.Pending()
-		machine.ProposeAtMost(n.ledger.pace.committed(now, c.Bytes, waiting))
-		n.ledger.waits.committed(c, now)
-	})
-	return nil
-}
-
-func (n *Node) openGateway(registry *prometheus.Registry, version string) error {
-	own, err := local.Open(GatewayPath(n.settings.Home))
-	if err != nil {
-		return err
-	}
-	n.push("the gateway's store", own.Close)
-	n.own = own
-	allowed, err := n.settings.destinations()
-	if err != nil {
-		return err
-	}
-	n.gateway, err = api.New(api.Config{Ledger: n.ledger, Local: own, Logger: n.log.With("part", "gateway"),
-		Partner: n.settings.Partner, Version: version, Metrics: registry, Limits: api.Limits{Gather: n.settings.GatherEvents}, Destinations: allowed})
-	return err
-}
 
 // serve starts the engine, then what depends on it.
 func (n *Node) serve(rest net.Listener) error {
