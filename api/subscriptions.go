@@ -437,10 +437,15 @@ func (g *Gateway) listSubscriptions(w http.ResponseWriter, r *http.Request) {
 
 // getSubscription answers one, and how its delivery stands.
 func (g *Gateway) getSubscription(w http.ResponseWriter, r *http.Request) {
+	g.writeSubscriber(w, r, g.find, func(s *subscriber, height int64) any { return s.told(height) })
+}
+
+// writeSubscriber answers the subscription or webhook of a request.
+func (g *Gateway) writeSubscriber(w http.ResponseWriter, r *http.Request, find func(*http.Request) (*subscriber, error), told func(s *subscriber, height int64) any) {
 	_, err := parameters(r)
 	var s *subscriber
 	if err == nil {
-		s, err = g.find(r)
+		s, err = find(r)
 	}
 	var view View
 	if err == nil {
@@ -450,7 +455,7 @@ func (g *Gateway) getSubscription(w http.ResponseWriter, r *http.Request) {
 		g.fail(w, r, err)
 		return
 	}
-	g.writeJSON(w, r, http.StatusOK, s.told(view.Height()))
+	g.writeJSON(w, r, http.StatusOK, told(s, view.Height()))
 }
 
 // minRecordTime is from when on recorded events are still to be told (EPCIS 2.0, 12.6).

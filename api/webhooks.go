@@ -213,7 +213,7 @@ func (g *Gateway) streamPlace(cursor string) (*schemas.Locator, error) {
 func (g *Gateway) postWebhookChange(read func(body []byte) (func(*local.Cursor), error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		g.write(w, r, maxSubscription, func(body []byte, dry bool) (*answer, error) {
-			s, err := g.subscriber(r, "webhook", true)
+			s, err := g.findWebhook(r)
 			if err != nil {
 				return nil, err
 			}
@@ -317,6 +317,10 @@ func (s *subscriber) webhook(height int64) Webhook {
 	return out
 }
 
+func (g *Gateway) findWebhook(r *http.Request) (*subscriber, error) {
+	return g.subscriber(r, "webhook", true)
+}
+
 // listWebhooks answers the API key's webhooks, oldest first.
 func (g *Gateway) listWebhooks(w http.ResponseWriter, r *http.Request) {
 	q, limit, err := paging(r)
@@ -344,20 +348,7 @@ func (g *Gateway) listWebhooks(w http.ResponseWriter, r *http.Request) {
 
 // getWebhook answers one, and how its delivery stands.
 func (g *Gateway) getWebhook(w http.ResponseWriter, r *http.Request) {
-	_, err := parameters(r)
-	var s *subscriber
-	if err == nil {
-		s, err = g.subscriber(r, "webhook", true)
-	}
-	var view View
-	if err == nil {
-		view, err = g.ledger.View()
-	}
-	if err != nil {
-		g.fail(w, r, err)
-		return
-	}
-	g.writeJSON(w, r, http.StatusOK, s.webhook(view.Height()))
+	g.writeSubscriber(w, r, g.findWebhook, func(s *subscriber, height int64) any { return s.webhook(height) })
 }
 
 // deleteWebhook ends one.
@@ -365,7 +356,7 @@ func (g *Gateway) deleteWebhook(w http.ResponseWriter, r *http.Request) {
 	dry, err := dryRunOf(r)
 	var s *subscriber
 	if err == nil {
-		s, err = g.subscriber(r, "webhook", true)
+		s, err = g.findWebhook(r)
 	}
 	if err == nil && !dry {
 		err = g.subs.drop(s)
