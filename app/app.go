@@ -78,7 +78,7 @@ type App struct {
 	bodies   *shelf[*remains]
 	times    *shelf[blockTime]
 	rooms    sync.Pool             // *room
-	punctual atomic.Pointer[int64] // a height at which no erasure was overdue
+	punctual atomic.Pointer[int64] // a height at which no erasure was put off
 	hashes   *shelf[hashes]
 	blocks   Blocks
 	logger   *slog.Logger

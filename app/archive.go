@@ -210,11 +210,11 @@ func (v *View) bodies(p place, t *archived, of []uint32) (*remains, error) {
 		return nil, nil
 	}
 	// As of now, not of the view: what was erased since is in the archive still.
-	overdue, err := v.app.overdueIn(p)
+	late, err := v.app.putOffIn(p)
 	if err != nil {
 		return nil, err
 	}
-	for _, i := range overdue {
+	for _, i := range late {
 		if int(i) < len(r.bodies) {
 			r.bodies[i] = nil
 		}

@@ -217,7 +217,7 @@ func (g *gathering) transaction(at schemas.Locator) (*signed, error) {
 	if s := g.trees[p]; s != nil {
 		return s, nil
 	}
-	t, err := g.view.held(p)
+	t, err := g.view.existing(p)
 	if err != nil {
 		return nil, err
 	}

@@ -133,9 +133,9 @@ type kept struct {
 	left *remains  // nil where they are gone already: of a replay
 }
 
-// heldOf reads what the node has of a transaction, of whose record and bodies the
+// keptOf reads what the node has of a transaction, of whose record and bodies the
 // references are given.
-func (a *App) heldOf(p place, ref store.Ref, records []byte) (*kept, error) {
+func (a *App) keptOf(p place, ref store.Ref, records []byte) (*kept, error) {
 	k := &kept{ref: ref}
 	frame, err := a.readRef(store.Records, records)
 	if err != nil {
@@ -152,9 +152,9 @@ func (a *App) heldOf(p place, ref store.Ref, records []byte) (*kept, error) {
 	return k, err
 }
 
-// heldOfBlock is the same of a transaction of the block itself, which is not in
+// keptOfBlock is the same of a transaction of the block itself, which is not in
 // the archive yet.
-func (a *App) heldOfBlock(p place, r *txRecord) (k *kept, err error) {
+func (a *App) keptOfBlock(p place, r *txRecord) (k *kept, err error) {
 	k = &kept{ref: r.bodies}
 	if k.t, err = a.decodeArchived(nil, a.codec.Frame(r.encode(schemas.Hash{})), nil); err != nil || r.tx.Bodies == nil {
 		return k, err

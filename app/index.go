@@ -44,7 +44,7 @@ const (
 	rowOwed        = 'o' // partner, eventID whose copies are not all erased yet: target
 	rowDue         = 'u' // partner, time at which a body is due to be erased, eventID
 	rowUnkept      = 'k' // height, position: messages whose bodies this node does not keep
-	rowOverdue     = 'y' // height, position: messages whose bodies are erased and not yet out of the archive
+	rowPutOff      = 'y' // height, position: messages whose bodies are erased and not yet out of the archive
 	rowProposal    = 'O' // place of the act that made a proposal
 	rowShipment    = 's' // partner, shipment that it is a party of
 	rowOffered     = 'f' // partner, time, locator of an offer that it made or got
@@ -59,7 +59,7 @@ var _ = map[byte]bool{
 	rowDuplicate: true, rowEvent: true, rowTransaction: true, rowAnchor: true, rowWithdrawal: true, rowRestored: true,
 	rowAccumulator: true, rowBlock: true, rowDeclared: true, rowException: true, rowField: true, rowBalance: true,
 	rowPacked: true, rowWaiting: true, rowNow: true, rowTime: true, rowTrail: true, rowSubtree: true, rowBodies: true, rowVoid: true,
-	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowOverdue: true, rowHash: true, rowUnkept: true, rowRecalled: true, rowProposal: true,
+	rowErasing: true, rowRemains: true, rowCopy: true, rowGone: true, rowOwed: true, rowDue: true, rowPutOff: true, rowHash: true, rowUnkept: true, rowRecalled: true, rowProposal: true,
 	rowShipment: true, rowOffered: true, rowSettled: true, rowDeadline: true, rowMoment: true, rowLotMade: true,
 }
 

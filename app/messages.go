@@ -42,7 +42,7 @@ func (v *View) messages(after schemas.Locator, limit int) (out []schemas.Record,
 		if err != nil {
 			return nil, false, v.answered(fmt.Errorf("reading messages: %w", err))
 		}
-		t, err := v.held(p)
+		t, err := v.existing(p)
 		if err != nil {
 			return nil, false, err
 		}

@@ -174,7 +174,7 @@ func (v *View) holders(ctx context.Context, t *tracer, out *schemas.RecallReach)
 			}
 			continue
 		}
-		s, err := v.heldOf(t, it.ID)
+		s, err := v.itemMet(t, it.ID)
 		if err != nil {
 			return err
 		}
@@ -218,8 +218,8 @@ func (v *View) packedUnnamed(t *tracer, ids, named []string) (packed []string, e
 	return packed, nil
 }
 
-// heldOf is the state of an item that a trace has met, nil where there is none.
-func (v *View) heldOf(t *tracer, id string) (*schemas.ItemState, error) {
+// itemMet is the state of an item that a trace has met, nil where there is none.
+func (v *View) itemMet(t *tracer, id string) (*schemas.ItemState, error) {
 	it, known := t.leaves[id]
 	switch {
 	case !known:

@@ -52,8 +52,8 @@ func (v *View) transactions(from []byte) iter.Seq2[place, error] {
 	}
 }
 
-// held reads the transaction of a place, which has one.
-func (v *View) held(p place) (*archived, error) {
+// existing reads the transaction of a place, which has one.
+func (v *View) existing(p place) (*archived, error) {
 	t, err := v.transaction(p)
 	if err == nil && t == nil {
 		err = fmt.Errorf("no transaction at %s", p)
@@ -63,7 +63,7 @@ func (v *View) held(p place) (*archived, error) {
 
 // recordsAt are the messages of one transaction; false where nobody wants more.
 func (v *View) recordsAt(p place, yield func(schemas.Record, error) bool) bool {
-	t, err := v.held(p)
+	t, err := v.existing(p)
 	if err != nil {
 		yield(schemas.Record{}, err)
 		return false

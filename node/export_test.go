@@ -165,8 +165,8 @@ const (
 // TestingMove does at once what the mover does from time to time.
 func (n *Node) TestingMove() error { return n.mover.step(context.Background()) }
 
-// Overdue lists the segments that erasures wait for.
-func (n *Node) Overdue() ([]string, error) { return n.ledger.app.Overdue() }
+// AwaitedSegments lists the segments that erasures wait for.
+func (n *Node) AwaitedSegments() ([]string, error) { return n.ledger.app.AwaitedSegments() }
 
 // Abstaining is a validator that signs what due lets it.
 func Abstaining(v types.PrivValidator, due func(height int64) error) types.PrivValidator {

@@ -258,7 +258,7 @@ func TestRecallOnDiskThatFails(t *testing.T) {
 		n := start(t, s)
 		must(t, n.TestingMove())
 		if f.call == "unlinkat" {
-			eraseOverdue(t, n)
+			erasePutOff(t, n)
 			must(t, n.Stop())
 			if _, err := os.Stat(filepath.Join(node.LedgerPath(s.Home), f.file)); err == nil { // the node was not faster
 				movedUnder(t, s, f)
@@ -266,7 +266,7 @@ func TestRecallOnDiskThatFails(t *testing.T) {
 			nothingLost(t, s, store, prefix, f.String())
 			n = start(t, s)
 		}
-		eraseOverdue(t, n)
+		erasePutOff(t, n)
 		must(t, n.TestingMove())
 		again, err := bodiesOf(t, n)
 		must(t, err)
@@ -281,17 +281,17 @@ func TestRecallOnDiskThatFails(t *testing.T) {
 	}
 }
 
-// eraseOverdue commits events until no erasure waits.
-func eraseOverdue(t *testing.T, n *node.Node) {
+// erasePutOff commits events until no erasure waits.
+func erasePutOff(t *testing.T, n *node.Node) {
 	t.Helper()
 	for i, deadline := 0, time.Now().Add(patience); ; i++ {
-		overdue, err := n.Overdue()
+		awaited, err := n.AwaitedSegments()
 		must(t, err)
-		if len(overdue) == 0 {
+		if len(awaited) == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("no block makes the erasure of %v good", overdue)
+			t.Fatalf("no block makes the erasure of %v good", awaited)
 		}
 		commit(t, n, event(t, 8000+i))
 	}

@@ -155,7 +155,7 @@ func (m *mover) step(ctx context.Context) error {
 	if err := m.claim(ctx); err != nil {
 		return err
 	}
-	needed, err := m.app.Overdue()
+	needed, err := m.app.AwaitedSegments()
 	if err != nil {
 		return err
 	}

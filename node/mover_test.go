@@ -203,10 +203,10 @@ func TestMovedSegmentIsErased(t *testing.T) {
 	must(t, err)
 	before := store.files("acme/archive/segments")
 	id := erasedWhileAway(t, n, store)
-	overdue, err := n.Overdue()
+	awaited, err := n.AwaitedSegments()
 	must(t, err)
-	if len(overdue) != 1 {
-		t.Fatalf("overdue are %v", overdue)
+	if len(awaited) != 1 {
+		t.Fatalf("awaited are %v", awaited)
 	}
 	if err := n.TestingMove(); err == nil {
 		t.Error("a segment came from a store that is away")
@@ -215,8 +215,8 @@ func TestMovedSegmentIsErased(t *testing.T) {
 	n = start(t, s)
 	store.start()
 	must(t, n.TestingMove())
-	for deadline := time.Now().Add(patience); len(overdue) > 0; {
-		overdue, err = n.Overdue()
+	for deadline := time.Now().Add(patience); len(awaited) > 0; {
+		awaited, err = n.AwaitedSegments()
 		must(t, err)
 		if time.Now().After(deadline) {
 			t.Fatal("no block makes the erasure good")
@@ -366,27 +366,27 @@ func TestErasureBesideALostSegment(t *testing.T) {
 			t.Fatalf("the order is answered %+v", r.Events[0])
 		}
 	}
-	overdue, err := n.Overdue()
+	awaited, err := n.AwaitedSegments()
 	must(t, err)
-	if len(overdue) != 2 {
-		t.Fatalf("overdue are %v", overdue)
+	if len(awaited) != 2 {
+		t.Fatalf("awaited are %v", awaited)
 	}
-	stub, err := os.ReadFile(filepath.Join(node.LedgerPath(s.Home), "archive", strings.TrimSuffix(overdue[0], ".seg")+".moved"))
+	stub, err := os.ReadFile(filepath.Join(node.LedgerPath(s.Home), "archive", strings.TrimSuffix(awaited[0], ".seg")+".moved"))
 	must(t, err)
 	for _, path := range store.files("acme/archive/segments") {
 		if strings.Contains(string(stub), `"object":"`+filepath.Base(path)+`"`) {
 			must(t, os.Remove(path))
 		}
 	}
-	for i := 0; len(overdue) != 1; i++ {
+	for i := 0; len(awaited) != 1; i++ {
 		if i == 20 {
-			t.Fatalf("overdue are %v", overdue)
+			t.Fatalf("awaited are %v", awaited)
 		}
 		if err := n.TestingMove(); err == nil {
 			t.Error("nobody is told of the lost segment")
 		}
 		commit(t, n, event(t, 7000+i))
-		overdue, err = n.Overdue()
+		awaited, err = n.AwaitedSegments()
 		must(t, err)
 	}
 }

@@ -28,31 +28,31 @@ type delays struct{ putOff, late []place }
 // whether they can be made good: further blocks look at further ones.
 const maxLooked = 128
 
-func overdueRow(p place) []byte { return append([]byte{rowOverdue}, p[:]...) }
+func putOffRow(p place) []byte { return append([]byte{rowPutOff}, p[:]...) }
 
-// overdueIn are the messages of a transaction whose erasure was put off.
-func (a *App) overdueIn(p place) ([]uint32, error) {
+// putOffIn are the messages of a transaction whose erasure was put off.
+func (a *App) putOffIn(p place) ([]uint32, error) {
 	now := a.store.Latest()
-	if none, err := a.nothingOverdue(now); none || err != nil {
+	if none, err := a.nothingPutOff(now); none || err != nil {
 		return nil, err
 	}
-	row, err := now.Row(overdueRow(p))
+	row, err := now.Row(putOffRow(p))
 	if err != nil {
-		return nil, fmt.Errorf("reading which erasures are overdue: %w", err)
+		return nil, fmt.Errorf("reading which erasures were put off: %w", err)
 	}
 	return decodeIndexes(row), nil
 }
 
-// nothingOverdue reports whether no erasure is overdue at all, as nearly always: it
+// nothingPutOff reports whether no erasure was put off at all, as nearly always: it
 // looks once for each height.
-func (a *App) nothingOverdue(now *store.View) (bool, error) {
+func (a *App) nothingPutOff(now *store.View) (bool, error) {
 	height := now.Height()
 	if none := a.punctual.Load(); none != nil && *none == height {
 		return true, nil
 	}
-	for _, err := range now.Rows([]byte{rowOverdue}, nil, false) {
+	for _, err := range now.Rows([]byte{rowPutOff}, nil, false) {
 		if err != nil {
-			return false, fmt.Errorf("reading which erasures are overdue: %w", err)
+			return false, fmt.Errorf("reading which erasures were put off: %w", err)
 		}
 		return false, nil
 	}
@@ -60,12 +60,12 @@ func (a *App) nothingOverdue(now *store.View) (bool, error) {
 	return true, nil
 }
 
-// overdue lists, in order, the transactions with erasures that were put off, up to
+// putOff lists, in order, the transactions with erasures that were put off, up to
 // the last committed block.
-func (a *App) overdue() (list []place, err error) {
-	for row, err := range a.store.Latest().Rows([]byte{rowOverdue}, nil, false) {
+func (a *App) putOff() (list []place, err error) {
+	for row, err := range a.store.Latest().Rows([]byte{rowPutOff}, nil, false) {
 		if err != nil {
-			return nil, fmt.Errorf("reading which erasures are overdue: %w", err)
+			return nil, fmt.Errorf("reading which erasures were put off: %w", err)
 		}
 		if len(row.Key) != 1+len(place{}) {
 			return nil, errRow
@@ -75,11 +75,11 @@ func (a *App) overdue() (list []place, err error) {
 	return list, nil
 }
 
-// Overdue lists the segments that erasures wait for: they must be brought back, and
-// stay until nothing is overdue in them.
-func (a *App) Overdue() (segments []string, err error) {
+// AwaitedSegments lists the segments that erasures wait for: they must be brought back, and
+// stay until nothing is put off in them.
+func (a *App) AwaitedSegments() (segments []string, err error) {
 	defer recovered(&err)
-	places, err := a.overdue()
+	places, err := a.putOff()
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +108,8 @@ func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasi
 	now := func(p place) bool { return slices.ContainsFunc(list, func(e erasing) bool { return e.at == p }) }
 	if told != nil {
 		for i, p := range told.late {
-			if b.row(overdueRow(p)) == nil || slices.Contains(told.late[:i], p) {
-				return nil, fmt.Errorf("%w: nothing was overdue at %s", errRemains, p)
+			if b.row(putOffRow(p)) == nil || slices.Contains(told.late[:i], p) {
+				return nil, fmt.Errorf("%w: nothing was put off at %s", errRemains, p)
 			}
 			if !now(p) {
 				late = append(late, erasing{at: p, gone: map[int]bool{}})
@@ -118,9 +118,9 @@ func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasi
 		return late, nil
 	}
 	looked, all := 0, true
-	for row, err := range a.store.Latest().Rows([]byte{rowOverdue}, a.lookedAt, false) {
+	for row, err := range a.store.Latest().Rows([]byte{rowPutOff}, a.lookedAt, false) {
 		if err != nil {
-			return nil, fmt.Errorf("reading which erasures are overdue: %w", err)
+			return nil, fmt.Errorf("reading which erasures were put off: %w", err)
 		}
 		if len(row.Key) != 1+len(place{}) {
 			return nil, errRow
@@ -150,7 +150,7 @@ func (a *App) lateErasures(b *block, told *delays, list []erasing) (late []erasi
 func (a *App) eraseOrPutOff(b *block, archive archiver, e erasing, late bool, source decided, recorded []txRecord, out *executed) error {
 	given := source.remains(len(out.erasedAt))
 	if e.at.height() == b.height {
-		k, err := a.heldOfBlock(e.at, &recorded[e.at.position()])
+		k, err := a.keptOfBlock(e.at, &recorded[e.at.position()])
 		if err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func (a *App) eraseOrPutOff(b *block, archive archiver, e erasing, late bool, so
 	if err != nil {
 		return err
 	}
-	before := b.row(overdueRow(e.at))
+	before := b.row(putOffRow(e.at))
 	for _, i := range decodeIndexes(before) {
 		e.gone[int(i)], e.most = true, max(e.most, int(i))
 	}
@@ -178,11 +178,11 @@ func (a *App) eraseOrPutOff(b *block, archive archiver, e erasing, late bool, so
 		for _, i := range slices.Sorted(maps.Keys(e.gone)) {
 			row = binary.BigEndian.AppendUint32(row, uint32(i))
 		}
-		b.led.PutRow(overdueRow(e.at), row)
+		b.led.PutRow(putOffRow(e.at), row)
 		out.putOff = append(out.putOff, e.at)
 		return nil
 	}
-	k, err := a.heldOf(e.at, ref, records)
+	k, err := a.keptOf(e.at, ref, records)
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (a *App) eraseOrPutOff(b *block, archive archiver, e erasing, late bool, so
 		return err
 	}
 	if before != nil {
-		b.led.DeleteRow(overdueRow(e.at))
+		b.led.DeleteRow(putOffRow(e.at))
 		out.late = append(out.late, e.at)
 	}
 	return nil
@@ -222,16 +222,16 @@ func bodiesRef(p place, row func(key []byte) []byte) (ref store.Ref, records []b
 }
 
 // owes reports whether a body of an erased event, or of a copy of it, could still be
-// read somewhere: its erasure is overdue, or what had it is in the store still.
+// read somewhere: its erasure was put off, or what had it is in the store still.
 func (v *View) owes(partner, eventID string, at schemas.Locator) (bool, error) {
 	bodies, err := v.bodiesOfEvent(partner, eventID, at)
 	if err != nil {
 		return true, err
 	}
 	latest := v.app.store.Latest()
-	for row, err := range latest.Rows([]byte{rowOverdue}, nil, false) {
+	for row, err := range latest.Rows([]byte{rowPutOff}, nil, false) {
 		if err != nil || len(row.Key) != 1+len(place{}) {
-			return true, errors.Join(errors.New("reading which erasures are overdue"), err)
+			return true, errors.Join(errors.New("reading which erasures were put off"), err)
 		}
 		for _, i := range decodeIndexes(row.Value) {
 			if slices.Contains(bodies[place(row.Key[1:])], i) {

@@ -181,9 +181,9 @@ func TestErasureOfMovedBodies(t *testing.T) {
 		}
 	}
 	same()
-	segments, err := c.app.Overdue()
+	segments, err := c.app.AwaitedSegments()
 	if err != nil || len(segments) != 1 || segments[0] != "bodies-0000000000.seg" {
-		t.Fatalf("overdue are %v, %v", segments, err)
+		t.Fatalf("awaited are %v, %v", segments, err)
 	}
 	held := func() bool {
 		t.Helper()
@@ -210,8 +210,8 @@ func TestErasureOfMovedBodies(t *testing.T) {
 	c.block()
 	twin.block()
 	same()
-	if segments, err := c.app.Overdue(); err != nil || len(segments) > 0 {
-		t.Fatalf("overdue are %v, %v", segments, err)
+	if segments, err := c.app.AwaitedSegments(); err != nil || len(segments) > 0 {
+		t.Fatalf("awaited are %v, %v", segments, err)
 	}
 	if !held() {
 		t.Error("the node says that it has not what is in the store still")
@@ -263,9 +263,9 @@ func TestErasureOfManyMovedBodies(t *testing.T) {
 			orders = nil
 		}
 	}
-	segments, err := c.app.Overdue()
+	segments, err := c.app.AwaitedSegments()
 	if err != nil || len(segments) != many {
-		t.Fatalf("%d segments are overdue: %v", len(segments), err)
+		t.Fatalf("%d segments are awaited: %v", len(segments), err)
 	}
 	for _, back := range []int{many - 1, 3} {
 		s.close(false)
@@ -276,7 +276,7 @@ func TestErasureOfManyMovedBodies(t *testing.T) {
 		for range 3 {
 			c.block()
 		}
-		if now, err := c.app.Overdue(); err != nil || slices.Contains(now, segments[back]) {
+		if now, err := c.app.AwaitedSegments(); err != nil || slices.Contains(now, segments[back]) {
 			t.Errorf("the erasure in %s waits: %v", segments[back], err)
 		}
 	}
@@ -325,9 +325,9 @@ func TestErasureOfMovedCopies(t *testing.T) {
 		}
 		return e.Held
 	}
-	segments, err := c.app.Overdue()
+	segments, err := c.app.AwaitedSegments()
 	if err != nil || len(segments) != 2 {
-		t.Fatalf("overdue are %v, %v", segments, err)
+		t.Fatalf("awaited are %v, %v", segments, err)
 	}
 	for i, segment := range segments {
 		if err := c.store.Recall(segment); err != nil {
