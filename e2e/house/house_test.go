@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -170,6 +171,40 @@ func TestHouseSizes(t *testing.T) {
 		}
 		if n := bytes.Count(b, []byte("\n")); n >= limit && !generated(b) {
 			t.Errorf("%s has %d lines: files stay under %d", name, n, limit)
+		}
+	}
+}
+
+// A reader finds any rule in one guess: docs/architecture.md names every file of the state
+// machine and of the node, alone or by a pattern, and none that is not there.
+func TestHouseArchitectureNamesFiles(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "docs/architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named []string
+	folder := "" // of a name without one: that of the name before
+	for _, m := range regexp.MustCompile("`([a-z/]*/)?([a-z_*]+\\.go)`").FindAllSubmatch(text, -1) {
+		if len(m[1]) > 0 {
+			folder = string(m[1])
+		}
+		named = append(named, folder+string(m[2]))
+	}
+	found := map[string]bool{}
+	for _, name := range tracked(t) {
+		is := false
+		for _, pattern := range named {
+			if ok, _ := path.Match(pattern, name); ok {
+				is, found[pattern] = true, true
+			}
+		}
+		if dir := path.Dir(name); !is && (dir == "app" || dir == "node") && path.Base(name) != "doc.go" && strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") {
+			t.Errorf("%s: docs/architecture.md does not say what is there", name)
+		}
+	}
+	for _, name := range named {
+		if !found[name] {
+			t.Errorf("docs/architecture.md names %s, which is not there", name)
 		}
 	}
 }
