@@ -179,16 +179,20 @@ func (o *outbox) finalAnswer(s *submission) (*answer, error) {
 		if out.known {
 			status = http.StatusOK
 		}
-		return jsonAnswer(status, "/api/v1/transactions/"+receipt.Transaction.String(), receipt)
+		return jsonAnswer(status, transactionPath(receipt), receipt)
 	}
 	event := receipt.Events[0]
+	location := eventPath(event.EventID)
+	if s.act {
+		location = transactionPath(receipt)
+	}
 	switch {
 	case event.Code != schemas.OK:
 		return problemAnswer(&Problem{Code: event.Code, Detail: o.refusal(&event, out.event(out.first), out.signer), Receipt: receipt}, true)
 	case event.Effect == schemas.Duplicate:
-		return jsonAnswer(http.StatusOK, eventPath(event.EventID), receipt)
+		return jsonAnswer(http.StatusOK, location, receipt)
 	default:
-		return jsonAnswer(http.StatusCreated, eventPath(event.EventID), receipt)
+		return jsonAnswer(http.StatusCreated, location, receipt)
 	}
 }
 
@@ -218,6 +222,9 @@ func problemAnswer(p *Problem, epcis bool) (*answer, error) {
 
 func jobPath(job string) string       { return "/epcis/v2/capture/" + job }
 func eventPath(eventID string) string { return "/epcis/v2/events/" + url.PathEscape(eventID) }
+func transactionPath(r *schemas.Receipt) string {
+	return "/api/v1/transactions/" + r.Transaction.String()
+}
 
 // clip shortens what a caller sent before it is told back.
 func clip(s string) string {

@@ -93,8 +93,9 @@ func (g *gatherer) seal(actor string, events []*schemas.Event, waits []*submissi
 	}
 	e := newEntry(waits[0].job, actor, false, signed)
 	e.waits = waits
-	for _, s := range waits {
-		e.Parts = append(e.Parts, local.Part{Job: s.job, Messages: 1, Answer: s.answer})
+	for i, s := range waits {
+		s.act = events[i].KindOf() != schemas.KindEvent
+		e.Parts = append(e.Parts, local.Part{Job: s.job, Messages: 1, Answer: s.answer, Act: s.act})
 	}
 	// An error is told to everybody in waits.
 	_ = g.outbox.accept([]*entry{e})

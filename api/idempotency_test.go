@@ -211,6 +211,30 @@ func TestAcceptedAnswerStays(t *testing.T) {
 	}
 }
 
+// TestActIsFound: the Location of an act or an order leads to its transaction, since no
+// event has its id; also when its outcome was found out after a kill.
+func TestActIsFound(t *testing.T) {
+	h := newHarness(t, defaults())
+	h.stop()
+	forgetful := &forgetfulDB{DB: h.db.DB}
+	h.db.DB = forgetful
+	h.start()
+	for path, body := range map[string]string{"/api/v1/shipments": `{"receiver":"shop","items":["urn:epc:id:sgtin:9521234.054321.1001"]}`, "/api/v1/erasures": `{"order":"hold","eventID":"urn:uuid:1"}`} {
+		forgetful.on.Store(true)
+		first := h.do("POST", path, body, idempotent, "k").want(t, 201)
+		h.stop()
+		forgetful.on.Store(false)
+		h.start()
+		again := h.do("POST", path, body, idempotent, "k").want(t, 201)
+		for _, r := range []reply{first, again} {
+			found := h.do("GET", r.header.Get("Location"), "").want(t, 200)
+			if into[schemas.Receipt](t, found).Transaction != into[schemas.Receipt](t, r).Transaction {
+				t.Errorf("%s: Location %s leads to %s", path, r.header.Get("Location"), found.body)
+			}
+		}
+	}
+}
+
 // TestOutcomeLost: a kill after the commit, before the outcome is on the disk,
 // records nothing twice, even when the transaction has expired meanwhile.
 func TestOutcomeLost(t *testing.T) {

@@ -34,6 +34,7 @@ type submission struct {
 	answer *schemas.Hash // idempotency record, if any
 	record *local.Answer // what is reserved for it
 	client bool          // a transaction that its client signed
+	act    bool          // an act or an order of the gateway's own; set before accepted closes
 	owner  string        // id of the API key that it came with, where that was noted
 
 	accepted chan struct{} // closed when the outbox has it on disk, or refused it
@@ -153,7 +154,7 @@ func (o *outbox) resume(entries []*entry) error {
 		for _, p := range e.Parts {
 			s := whole
 			if s == nil {
-				s = &submission{job: p.Job, answer: p.Answer, client: e.Client, accepted: make(chan struct{}), done: make(chan struct{}), shown: true}
+				s = &submission{job: p.Job, answer: p.Answer, client: e.Client, act: p.Act, accepted: make(chan struct{}), done: make(chan struct{}), shown: true}
 				close(s.accepted)
 			}
 			if j, err := o.store.Job(p.Job); err != nil {

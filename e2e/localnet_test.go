@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/network"
 )
 
@@ -143,6 +144,35 @@ func TestLocalnetRefusals(t *testing.T) {
 // found the same on all nodes, and its bundle verified.
 func TestDemo(t *testing.T) {
 	t.Parallel()
+	out, _ := demo(t)
+	for _, want := range []string{
+		"commissioning", "packing", "shipping", "receiving", "retail_selling", "offer_rejected", "matched_receipt", "CEL",
+		"acme-farms", "brook-foods", "coast-lines", "daily-market", "Acme field 12", "made from", "inside",
+		"the same on all 4 nodes", "held by daily-market",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the demo's output has no %q:\n%s", want, out)
+		}
+	}
+}
+
+// A program is given the trace as JSON, and nothing else.
+func TestDemoAsJSON(t *testing.T) {
+	t.Parallel()
+	out, log := demo(t, "-o", "json")
+	var trace api.Trace
+	if err := json.Unmarshal([]byte(out), &trace); err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	if trace.ID != network.DemoUnit || len(trace.Events) == 0 || !strings.Contains(log, "held by daily-market") {
+		t.Errorf("a trace of %s with %d events:\n%s", trace.ID, len(trace.Events), log)
+	}
+}
+
+// demo plays the story on a network of its own, which ends after it, and returns what
+// was printed.
+func demo(t *testing.T, flags ...string) (stdout, stderr string) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("several processes: not with -short")
 	}
@@ -155,20 +185,11 @@ func TestDemo(t *testing.T) {
 	}
 	defer x.lock.Close()
 	dir := t.TempDir()
-	cmd := exec.Command(program, "localnet", "--home", dir, "--base-port", fmt.Sprint(x.base), "--demo", "--exit")
+	cmd := exec.Command(program, append([]string{"localnet", "--home", dir, "--base-port", fmt.Sprint(x.base), "--demo", "--exit"}, flags...)...)
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("the demo ended with %v:\n%s%s", err, out.String(), log.String())
-	}
-	for _, want := range []string{
-		"commissioning", "packing", "shipping", "receiving", "retail_selling", "offer_rejected", "matched_receipt", "CEL",
-		"acme-farms", "brook-foods", "coast-lines", "daily-market", "Acme field 12", "made from", "inside",
-		"the same on all 4 nodes", "held by daily-market",
-	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the demo's output has no %q:\n%s", want, out.String())
-		}
 	}
 	members, err := network.ReadMembers(dir)
 	if err != nil {
@@ -183,4 +204,5 @@ func TestDemo(t *testing.T) {
 			t.Errorf("after the demo %s still answers", m.Partner)
 		}
 	}
+	return out.String(), log.String()
 }

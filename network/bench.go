@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/waybill-ledger/waybill/api/client"
@@ -39,7 +38,7 @@ const loadGrowth = 800
 type bench struct {
 	spec    BenchSpec
 	log     io.Writer
-	table   *tabwriter.Writer
+	row     func(what, value string)
 	net     *Local
 	clients []*client.Client
 	once    []*client.Client // that try no request twice
@@ -47,12 +46,12 @@ type bench struct {
 	phases  int              // that were profiled
 }
 
-// Bench measures a local network and prints a table: throughput with many events
+// Bench measures a local network, and gives row what it found: throughput with many events
 // a signature and with one, latency at half load, traces, disk and memory. The
 // load is on the same machine. Progress goes to log.
-func Bench(ctx context.Context, spec BenchSpec, out, log io.Writer) (err error) {
+func Bench(ctx context.Context, spec BenchSpec, row func(what, value string), log io.Writer) (err error) {
 	debug.SetGCPercent(loadGrowth)
-	b := &bench{spec: spec, log: log, table: tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)}
+	b := &bench{spec: spec, log: log, row: row}
 	size, ratio, err := corpus()
 	if err != nil {
 		return err
@@ -68,13 +67,11 @@ func Bench(ctx context.Context, spec BenchSpec, out, log io.Writer) (err error) 
 	defer func() { err = errors.Join(err, b.net.Stop()) }()
 	for _, phase := range []func(context.Context) error{b.batched, func(ctx context.Context) error { return b.halfLoad(ctx, single/2) }, b.traces, b.resources} {
 		if err := phase(ctx); err != nil {
-			return errors.Join(err, b.table.Flush())
+			return err
 		}
 	}
-	return b.table.Flush()
+	return nil
 }
-
-func (b *bench) row(what string, value string) { fmt.Fprintf(b.table, "%s\t%s\n", what, value) }
 
 // start starts a network of its own for a part of the run.
 func (b *bench) start(ctx context.Context, part string) error {

@@ -100,9 +100,9 @@ func Places() (map[string]string, error) {
 
 // Demo plays the story into a local network: every partner submits its documents
 // to its own node. Then the trace of one consumer unit, which must be the same on
-// every node, goes to out, and its bundle is verified by a root of trust that all
-// nodes agree on. Progress goes to log.
-func Demo(ctx context.Context, members []Member, out, log io.Writer) error {
+// every node, is shown, with names of places by canonical identifier, and its bundle is
+// verified by a root of trust that all nodes agree on: out is told both. Progress goes to log.
+func Demo(ctx context.Context, members []Member, show func(t *api.Trace, places map[string]string) error, out, log io.Writer) error {
 	clients := map[string]*client.Client{}
 	for _, m := range members {
 		c, err := client.New(m.REST, m.Key)
@@ -132,7 +132,7 @@ func Demo(ctx context.Context, members []Member, out, log io.Writer) error {
 		return err
 	}
 	fmt.Fprintln(log)
-	if err := WriteTrace(out, trace, places); err != nil {
+	if err := show(trace, places); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "The trace is the same on all %d nodes.\n", len(members))

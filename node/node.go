@@ -121,10 +121,9 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 	if err != nil {
 		return err
 	}
-	// The port is taken first: a conflict should be told before anything starts.
-	rest, err := net.Listen("tcp", s.REST)
+	rest, err := n.listen(ctx, genesis.GenesisTime)
 	if err != nil {
-		return fmt.Errorf("listening for the gateway: %w (another program uses the port: choose another with --rest)", err)
+		return err
 	}
 	n.push("the gateway's listener", ignoreClosed(rest.Close))
 	o := &opening{Node: n, version: version, genesis: genesis, keys: keys, registry: newRegistry(), blocks: &headers{}}
@@ -132,6 +131,35 @@ func (n *Node) start(ctx context.Context, version string, logTo io.Writer) (err 
 		return err
 	}
 	return n.serve(rest)
+}
+
+// listen takes the gateway's port, before anything starts, so that a conflict is told
+// first, and no earlier than the network begins: until then the engine would sleep, deaf
+// even to its end, behind a port that answers nobody.
+func (n *Node) listen(ctx context.Context, begins time.Time) (net.Listener, error) {
+	const look = 5 * time.Second // by when a clock that was set right is noticed
+	for told := false; ; {
+		rest, err := net.Listen("tcp", n.settings.REST)
+		if err != nil {
+			return nil, fmt.Errorf("listening for the gateway: %w (another program uses the port: choose another with --rest)", err)
+		}
+		ahead := time.Until(begins)
+		if ahead <= 0 {
+			return rest, nil
+		}
+		if err := rest.Close(); err != nil {
+			return nil, fmt.Errorf("giving the gateway's port back: %w", err)
+		}
+		if !told {
+			n.log.Warn("the network has not begun: nothing is served before the genesis document's time", "begins", begins)
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting until the network begins: %w", ctx.Err())
+		case <-time.After(min(ahead, look)):
+		}
+	}
 }
 
 func (n *Node) push(what string, f func() error) { n.closers = append(n.closers, closer{what, f}) }
@@ -231,6 +259,9 @@ func Run(ctx context.Context, s Settings, version string, logTo io.Writer) (err 
 	defer func() { err = errors.Join(err, c.close()) }()
 	for {
 		n, err := startIn(ctx, c, s, version, logTo)
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil // ended while it waited for something to start with
+		}
 		if err != nil {
 			return err
 		}

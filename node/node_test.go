@@ -121,6 +121,34 @@ func commit(t *testing.T, n *node.Node, events ...*schemas.Event) *schemas.Recei
 	return r
 }
 
+// A network that begins later is waited for: the log says until when, the port is
+// nobody's, and an interrupt ends the wait in good order.
+func TestBeforeTheNetworkBegins(t *testing.T) {
+	s := alone(t)
+	s.LogLevel = "info"
+	doc, err := types.GenesisDocFromFile(node.GenesisPath(s.Home))
+	must(t, err)
+	doc.GenesisTime = time.Now().Add(time.Hour)
+	must(t, doc.SaveAs(node.GenesisPath(s.Home)))
+	ctx, cancel := context.WithCancel(t.Context())
+	log, ended := &lines{}, make(chan error, 1)
+	go func() { ended <- node.Run(ctx, s, "test", log) }()
+	eventually(t, "the log tells when the network begins", func() bool {
+		return strings.Contains(log.String(), "begins="+doc.GenesisTime.UTC().Format("2006-01-02"))
+	})
+	if c, err := net.Dial("tcp", s.REST); err == nil {
+		c.Close()
+		t.Error("something listens that answers nobody")
+	}
+	cancel()
+	select {
+	case err := <-ended:
+		must(t, err)
+	case <-time.After(patience):
+		t.Fatal("an interrupt does not end the wait")
+	}
+}
+
 // lines is a log that many goroutines write.
 type lines struct {
 	mu   sync.Mutex // guards text

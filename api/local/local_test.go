@@ -44,7 +44,7 @@ func sum(s string) schemas.Hash { return schemas.Sum("test", []byte(s)) }
 func entryOf(id string) *local.Entry {
 	answer := sum(id)
 	return &local.Entry{ID: id, Actor: "key", Atomic: true, Transaction: sum("tx" + id), Expiry: 77, Size: 4,
-		Parts: []local.Part{{Job: "a", Messages: 3}, {Job: "b", Messages: 1, Answer: &answer}}}
+		Parts: []local.Part{{Job: "a", Messages: 3}, {Job: "b", Messages: 1, Answer: &answer, Act: true}}}
 }
 
 func TestOutboxAcrossRestarts(t *testing.T) {

@@ -28,6 +28,7 @@ type Part struct {
 	Job      string // the capture job that tells the outcome
 	Messages int
 	Answer   *schemas.Hash // the idempotency record that gets the outcome, if any
+	Act      bool          // an act or an order: no event has its id
 }
 
 // NewID returns an id that sorts by time and that nobody can guess.
@@ -89,7 +90,7 @@ func (s *Store) Raw(id string) ([]byte, error) {
 }
 
 // encode writes 1 client, 2 actor, 3 atomic, 4 transaction, 5 expiry, 6 part
-// (repeated: 1 job, 2 messages, 3 idempotency record), 7 size.
+// (repeated: 1 job, 2 messages, 3 idempotency record, 4 act), 7 size.
 func (e *Entry) encode() []byte {
 	var b []byte
 	if e.Client {
@@ -106,6 +107,9 @@ func (e *Entry) encode() []byte {
 		v = schemas.AppendUint(v, 2, uint64(p.Messages))
 		if p.Answer != nil {
 			v = schemas.AppendField(v, 3, p.Answer[:])
+		}
+		if p.Act {
+			v = schemas.AppendUint(v, 4, 1)
 		}
 		b = schemas.AppendField(b, 6, v)
 	}
@@ -156,6 +160,8 @@ func decodePart(b []byte) (p Part, err error) {
 		case 3:
 			h := f.Hash(n, bytes.Clone(v))
 			p.Answer = &h
+		case 4:
+			p.Act = f.Uint(n, v) == 1
 		default:
 			f.Fail(n, "unknown")
 		}

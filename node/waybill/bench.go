@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -39,9 +41,28 @@ committed them. The networks are thrown away.`,
 			}
 			defer os.RemoveAll(spec.Local.Dir)
 		}
-		return interruptedOr(cmd, network.Bench(cmd.Context(), spec, p.out, p.err))
+		rows := []measured{}
+		err = network.Bench(cmd.Context(), spec, func(what, value string) { rows = append(rows, measured{what, value}) }, p.err)
+		return errors.Join(interruptedOr(cmd, err), p.printMeasured(rows))
 	}
 	return cmd
+}
+
+// measured is one thing that a load told, in words.
+type measured struct {
+	What  string `json:"what"`
+	Value string `json:"value"`
+}
+
+func (p *program) printMeasured(rows []measured) error {
+	if p.output == "json" {
+		return p.json(rows)
+	}
+	table := tabwriter.NewWriter(p.out, 0, 4, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintf(table, "%s\t%s\n", r.What, r.Value)
+	}
+	return table.Flush()
 }
 
 func interruptedOr(cmd *cobra.Command, err error) error {

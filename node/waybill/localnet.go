@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/network"
 )
 
@@ -61,7 +62,11 @@ func (p *program) localnet(ctx context.Context, spec network.LocalSpec, demo, ex
 		progress.end()
 	}()
 	if demo {
-		if err := network.Demo(ctx, l.Members, p.out, p.err); err != nil {
+		show, out := func(t *api.Trace, places map[string]string) error { return network.WriteTrace(p.out, t, places) }, p.out
+		if p.output == "json" { // the trace alone, as waybill trace prints it
+			show, out = func(t *api.Trace, _ map[string]string) error { return p.json(t) }, p.err
+		}
+		if err := network.Demo(ctx, l.Members, show, out, p.err); err != nil {
 			return interrupted(ctx, err)
 		}
 	}

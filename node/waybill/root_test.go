@@ -60,6 +60,20 @@ func TestEventsAsAskedFor(t *testing.T) {
 	}
 }
 
+// What a load measured is a table, unless JSON is asked for.
+func TestPrintMeasured(t *testing.T) {
+	rows := []measured{{"disk", "1,200 bytes an event"}, {"one event a signature", "5,000/s"}}
+	for output, want := range map[string]string{
+		"text": "disk                   1,200 bytes an event\none event a signature  5,000/s\n",
+		"json": "[\n  {\n    \"what\": \"disk\",\n    \"value\": \"1,200 bytes an event\"\n  },\n  {\n    \"what\": \"one event a signature\",\n    \"value\": \"5,000/s\"\n  }\n]\n",
+	} {
+		var out bytes.Buffer
+		if err := (&program{out: &out, output: output}).printMeasured(rows); err != nil || out.String() != want {
+			t.Errorf("%s: %v\n%s", output, err, out.String())
+		}
+	}
+}
+
 // Text of others is shown as it is, or so that nothing of it can be overlooked.
 func TestEscape(t *testing.T) {
 	for in, want := range map[string]string{
