@@ -30,8 +30,8 @@ import (
 // can neither vote nor trust its state. The log says why.
 var ErrConsensus = errors.New("consensus failed: the node stops, its log tells why")
 
-// ErrEngineDisk says that the engine's databases could not be written: whatever is written
-// after that might be lost.
+// ErrEngineDisk says that one of the engine's databases, or the gateway's store, could not
+// be written: whatever is written after that might be lost.
 var ErrEngineDisk = errors.New("the disk fails: the node stops; started again, it goes on from what is there")
 
 // ErrJoining says that a snapshot could not be restored, for a reason that is not
@@ -192,6 +192,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
 	n.push("the ledger", ledgerStore.Close)
+	begun, _ := ledgerStore.Last()
 	saved, err := store.OpenSnapshots(SnapshotsPath(s.Home))
 	if err != nil {
 		return err
@@ -239,6 +240,9 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	}
 	n.meeting.exchange = n.engine.exchange
 	n.push("the consensus engine", n.stopEngine)
+	if err := refuseStale(n.session.keys.Validator, n.engine.BlockStore()); err != nil {
+		return fmt.Errorf("%s: %w", signStatePath(s.Home), err)
+	}
 	n.history = newHistory(s, genesis, machine, n.engine.exchange, registry, n.log.With("part", "history"), func() { n.fail(errWholeHistory) })
 	n.push("the history", n.history.close)
 	if n.mover, err = newMover(s, machine, ledgerStore, registry, n.log.With("part", "archive")); err != nil {
@@ -250,7 +254,7 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 	if err := n.openLedger(machine, ledgerStore, keys, version, registry); err != nil {
 		return err
 	}
-	if err := n.openGateway(registry, version); err != nil {
+	if err := n.openGateway(begun > 0, registry, version); err != nil {
 		return err
 	}
 	n.push("what orders erasures that are due", beginExpiry(n.ledger, n.log.With("part", "retention")).close)
@@ -322,11 +326,26 @@ func (n *Node) openLedger(machine *app.App, s *store.Store, keys *Keys, version 
 	return nil
 }
 
-func (n *Node) openGateway(registry *prometheus.Registry, version string) error {
-	own, err := local.Open(GatewayPath(n.settings.Home))
+// openOwn opens the gateway's store of a home, which has one as soon as it has blocks: a
+// new one in its place would tell nobody that what was accepted is gone.
+func openOwn(home string, blocks bool) (*local.Store, error) {
+	dir := GatewayPath(home)
+	if _, err := os.Stat(ownPath(home)); blocks && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the gateway's store is missing in %s, and with it what was accepted and is not committed, jobs, subscriptions and API keys: bring it back, or restore the home from a backup; if it is lost for ever, make the directory %s, and API keys in it (waybill key add --home %s)", dir, dir, home)
+	}
+	own, err := local.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%w (if its files are damaged: restore the home from a backup; or move %s away, make it anew, and API keys in it (waybill key add): what was accepted and is not committed, jobs and subscriptions are lost then)", err, dir)
+	}
+	return own, nil
+}
+
+func (n *Node) openGateway(blocks bool, registry *prometheus.Registry, version string) error {
+	own, err := openOwn(n.settings.Home, blocks)
 	if err != nil {
 		return err
 	}
+	own.OnFailure(n.broken)
 	n.push("the gateway's store", own.Close)
 	n.own = own
 	allowed, err := n.settings.destinations()
@@ -379,7 +398,8 @@ func (n *Node) watch() {
 	}
 }
 
-// broken stops the node when the engine could not write one of its databases.
+// broken stops the node when the engine could not write one of its databases, or the
+// gateway its store.
 func (n *Node) broken(err error) { n.fail(fmt.Errorf("%w: %w", ErrEngineDisk, err)) }
 
 func (n *Node) fail(reason error) {
