@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/waybill-ledger/waybill/node"
@@ -70,4 +71,29 @@ func TestBackupsThatAreKept(t *testing.T) {
 		t.Errorf("another home's backup: %v", err)
 	}
 	restores(t, vault)
+}
+
+// Of two restores into one home the second does not begin, and harms the first in nothing.
+func TestRestoreThatIsUnderWay(t *testing.T) {
+	s, vault := stopped(t), filepath.Join(t.TempDir(), "vault")
+	backup(t, s.Home, vault)
+	home := filepath.Join(t.TempDir(), "home")
+	must(t, os.Mkdir(home+".restoring", 0o700))
+	mark, err := os.Create(filepath.Join(home+".restoring", ".waybill-restoring"))
+	must(t, err)
+	must(t, syscall.Flock(int(mark.Fd()), syscall.LOCK_EX))
+	must(t, os.WriteFile(filepath.Join(home+".restoring", "card.json"), nil, 0o600))
+	restore := func() error {
+		_, err := node.Restore(t.Context(), node.RestoreOptions{From: vault, Home: home, Keys: filepath.Join(s.Home, "keys"), NewValidatorKey: true})
+		return err
+	}
+	if err := restore(); err == nil || !strings.Contains(err.Error(), "under way") {
+		t.Errorf("beside another restore: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(home+".restoring", "card.json")); err != nil {
+		t.Errorf("what the other restore made is gone: %v", err)
+	}
+	must(t, mark.Close())
+	must(t, restore())
+	mustHold(t, check(t, home, false))
 }
