@@ -192,6 +192,10 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
 	n.push("the ledger", ledgerStore.Close)
+	if err := removeLeft(s.Home); err != nil {
+		return err
+	}
+	n.tellDamage()
 	begun, _ := ledgerStore.Last()
 	saved, err := store.OpenSnapshots(SnapshotsPath(s.Home))
 	if err != nil {

@@ -1,7 +1,9 @@
 package node_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -64,4 +66,45 @@ func TestHomeThatLacksSomething(t *testing.T) {
 	must(t, errors.Join(err, gateway.Close()))
 	must(t, start(t, s).Stop())
 	mustHold(t, check(t, s.Home, false))
+}
+
+// What is damaged in the middle of the gateway's journal, or the engine's, is told when the
+// node starts; what a killed node left is removed.
+func TestDamagedJournalIsTold(t *testing.T) {
+	s := alone(t)
+	gateway, err := local.Open(node.GatewayPath(s.Home))
+	must(t, err)
+	for i := range 400 {
+		_, _, err := gateway.CreateKey(fmt.Sprint("key ", i), local.Query)
+		must(t, err)
+	}
+	must(t, gateway.Close())
+	left := filepath.Join(s.Home, "data", "write-file-atomic-07257623075072500176")
+	must(t, os.WriteFile(left, nil, 0o600))
+	said := func() string {
+		var log bytes.Buffer
+		n, err := node.Start(t.Context(), s, "test", &log)
+		must(t, err)
+		must(t, n.Stop())
+		return log.String()
+	}
+	journals, err := filepath.Glob(filepath.Join(node.GatewayPath(s.Home), "gateway.db", "*.log"))
+	must(t, err)
+	journal := journals[len(journals)-1]
+	whole, err := os.ReadFile(journal)
+	must(t, err)
+	if len(whole) < 40<<10 {
+		t.Fatalf("%s has %d bytes", journal, len(whole))
+	}
+	whole[len(whole)/3] ^= 1
+	must(t, os.WriteFile(journal, whole, 0o600))
+	if log := said(); !strings.Contains(log, filepath.Base(journal)) || !strings.Contains(log, "what was accepted") {
+		t.Errorf("the node says: %s", log)
+	}
+	if log := said(); log != "" {
+		t.Errorf("the node says once more: %s", log)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("what a killed node left is there")
+	}
 }
