@@ -76,6 +76,9 @@ func faulty(t *testing.T, i injection, args ...string) (ended bool, out string) 
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
+	if strings.Contains(string(b), "goroutine ") {
+		t.Errorf("%s: the program panics:\n%s", i, b)
+	}
 	// What the disk refuses is told; only a killed process says nothing.
 	if err != nil && strings.HasPrefix(i.fault, "error=") && len(strings.TrimSpace(string(b))) == 0 && exit.ExitCode() != -1 {
 		text, _ := os.ReadFile(log)
@@ -261,7 +264,7 @@ func TestFullDisk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir, filler := smallDisk(t, c.left)
 			out, err := tryWaybill(c.args(dir)...)
-			if err == nil || !strings.Contains(out, "no space left on device") {
+			if err == nil || !strings.Contains(out, "no space left on device") || strings.Contains(out, "goroutine ") {
 				t.Errorf("on a full disk: %v\n%s", err, out)
 			}
 			if err := os.Remove(filler); err != nil {
@@ -269,5 +272,50 @@ func TestFullDisk(t *testing.T) {
 			}
 			waybill(t, c.args(dir)...)
 		})
+	}
+}
+
+// Wherever the disk is full, a restore says so and leaves nothing behind; onto a mount
+// point, to which the home cannot be renamed, it does not begin.
+func TestRestoreOnAFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("several processes: not with -short")
+	}
+	home, vault := stoppedHome(t), filepath.Join(t.TempDir(), "backups")
+	waybill(t, "backup", "--home", home, "--to", vault)
+	dir, filler := smallDisk(t, 0)
+	args := func(to string) []string {
+		return []string{"restore", "--from", vault, "--home", to, "--keys", filepath.Join(home, "keys"), "--sign-after", "1000"}
+	}
+	info, err := os.Stat(filler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const step = 12 << 10
+	failed := 0
+	for size := info.Size() - step; ; size -= step {
+		if err := os.Truncate(filler, size); err != nil {
+			t.Fatal(err)
+		}
+		out, err := tryWaybill(args(filepath.Join(dir, "home"))...)
+		if err == nil {
+			break
+		}
+		if failed++; !strings.Contains(out, "no space left on device") || strings.Contains(out, "goroutine ") {
+			t.Errorf("with %d bytes left: %v\n%s", info.Size()-size, err, out)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+			t.Errorf("with %d bytes left there is %v, %v", info.Size()-size, left, err)
+		}
+	}
+	if failed < 4 {
+		t.Errorf("only %d restores found the disk full", failed)
+	}
+	waybill(t, "check", "--home", filepath.Join(dir, "home"))
+	if err := errors.Join(os.RemoveAll(filepath.Join(dir, "home")), os.RemoveAll(filepath.Join(dir, "lost+found"))); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := tryWaybill(args(dir)...); err == nil || !strings.Contains(out, "is a mount point") {
+		t.Errorf("onto a mount point: %v\n%s", err, out)
 	}
 }

@@ -148,7 +148,7 @@ func Backup(ctx context.Context, o BackupOptions) (report *BackupReport, err err
 		return nil, err
 	}
 	if o.Keep > 0 {
-		err = v.keep(ctx, o.Keep)
+		err = v.keep(ctx, o.Keep, report.Manifest)
 	}
 	return report, err
 }
@@ -196,7 +196,7 @@ func openSource(ctx context.Context, home string, s Settings) (*source, error) {
 	if at, err = cutOf(ledger, blocks); err != nil {
 		return nil, err
 	}
-	own, err := local.Open(GatewayPath(home))
+	own, err := openOwn(home, true)
 	if err != nil {
 		return nil, err
 	}

@@ -151,14 +151,7 @@ func (b *bucket) claim(ctx context.Context, home, owner string) (release func() 
 			err = errors.Join(err, lock.Close())
 		}
 	}()
-	have, err := b.read(ctx, lockFile, 1<<10)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		err = b.write(ctx, lockFile, []byte(owner))
-	case err == nil && string(have) != owner:
-		err = fmt.Errorf("%s has the backups of another home: give each a prefix of its own", b)
-	}
-	if err != nil {
+	if err = claimFor(ctx, b, lockFile, owner); err != nil {
 		return nil, err
 	}
 	return lock.Close, nil

@@ -93,6 +93,7 @@ type checker struct {
 	roots     map[int64]schemas.Hash // that snapshots say, by height
 	engine    *revival               // the engine's state, computed again for a rebuild
 	stray     bool                   // the engine's state is not the archive's
+	voted     map[string]int64       // the last height of which the engine has a validator's vote, by its address
 }
 
 func (c *checker) fault(f Fault) {

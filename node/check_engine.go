@@ -88,7 +88,15 @@ func (c *checker) checkBlocks(ctx context.Context, db dbm.DB, states state.Store
 		c.engineFault("state.db", err)
 		return
 	}
+	c.voted = map[string]int64{}
 	for height = max(1, blocks.Base()); height <= blocks.Height() && ctx.Err() == nil; height++ {
+		for _, commit := range commitsOf(blocks, height) {
+			for _, v := range commit.Signatures {
+				if v.BlockIDFlag != types.BlockIDFlagAbsent {
+					c.voted[v.ValidatorAddress.String()] = height
+				}
+			}
+		}
 		if err := checkBlock(blocks, states, height); err != nil {
 			c.fault(Fault{File: filepath.Join(dataDir, "blockstore.db"), Height: height, Detail: err.Error()})
 		}

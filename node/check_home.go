@@ -165,7 +165,8 @@ func (c *checker) checkJSON(path string, decode func([]byte) error) {
 
 // checkDatabases reads every byte of the databases' files.
 func (c *checker) checkDatabases() {
-	dirs := []string{filepath.Join(GatewayPath(c.Home), "gateway.db"), filepath.Join(c.Home, dataDir, "blockstore.db"),
+	gateway := ownPath(c.Home)
+	dirs := []string{gateway, filepath.Join(c.Home, dataDir, "blockstore.db"),
 		filepath.Join(c.Home, dataDir, "state.db"), filepath.Join(c.Home, dataDir, "evidence.db")}
 	if c.settings.Backend == "pebbledb" {
 		c.note("of the ledger's database in pebble the rows are compared, one by one; the bytes between them are not")
@@ -174,6 +175,10 @@ func (c *checker) checkDatabases() {
 	}
 	for _, dir := range dirs {
 		damages, err := store.CheckDatabase(dir)
+		if errors.Is(err, fs.ErrNotExist) && dir == gateway && c.Height > 0 {
+			c.fault(Fault{File: c.name(dir), Detail: "it is missing, and with it what was accepted and is not committed, jobs, subscriptions and API keys: start tells what can be done"})
+			continue
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			c.note("%s is not there", c.name(dir))
 			continue
@@ -225,9 +230,15 @@ func (c *checker) checkLog() {
 	}
 }
 
-// checkSignState holds what the validator signed last to its own key, and to what
-// the engine has: it may be ahead by one height, and not behind.
+// checkSignState holds what the validator signed last to its own key, and to the votes
+// that the engine has of it: none is of a later height.
 func (c *checker) checkSignState() {
+	if _, err := os.Stat(validatorKeyPath(c.Home)); err == nil {
+		if _, err := os.Stat(signStatePath(c.Home)); errors.Is(err, fs.ErrNotExist) {
+			c.fault(Fault{File: c.name(signStatePath(c.Home)), Detail: "it is missing: without it the validator might vote twice at one height, so that the node does not start; restore the home from a backup with --sign-after"})
+			return
+		}
+	}
 	c.checkJSON(signStatePath(c.Home), func(b []byte) error {
 		var s privval.FilePVLastSignState
 		if err := cmtjson.Unmarshal(b, &s); err != nil {
@@ -235,6 +246,12 @@ func (c *checker) checkSignState() {
 		}
 		if err := canonical(b, s, true); err != nil {
 			return err
+		}
+		var key privval.FilePVKey
+		read := c.secrets.read(validatorKeyPath(c.Home), func(text []byte) error { return cmtjson.Unmarshal(text, &key) })
+		known := read == nil && key.PubKey != nil // what is wrong with the key is told elsewhere
+		if known && c.voted[key.PubKey.Address().String()] > s.Height {
+			return staleSignState(s.Height, c.voted[key.PubKey.Address().String()])
 		}
 		if s.Step == 0 && s.Height == 0 && s.Round == 0 && len(s.SignBytes) == 0 && len(s.Signature) == 0 {
 			return nil
@@ -250,12 +267,8 @@ func (c *checker) checkSignState() {
 		if height != s.Height || round != int64(s.Round) || step != s.Step {
 			return fmt.Errorf("it says height %d, round %d, step %d, and has signed height %d, round %d, step %d", s.Height, s.Round, s.Step, height, round, step)
 		}
-		var key privval.FilePVKey
-		read := c.secrets.read(validatorKeyPath(c.Home), func(text []byte) error { return cmtjson.Unmarshal(text, &key) })
-		if read == nil && key.PubKey != nil { // what is wrong with the key is told elsewhere
-			if !key.PubKey.VerifySignature(s.SignBytes, s.Signature) {
-				return errors.New("its signature is not of this validator's key")
-			}
+		if known && !key.PubKey.VerifySignature(s.SignBytes, s.Signature) {
+			return errors.New("its signature is not of this validator's key")
 		}
 		return nil
 	})

@@ -55,8 +55,9 @@ func (d directory) path(name string) string {
 	return filepath.Join(string(d), filepath.FromSlash(name))
 }
 
-// claim locks the directory, and removes what an earlier backup left unfinished.
-func (d directory) claim(ctx context.Context, _, _ string) (release func() error, err error) {
+// claim locks the directory, in which nobody else's backups go, and removes what an
+// earlier backup left unfinished. Where nothing says whose it is, it is whose backup comes.
+func (d directory) claim(ctx context.Context, _, owner string) (release func() error, err error) {
 	if err := d.make("."); err != nil {
 		return nil, err
 	}
@@ -65,6 +66,9 @@ func (d directory) claim(ctx context.Context, _, _ string) (release func() error
 		return nil, fmt.Errorf("another backup goes into %s just now, or it cannot be locked: %w", d, err)
 	}
 	names, err := d.list(ctx, "")
+	if err == nil {
+		err = claimFor(ctx, d, ownerFile, owner)
+	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -76,6 +80,19 @@ func (d directory) claim(ctx context.Context, _, _ string) (release func() error
 		}
 	}
 	return lock.Close, nil
+}
+
+// claimFor holds the owner of a depot's backups against a file that says who that is, or
+// writes it: --keep removes what is not the newest, whosever it is.
+func claimFor(ctx context.Context, d depot, file, owner string) error {
+	have, err := d.read(ctx, file, 1<<10)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return d.write(ctx, file, []byte(owner))
+	case err == nil && string(have) != owner:
+		return fmt.Errorf("%s has the backups of another home: give each a place of its own (if it is this home's, remove %s there)", d, file)
+	}
+	return err
 }
 
 // lockPath locks a file until it is closed, or the process ends.

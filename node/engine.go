@@ -115,6 +115,9 @@ type engineParts struct {
 	log      cmtlog.Logger
 }
 
+// errApart tells what to do with an engine and a ledger that cannot come together.
+var errApart = errors.New("their files are of different times, or some are lost: restore the whole home from one backup, or make the node anew from its peers (remove everything in data but sign_state.json and gateway, and start it with a root of trust)")
+
 // newEngine makes the engine over the application and brings the two to one
 // height (CometBFT's handshake), before any peer is met.
 func newEngine(ctx context.Context, of engineParts) (e *engine, err error) {
@@ -123,7 +126,7 @@ func newEngine(ctx context.Context, of engineParts) (e *engine, err error) {
 	defer func() {
 		// The handshake panics where store and application contradict each other.
 		if r := recover(); r != nil {
-			err = fmt.Errorf("bringing engine and ledger to one height: %v", r)
+			err = fmt.Errorf("bringing engine and ledger to one height: %.300s: %w", fmt.Sprint(r), errApart)
 		}
 		if err != nil {
 			err = errors.Join(err, dbs.Close())
@@ -140,6 +143,9 @@ func newEngine(ctx context.Context, of engineParts) (e *engine, err error) {
 	}
 	e.Node, err = cmtnode.NewNodeWithContext(ctx, c, of.voter, of.id,
 		proxy.NewConnSyncLocalClientCreator(app), genesis, dbs.open, of.metrics, log, options...)
+	if low, high := new(state.ErrAppBlockHeightTooLow), new(state.ErrAppBlockHeightTooHigh); errors.As(err, low) || errors.As(err, high) {
+		err = fmt.Errorf("%w: %w", err, errApart)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("making the consensus engine: %w", err)
 	}

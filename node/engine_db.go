@@ -131,3 +131,20 @@ type engineBatch struct {
 
 func (b engineBatch) Write() error     { return b.db.write(b.Batch.Write) }
 func (b engineBatch) WriteSync() error { return b.db.write(b.Batch.WriteSync) }
+
+// caught has the engine's stores answer an error, where they panic because their database
+// did not take a write or give what they read: a full disk is no fault of the program.
+func caught(act func() error) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case runtime.Error:
+			panic(r)
+		case error:
+			err = r
+		default:
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	return act()
+}

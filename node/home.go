@@ -44,6 +44,9 @@ func PausePath(home string) string { return filepath.Join(home, dataDir, "histor
 // GatewayPath is the gateway's own database in a home.
 func GatewayPath(home string) string { return filepath.Join(home, dataDir, "gateway") }
 
+// ownPath is the database itself.
+func ownPath(home string) string { return filepath.Join(GatewayPath(home), "gateway.db") }
+
 // InvitePath is, in the home of a partner that the network began without, the invite
 // that it joined by.
 func InvitePath(home string) string { return filepath.Join(home, "invite.json") }

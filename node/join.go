@@ -87,5 +87,5 @@ func withDatabase(s *Settings, name string, f func(dbm.DB) error) error {
 	if err != nil {
 		return fmt.Errorf("opening the engine's %s: %w (another node may run in this home)", name, err)
 	}
-	return errors.Join(f(db), db.Close())
+	return errors.Join(caught(func() error { return f(db) }), db.Close())
 }

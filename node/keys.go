@@ -226,7 +226,7 @@ func (s *secrets) validatorAt(path, statePath string) (*privval.FilePV, error) {
 	var state privval.FilePVLastSignState
 	err := readSecret(statePath, func(b []byte) error { return cmtjson.Unmarshal(b, &state) })
 	if err != nil {
-		return nil, fmt.Errorf("%w (without it the validator might vote twice at one height: restore the file, never start from an empty one)", err)
+		return nil, fmt.Errorf("%w (without it the validator might vote twice at one height: never start from an empty one; if the file is lost, restore the home from a backup with --sign-after)", err)
 	}
 	return validatorOf(private, state, statePath), nil
 }

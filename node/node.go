@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 	"syscall"
 
 	"github.com/cometbft/cometbft/types"
@@ -22,8 +23,8 @@ import (
 // can neither vote nor trust its state. The log says why.
 var ErrConsensus = errors.New("consensus failed: the node stops, its log tells why")
 
-// ErrEngineDisk says that the engine's databases could not be written: whatever is written
-// after that might be lost.
+// ErrEngineDisk says that one of the engine's databases, or the gateway's store, could not
+// be written: whatever is written after that might be lost.
 var ErrEngineDisk = errors.New("the disk fails: the node stops; started again, it goes on from what is there")
 
 // ErrJoining says that a snapshot could not be restored, for a reason that is not
@@ -205,7 +206,8 @@ func (n *Node) watch() {
 	}
 }
 
-// broken stops the node when the engine could not write one of its databases.
+// broken stops the node when the engine could not write one of its databases, or the
+// gateway its store.
 func (n *Node) broken(err error) { n.fail(fmt.Errorf("%w: %w", ErrEngineDisk, err)) }
 
 func (n *Node) fail(reason error) {

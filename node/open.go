@@ -29,6 +29,7 @@ type opening struct {
 	root     *proof.Trust // nil where the node begins with the first block
 	registry *prometheus.Registry
 	store    *store.Store
+	begun    int64 // the ledger's height when it was opened
 	app      *app.App
 	blocks   *headers
 }
@@ -109,6 +110,11 @@ func (o *opening) openStore() error {
 		return fmt.Errorf("opening the ledger: %w", err)
 	}
 	o.push("the ledger", o.store.Close)
+	o.begun, _ = o.store.Last()
+	if err := removeLeft(o.settings.Home); err != nil {
+		return err
+	}
+	o.tellDamage()
 	return nil
 }
 
@@ -187,6 +193,9 @@ func (o *opening) openEngine(ctx context.Context) error {
 		return err
 	}
 	o.push("the consensus engine", o.stopEngine)
+	if err := refuseStale(o.session.keys.Validator, o.engine.BlockStore()); err != nil {
+		return fmt.Errorf("%s: %w", signStatePath(s.Home), err)
+	}
 	return nil
 }
 
@@ -236,11 +245,26 @@ func (o *opening) openLedger() error {
 	return nil
 }
 
+// openOwn opens the gateway's store of a home, which has one as soon as it has blocks: a
+// new one in its place would tell nobody that what was accepted is gone.
+func openOwn(home string, blocks bool) (*local.Store, error) {
+	dir := GatewayPath(home)
+	if _, err := os.Stat(ownPath(home)); blocks && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the gateway's store is missing in %s, and with it what was accepted and is not committed, jobs, subscriptions and API keys: bring it back, or restore the home from a backup; if it is lost for ever, make the directory %s, and API keys in it (waybill key add --home %s)", dir, dir, home)
+	}
+	own, err := local.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%w (if its files are damaged: restore the home from a backup; or move %s away, make it anew, and API keys in it (waybill key add): what was accepted and is not committed, jobs and subscriptions are lost then)", err, dir)
+	}
+	return own, nil
+}
+
 func (o *opening) openGateway() error {
-	own, err := local.Open(GatewayPath(o.settings.Home))
+	own, err := openOwn(o.settings.Home, o.begun > 0)
 	if err != nil {
 		return err
 	}
+	own.OnFailure(o.broken)
 	o.push("the gateway's store", own.Close)
 	o.own = own
 	allowed, err := o.settings.destinations()

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"filippo.io/age"
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
@@ -97,6 +98,9 @@ func Restore(ctx context.Context, o RestoreOptions) (report *RestoreReport, err 
 		if err != nil || o.DryRun {
 			err = errors.Join(err, os.RemoveAll(r.work))
 		}
+		if r.lock != nil {
+			_ = r.lock.Close() // which unlocks it
+		}
 	}()
 	if err := r.run(ctx); err != nil {
 		return nil, err
@@ -126,7 +130,8 @@ type restore struct {
 	vault     *vault
 	manifest  *manifest
 	encrypted bool
-	work      string // where the home is made
+	work      string   // where the home is made
+	lock      *os.File // of the mark in it, against another restore; nil in a dry run
 	genesis   *types.GenesisDoc
 	last      *types.Block // the engine's own, where the backup has it
 	chain     chainCheck
@@ -149,30 +154,54 @@ func (r *restore) prepare() (err error) {
 		return fmt.Errorf("looking at the home: %w", err)
 	case len(entries) > 0:
 		return fmt.Errorf("%s is not empty (it has %s): restore into a new directory", r.Home, entries[0].Name())
+	case mounted(r.Home):
+		return fmt.Errorf("%s is a mount point, which the finished home cannot be renamed to: restore into a directory below it", r.Home)
 	}
 	r.work = strings.TrimRight(r.Home, "/") + ".restoring"
-	if err := r.clear(); err != nil {
+	if err := r.known(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(r.work, 0o700); err != nil {
 		return fmt.Errorf("making a directory to restore into: %w", err)
 	}
-	return os.WriteFile(filepath.Join(r.work, restoring), nil, 0o600)
+	r.lock, err = lockPath(filepath.Join(r.work, restoring))
+	if err != nil {
+		return fmt.Errorf("another restore into %s is under way, or it cannot be locked: %w", r.Home, err)
+	}
+	return r.clear()
+}
+
+// mounted reports whether another file system begins at a directory.
+func mounted(dir string) bool {
+	var own, above syscall.Stat_t
+	if syscall.Stat(dir, &own) != nil || syscall.Stat(filepath.Join(dir, ".."), &above) != nil {
+		return false
+	}
+	return own.Dev != above.Dev
+}
+
+func marked(e fs.DirEntry) bool { return e.Name() == restoring }
+
+// known refuses a directory in the way that no restore made.
+func (r *restore) known() error {
+	entries, err := os.ReadDir(r.work)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking for what an earlier restore left: %w", err)
+	case len(entries) > 0 && !slices.ContainsFunc(entries, marked):
+		return fmt.Errorf("%s is in the way, and no restore made it: move it", r.work)
+	}
+	return nil
 }
 
 // clear removes what an earlier restore left. The mark goes first into the directory and
 // is left in it, so that one that is killed at any time is known again.
 func (r *restore) clear() error {
 	entries, err := os.ReadDir(r.work)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	marked := func(e fs.DirEntry) bool { return e.Name() == restoring }
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("looking for what an earlier restore left: %w", err)
-	case len(entries) > 0 && !slices.ContainsFunc(entries, marked):
-		return fmt.Errorf("%s is in the way, and no restore made it: move it", r.work)
 	}
 	for _, e := range slices.DeleteFunc(entries, marked) {
 		if err := os.RemoveAll(filepath.Join(r.work, e.Name())); err != nil {

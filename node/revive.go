@@ -68,7 +68,7 @@ func newRevival(dir string, genesis *types.GenesisDoc, tip int64) (*revival, err
 		return nil, errors.Join(err, r.close())
 	}
 	r.state.Version.Consensus.App = genesis.ConsensusParams.Version.App
-	if err := errors.Join(r.states.Save(r.state), r.openBlocks()); err != nil {
+	if err := errors.Join(caught(func() error { return r.states.Save(r.state) }), r.openBlocks()); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
 	return r, nil
@@ -115,7 +115,7 @@ func (r *revival) next(k *chainCheck, b *app.ReplayedBlock) error {
 	}
 	if b.Rescue != nil { // the block before is settled, and the set after it another
 		r.state = restarted(r.state, b.Rescue)
-		if err := r.states.Bootstrap(r.state); err != nil {
+		if err := caught(func() error { return r.states.Bootstrap(r.state) }); err != nil {
 			return fmt.Errorf("keeping the engine's state: %w", err)
 		}
 	}
@@ -147,7 +147,7 @@ func (r *revival) settle(votes *types.Commit) error {
 	if string(before.Validators.Hash()) != string(h.ValidatorsHash) || string(before.NextValidators.Hash()) != string(h.NextValidatorsHash) || string(before.ConsensusParams.Hash()) != string(h.ConsensusHash) {
 		return fmt.Errorf("the validators or parameters of block %d changed in a way that this version cannot follow: begin the node from its peers", h.Height)
 	}
-	if err := r.states.Save(r.state); err != nil {
+	if err := caught(func() error { return r.states.Save(r.state) }); err != nil {
 		return fmt.Errorf("keeping the engine's state: %w", err)
 	}
 	if h.Height <= r.tip-keptBlocks {
@@ -176,8 +176,7 @@ func (r *revival) keep(p *decidedBlock, votes *types.Commit) error {
 	if !parts.Header().Equals(votes.BlockID.PartSetHeader) {
 		return r.forget()
 	}
-	r.blocks.SaveBlock(block, parts, votes)
-	return nil
+	return r.save(block, parts, votes)
 }
 
 // keepLast takes the tip as the engine had it, if it is the block that was decided.
@@ -192,7 +191,17 @@ func (r *revival) keepLast(p *decidedBlock, votes *types.Commit) error {
 	if !parts.Header().Equals(votes.BlockID.PartSetHeader) || !bytes.Equal(r.last.Hash(), votes.BlockID.Hash) {
 		return fmt.Errorf("the engine's block %d is not the one that was decided", r.tip)
 	}
-	r.blocks.SaveBlock(r.last, parts, votes)
+	return r.save(r.last, parts, votes)
+}
+
+func (r *revival) save(block *types.Block, parts *types.PartSet, votes *types.Commit) error {
+	err := caught(func() error {
+		r.blocks.SaveBlock(block, parts, votes)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("keeping the engine's block %d: %w", block.Height, err)
+	}
 	return nil
 }
 

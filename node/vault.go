@@ -29,7 +29,7 @@ import (
 //	format                                what this is
 //	chunks/ab/NAME.SHA256                 a chunk, encrypted where there are recipients
 //	manifests/TIME-HEIGHT.SHA256.json     what one backup holds; .age where encrypted
-//	manifests/....json.chunks             names of its chunks
+//	manifests/....json.chunks             the SHA-256 of what follows, and the names of its chunks
 //
 // A file comes under its name only when it is whole and durable, and a manifest
 // comes last: whatever ends a backup, those before it stand.
@@ -95,7 +95,7 @@ func (v *vault) found(ctx context.Context) error {
 		return fmt.Errorf("opening the backups: %w", err)
 	}
 	for _, name := range names {
-		if !strings.HasPrefix(name, "chunks/") && !strings.HasPrefix(name, manifestsDir) && name != lockFile && !strings.HasSuffix(name, unfinished) {
+		if !strings.HasPrefix(name, "chunks/") && !strings.HasPrefix(name, manifestsDir) && name != lockFile && name != ownerFile && !strings.HasSuffix(name, unfinished) {
 			return fmt.Errorf("%s has no backups, and is not empty: it has %s", v.depot, name)
 		}
 	}
@@ -212,13 +212,14 @@ func (v *vault) finish(ctx context.Context, m *manifest) (name string, err error
 		ending = "age"
 	}
 	name = fmt.Sprintf("%s.%x.%s", base, sum, ending)
-	if err := v.depot.write(ctx, manifestsDir+name+".chunks", []byte(strings.Join(append(list, ""), "\n"))); err != nil {
+	if err := v.depot.write(ctx, manifestsDir+name+".chunks", chunkList(list)); err != nil {
 		return "", err
 	}
 	return name, v.depot.write(ctx, manifestsDir+name, stored)
 }
 
-// manifests lists the backups, newest first.
+// manifests lists the backups, newest first: by height, since a clock may have been wrong,
+// and at one height by time.
 func (v *vault) manifests(ctx context.Context) ([]string, error) {
 	all, err := v.depot.list(ctx, manifestsDir)
 	if err != nil {
@@ -230,30 +231,64 @@ func (v *vault) manifests(ctx context.Context) ([]string, error) {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names)
-	slices.Reverse(names)
+	at := func(name string) string { // HEIGHT of TIME-HEIGHT, and all of it
+		whole := manifestName.FindStringSubmatch(name)[1]
+		return whole[strings.LastIndexByte(whole, '-'):] + name
+	}
+	slices.SortFunc(names, func(a, b string) int { return strings.Compare(at(b), at(a)) })
 	return names, nil
 }
 
-// keep removes all backups but the newest ones, and the chunks that no other has.
-func (v *vault) keep(ctx context.Context, newest int) error {
+// chunkList writes the names of a backup's chunks, behind their SHA-256: what is missing
+// in a damaged list would be removed though a backup needs it.
+func chunkList(chunks []string) []byte {
+	text := strings.Join(append(chunks, ""), "\n")
+	return fmt.Appendf(nil, "%x\n%s", sha256.Sum256([]byte(text)), text)
+}
+
+// chunks reads the names of a backup's chunks. Lists of before had no SHA-256: of these
+// at least every name is that of a chunk.
+func (v *vault) chunks(ctx context.Context, name string) ([]string, error) {
+	name = manifestsDir + name + ".chunks"
+	b, err := v.depot.read(ctx, name, maxManifest)
+	if err != nil {
+		return nil, err
+	}
+	list := strings.Fields(string(b))
+	if first, rest, _ := strings.Cut(string(b), "\n"); len(first) == 2*sha256.Size {
+		if sum := sha256.Sum256([]byte(rest)); hex.EncodeToString(sum[:]) != first {
+			list = nil
+		} else {
+			list = list[1:]
+		}
+	}
+	if len(list) == 0 || slices.ContainsFunc(list, func(n string) bool { return !chunkName.MatchString(n) }) {
+		return nil, fmt.Errorf("%s of %s is damaged: remove that backup (all files that begin with its name), or give no --keep", name, v.depot)
+	}
+	return list, nil
+}
+
+// keep removes all backups but the newest ones and the one just made, and the chunks that
+// no other has.
+func (v *vault) keep(ctx context.Context, newest int, made string) error {
 	names, err := v.manifests(ctx)
 	if err != nil {
 		return err
 	}
+	old := slices.DeleteFunc(slices.Clone(names[min(newest, len(names)):]), func(n string) bool { return n == made })
 	used := map[string]bool{}
-	for _, name := range names[:min(newest, len(names))] {
-		b, err := v.depot.read(ctx, manifestsDir+name+".chunks", maxManifest)
+	for _, name := range slices.DeleteFunc(names, func(n string) bool { return slices.Contains(old, n) }) {
+		list, err := v.chunks(ctx, name)
 		if err != nil {
 			return fmt.Errorf("reading which chunks a backup has, so that nothing is removed: %w", err)
 		}
-		for _, chunk := range strings.Fields(string(b)) {
+		for _, chunk := range list {
 			used[chunk] = true
 		}
 	}
 	// Manifests first: a backup without all its chunks must not look like one.
 	var manifests, lists, chunks []string
-	for _, name := range names[min(newest, len(names)):] {
+	for _, name := range old {
 		manifests = append(manifests, manifestsDir+name)
 		lists = append(lists, manifestsDir+name+".chunks")
 	}

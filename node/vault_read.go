@@ -150,7 +150,7 @@ func (v *vault) chunk(ctx context.Context, name string, encrypted bool) ([]byte,
 		return nil, err
 	}
 	if sum := sha256.Sum256(stored); hex.EncodeToString(sum[:]) != name[65:] {
-		return nil, fmt.Errorf("the chunk %s is damaged", name)
+		return nil, fmt.Errorf("the chunk %s is damaged: restore an older backup (--backup), and remove the file, so that the next backup writes it again", name)
 	}
 	return v.unseal(stored, encrypted, chunkSize)
 }

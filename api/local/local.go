@@ -53,9 +53,12 @@ type Store struct {
 	publishing sync.Mutex // held while publications change
 	releasing  sync.Mutex // held while a page token is released
 
+	failed error // of the first write that failed; the writer's own
+
 	mu      sync.Mutex // guards what follows
 	answers int        // idempotency records held
 	keys    map[[32]byte]Key
+	broken  func(error) // told of the first write that failed, nil where nobody asked
 }
 
 // write is what one caller wants written in one batch.
@@ -110,6 +113,13 @@ func (s *Store) Close() error {
 		err = s.db.Close()
 	})
 	return err
+}
+
+// OnFailure has told called, once, when a write fails. Nothing is written after that.
+func (s *Store) OnFailure(told func(error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = told
 }
 
 // Commit writes changes, all or none, and returns when they are on the disk.
@@ -215,7 +225,13 @@ func (s *Store) count(group []*write) {
 	}
 }
 
+// flush takes no write after one that failed. Of that nobody knows how much is on the
+// disk, and goleveldb would number the next like it: where both are there, the next
+// start drops the second, which was acknowledged, as a record out of order.
 func (s *Store) flush(group []*write) (err error) {
+	if s.failed != nil {
+		return s.failed
+	}
 	batch := s.db.NewBatch()
 	defer func() { err = errors.Join(err, batch.Close()) }()
 	sync := false
@@ -238,7 +254,13 @@ func (s *Store) flush(group []*write) (err error) {
 		err = batch.Write()
 	}
 	if err != nil {
-		return fmt.Errorf("writing the gateway's records: %w", err)
+		s.failed = fmt.Errorf("writing the gateway's records: %w", err)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.broken != nil {
+			s.broken(s.failed)
+		}
+		return s.failed
 	}
 	return nil
 }

@@ -312,12 +312,16 @@ func TestGroupCommit(t *testing.T) {
 	}
 }
 
+// TestWriteErrors: after a write that failed nothing is written, and whoever asked is told
+// once; opened again, the store goes on.
 func TestWriteErrors(t *testing.T) {
 	db := &counting{DB: dbm.NewMemDB()}
 	s, err := local.New(db)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var told []error
+	s.OnFailure(func(err error) { told = append(told, err) })
 	db.fail.Store(true)
 	if err := s.Commit(local.PutEntry(entryOf("a"), []byte("raw"))...); err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Fatalf("%v", err)
@@ -329,6 +333,23 @@ func TestWriteErrors(t *testing.T) {
 		t.Fatal("a key that is not on the disk can be used")
 	}
 	db.fail.Store(false)
+	for _, write := range []func(...local.Change) error{s.Commit, s.Apply, func(c ...local.Change) error { return s.Queue(c...)() }} {
+		if err := write(local.PutEntry(entryOf("a"), []byte("raw"))...); err == nil || !strings.Contains(err.Error(), "disk full") {
+			t.Fatalf("after a write that failed: %v", err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 1 || !strings.Contains(told[0].Error(), "disk full") {
+		t.Fatalf("told is %v", told)
+	}
+	if s, err = local.New(db); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.Entries(); err != nil || len(list) != 0 {
+		t.Fatalf("%d entries, %v", len(list), err)
+	}
 	commit(t, s, local.PutEntry(entryOf("a"), []byte("raw"))...)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

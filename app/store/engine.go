@@ -101,7 +101,8 @@ func openDatabase(dir, backend string, readOnly bool) (engine, error) {
 	if backend == string(dbm.PebbleDBBackend) {
 		e, err = openPebble(name, dir, readOnly)
 	} else {
-		if err := checkJournals(filepath.Join(dir, name+dbm.DBFileSuffix)); err != nil {
+		if err := CheckJournals(filepath.Join(dir, name+dbm.DBFileSuffix)); err != nil {
+			err = fmt.Errorf("%w: with the node stopped, waybill check --rebuild computes the database again", err)
 			return nil, err
 		}
 		var db *dbm.GoLevelDB

@@ -124,12 +124,12 @@ func checkJournal(b []byte) (int, error) {
 	return 0, nil
 }
 
-// checkJournals refuses a database whose journal is damaged in the middle: there
-// goleveldb would drop what it cannot read and go on behind it, and the database
-// would hold no height's state. Every batch of the ledger is synced, so that a
+// CheckJournals finds a goleveldb database whose journal is damaged in the middle: there
+// goleveldb would drop what it cannot read and go on behind it. The ledger refuses its own:
+// it would hold no height's state. Every batch of the ledger is synced, so that a
 // machine that stops can only have left the last one unfinished, which is dropped
 // as if it had never come.
-func checkJournals(dir string) error {
+func CheckJournals(dir string) error {
 	names, err := filepath.Glob(filepath.Join(dir, "*.log"))
 	if err != nil {
 		return fmt.Errorf("listing the database's journals: %w", err)
@@ -141,7 +141,7 @@ func checkJournals(dir string) error {
 		}
 		at, damage := checkJournal(b)
 		if damage != nil && (i < len(names)-1 || resumes(b, at)) {
-			return fmt.Errorf("the database's journal %s is damaged at %d: %w: with the node stopped, waybill check --rebuild computes the database again", filepath.Base(path), at, damage)
+			return fmt.Errorf("the database's journal %s is damaged at %d: %w", filepath.Base(path), at, damage)
 		}
 	}
 	return nil
