@@ -227,6 +227,7 @@ var (
 	GossipPack    = pack
 	GossipAgain   = (*gossip).sendAgain
 	GossipJudges  = (*gossip).judgeMessage
+	GossipDeafFor = deafFor
 	GossipChannel = gossipChannel
 )
 
