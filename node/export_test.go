@@ -157,6 +157,9 @@ func (n *Node) Block(height int64) *types.Block {
 	return blocks.LoadBlock(height)
 }
 
+// HistoryInTurn is the order in which peers are asked at a turn.
+func HistoryInTurn(peers []string, turn int) []string { return inTurn(peers, turn) }
+
 // Exchange is the reactor of questions and answers.
 type Exchange = exchange
 
