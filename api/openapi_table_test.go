@@ -148,7 +148,7 @@ func exchanges() []exchange {
 		{operation: "GET /api/v1/partners/{id}/keys", succeeds: ask{path: "/api/v1/partners/acme-farms/keys", status: 200}, fails: ask{path: "/api/v1/partners/nobody/keys", status: 404}},
 		{operation: "POST /api/v1/guests", succeeds: ask{body: `{"partner":"newcomer"}`, status: 201}, fails: ask{body: `{"partner":"acme-farms"}`, status: 400}, also: []ask{{body: `{"partner":"newcomer"}`, path: "/api/v1/guests?dryRun=true", status: 200}}},
 		{operation: "DELETE /api/v1/guests/{id}", succeeds: ask{path: "/api/v1/guests/{guest}", status: 204}, fails: ask{path: "/api/v1/guests/none", status: 404}},
-		{operation: "POST /api/v1/keys", succeeds: ask{body: `{"public":"` + strings.Repeat("7a", 32) + `","roles":["capture","device"],"held":"client","until":9000}`, status: 201}, fails: ask{body: `{"roles":["king"]}`, status: 400}},
+		{operation: "POST /api/v1/keys", succeeds: ask{body: `{"public":"` + strings.Repeat("7b", 32) + `","roles":["capture","device"],"held":"client","until":9000}`, status: 201}, fails: ask{body: `{"roles":["king"]}`, status: 400}},
 		{operation: "POST /api/v1/keys/threshold", succeeds: ask{body: `{"threshold":1}`, status: 201}, fails: ask{body: `{"threshold":33}`, status: 400}},
 		{operation: "POST /api/v1/keys/{key}/revoke", succeeds: ask{path: "/api/v1/keys/gateway/revoke", body: `{"reason":"leaked"}`, status: 201}, fails: ask{path: "/api/v1/keys/gateway/revoke", body: `{"key":"other"}`, status: 400}},
 		{operation: "POST /api/v1/keys/changes/{change}/approve", succeeds: ask{path: "/api/v1/keys/changes/0123456789abcdef/approve", status: 201}, fails: ask{path: "/api/v1/keys/changes/0123456789abcdef/approve", body: `[]`, status: 400}},

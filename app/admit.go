@@ -21,6 +21,7 @@ type admission struct {
 	app      *App
 	state    reader
 	height   int64
+	decided  bool // the block is decided: what is asked of new messages alone is not asked
 	bytes    int
 	declared int
 	messages int
@@ -69,6 +70,9 @@ func (ad *admission) admitKeyed(key [sha256.Size]byte, raw []byte) (*schemas.Tra
 		ad.app.memo.keep(key, d)
 	}
 	if err := ad.checkRoles(d.tx); err != nil {
+		return nil, err
+	}
+	if err := ad.checkKeys(d.tx); err != nil {
 		return nil, err
 	}
 	if err := ad.checkAuthors(d); err != nil {
@@ -198,6 +202,21 @@ func (ad *admission) checkRoles(tx *schemas.Transaction) error {
 	return nil
 }
 
+// checkKeys judges public keys that acts name. A block that was decided is not asked, and
+// neither is an archive: it may be of a time when nobody was, and has to compute to what it
+// did. What is decided was asked in its proposal, by more than a third that are honest.
+func (ad *admission) checkKeys(tx *schemas.Transaction) error {
+	if ad.decided {
+		return nil
+	}
+	for i := range tx.Messages {
+		if err := tx.Messages[i].Event.CheckKeys(); err != nil {
+			return inMessage("message", i, err)
+		}
+	}
+	return nil
+}
+
 // checkAuthors judges the signatures that messages carry by themselves: each by a key
 // of the same partner that is a device's, or could sign the message's transaction.
 func (ad *admission) checkAuthors(d *decoded) error {
@@ -209,7 +228,7 @@ func (ad *admission) checkAuthors(d *decoded) error {
 		}
 		key, err := ad.signer(&schemas.Header{Partner: d.tx.Header.Partner, KeyId: author})
 		if err != nil {
-			return inMessage(i, err)
+			return inMessage("author of message", i, err)
 		}
 		if key.Roles&(schemas.RoleDevice|m.Event.Role()) == 0 {
 			return &schemas.Fault{Code: schemas.KeyNotValid, Detail: fmt.Sprintf("key %q of %s is neither a device's nor has the role of message %d, whose author it is", key.ID, key.Partner, i)}
@@ -221,12 +240,13 @@ func (ad *admission) checkAuthors(d *decoded) error {
 	return nil
 }
 
-func inMessage(i int, err error) error {
+// inMessage says of what in which message a fault is.
+func inMessage(what string, i int, err error) error {
 	var f *schemas.Fault
 	if !errors.As(err, &f) {
 		return err
 	}
-	return &schemas.Fault{Code: f.Code, Detail: fmt.Sprintf("author of message %d: %s", i, f.Detail)}
+	return &schemas.Fault{Code: f.Code, Pointer: f.Pointer, Detail: fmt.Sprintf("%s %d: %s", what, i, f.Detail)}
 }
 
 // admitLeft admits again, from the archive, a transaction that was admitted once

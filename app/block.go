@@ -73,7 +73,9 @@ func (a *App) proposed(req *abci.RequestFinalizeBlock) *proposed {
 	for i, raw := range req.Txs {
 		keys[i] = sha256.Sum256(raw)
 	}
-	return &proposed{a.admission(state, req.Height), req.Txs, keys, a.rescueIn(req.Height, req.Txs)}
+	ad := a.admission(state, req.Height)
+	ad.decided = true
+	return &proposed{ad, req.Txs, keys, a.rescueIn(req.Height, req.Txs)}
 }
 
 // execute runs a decided block of count transactions over led. Its answer is the

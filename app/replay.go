@@ -150,6 +150,7 @@ func (r *Replay) Next() (block *ReplayedBlock, err error) {
 		return nil, u
 	}
 	b.admission = r.app.admission(state, b.Height)
+	b.admission.decided = true
 	begin := r.app.store.Begin
 	if last == 0 {
 		begin = r.app.initial

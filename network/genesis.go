@@ -153,6 +153,9 @@ func Genesis(chainID string, at time.Time, cards []Card, classes ...schemas.Rete
 			doc.Validators = append(doc.Validators, types.GenesisValidator{PubKey: cmted25519.PubKey(c.Validate), Power: votingPower, Name: c.ID})
 		}
 	}
+	if err := state.CheckKeys(); err != nil {
+		return nil, err
+	}
 	var err error
 	if doc.AppState, err = json.Marshal(state); err != nil {
 		return nil, fmt.Errorf("encoding the genesis state: %w", err)

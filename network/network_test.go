@@ -118,3 +118,23 @@ func TestWriteTrace(t *testing.T) {
 		t.Errorf("printed:\n%s\nexpected:\n%s", out.String(), want)
 	}
 }
+
+// No network is founded with a key under which anybody can sign.
+func TestGenesisRefusesBadKeys(t *testing.T) {
+	card := func() network.Card {
+		public := bytes.Repeat([]byte{0x1a}, 32)
+		return network.Card{Partner: schemas.Partner{ID: "farm", GLN: "9521234000006", Standing: schemas.StandingMember, Validate: public},
+			Key: schemas.Key{Partner: "farm", ID: schemas.KeyID(public), Public: public, Roles: schemas.RoleAdmin, Held: schemas.HeldByGateway, From: 1}}
+	}
+	at := time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
+	if _, err := network.Genesis("goods", at, []network.Card{card()}); err != nil {
+		t.Fatal(err)
+	}
+	key, validator := card(), card()
+	key.Key.Public, validator.Validate = make([]byte, 32), make([]byte, 32)
+	for _, bad := range []network.Card{key, validator} {
+		if _, err := network.Genesis("goods", at, []network.Card{bad}); err == nil || !strings.Contains(err.Error(), "small order") {
+			t.Errorf("answered %v", err)
+		}
+	}
+}

@@ -74,7 +74,7 @@ type manifest struct {
 const (
 	manifestFormat = 1
 	dumpFile       = "gateway.dump"
-	tipFile        = "tip.block" // the engine's encoding, where the archive may lack bodies of it
+	tipFile        = "tip.block" // the engine's encoding, where the archive cannot give it back
 	archiveDir     = "archive"   // of segments, in a manifest's paths
 )
 

@@ -1,6 +1,9 @@
 package node_test
 
 import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -16,6 +19,7 @@ var written = []provoked{
 	{schemas.MissingField, `POST /epcis/v2/events {"@context":["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],"type":"ObjectEvent"}`},
 	{schemas.UnknownField, `event add commissioning a {"colour":"red"}`},
 	{schemas.BadValue, `event paint commissioning a`},
+	{schemas.BadValue, `POST /api/v1/keys {"public":"` + strings.Repeat("00", 32) + `","roles":["device"],"held":"client"}`},
 	{schemas.BadTime, `event add commissioning a {"eventTime":"yesterday"}`},
 	{schemas.BadIdentifier, `event add commissioning {"epcList":["urn:epc:id:sgtin:1"]}`},
 	{schemas.BadCheckDigit, `event add commissioning {"epcList":["https://id.gs1.org/01/09521234543214/21/1"]}`},
@@ -138,6 +142,21 @@ func numbers(form string, n int, between string) string {
 		out = append(out, fmt.Sprintf(form, i))
 	}
 	return strings.Join(out, between)
+}
+
+// numberedKey is the n-th of some public keys, in hexadecimal digits.
+func numberedKey(n int) string {
+	seed := sha256.Sum256(fmt.Appendf(nil, "key %d", n))
+	return hex.EncodeToString(ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey))
+}
+
+// addedKeys adds the first of them.
+func addedKeys(n int) string {
+	var out []string
+	for i := range n {
+		out = append(out, `AddKey {"public":"`+numberedKey(i)+`","roles":["admin"],"held":"client"}`)
+	}
+	return strings.Join(out, "; ")
 }
 
 // nested puts things into each other.
@@ -297,9 +316,9 @@ var governed = []provoked{
 	{schemas.ThresholdTooHigh, `POST /api/v1/keys/threshold {"threshold":2}`},
 	{schemas.NoSuchChange, `POST /api/v1/keys/changes/0000000000000000/approve {}`},
 	{schemas.TooManyKeys, `
-		acme-farms: ` + numbers(`AddKey {"public":"`+strings.Repeat("1e", 31)+`%02d","roles":["admin"],"held":"client"}`, schemas.MaxThreshold-1, "; ") + `
-		POST /api/v1/keys {"public":"` + strings.Repeat("1f", 32) + `","roles":["admin"],"held":"client"}`},
-	{schemas.KeyKnown, `POST /api/v1/keys {"public":"` + strings.Repeat("1e", 31) + `00","roles":["admin"],"held":"client"}`},
+		acme-farms: ` + addedKeys(schemas.MaxThreshold-1) + `
+		POST /api/v1/keys {"public":"` + strings.Repeat("20", 32) + `","roles":["admin"],"held":"client"}`},
+	{schemas.KeyKnown, `POST /api/v1/keys {"public":"` + numberedKey(0) + `","roles":["admin"],"held":"client"}`},
 	{schemas.AwaitingApproval, `
 		POST /api/v1/keys/threshold {"threshold":2}
 		POST /api/v1/keys/threshold {"threshold":1}`},

@@ -57,7 +57,7 @@ type cut struct {
 	HeaderHash []byte          `json:"header_hash"`
 	Commit     []byte          `json:"commit"` // the engine's encoding
 	Files      []store.CutFile `json:"files"`
-	Block      []byte          `json:"block,omitempty"` // the engine's encoding of the last, where the archive may lack bodies of it
+	Block      []byte          `json:"block,omitempty"` // the engine's encoding of the last, where the archive cannot give it back
 }
 
 // control answers on the socket of a node that runs.

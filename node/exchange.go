@@ -28,7 +28,8 @@ const (
 	maxHeaderAnswer  = 2 << 20 // bytes: a commit and a set of a thousand validators fit
 	maxHistoryAnswer = 24 << 20
 	maxQuestion      = 1 << 10
-	maxQueued        = 64 // questions that wait to be answered; more are dropped
+	maxAsked         = 1<<10 + 32 // bytes of a question's message
+	maxQueued        = 16         // questions of one peer on a channel that wait to be answered; more are dropped
 	askTimeout       = 10 * time.Second
 )
 
@@ -47,12 +48,20 @@ type answerer func(peer p2p.ID, question []byte) ([]byte, error)
 // exchange is the reactor of questions and answers.
 type exchange struct {
 	p2p.BaseReactor
-	queues map[byte]chan question
 	answer map[byte]answerer
+	turns  map[byte]*sync.Mutex // held while a question of the channel is answered
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex           // guards what follows
+	asked   map[asker][]question // that wait; an entry is there while one is served
 	waiting map[uint64]waiter
 	drawn   uint64
+}
+
+// asker is who asks on a channel. Each has a queue of its own, and is sent its answers
+// beside the others: one that asks without end, or takes no answer, keeps nobody waiting.
+type asker struct {
+	peer    p2p.ID
+	channel byte
 }
 
 type question struct {
@@ -109,10 +118,10 @@ func decodeMessage(b []byte) (m message, err error) {
 }
 
 func newExchange(headers, history, addresses answerer) *exchange {
-	e := &exchange{waiting: map[uint64]waiter{}, queues: map[byte]chan question{},
+	e := &exchange{waiting: map[uint64]waiter{}, asked: map[asker][]question{}, turns: map[byte]*sync.Mutex{},
 		answer: map[byte]answerer{headerChannel: headers, historyChannel: history, addressChannel: addresses}}
 	for channel := range e.answer {
-		e.queues[channel] = make(chan question, maxQueued)
+		e.turns[channel] = &sync.Mutex{}
 	}
 	e.BaseReactor = *p2p.NewBaseReactor(exchangeName, e)
 	return e
@@ -127,35 +136,50 @@ func (e *exchange) GetChannels() []*p2p.ChannelDescriptor {
 	}
 }
 
-// OnStart implements service.Service.
-func (e *exchange) OnStart() error {
-	for channel := range e.queues {
-		go e.serve(channel)
+// put queues a question, and has it served if none of the asker's is yet.
+func (e *exchange) put(by asker, q question) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	waiting, served := e.asked[by]
+	if len(waiting) < maxQueued { // who asks more asks again
+		e.asked[by] = append(waiting, q)
 	}
-	return nil
+	if !served {
+		go e.serve(by)
+	}
 }
 
-// serve answers the questions of one channel, one after the other.
-func (e *exchange) serve(channel byte) {
-	for {
-		select {
-		case <-e.Quit():
-			return
-		case q := <-e.queues[channel]:
-			m := message{id: q.id}
-			body, err := e.answer[channel](q.peer.ID(), q.body)
-			switch m.body = body; {
-			case errors.Is(err, errNotYet):
-				m.fault = 2
-			case err != nil:
-				m.fault = 1
-				if !errors.Is(err, errNotThere) {
-					e.Logger.Error("answering a peer", "peer", q.peer.ID(), "error", err)
-				}
+// serve answers an asker's questions, one after the other, until none waits.
+func (e *exchange) serve(by asker) {
+	for q, ok := e.next(by); ok; q, ok = e.next(by) {
+		m := message{id: q.id}
+		turn := e.turns[by.channel]
+		turn.Lock()
+		body, err := e.answer[by.channel](by.peer, q.body)
+		turn.Unlock()
+		switch m.body = body; {
+		case errors.Is(err, errNotYet):
+			m.fault = 2
+		case err != nil:
+			m.fault = 1
+			if !errors.Is(err, errNotThere) {
+				e.Logger.Error("answering a peer", "peer", by.peer, "error", err)
 			}
-			q.peer.Send(envelope(channel, &m)) // a peer that is gone asks again
 		}
+		q.peer.Send(envelope(by.channel, &m)) // a peer that is gone asks again
 	}
+}
+
+func (e *exchange) next(by asker) (q question, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	waiting := e.asked[by]
+	if len(waiting) == 0 || !e.IsRunning() {
+		delete(e.asked, by)
+		return q, false
+	}
+	e.asked[by] = waiting[1:]
+	return waiting[0], true
 }
 
 func envelope(channel byte, m *message) p2p.Envelope {
@@ -169,15 +193,12 @@ func (e *exchange) Receive(in p2p.Envelope) {
 		return
 	}
 	m, err := decodeMessage(value.Value)
-	if err != nil || m.question && len(m.body) > maxQuestion {
+	if err != nil || m.question && (len(m.body) > maxQuestion || len(value.Value) > maxAsked) { // a body shares its message's memory
 		e.Switch.StopPeerForError(in.Src, fmt.Errorf("a malformed message: %v", err))
 		return
 	}
 	if m.question {
-		select {
-		case e.queues[in.ChannelID] <- question{in.Src, m.id, m.body}:
-		default: // who asks this much asks again
-		}
+		e.put(asker{in.Src.ID(), in.ChannelID}, question{in.Src, m.id, m.body})
 		return
 	}
 	e.mu.Lock()

@@ -102,7 +102,11 @@ func TestExchangeGivenUp(t *testing.T) {
 // A peer that sends what is no message, or asks with more than a question takes,
 // is left.
 func TestExchangeMalformed(t *testing.T) {
-	for name, sent := range map[string][]byte{"noise": {0xff, 0xff, 0xff}, "a long question": append([]byte{1, 1, 1, 2, 1, 1, 3, 0xd0, 0x0f}, make([]byte, 2000)...)} {
+	for name, sent := range map[string][]byte{
+		"noise":                      {0xff, 0xff, 0xff},
+		"a long question":            append([]byte{1, 1, 1, 2, 1, 1, 3, 0xd0, 0x0f}, make([]byte, 2000)...),
+		"a short one in much memory": append([]byte{1, 1, 1, 2, 1, 1}, bytes.Repeat([]byte{3, 1, 9}, 1000)...),
+	} {
 		_, peer, switches := pair(t, func(_ p2p.ID, q []byte) ([]byte, error) { return q, nil }, nil)
 		peer.Send(p2p.Envelope{ChannelID: node.HeaderChannel, Message: &gogotypes.BytesValue{Value: sent}})
 		for deadline := time.Now().Add(patience); switches[1].Peers().Size() > 0; {
@@ -110,6 +114,42 @@ func TestExchangeMalformed(t *testing.T) {
 				t.Fatalf("%s: the peer is kept", name)
 			}
 			<-time.After(10 * time.Millisecond)
+		}
+	}
+}
+
+// deafPeer is one that takes no answer.
+type deafPeer struct {
+	p2p.Peer
+	id       p2p.ID
+	answered chan struct{} // an answer waits for it
+	never    chan struct{}
+}
+
+func (d *deafPeer) ID() p2p.ID { return d.id }
+
+func (d *deafPeer) Send(p2p.Envelope) bool {
+	d.answered <- struct{}{}
+	<-d.never
+	return false
+}
+
+// A peer that asks without end, and takes no answer, keeps no other waiting.
+func TestExchangeOfADeafPeer(t *testing.T) {
+	of := func(peer p2p.ID, q []byte) ([]byte, error) { return q, nil }
+	asks, peer, switches := pair(t, of, of)
+	deaf := &deafPeer{id: "deaf", answered: make(chan struct{}, 1), never: make(chan struct{})}
+	defer close(deaf.never)
+	reactor, _ := switches[1].Reactor("WAYBILL")
+	for _, channel := range []byte{node.HeaderChannel, node.HistoryChannel} {
+		for range 1000 {
+			reactor.Receive(p2p.Envelope{Src: deaf, ChannelID: channel, Message: &gogotypes.BytesValue{Value: []byte{1, 1, 1, 2, 1, 1, 3, 1, 9}}})
+		}
+		<-deaf.answered
+		for range 3 {
+			if answer, err := node.ExchangeAsk(asks, t.Context(), peer, channel, []byte("first")); err != nil || string(answer) != "first" {
+				t.Fatalf("somebody else is answered %q: %v", answer, err)
+			}
 		}
 	}
 }

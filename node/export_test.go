@@ -145,6 +145,21 @@ func (n *Node) Archive(from int64) ([]byte, error) {
 // TakeOver is what a start does with a complete history.
 var TakeOver = takeOver
 
+// Convict hands evidence of a validator that signed twice to the engine, as a peer does.
+func (n *Node) Convict(e types.Evidence) error { return n.ledger.engine.EvidencePool().AddEvidence(e) }
+
+// Block is the engine's block of a height, the last one's if that is 0.
+func (n *Node) Block(height int64) *types.Block {
+	blocks := n.ledger.engine.BlockStore()
+	if height == 0 {
+		height = blocks.Height()
+	}
+	return blocks.LoadBlock(height)
+}
+
+// HistoryInTurn is the order in which peers are asked at a turn.
+func HistoryInTurn(peers []string, turn int) []string { return inTurn(peers, turn) }
+
 // Exchange is the reactor of questions and answers.
 type Exchange = exchange
 
@@ -215,6 +230,7 @@ var (
 	GossipPack    = pack
 	GossipAgain   = (*gossip).sendAgain
 	GossipJudges  = (*gossip).judgeMessage
+	GossipDeafFor = deafFor
 	GossipChannel = gossipChannel
 )
 

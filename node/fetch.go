@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +35,8 @@ import (
 
 const (
 	historyPause   = time.Second
-	historyBehind  = 20 // heights that the engine fetches again when the ledger takes its place
+	slowAnswer     = askTimeout / 4 // after which another is asked first
+	historyBehind  = 20             // heights that the engine fetches again when the ledger takes its place
 	completeMarker = "complete"
 )
 
@@ -64,6 +66,7 @@ type history struct {
 	behind    *store.Cursor // at the end of the last block that was computed
 	erase     []store.Ref   // that orders erased which were computed
 	dismissed map[p2p.ID]bool
+	turn      int              // of whose turn it is to be asked first
 	gave      map[int64]p2p.ID // who gave a block that lacks bodies
 }
 
@@ -276,11 +279,15 @@ func (h *history) compute() error {
 // and computes them. It returns how many bytes that were; 0, nobody has any.
 func (h *history) next() (int, error) {
 	from := h.computed.Load() + 1
-	for _, peer := range h.exchange.peers() {
+	for _, peer := range inTurn(h.exchange.peers(), h.turn) {
 		if h.dismissed[peer.ID()] {
 			continue
 		}
+		began := time.Now()
 		answer, err := h.exchange.ask(h.ctx, peer, historyChannel, schemas.AppendUint(nil, 1, uint64(from)))
+		if err != nil || time.Since(began) >= slowAnswer {
+			h.turn++
+		}
 		if err != nil {
 			continue // it has none, is slow, or is gone
 		}
@@ -300,6 +307,16 @@ func (h *history) next() (int, error) {
 		clear(h.dismissed) // perhaps it was this node's disk
 	}
 	return 0, nil
+}
+
+// inTurn begins a list with another of its members at each turn: who answers late keeps
+// the node waiting in its own turn, and not before each answer of the others.
+func inTurn[T any](list []T, turn int) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	first := turn % len(list)
+	return slices.Concat(list[first:], list[:first])
 }
 
 // attribute notes who gave blocks that lack bodies: that orders erased them shows

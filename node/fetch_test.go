@@ -3,6 +3,7 @@ package node_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -334,4 +335,17 @@ func forgedBy(t *testing.T, blocks []app.ArchivedBlock, at int) []app.ArchivedBl
 	fields[2], fields[3], fields[4] = [][]byte{next.Hash()}, [][]byte{encode(next.ToProto())}, [][]byte{encode(c.ToProto())}
 	out[at+1] = withRecord(out[at+1], fields)
 	return out
+}
+
+// At each turn another peer is asked first, and every one once.
+func TestHistoryIsAskedInTurn(t *testing.T) {
+	peers := []string{"a", "b", "c"}
+	for turn, want := range []string{"[a b c]", "[b c a]", "[c a b]", "[a b c]"} {
+		if got := fmt.Sprint(node.HistoryInTurn(peers, turn)); got != want {
+			t.Errorf("at turn %d %s are asked, not %s", turn, got, want)
+		}
+	}
+	if got := node.HistoryInTurn(nil, 5); len(got) > 0 {
+		t.Errorf("of nobody %v are asked", got)
+	}
 }

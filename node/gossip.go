@@ -35,8 +35,10 @@ const (
 	// node sends something at each againInterval.
 	silence = 30 * time.Second
 
-	// forgedPause is how long a peer is not listened to that sent what no honest node
-	// has in its pool: finding that out costs a hundredth of it.
+	// A peer that sent what no honest node has in its pool is not listened to for so many
+	// times as long as finding that out took, and so long at least: a transaction of a
+	// kilobyte that a partner signed can take half a second to decode.
+	forgedTimes = 20
 	forgedPause = 10 * time.Millisecond
 )
 
@@ -293,14 +295,17 @@ func (g *gossip) judge(ctx context.Context, in *inbox) {
 			if err != nil {
 				return
 			}
-			honest := g.judgeMessage(in.peer, m)
+			wasted, honest := g.judgeMessage(in.peer, m)
 			end()
 			if !honest {
-				pause(ctx, forgedPause)
+				pause(ctx, deafFor(wasted))
 			}
 		}
 	}
 }
+
+// deafFor is how long a peer is not listened to whose message wasted so much time.
+func deafFor(wasted time.Duration) time.Duration { return max(forgedPause, forgedTimes*wasted) }
 
 func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
@@ -312,13 +317,14 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // judgeMessage offers the transactions of a message, up to the first that no honest
-// node sends: then it answers false.
-func (g *gossip) judgeMessage(peer string, m []byte) bool {
+// node sends: then it answers false, and how long that one took.
+func (g *gossip) judgeMessage(peer string, m []byte) (wasted time.Duration, honest bool) {
 	f := schemas.ReadFields(m)
 	for n, raw, ok := f.Next(); ok; n, raw, ok = f.Next() {
 		if n != 1 || len(raw) == 0 {
-			return false
+			return 0, false
 		}
+		began := time.Now()
 		// A copy: one small transaction must not keep a whole message.
 		err := g.pool.Offer(peer, bytes.Clone(raw))
 		if err == nil || errors.Is(err, app.ErrPoolFull) {
@@ -332,12 +338,12 @@ func (g *gossip) judgeMessage(peer string, m []byte) bool {
 		// It was committed, or expired, while it was on its way.
 		if fault.Code != schemas.Replayed && fault.Code != schemas.Expired {
 			g.Logger.Debug("a peer sends what is refused", "peer", peer, "error", err)
-			return false
+			return time.Since(began), false
 		}
 	}
 	if err := f.Err(); err != nil {
 		g.Logger.Debug("a peer sends what cannot be read", "peer", peer, "error", fmt.Sprint(err))
-		return false
+		return 0, false
 	}
-	return true
+	return 0, true
 }

@@ -25,11 +25,19 @@ type fakePool struct {
 	block chan struct{} // nothing is judged until it is closed, if there is one
 }
 
+// dear is how long fakePool takes at least to find out about what begins with that.
+const dear = 2 * time.Millisecond
+
 func (p *fakePool) Offer(from string, raw []byte) error {
 	if p.block != nil {
 		<-p.block
 	}
 	switch {
+	case bytes.HasPrefix(raw, []byte("dear")):
+		for began := time.Now(); time.Since(began) < dear; {
+			continue // it is decoded
+		}
+		return &schemas.Fault{Code: schemas.RootMismatch}
 	case bytes.HasPrefix(raw, []byte("forged")):
 		return &schemas.Fault{Code: schemas.BadSignature}
 	case bytes.HasPrefix(raw, []byte("late")):
@@ -150,7 +158,7 @@ func TestGossipPack(t *testing.T) {
 		if len(m) > 130<<10 {
 			t.Errorf("a message of %d bytes", len(m))
 		}
-		if !node.GossipJudges(g, "peer", m) {
+		if _, honest := node.GossipJudges(g, "peer", m); !honest {
 			t.Error("an honest message is not")
 		}
 	}
@@ -169,15 +177,25 @@ func TestGossipForged(t *testing.T) {
 		pool := &fakePool{}
 		g := node.NewGossip(pool, func() bool { return false })
 		m := node.GossipPack([][]byte{[]byte("before"), []byte(text), []byte("after")})[0]
-		if got := node.GossipJudges(g, "peer", m); got != honest || !pool.has("peer", "before") || pool.has("peer", "after") != honest {
+		if _, got := node.GossipJudges(g, "peer", m); got != honest || !pool.has("peer", "before") || pool.has("peer", "after") != honest {
 			t.Errorf("%s: %t, %d taken", text, got, len(pool.took))
 		}
 	}
 	g := node.NewGossip(&fakePool{}, func() bool { return false })
 	for _, noise := range [][]byte{{0}, {2, 1, 1}, {1, 0}, {1, 5, 1}, {1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}} {
-		if node.GossipJudges(g, "peer", noise) {
+		if _, honest := node.GossipJudges(g, "peer", noise); honest {
 			t.Errorf("%x is an honest message", noise)
 		}
+	}
+}
+
+// A peer whose transactions take long to refuse is not listened to for many times as long:
+// it cannot keep a processor busy.
+func TestGossipOfWhatIsDearToRefuse(t *testing.T) {
+	g := node.NewGossip(&fakePool{}, func() bool { return false })
+	wasted, honest := node.GossipJudges(g, "peer", node.GossipPack([][]byte{[]byte("good"), []byte("dear")})[0])
+	if honest || wasted < dear || node.GossipDeafFor(wasted) < 20*dear || node.GossipDeafFor(0) <= 0 {
+		t.Errorf("honest %t, %s wasted, not listened to for %s", honest, wasted, node.GossipDeafFor(wasted))
 	}
 }
 

@@ -47,15 +47,19 @@ func servesHistory(s *Settings, machine *app.App) error {
 }
 
 // blockToKeep is the engine's encoding of a block that the archive alone cannot
-// give back, since bodies in it are not kept; nil of others. A restored engine
-// begins with its last block.
+// give back, since bodies in it are not kept, or it carries evidence of a validator that
+// signed twice; nil of others. A restored engine begins with its last block.
 func blockToKeep(s *store.Store, engine *cmtstore.BlockStore, height int64) ([]byte, error) {
-	if unkept, err := app.UnkeptAt(s, height); !unkept || err != nil {
+	unkept, err := app.UnkeptAt(s, height)
+	if err != nil {
 		return nil, err
 	}
 	block := engine.LoadBlock(height)
 	if block == nil {
 		return nil, fmt.Errorf("the engine does not have block %d", height)
+	}
+	if !unkept && len(block.Evidence.Evidence) == 0 {
+		return nil, nil
 	}
 	pb, err := block.ToProto()
 	if err != nil {

@@ -31,7 +31,7 @@ type revival struct {
 	states   state.Store
 	blocks   *store.BlockStore
 	blocksDB dbm.DB
-	last     *types.Block  // the engine's own of the tip, where the archive may lack bodies of it; nil: none is given
+	last     *types.Block  // the engine's own of the tip, where the archive cannot give it back; nil: none is given
 	pending  *decidedBlock // whose votes come with the next
 }
 
@@ -174,7 +174,7 @@ func (r *revival) keep(p *decidedBlock, votes *types.Commit) error {
 		return fmt.Errorf("rebuilding block %d: %w", p.header.Height, err)
 	}
 	if !parts.Header().Equals(votes.BlockID.PartSetHeader) {
-		return r.forget()
+		return r.keepLast(p, votes)
 	}
 	return r.save(block, parts, votes)
 }
@@ -214,7 +214,7 @@ func (r *revival) finish(votes *types.Commit) error {
 		return err
 	}
 	if r.blocks.Height() != r.tip {
-		return fmt.Errorf("block %d cannot be rebuilt from the archive, since it carries evidence of a validator's misbehaviour, or bodies that are not kept: make a backup a block later", r.tip)
+		return fmt.Errorf("block %d cannot be rebuilt from the archive, since it carries evidence of a validator's misbehaviour, or bodies that are not kept, and the backup was made by a version that did not keep it: take another backup", r.tip)
 	}
 	return nil
 }

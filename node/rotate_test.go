@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"bytes"
 	"io"
 	"strings"
 	"testing"
@@ -104,7 +105,7 @@ func TestEndedKeyStopsNoNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := startAlone(t, s)
-	add, err := schemas.MakeAct(&schemas.AddKey{Public: make([]byte, 32), Roles: schemas.RoleAdmin, Held: schemas.HeldInHardware}, "", time.Now())
+	add, err := schemas.MakeAct(&schemas.AddKey{Public: bytes.Repeat([]byte{0x1a}, 32), Roles: schemas.RoleAdmin, Held: schemas.HeldInHardware}, "", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,29 @@ func RoleOfAct(name string) uint32 {
 func MakeAct(a Act, reason string, at time.Time) (*Event, error) {
 	b := binding{pass: writeJSON, out: []byte{'{'}}
 	a.bind(&b)
-	return DecodeAct(actBody(a.Name(), b.out, reason, at))
+	return newAct(actBody(a.Name(), b.out, reason, at))
+}
+
+// newAct reads the body of an act that is made now.
+func newAct(body []byte) (*Event, error) {
+	e, err := DecodeAct(body)
+	if err == nil {
+		err = e.CheckKeys()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// CheckKeys refuses an act that names a public key with which nobody should sign (see
+// CheckPublicKey). It is asked of acts that are new. Decoding does not ask it, so that what
+// a ledger recorded before this was asked stays readable. The error is a Fault.
+func (e *Event) CheckKeys() error {
+	if e.badKey != nil {
+		return e.badKey
+	}
+	return nil
 }
 
 func actBody(name string, open []byte, reason string, at time.Time) []byte {
@@ -116,7 +138,7 @@ func ReadAct(name string, request []byte, at time.Time, given ...string) (*Event
 		}
 		b.text(given[i], given[i+1])
 	}
-	e, err := DecodeAct(append(b.out, '}'))
+	e, err := newAct(append(b.out, '}'))
 	if err == nil && e.Skeleton.Act.Name() != name {
 		err = &Fault{Code: BadValue, Pointer: "/type", Detail: "here goes " + name}
 	}

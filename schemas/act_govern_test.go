@@ -12,7 +12,7 @@ var (
 	aKey      = `{"public":"` + strings.Repeat("0a", 32) + `","roles":["admin"],"held":"hardware"}`
 	bKey      = `{"public":"` + strings.Repeat("0b", 32) + `","roles":["capture","device"],"held":"client"}`
 	aNode     = `"nodeID":"` + strings.Repeat("0c", 20) + `"`
-	aConsents = `"validator":"` + strings.Repeat("0d", 32) + `"`
+	aConsents = `"validator":"` + strings.Repeat("0c", 32) + `"`
 	aLot      = "urn:epc:class:lgtin:9521234.054321.L"
 	dock      = `{"kind":"admit","partner":"dock","name":"Dock BV","gln":"9521234000051",`
 )

@@ -45,7 +45,7 @@ var exampleActs = map[string]string{
 	"Propose": `{"kind":"admit","partner":"dock","name":"Dock BV","gln":"9521234000051","standing":"member","lei":"5493001KJTIIGC8Y1R12","registration":"NL 12345678","threshold":1,` +
 		`"keys":[{"public":"` + strings.Repeat("0a", 32) + `","roles":["capture","admin"],"held":"client"}],"nodeID":"` + strings.Repeat("0b", 20) + `","validator":"` + strings.Repeat("0c", 32) + `"}`,
 	"Withdraw": `{"proposal":"1042-0-3"}`,
-	"Ready":    `{"key":"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"}`,
+	"Ready":    `{"key":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"}`,
 }
 
 // An act's four passes agree: what is read is written again, as JSON and as fields.

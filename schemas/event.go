@@ -88,6 +88,8 @@ type Event struct {
 
 	HashIDs []HashID // of EventHasher, where somebody computed them; for the index and receipts
 
+	badKey *Fault // the first thing wrong with a public key that the act names
+
 	measured int // readings, whether they can be compared or not: what they weigh
 
 	// body and the skeleton's encoding, of an event that was decoded to be signed: by

@@ -95,10 +95,24 @@ func octets(size int) notation[[]byte] {
 	}
 }
 
-// publicKey is the form of an Ed25519 public key, sum that of a hash.
+// publicKey is the form of an Ed25519 public key, sum that of a hash. What is wrong with a
+// key is noted, and refused of new messages alone: see CheckKeys.
 var (
-	publicKey = octets(ed25519.PublicKeySize)
-	sum       = notation[Hash]{
+	publicKey = func() notation[[]byte] {
+		key := octets(ed25519.PublicKeySize)
+		octetsOf := key.read
+		key.read = func(d *decoder, n int) ([]byte, *Fault) {
+			v, f := octetsOf(d, n)
+			if f == nil && d.e.badKey == nil {
+				if err := CheckPublicKey(v); err != nil {
+					d.e.badKey = d.t.fault(BadValue, n, err.Error())
+				}
+			}
+			return v, f
+		}
+		return key
+	}()
+	sum = notation[Hash]{
 		read: func(d *decoder, n int) (h Hash, f *Fault) {
 			v, f := octets(len(h)).read(d, n)
 			copy(h[:], v)

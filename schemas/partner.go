@@ -356,6 +356,26 @@ func (g *Genesis) check() error {
 	return g.checkGovernance(seen)
 }
 
+// CheckKeys refuses a first state with public keys under which nobody should sign or
+// validate (see CheckPublicKey). It is asked when a network is founded; DecodeGenesis does
+// not ask it, so that one that was founded before goes on.
+func (g *Genesis) CheckKeys() error {
+	for _, p := range g.Partners {
+		if len(p.Validate) == 0 {
+			continue
+		}
+		if err := CheckPublicKey(p.Validate); err != nil {
+			return fmt.Errorf("the validator of partner %s has %w", p.ID, err)
+		}
+	}
+	for _, k := range g.Keys {
+		if err := CheckPublicKey(k.Public); err != nil {
+			return fmt.Errorf("key %q of %s is %w", k.ID, k.Partner, err)
+		}
+	}
+	return nil
+}
+
 // checkGovernance checks what members can change later; seen has "partner" and the id of each.
 func (g *Genesis) checkGovernance(seen map[string]bool) error {
 	for name, seconds := range map[string]uint64{"voting_seconds": g.VotingSeconds, "silent_seconds": g.SilentSeconds} {

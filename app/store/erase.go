@@ -53,6 +53,9 @@ func (a *archive) erase(s Stream, r Ref) error {
 	if err == nil {
 		err = f.Sync()
 	}
+	if on, ok := f.(diskFile); ok && err == nil {
+		punch(on.File, int64(r.offset)+entryHeader, int64(r.length))
+	}
 	if closing := f.Close(); err == nil {
 		err = closing
 	}
