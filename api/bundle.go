@@ -219,6 +219,17 @@ func turn(r *http.Request, line chan struct{}) (leave func(), err error) {
 	}
 }
 
+// readInTurn reads in its turn, which ends before anything is told: a client that is slow
+// to take an answer holds up no other.
+func (g *Gateway) readInTurn(r *http.Request, line chan struct{}, read func(View) error) error {
+	leave, err := turn(r, line)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return g.read(read)
+}
+
 // made makes a bundle in its turn, and writes it in the form that was asked for.
 func (g *Gateway) made(r *http.Request, asJSON bool, bundle func() ([]byte, error)) ([]byte, error) {
 	leave, err := turn(r, g.bundles)
