@@ -311,6 +311,9 @@ func (l *fakeLedger) Bundle(_ context.Context, q schemas.BundleQuery) ([]byte, e
 	if q.ID == "urn:example:json" || l.realBundles { // a bundle of a version alone is none, but has a JSON form
 		return []byte{1, 1, 2}, nil
 	}
+	if q.ID == "urn:example:large" {
+		return make([]byte, 20<<20), nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked = q

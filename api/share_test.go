@@ -55,6 +55,19 @@ func TestDeafReaders(t *testing.T) {
 	h.do("GET", page, "", "Authorization", other).want(t, 200)
 }
 
+// TestDeafReadersOfBundles: bundles that are not taken hold their room, and leave some.
+func TestDeafReadersOfBundles(t *testing.T) {
+	limits := defaults()
+	limits.ReadBytes = 110 << 20
+	h := newHarness(t, limits)
+	const path = "/api/v1/items/urn:example:large/bundle"
+	for range 6 {
+		h.deaf(path)
+	}
+	eventually(t, "the key has what it may have", func() bool { return h.do("GET", path, "").status == 503 })
+	h.do("GET", path, "", "Authorization", another(h)).want(t, 200)
+}
+
 // TestWritesOfOneKey: what waits of one key leaves room for another's.
 func TestWritesOfOneKey(t *testing.T) {
 	limits := defaults()
