@@ -142,6 +142,9 @@ func (g *Gateway) postBundle(w http.ResponseWriter, r *http.Request) {
 		old, err = g.receive(w, r, g.limits.CaptureBytes)
 	}
 	if err == nil {
+		err = stateOf(r).read.grow(int64(len(old))) // while it waits for its turn
+	}
+	if err == nil {
 		bundle, err = g.made(r, w.Header().Get("Content-Type") == typeJSON, func() ([]byte, error) { return g.ledger.Renew(r.Context(), old, int64(since)) })
 	}
 	if err != nil {
@@ -233,7 +236,19 @@ func turn(r *http.Request, line chan struct{}) (leave func(), err error) {
 	}
 }
 
-// made makes a bundle in its turn, and writes it in the form that was asked for.
+// readInTurn reads in its turn, which ends before anything is told: a client that is slow
+// to take an answer holds up no other.
+func (g *Gateway) readInTurn(r *http.Request, line chan struct{}, read func(View) error) error {
+	leave, err := turn(r, line)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return g.read(read)
+}
+
+// made makes a bundle in its turn, and writes it in the form that was asked for. It takes
+// room for it, which a client that is slow to take it holds.
 func (g *Gateway) made(r *http.Request, asJSON bool, bundle func() ([]byte, error)) ([]byte, error) {
 	leave, err := turn(r, g.bundles)
 	if err != nil {
@@ -241,12 +256,16 @@ func (g *Gateway) made(r *http.Request, asJSON bool, bundle func() ([]byte, erro
 	}
 	defer leave()
 	b, err := bundle()
-	if err != nil || !asJSON {
-		return b, err
+	if err == nil && asJSON {
+		if b, err = proof.AppendJSON(nil, b); err == nil && len(b) > proof.MaxBundle {
+			return nil, fault(schemas.TooLarge, fmt.Sprintf("as JSON the bundle has %d bytes, %d are read: ask for its binary form", len(b), proof.MaxBundle))
+		}
 	}
-	text, err := proof.AppendJSON(nil, b)
-	if err == nil && len(text) > proof.MaxBundle {
-		return nil, fault(schemas.TooLarge, fmt.Sprintf("as JSON the bundle has %d bytes, %d are read: ask for its binary form", len(text), proof.MaxBundle))
+	if err == nil {
+		err = stateOf(r).read.grow(int64(len(b)))
 	}
-	return text, err
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }

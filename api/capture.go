@@ -52,7 +52,7 @@ func (g *Gateway) write(w http.ResponseWriter, r *http.Request, limit int64, wor
 		g.fail(w, r, err)
 		return
 	}
-	at, err := g.writes.enter(weight * int64(len(body)))
+	at, err := g.writes.enter(keyOf(r).ID, weight*int64(len(body)))
 	if err != nil {
 		g.fail(w, r, err)
 		return
@@ -74,7 +74,7 @@ func (g *Gateway) write(w http.ResponseWriter, r *http.Request, limit int64, wor
 // receive reads a body into the room that bodies have while they arrive: a slow
 // one takes nothing from writes that are worked on.
 func (g *Gateway) receive(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	in, err := g.bodies.enter(0)
+	in, err := g.bodies.enter(keyOf(r).ID, 0)
 	if err != nil {
 		return nil, err
 	}

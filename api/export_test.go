@@ -19,7 +19,7 @@ func (g *Gateway) TestingOnlyRoutes() chi.Routes { return g.handler.(chi.Routes)
 func (g *Gateway) TestingOnlyReads() (count int, bytes int64) { return g.reads.used() }
 
 // TestingOnlySubscribersRead tells how many reads for subscribers are under way, or rest.
-func (g *Gateway) TestingOnlySubscribersRead() int { return len(g.subs.reading) }
+func (g *Gateway) TestingOnlySubscribersRead() int { return len(g.subs.reading.all) }
 
 // TestingOnlyException is the exception that a code is told as.
 var TestingOnlyException = exception

@@ -49,13 +49,7 @@ func (g *Gateway) getFSMA(w http.ResponseWriter, r *http.Request) {
 	var out *FSMA
 	q, err := parameters(r, "lot", "direction", "maxDepth", "from", "to")
 	if err == nil {
-		var leave func()
-		if leave, err = turn(r, g.traces); err == nil {
-			defer leave()
-		}
-	}
-	if err == nil {
-		err = g.read(func(view View) error {
+		err = g.readInTurn(r, g.traces, func(view View) error {
 			if q["lot"] != "" {
 				out, err = g.fsmaOfLot(r, view, q)
 			} else {

@@ -66,7 +66,7 @@ func (g *Gateway) importForm(w http.ResponseWriter, r *http.Request) (*answer, e
 	if err != nil {
 		return nil, err
 	}
-	at, err := g.writes.enter(weight*int64(len(body)) + importRoom)
+	at, err := g.writes.enter(keyOf(r).ID, weight*int64(len(body))+importRoom)
 	if err != nil {
 		return nil, err
 	}

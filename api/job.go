@@ -213,6 +213,14 @@ func (g *Gateway) getJob(w http.ResponseWriter, r *http.Request) {
 		g.fail(w, r, err)
 		return
 	}
+	events := 0
+	for i := range j.Chunks {
+		events += j.Chunks[i].Count
+	}
+	if err := g.holdJob(stateOf(r).read, j, events); err != nil {
+		g.fail(w, r, err)
+		return
+	}
 	out := jobOf(j)
 	if out.Receipt, err = g.receiptOf(j); err != nil {
 		g.fail(w, r, err)
@@ -222,6 +230,12 @@ func (g *Gateway) getJob(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "1")
 	}
 	g.writeForm(w, r, out, out.xml)
+}
+
+// holdJob takes the room for what is told of a job and so many of its events; one alone
+// always finds it.
+func (g *Gateway) holdJob(in *place, j *local.Job, events int) error {
+	return in.grow(min(g.limits.ReadBytes/2, answerWeight*int64(j.Size)+receiptWeight*int64(events)))
 }
 
 func jobOf(j *local.Job) Job {
@@ -305,7 +319,7 @@ func (g *Gateway) listJobs(w http.ResponseWriter, r *http.Request) {
 	}
 	list, next := []Job{}, ""
 	if err == nil {
-		next, err = g.pageOfJobs(before, limit, func(j *local.Job) { list = append(list, jobOf(j)) })
+		next, err = g.pageOfJobs(stateOf(r).read, before, limit, func(j *local.Job) { list = append(list, jobOf(j)) })
 	}
 	if err != nil {
 		g.fail(w, r, err)
@@ -323,23 +337,33 @@ func (g *Gateway) listJobs(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// pageErrors is how many errors end a page of jobs early.
-const pageErrors = 5000
+// What is read and told of jobs at once: some have master data or errors of megabytes.
+const (
+	pageErrors = 5000 // end a page of jobs early, as pageBytes do
+	jobsStep   = 10
+	jobsBytes  = 1 << 20
+)
+
+// receiptWeight is how many bytes are taken for what a job tells of an event.
+const receiptWeight = 1 << 10
 
 // pageOfJobs visits at most limit jobs made before one, newest first, and answers
 // the last of them when others follow.
-func (g *Gateway) pageOfJobs(before string, limit int, visit func(*local.Job)) (next string, err error) {
-	for n, errors := 0, 0; ; {
-		jobs, err := g.local.Jobs(before, 10)
+func (g *Gateway) pageOfJobs(in *place, before string, limit int, visit func(*local.Job)) (next string, err error) {
+	for n, errors, bytes := 0, 0, 0; ; {
+		jobs, err := g.local.Jobs(before, jobsStep, jobsBytes)
 		if err != nil || len(jobs) == 0 {
 			return "", err
 		}
 		for _, j := range jobs {
-			if n == limit || errors > pageErrors {
+			if n == limit || errors > pageErrors || n > 0 && bytes+j.Size > pageBytes {
 				return before, nil
 			}
+			if err := g.holdJob(in, j, 0); err != nil {
+				return "", err
+			}
 			visit(j)
-			n, errors, before = n+1, errors+len(j.Errors), j.ID
+			n, errors, bytes, before = n+1, errors+len(j.Errors), bytes+j.Size, j.ID
 		}
 	}
 }

@@ -45,6 +45,7 @@ type fakeLedger struct {
 	network     api.Network
 	missing     [2]int64 // heights without records
 	looked      func()   // told whenever messages are read
+	proving     func()   // told whenever a checkpoint is
 	delay       time.Duration
 	waiting     int64 // bytes that Delay was last told of
 
@@ -310,6 +311,9 @@ func (l *fakeLedger) Bundle(_ context.Context, q schemas.BundleQuery) ([]byte, e
 	if q.ID == "urn:example:json" || l.realBundles { // a bundle of a version alone is none, but has a JSON form
 		return []byte{1, 1, 2}, nil
 	}
+	if q.ID == "urn:example:large" {
+		return make([]byte, 20<<20), nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked = q
@@ -399,6 +403,12 @@ func (l *fakeLedger) SignedHeader(_ context.Context, height int64) (*api.SignedH
 }
 
 func (l *fakeLedger) Checkpoint(context.Context) (*api.Checkpoint, error) {
+	l.mu.Lock()
+	proving := l.proving
+	l.mu.Unlock()
+	if proving != nil {
+		proving()
+	}
 	return &api.Checkpoint{Origin: "test", Size: 3, Root: "00", Height: 5, Hash: "01", Proof: []byte("proof")}, nil
 }
 

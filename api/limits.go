@@ -11,7 +11,8 @@ import (
 )
 
 // room bounds how many requests are worked on at once, and how many bytes they
-// take together. What does not fit is told to come back, not queued.
+// take together. What does not fit is told to come back, not queued. However much one
+// API key asks for, some is left for others: it has at most three times of what is free.
 type room struct {
 	most      int
 	mostBytes int64
@@ -19,25 +20,39 @@ type room struct {
 	mu    sync.Mutex // guards what follows
 	count int
 	bytes int64
+	owned map[string]held // by API key, of those that hold anything
 }
 
-func newRoom(most int, mostBytes int64) *room { return &room{most: most, mostBytes: mostBytes} }
+// held is what an API key has of a room.
+type held struct {
+	count int
+	bytes int64
+}
+
+// keyShare is how many times of what is free one API key may have.
+const keyShare = 3
+
+func newRoom(most int, mostBytes int64) *room {
+	return &room{most: most, mostBytes: mostBytes, owned: map[string]held{}}
+}
 
 // place is what one request has of a room. One goroutine uses it.
 type place struct {
 	room  *room
+	owner string
 	bytes int64
 }
 
-// enter takes a place for a request of so many bytes.
-func (m *room) enter(bytes int64) (*place, error) {
+// enter takes a place for a request of so many bytes, of an API key, "" for none.
+func (m *room) enter(owner string, bytes int64) (*place, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.count >= m.most || m.bytes+bytes > m.mostBytes {
-		return nil, fault(schemas.Overloaded, fmt.Sprintf("%d requests are being worked on", m.count))
+	own := m.owned[owner]
+	if m.count >= m.most || own.count >= keyShare*(m.most-m.count) || !m.fits(bytes, own.bytes) {
+		return nil, m.refusal(own)
 	}
-	m.count, m.bytes = m.count+1, m.bytes+bytes
-	return &place{room: m, bytes: bytes}, nil
+	m.take(owner, 1, bytes)
+	return &place{room: m, owner: owner, bytes: bytes}, nil
 }
 
 // grow takes more bytes.
@@ -45,19 +60,44 @@ func (p *place) grow(bytes int64) error {
 	m := p.room
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.bytes+bytes > m.mostBytes {
-		return fault(schemas.Overloaded, fmt.Sprintf("%d requests are being worked on", m.count))
+	own := m.owned[p.owner]
+	has := own.bytes
+	if has == p.bytes { // one request alone may take all that there is
+		has = 0
 	}
-	m.bytes, p.bytes = m.bytes+bytes, p.bytes+bytes
+	if !m.fits(bytes, has) {
+		return m.refusal(own)
+	}
+	m.take(p.owner, 0, bytes)
+	p.bytes += bytes
 	return nil
 }
 
 // leave gives the place back.
 func (p *place) leave() {
-	m := p.room
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.count, m.bytes = m.count-1, m.bytes-p.bytes
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	p.room.take(p.owner, -1, -p.bytes)
+}
+
+// fits reports whether there is room for bytes of whoever has so many already; m.mu is held.
+func (m *room) fits(bytes, own int64) bool {
+	return m.bytes+bytes <= m.mostBytes && (own == 0 || own+bytes <= keyShare*(m.mostBytes-m.bytes))
+}
+
+// take counts what an API key takes or gives back; m.mu is held.
+func (m *room) take(owner string, count int, bytes int64) {
+	m.count, m.bytes = m.count+count, m.bytes+bytes
+	own := m.owned[owner]
+	if own = (held{own.count + count, own.bytes + bytes}); own == (held{}) {
+		delete(m.owned, owner)
+		return
+	}
+	m.owned[owner] = own
+}
+
+func (m *room) refusal(own held) error {
+	return fault(schemas.Overloaded, fmt.Sprintf("%d requests are being worked on, %d of them yours", m.count, own.count))
 }
 
 func (m *room) used() (count int, bytes int64) {

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -283,5 +285,74 @@ func TestAccessLog(t *testing.T) {
 	}
 	if !strings.Contains(logs, "/epcis/v2/events") || !strings.Contains(logs, "status=201") {
 		t.Errorf("the log lacks the request: %s", logs)
+	}
+}
+
+// fromAfar is a listener whose first connections seem to be from one other address.
+type fromAfar struct {
+	net.Listener
+	first *atomic.Int32
+}
+
+type afar struct{ net.Conn }
+
+func (afar) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1} }
+
+func (l fromAfar) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil && l.first.Add(-1) >= 0 {
+		conn = afar{conn}
+	}
+	return conn, err
+}
+
+// TestConnectionsOfOneAddress: where all connections do something, one of the address that
+// has the most gives way to another's, and none to its own.
+func TestConnectionsOfOneAddress(t *testing.T) {
+	h := newHarness(t, defaults())
+	begun, end := make(chan bool, 10), make(chan bool)
+	server := api.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hang" {
+			begun <- true
+			<-end
+			return
+		}
+		h.g.ServeHTTP(w, r)
+	}), nil, 3)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, first := make(chan error, 1), atomic.Int32{}
+	first.Store(4)
+	go func() { ended <- server.Serve(fromAfar{l, &first}) }()
+	hang := func() net.Conn {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		fmt.Fprint(conn, "GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
+		return conn
+	}
+	for range 3 {
+		hang()
+		<-begun
+	}
+	_, _ = io.ReadAll(hang()) // ends, by a reset or not: the fourth of its address is closed
+	eventually(t, "another address is answered", func() bool {
+		res, err := http.Get("http://" + l.Addr().String() + "/livez")
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return res.StatusCode == 200
+	})
+	close(end)
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != http.ErrServerClosed {
+		t.Fatal(err)
 	}
 }

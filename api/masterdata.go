@@ -125,6 +125,13 @@ func (g *Gateway) getMasterData(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		list, more, err = g.local.Elements(q["type"], elementID(q["id"]), after, limit, pageBytes)
 	}
+	bytes := 0
+	for _, e := range list {
+		bytes += len(e.Element)
+	}
+	if err == nil {
+		err = stateOf(r).read.grow(answerWeight * int64(bytes))
+	}
 	if err != nil {
 		g.fail(w, r, err)
 		return

@@ -92,7 +92,7 @@ func routeOf(r *http.Request) string {
 // answers take together.
 func (g *Gateway) reading(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		at, err := g.reads.enter(0)
+		at, err := g.reads.enter(keyOf(r).ID, 0)
 		if err != nil {
 			g.fail(w, r, err)
 			return
@@ -103,6 +103,24 @@ func (g *Gateway) reading(next http.Handler) http.Handler {
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// waiting lets requests pass one after the other that need no key, as many at once as the
+// line holds: until then they take no place from those who have one.
+func (g *Gateway) waiting(line chan struct{}) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), g.limits.ReadTime)
+			defer cancel()
+			leave, err := turn(r.WithContext(ctx), line)
+			if err != nil {
+				g.fail(w, r, err)
+				return
+			}
+			defer leave()
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // historyHeader names the heights whose records are missing from every answer.

@@ -142,7 +142,7 @@ func (g *Gateway) postTransaction(w http.ResponseWriter, r *http.Request) {
 			return g.dryTransaction(r, body)
 		}
 		return g.submit(r, body, func(res *reservation) (*answer, error) {
-			tx, err := g.decode(body)
+			tx, err := g.decode(r, body)
 			if err != nil {
 				return nil, err
 			}
@@ -163,12 +163,12 @@ func (g *Gateway) postTransaction(w http.ResponseWriter, r *http.Request) {
 }
 
 // decode reads a client's transaction, when there is room for what it declares.
-func (g *Gateway) decode(raw []byte) (*schemas.Transaction, error) {
+func (g *Gateway) decode(r *http.Request, raw []byte) (*schemas.Transaction, error) {
 	size, err := schemas.Measure(raw)
 	if err != nil {
 		return nil, err
 	}
-	at, err := g.writes.enter(weight * int64(size.Declared))
+	at, err := g.writes.enter(keyOf(r).ID, weight*int64(size.Declared))
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (g *Gateway) decode(raw []byte) (*schemas.Transaction, error) {
 // dryTransaction answers what a client's transaction would get, and, of a proposal
 // alone, what it would do.
 func (g *Gateway) dryTransaction(r *http.Request, body []byte) (*answer, error) {
-	tx, err := g.decode(body)
+	tx, err := g.decode(r, body)
 	if err != nil {
 		return nil, err
 	}

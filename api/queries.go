@@ -233,11 +233,10 @@ func (g *Gateway) mayStore(name string) error {
 	if other != nil || name == simpleEventQuery {
 		return fault(schemas.NameTaken, "a query named "+clip(name)+" is stored already")
 	}
-	all, err := g.local.Queries("", maxQueries)
-	if err == nil && len(all) >= maxQueries {
-		err = fault(schemas.TooLarge, fmt.Sprintf("%d queries are stored, and no more can be: delete one", maxQueries))
+	if g.local.QueryCount() >= maxQueries {
+		return fault(schemas.TooLarge, fmt.Sprintf("%d queries are stored, and no more can be: delete one", maxQueries))
 	}
-	return err
+	return nil
 }
 
 // store writes a query that is new, with the answer to its Idempotency-Key.
@@ -277,19 +276,26 @@ func (g *Gateway) listQueries(w http.ResponseWriter, r *http.Request) {
 		after, err = g.parseNameToken(q, "queries")
 	}
 	var all []*local.StoredQuery
+	var more bool
 	if err == nil {
-		all, err = g.local.Queries(after, limit+1)
+		all, more, err = g.local.Queries(after, limit, pageBytes)
+	}
+	bytes := 0
+	for _, kept := range all {
+		bytes += len(kept.Definition)
+	}
+	if err == nil {
+		err = stateOf(r).read.grow(answerWeight * int64(bytes))
 	}
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
+	if more {
+		g.tellNext(w, r, nameToken("queries", all[len(all)-1].Name))
+	}
 	out := []QueryDefinition{}
-	for i, kept := range all {
-		if i == limit {
-			g.tellNext(w, r, nameToken("queries", all[i-1].Name))
-			break
-		}
+	for _, kept := range all {
 		out = append(out, QueryDefinition{kept.Name, kept.Definition})
 	}
 	g.writeForm(w, r, out, func() []byte {

@@ -92,7 +92,7 @@ func (g *Gateway) nativeRoutes(m chi.Router) {
 	m.With(g.allow(local.Capture), g.accepting(typeJSON), g.sending(typeForm)).Post("/imports", g.postImport)
 	m.With(g.accepting(typeJSON)).Get("/trust", g.getTrust) // open: an auditor has no key
 	m.Group(func(open chi.Router) {                         // witnesses have no key, either
-		open.Use(g.accepting(typeJSON), g.reading)
+		open.Use(g.accepting(typeJSON), g.waiting(g.proofs), g.reading) // making these may read much, so that few do at once
 		open.Get("/headers/{height}", g.getHeader)
 		open.Get("/checkpoint", g.getCheckpoint)
 		open.Get("/checkpoint/growth", g.getGrowth)

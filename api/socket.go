@@ -257,13 +257,12 @@ func (g *Gateway) tellAll(ctx context.Context, a *socketAsk, conn *websocket.Con
 // nextMessage reads what is behind the cursor, and makes the message of it, nil where
 // nothing is to be told. Few do so at once.
 func (g *Gateway) nextMessage(ctx context.Context, a *socketAsk, upTo int64, due time.Time, sent bool) (*message, []byte, error) {
-	select {
-	case g.subs.fast <- struct{}{}:
-		defer func() { <-g.subs.fast }()
-	case <-ctx.Done():
-		return nil, nil, ctx.Err()
+	leave, err := g.subs.fast.enter(ctx, a.sub.Owner)
+	if err != nil {
+		return nil, nil, err
 	}
-	m, err := g.subs.behind(ctx, &found{g, a.query, &a.sub}, a.cursor, upTo, g.limits.MessageEvents)
+	defer leave()
+	m, err := g.subs.behind(ctx, a.sub.Owner, &found{g, a.query, &a.sub}, a.cursor, upTo, g.limits.MessageEvents)
 	empty := err == nil && m.ended && !sent && a.sub.ReportIfEmpty && !due.IsZero()
 	if err != nil || m.given == 0 && !empty {
 		return m, nil, err

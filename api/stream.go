@@ -120,7 +120,7 @@ func (s *streaming) tell(ctx context.Context, told []byte) error {
 // next reads what is behind the cursor and moves it: at most streamStep records. The
 // height is that up to which all was read, 0 where others may follow.
 func (s *streaming) next(ctx context.Context) (told []byte, height int64, err error) {
-	done, err := s.g.subs.readTurn(ctx)
+	done, err := s.g.subs.readTurn(ctx, s.key)
 	if err != nil {
 		return nil, 0, err
 	}

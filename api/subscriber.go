@@ -46,13 +46,13 @@ type subscriptions struct {
 	most   int // of all keys together
 	now    func() time.Time
 	after  func(time.Duration) <-chan time.Time
-	// Each holds one for every message that is being delivered. Receivers that are
-	// slow or fail have a lane of their own, so that they hold up nobody else.
-	fast, slow chan struct{}
-	// reading holds one for every message that is being read, and for as long behind
-	// it, so that however many subscriptions there are, reading for them takes but a
-	// quarter of the machine from whoever makes blocks.
-	reading chan struct{}
+	// Of messages that are being delivered. Receivers that are slow or fail have a lane
+	// of their own, so that they hold up nobody else.
+	fast, slow *lane
+	// reading is of messages that are being read, and for as long behind it, so that
+	// however many subscriptions there are, reading for them takes but a quarter of the
+	// machine from whoever makes blocks.
+	reading *lane
 
 	mu      sync.Mutex      // guards what follows
 	ctx     context.Context // of all work; nil before the start
@@ -65,7 +65,7 @@ type subscriptions struct {
 func newSubscriptions(g *Gateway) *subscriptions {
 	allowed := guard{g.cfg.Destinations}
 	return &subscriptions{g: g, guard: allowed, client: allowed.client(g.limits.Receiver), most: maxSubscriptions, now: time.Now, after: time.After,
-		fast: make(chan struct{}, g.limits.Deliveries), slow: make(chan struct{}, max(1, g.limits.Deliveries/slowShare)), reading: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/readShare)),
+		fast: newLane(g.limits.Deliveries), slow: newLane(max(1, g.limits.Deliveries/slowShare)), reading: newLane(max(1, runtime.GOMAXPROCS(0)/readShare)),
 		byID: map[string]*subscriber{}, sockets: map[*socket]bool{}}
 }
 
@@ -265,7 +265,7 @@ func (s *subscriber) step(ctx context.Context) (rest, error) {
 			return rest{}, err
 		}
 	}
-	m, err := s.all.behind(ctx, s.source, &c, s.upTo, s.limit)
+	m, err := s.all.behind(ctx, s.Owner, s.source, &c, s.upTo, s.limit)
 	if err != nil {
 		return rest{}, err
 	}
@@ -299,21 +299,15 @@ func (s *subscriber) at() local.Cursor {
 
 // turn waits until a message may be delivered.
 func (s *subscriber) turn(ctx context.Context) (leave func(), err error) {
-	lane := s.all.fast
 	if s.slow {
-		lane = s.all.slow
+		return s.all.slow.enter(ctx, s.Owner)
 	}
-	select {
-	case lane <- struct{}{}:
-		return func() { <-lane }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return s.all.fast.enter(ctx, s.Owner)
 }
 
-// behind reads what is behind a cursor when it is its turn.
-func (a *subscriptions) behind(ctx context.Context, of source, c *local.Cursor, upTo int64, limit int) (*message, error) {
-	done, err := a.readTurn(ctx)
+// behind reads what is behind a cursor when it is the turn of an API key.
+func (a *subscriptions) behind(ctx context.Context, key string, of source, c *local.Cursor, upTo int64, limit int) (*message, error) {
+	done, err := a.readTurn(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -321,15 +315,14 @@ func (a *subscriptions) behind(ctx context.Context, of source, c *local.Cursor, 
 	return of.behind(ctx, c, upTo, limit)
 }
 
-// readTurn waits until it may be read for a subscriber.
-func (a *subscriptions) readTurn(ctx context.Context) (done func(), err error) {
-	select {
-	case a.reading <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+// readTurn waits until it may be read for a subscriber of an API key.
+func (a *subscriptions) readTurn(ctx context.Context, key string) (done func(), err error) {
+	leave, err := a.reading.enter(ctx, key)
+	if err != nil {
+		return nil, err
 	}
 	began := time.Now()
-	return func() { time.AfterFunc(min(longestRest, time.Since(began)), func() { <-a.reading }) }, nil
+	return func() { time.AfterFunc(min(longestRest, time.Since(began)), leave) }, nil
 }
 
 // move sets the cursor behind what was delivered, or looked at in vain: c is the

@@ -32,13 +32,7 @@ func (g *Gateway) getTrace(w http.ResponseWriter, r *http.Request) {
 	}
 	var out Trace
 	if err == nil {
-		var leave func()
-		if leave, err = turn(r, g.traces); err == nil {
-			defer leave()
-		}
-	}
-	if err == nil {
-		err = g.read(func(view View) error {
+		err = g.readInTurn(r, g.traces, func(view View) error {
 			trace, err := view.Trace(r.Context(), query)
 			if err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/api/local"
@@ -359,6 +360,23 @@ func TestWebhookSlowReceiver(t *testing.T) {
 		t.Errorf("the slow one: %+v, %d messages", s, len(slow.got()))
 	}
 	h.do("DELETE", webhooksPath+"/"+stuck.ID, "").want(t, 204)
+}
+
+// However many receivers of one key do not answer, those of another are told at once.
+func TestWebhookSlowReceiversOfAnotherKey(t *testing.T) {
+	limits := defaults()
+	limits.Deliveries, limits.Receiver = 4, time.Minute
+	h, r, slow := newSubscribed(t, limits, nil), newReceiver(t), newReceiver(t)
+	held := make(chan bool)
+	t.Cleanup(func() { close(held) })
+	slow.answers(func(int, []byte) int { <-held; return 200 })
+	for range 12 {
+		h.hook(slow.URL)
+	}
+	h.record(1)
+	eventually(t, "they hang", func() bool { return len(slow.got()) >= 3 })
+	h.do("POST", webhooksPath, fmt.Sprintf(`{"url":%q,"after":"0-0-0"}`, r.URL), "Authorization", another(h)).want(t, 201)
+	r.awaitTold(t, 1)
 }
 
 func TestWebhookMisuse(t *testing.T) {

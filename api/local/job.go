@@ -22,6 +22,7 @@ type Job struct {
 	Chunks    []Chunk    `json:"chunks,omitempty"` // transactions, in order
 	// MasterData is that of the document's header, as JSON: no part of the ledger.
 	MasterData json.RawMessage `json:"masterData,omitempty"`
+	Size       int             `json:"-"` // bytes that it has on the disk, of one that was read
 }
 
 // JobError is why one event of a job, or all of it, was refused.
@@ -72,9 +73,9 @@ func (s *Store) Job(id string) (*Job, error) {
 	return decodeJob(id, value)
 }
 
-// Jobs returns at most limit jobs made before the one named, or the newest,
-// newest first.
-func (s *Store) Jobs(before string, limit int) (out []*Job, err error) {
+// Jobs returns at most limit jobs, and not many more bytes than so many, made before
+// the one named, or the newest, newest first.
+func (s *Store) Jobs(before string, limit, mostBytes int) (out []*Job, err error) {
 	end := []byte{rowJob + 1}
 	if before != "" {
 		end = row(rowJob, []byte(before))
@@ -84,18 +85,18 @@ func (s *Store) Jobs(before string, limit int) (out []*Job, err error) {
 		return nil, fmt.Errorf("listing capture jobs: %w", err)
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	for ; it.Valid() && len(out) < limit; it.Next() {
+	for ; it.Valid() && len(out) < limit && mostBytes > 0; it.Next() {
 		j, err := decodeJob(string(it.Key()[1:]), it.Value())
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, j)
+		out, mostBytes = append(out, j), mostBytes-j.Size
 	}
 	return out, it.Error()
 }
 
 func decodeJob(id string, value []byte) (*Job, error) {
-	j := &Job{ID: id}
+	j := &Job{ID: id, Size: len(value)}
 	if err := json.Unmarshal(value, j); err != nil {
 		return nil, fmt.Errorf("reading capture job %s: %w", id, err)
 	}

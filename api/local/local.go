@@ -57,6 +57,7 @@ type Store struct {
 
 	mu      sync.Mutex // guards what follows
 	answers int        // idempotency records held
+	queries int        // stored queries
 	keys    map[[32]byte]Key
 	broken  func(error) // told of the first write that failed, nil where nobody asked
 }
@@ -72,6 +73,7 @@ type write struct {
 type Change struct {
 	key, value []byte // a nil value deletes
 	records    int    // by how many the idempotency records grow
+	queries    int    // and the stored queries
 }
 
 // Open opens the database in a directory, and makes it when there is none.
@@ -99,6 +101,13 @@ func New(db dbm.DB) (*Store, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("counting idempotency records: %w", err)
+	}
+	err = s.walk(rowQuery, nil, func(_, _ []byte) (bool, error) {
+		s.queries++
+		return true, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("counting stored queries: %w", err)
 	}
 	go s.run()
 	return s, nil
@@ -220,7 +229,7 @@ func (s *Store) count(group []*write) {
 	defer s.mu.Unlock()
 	for _, w := range group {
 		for _, c := range w.changes {
-			s.answers += c.records
+			s.answers, s.queries = s.answers+c.records, s.queries+c.queries
 		}
 	}
 }

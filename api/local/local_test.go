@@ -99,14 +99,23 @@ func TestJobs(t *testing.T) {
 		commit(t, s, put)
 		all = append([]*local.Job{j}, all...)
 	}
-	got, err := s.Jobs("", 2)
+	got, err := s.Jobs("", 2, 1<<20)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, j := range got {
+		if j.Size < 100 {
+			t.Errorf("a job of %d bytes", j.Size)
+		}
+		j.Size = 0
 	}
 	if diff := cmp.Diff(all[:2], got); diff != "" {
 		t.Fatal(diff)
 	}
-	if got, err = s.Jobs(got[1].ID, 10); err != nil || len(got) != 3 || got[0].ID != all[2].ID {
+	if few, err := s.Jobs("", 10, 1); err != nil || len(few) != 1 {
+		t.Fatalf("of a byte: %v %v", few, err)
+	}
+	if got, err = s.Jobs(got[1].ID, 10, 1<<20); err != nil || len(got) != 3 || got[0].ID != all[2].ID {
 		t.Fatalf("%v %v", got, err)
 	}
 	one, err := s.Job(all[0].ID)
@@ -123,7 +132,7 @@ func TestJobs(t *testing.T) {
 	if n, err := s.Prune(now.Add(time.Hour * 24)); n != 2 || err != nil {
 		t.Fatalf("%d %v", n, err)
 	}
-	if got, err = s.Jobs("", 10); err != nil || len(got) != 1 || got[0].Finished != nil {
+	if got, err = s.Jobs("", 10, 1<<20); err != nil || len(got) != 1 || got[0].Finished != nil {
 		t.Fatalf("%v %v", got, err)
 	}
 }

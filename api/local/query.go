@@ -16,17 +16,24 @@ type StoredQuery struct {
 	Made       time.Time         `json:"made"`
 }
 
-// PutQuery writes a stored query.
+// PutQuery writes a stored query, of a name that no other has.
 func PutQuery(q *StoredQuery) (Change, error) {
 	value, err := json.Marshal(q)
 	if err != nil {
 		return Change{}, fmt.Errorf("encoding a stored query: %w", err)
 	}
-	return Change{key: row(rowQuery, []byte(q.Name)), value: value}, nil
+	return Change{key: row(rowQuery, []byte(q.Name)), value: value, queries: 1}, nil
 }
 
-// DropQuery deletes a stored query.
-func DropQuery(name string) Change { return Change{key: row(rowQuery, []byte(name))} }
+// DropQuery deletes a stored query, which is there.
+func DropQuery(name string) Change { return Change{key: row(rowQuery, []byte(name)), queries: -1} }
+
+// QueryCount tells how many queries are stored.
+func (s *Store) QueryCount() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queries
+}
 
 // Query returns a stored query, nil where there is none.
 func (s *Store) Query(name string) (*StoredQuery, error) {
@@ -40,24 +47,26 @@ func (s *Store) Query(name string) (*StoredQuery, error) {
 	return decodeQuery(name, value)
 }
 
-// Queries returns at most limit stored queries by name, those behind a name.
-func (s *Store) Queries(after string, limit int) (out []*StoredQuery, err error) {
+// Queries returns at most limit stored queries, and not many more bytes than so many, by
+// name, those behind a name. more tells that there are others.
+func (s *Store) Queries(after string, limit, mostBytes int) (out []*StoredQuery, more bool, err error) {
 	var from []byte
 	if after != "" {
 		from = append([]byte(after), 0)
 	}
 	err = s.walk(rowQuery, from, func(name, value []byte) (bool, error) {
-		if len(out) >= limit {
+		if more = len(out) >= limit || mostBytes <= 0; more {
 			return false, nil
 		}
+		mostBytes -= len(value)
 		q, err := decodeQuery(string(name), value)
 		out = append(out, q)
 		return true, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("listing stored queries: %w", err)
+		return nil, false, fmt.Errorf("listing stored queries: %w", err)
 	}
-	return out, nil
+	return out, more, nil
 }
 
 func decodeQuery(name string, value []byte) (*StoredQuery, error) {

@@ -1,0 +1,146 @@
+package api_test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waybill-ledger/waybill/api/local"
+)
+
+// What one API key asks for leaves room for what others do.
+
+// another makes an API key beside the harness's.
+func another(h *harness) string {
+	h.t.Helper()
+	key, _, err := h.store.CreateKey("other", local.Scopes()...)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return "Bearer " + key
+}
+
+// deaf asks for something and takes nothing of the answer.
+func (h *harness) deaf(path string) net.Conn {
+	h.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(h.server.URL, "http://"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { conn.Close() })
+	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		h.t.Fatal(err)
+	}
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, h.key)
+	return conn
+}
+
+// TestDeafReaders: a key whose clients take no answers holds up neither other keys nor
+// whoever waits for a trace.
+func TestDeafReaders(t *testing.T) {
+	limits := defaults()
+	limits.Traces = 1
+	h := large(t, limits)
+	other := another(h)
+	h.deaf("/api/v1/items/" + largeItem + "/trace")
+	eventually(t, "its answer is written", func() bool { _, bytes := h.g.TestingOnlyReads(); return bytes > 0 })
+	h.do("GET", "/api/v1/items/"+largeItem+"/trace", "", "Authorization", other).want(t, 200)
+	const page = "/epcis/v2/events?perPage=1000"
+	for range 8 {
+		h.deaf(page)
+	}
+	eventually(t, "the key has what it may have", func() bool { return h.do("GET", page, "").status == 503 })
+	h.do("GET", page, "", "Authorization", other).want(t, 200)
+}
+
+// TestDeafReadersOfBundles: bundles that are not taken hold their room, and leave some.
+func TestDeafReadersOfBundles(t *testing.T) {
+	limits := defaults()
+	limits.ReadBytes = 110 << 20
+	h := newHarness(t, limits)
+	const path = "/api/v1/items/urn:example:large/bundle"
+	for range 6 {
+		h.deaf(path)
+	}
+	eventually(t, "the key has what it may have", func() bool { return h.do("GET", path, "").status == 503 })
+	h.do("GET", path, "", "Authorization", another(h)).want(t, 200)
+}
+
+// TestWritesOfOneKey: what waits of one key leaves room for another's.
+func TestWritesOfOneKey(t *testing.T) {
+	limits := defaults()
+	limits.InFlight, limits.Acknowledge = 8, time.Minute
+	h := newHarness(t, limits)
+	other := another(h)
+	h.ledger.set(func() { h.ledger.quorum = false })
+	const most = 6 // which leave two
+	done := make(chan int, most+1)
+	post := func(serial int, headers ...string) {
+		r, _ := h.try("POST", "/epcis/v2/events", event(serial), headers...)
+		done <- r.status
+	}
+	worked := func(n int) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("%d are being worked on", n), func() bool {
+			return strings.Contains(string(h.do("GET", "/metrics", "").body), fmt.Sprintf("waybill_gateway_writes %d\n", n))
+		})
+	}
+	for i := range most {
+		go post(i)
+	}
+	worked(most)
+	h.do("POST", "/epcis/v2/events", event(20)).problem(t, 503, "overloaded")
+	go post(30, "Authorization", other)
+	worked(most + 1)
+	h.ledger.restore()
+	for range most + 1 {
+		if status := <-done; status != 201 {
+			t.Errorf("status %d", status)
+		}
+	}
+}
+
+// TestBodiesOfOneKey: what one key sends and does not finish leaves room for another's.
+func TestBodiesOfOneKey(t *testing.T) {
+	limits := defaults()
+	limits.CaptureBytes, limits.InFlightBytes = 8<<20, 24<<20
+	h := newHarness(t, limits)
+	other := another(h)
+	part := "{" + strings.Repeat(" ", 7<<20)
+	for range 6 {
+		h.send(t, "Content-Length: 8388608", part)
+	}
+	eventually(t, "the key has what it may have", func() bool {
+		return h.do("POST", "/epcis/v2/capture", document(event(1, `"ex:a":"`+strings.Repeat("a", 900<<10)+`"`, `"ex:b":1`), event(2, `"ex:a":"`+strings.Repeat("a", 900<<10)+`"`))).status == 503
+	})
+	h.do("POST", "/epcis/v2/capture", document(event(1, `"ex:a":"`+strings.Repeat("a", 900<<10)+`"`)), "Authorization", other).want(t, 202)
+}
+
+// TestProofsTakeNothing: whoever waits for a proof, which needs no key, takes no place from
+// those who have one.
+func TestProofsTakeNothing(t *testing.T) {
+	limits := defaults()
+	limits.Reads, limits.Proofs = 2, 1
+	h := newHarness(t, limits)
+	begun, end := make(chan bool, 20), make(chan bool)
+	h.ledger.set(func() { h.ledger.proving = func() { begun <- true; <-end } })
+	done := make(chan int, 10)
+	for range cap(done) {
+		go func() {
+			r, _ := h.try("GET", "/api/v1/checkpoint", "", "Authorization", "")
+			done <- r.status
+		}()
+	}
+	<-begun
+	for range 50 {
+		h.do("GET", "/epcis/v2/events", "").want(t, 200)
+	}
+	close(end)
+	for range cap(done) {
+		if status := <-done; status != 200 {
+			t.Errorf("status %d", status)
+		}
+	}
+}
