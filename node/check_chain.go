@@ -289,3 +289,16 @@ func (c *checker) checkSegments(ctx context.Context) {
 func (c *checker) told(f Fault) bool {
 	return slices.ContainsFunc(c.Faults, func(have Fault) bool { return have.File == f.File && have.Offset == f.Offset })
 }
+
+// precede follows a block before it is executed: what it comes to is taken from
+// the next header, which the validators sign, and compared when it is executed.
+func (k *chainCheck) precede(b *app.ReplayedBlock, genesis *types.GenesisDoc, first bool) error {
+	if !first {
+		var h cmtproto.Header
+		if err := proto.Unmarshal(b.Header, &h); err != nil {
+			return fmt.Errorf("reading the header: %w", err)
+		}
+		k.appHash, k.results = bytes.Clone(h.AppHash), bytes.Clone(h.LastResultsHash)
+	}
+	return k.follow(b, genesis)
+}

@@ -65,9 +65,9 @@ func (d directory) claim(ctx context.Context, _, owner string) (release func() e
 	if err != nil {
 		return nil, fmt.Errorf("another backup goes into %s just now, or it cannot be locked: %w", d, err)
 	}
-	names, err := d.list(ctx, "")
-	if err == nil {
-		err = claimFor(ctx, d, ownerFile, owner)
+	var names []string
+	if err = claimFor(ctx, d, ownerFile, owner); err == nil {
+		names, err = d.list(ctx, "") // behind it: what it writes passes under the name of what was left
 	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,9 +15,7 @@ import (
 	"time"
 
 	"github.com/cometbft/cometbft/p2p"
-	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
-	"github.com/cosmos/gogoproto/proto"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-ledger/waybill/app"
@@ -435,19 +432,6 @@ func (h *history) confirmed(answer []byte, from int64) (blocks []app.ArchivedBlo
 		return nil, errMalformed
 	}
 	return blocks[:max(len(blocks)-1, 0)], nil
-}
-
-// precede follows a block before it is executed: what it comes to is taken from
-// the next header, which the validators sign, and compared when it is executed.
-func (k *chainCheck) precede(b *app.ReplayedBlock, genesis *types.GenesisDoc, first bool) error {
-	if !first {
-		var h cmtproto.Header
-		if err := proto.Unmarshal(b.Header, &h); err != nil {
-			return fmt.Errorf("reading the header: %w", err)
-		}
-		k.appHash, k.results = bytes.Clone(h.AppHash), bytes.Clone(h.LastResultsHash)
-	}
-	return k.follow(b, genesis)
 }
 
 // complete leaves the computed ledger, durably, for the next start.

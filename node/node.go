@@ -10,8 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 	"syscall"
+	"time"
 
 	"github.com/cometbft/cometbft/types"
 
