@@ -128,7 +128,8 @@ func newEngine(ctx context.Context, s *Settings, validator types.PrivValidator, 
 	c := engineConfig(s)
 	if root != nil {
 		c.StateSync.Enable, c.StateSync.DiscoveryTime, c.StateSync.ChunkRequestTimeout = true, discoveryTime, chunkTimeout
-		options = append(options, cmtnode.StateProvider(&trusted{exchange: x, root: root, genesis: doc, peers: len(s.Peers), log: log.With("module", "light")}))
+		options = append(options, cmtnode.StateProvider(&trusted{exchange: x, root: root, genesis: doc, peers: len(s.Peers), log: log.With("module", "light")}),
+			func(n *cmtnode.Node) { boundOffers(n.Switch()) })
 	}
 	e.Node, err = cmtnode.NewNodeWithContext(ctx, c, validator, id,
 		proxy.NewConnSyncLocalClientCreator(app), genesis, dbs.open, metrics, log, options...)
