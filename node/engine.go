@@ -139,7 +139,8 @@ func newEngine(ctx context.Context, of engineParts) (e *engine, err error) {
 	c := engineConfig(s)
 	if of.root != nil {
 		c.StateSync.Enable, c.StateSync.DiscoveryTime, c.StateSync.ChunkRequestTimeout = true, discoveryTime, chunkTimeout
-		options = append(options, cmtnode.StateProvider(&trusted{exchange: e.exchange, root: of.root, genesis: of.genesis, peers: len(s.Peers), log: log.With("module", "light")}))
+		options = append(options, cmtnode.StateProvider(&trusted{exchange: e.exchange, root: of.root, genesis: of.genesis, peers: len(s.Peers), log: log.With("module", "light")}),
+			func(n *cmtnode.Node) { boundOffers(n.Switch()) })
 	}
 	e.Node, err = cmtnode.NewNodeWithContext(ctx, c, of.voter, of.id,
 		proxy.NewConnSyncLocalClientCreator(app), genesis, dbs.open, of.metrics, log, options...)

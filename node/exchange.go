@@ -260,3 +260,13 @@ func (e *exchange) peers() []p2p.Peer {
 	slices.SortFunc(peers, func(a, b p2p.Peer) int { return cmp.Compare(a.ID(), b.ID()) })
 	return peers
 }
+
+// inTurn begins a list with another of its members at each turn: who answers late keeps
+// the node waiting in its own turn, and not before each answer of the others.
+func inTurn[T any](list []T, turn int) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	first := turn % len(list)
+	return slices.Concat(list[first:], list[:first])
+}

@@ -157,6 +157,12 @@ func (n *Node) Block(height int64) *types.Block {
 	return blocks.LoadBlock(height)
 }
 
+// BoundOffers bounds the snapshots that a peer may offer, to MaxOffers.
+var BoundOffers = boundOffers
+
+// MaxOffers is how many one may.
+const MaxOffers = maxOffers
+
 // HistoryInTurn is the order in which peers are asked at a turn.
 func HistoryInTurn(peers []string, turn int) []string { return inTurn(peers, turn) }
 

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -304,16 +303,6 @@ func (h *history) next() (int, error) {
 		clear(h.dismissed) // perhaps it was this node's disk
 	}
 	return 0, nil
-}
-
-// inTurn begins a list with another of its members at each turn: who answers late keeps
-// the node waiting in its own turn, and not before each answer of the others.
-func inTurn[T any](list []T, turn int) []T {
-	if len(list) == 0 {
-		return nil
-	}
-	first := turn % len(list)
-	return slices.Concat(list[first:], list[:first])
 }
 
 // attribute notes who gave blocks that lack bodies: that orders erased them shows
