@@ -196,6 +196,11 @@ func (n *Node) open(ctx context.Context, keys *Keys, genesis *types.GenesisDoc, 
 		return err
 	}
 	n.tellDamage()
+	if mended, err := mendLog(s.Home); err != nil {
+		return err
+	} else if mended {
+		n.log.Warn("the engine's log had what cannot be read, as a full disk or a kill leaves it: it was taken out")
+	}
 	begun, _ := ledgerStore.Last()
 	saved, err := store.OpenSnapshots(SnapshotsPath(s.Home))
 	if err != nil {

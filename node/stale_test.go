@@ -25,7 +25,9 @@ func TestHomeThatLacksSomething(t *testing.T) {
 	older, err := os.ReadFile(state)
 	must(t, err)
 	n = start(t, s)
-	commit(t, n, event(t, 2))
+	for i := range 3 { // the first may be in the block that was voted on before
+		commit(t, n, event(t, 2+i))
+	}
 	must(t, n.Stop())
 
 	aside := filepath.Join(t.TempDir(), "aside")
@@ -98,10 +100,10 @@ func TestDamagedJournalIsTold(t *testing.T) {
 	}
 	whole[len(whole)/3] ^= 1
 	must(t, os.WriteFile(journal, whole, 0o600))
-	if log := said(); !strings.Contains(log, filepath.Base(journal)) || !strings.Contains(log, "what was accepted") {
+	if log := said(); !strings.Contains(log, filepath.Base(journal)) || !strings.Contains(log, "has lost") {
 		t.Errorf("the node says: %s", log)
 	}
-	if log := said(); log != "" {
+	if log := said(); strings.Contains(log, "has lost") {
 		t.Errorf("the node says once more: %s", log)
 	}
 	if _, err := os.Stat(left); err == nil {
