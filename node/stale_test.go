@@ -110,3 +110,19 @@ func TestDamagedJournalIsTold(t *testing.T) {
 		t.Error("what a killed node left is there")
 	}
 }
+
+// A home whose node was killed while the history took the ledger's place is left as it is by
+// a check, a rebuild too: the next start ends that.
+func TestCheckBetweenTwoLedgers(t *testing.T) {
+	s := stopped(t)
+	history := node.HistoryPath(s.Home)
+	must(t, errors.Join(os.CopyFS(history, os.DirFS(node.LedgerPath(s.Home))), os.WriteFile(filepath.Join(history, "complete"), nil, 0o600),
+		os.Rename(node.LedgerPath(s.Home), node.LedgerPath(s.Home)+".restored")))
+	for _, rebuild := range []bool{false, true} {
+		if _, err := node.Check(t.Context(), node.CheckOptions{Home: s.Home, Scratch: t.TempDir(), Rebuild: rebuild}); err == nil || !strings.Contains(err.Error(), "start and stop it once") {
+			t.Errorf("rebuild %v: the check says %v", rebuild, err)
+		}
+	}
+	must(t, start(t, s).Stop())
+	mustHold(t, check(t, s.Home, false))
+}
