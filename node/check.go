@@ -180,6 +180,8 @@ func (c *checker) openLedger() (err error) {
 		c.Height, c.AppHash = height, schemas.Hash(root).String()
 	case errors.Is(err, syscall.EAGAIN):
 		return fmt.Errorf("checking %s: %w", c.Home, err)
+	case errors.Is(err, fs.ErrNotExist) && takingOver(c.Home):
+		return fmt.Errorf("checking %s: the node was killed while its history took the ledger's place: start and stop it once, which ends that", c.Home)
 	case errors.Is(err, fs.ErrNotExist):
 		c.fault(Fault{File: c.name(LedgerPath(c.Home)), Detail: "the ledger's database is missing: waybill check --rebuild computes it again from the archive"})
 	default:

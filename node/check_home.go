@@ -222,7 +222,7 @@ func (c *checker) checkLog() {
 			}
 			size := int(binary.BigEndian.Uint32(rest[4:]))
 			if crc32.Checksum(rest[8:8+size], castagnoli) != binary.BigEndian.Uint32(rest) {
-				c.fault(Fault{File: c.name(path), Offset: int64(at), Detail: "the checksum of a record of the write-ahead log differs"})
+				c.fault(Fault{File: c.name(path), Offset: int64(at), Detail: "the checksum of a record of the write-ahead log differs: start and stop the node once, which takes it out of the file that the log grows in"})
 				break
 			}
 			at += 8 + size

@@ -441,6 +441,14 @@ func (h *history) complete() error {
 	return store.SyncTree(dir)
 }
 
+// takingOver reports whether a node was killed between the two renames of takeOver: a
+// ledger that somebody made anew would be in the way of the second.
+func takingOver(home string) bool {
+	_, ledger := os.Stat(LedgerPath(home))
+	_, next := os.Stat(filepath.Join(HistoryPath(home), completeMarker))
+	return errors.Is(ledger, fs.ErrNotExist) && next == nil
+}
+
 // takeOver puts a complete history in the place of the ledger that was restored:
 // two renames, and a kill anywhere is made good by the next start.
 func takeOver(home string) error {

@@ -115,7 +115,11 @@ func (o *opening) openStore() error {
 		return err
 	}
 	o.tellDamage()
-	return nil
+	mended, err := mendLog(o.settings.Home)
+	if mended {
+		o.log.Warn("the engine's log had what cannot be read, as a full disk or a kill leaves it: it was taken out")
+	}
+	return err
 }
 
 // openApp makes the state machine over the store.

@@ -286,6 +286,12 @@ func (r *restore) extract(ctx context.Context, f manifestFile) error {
 		}
 		return nil
 	}
+	if r.DryRun && strings.HasPrefix(f.Path, keysDir+"/") { // a killed one would leave them in clear
+		if _, err := io.Copy(io.Discard, from); err != nil {
+			return fmt.Errorf("reading %s: %w", f.Path, err)
+		}
+		return nil
+	}
 	to := filepath.Join(r.work, filepath.FromSlash(f.Path))
 	if name, ok := strings.CutPrefix(f.Path, archiveDir+"/"); ok {
 		to = filepath.Join(archivePath(r.work), name)

@@ -97,3 +97,29 @@ func TestRestoreThatIsUnderWay(t *testing.T) {
 	must(t, restore())
 	mustHold(t, check(t, home, false))
 }
+
+// A dry run writes no keys: one that is killed would leave them where it verifies.
+func TestDryRunWritesNoKeys(t *testing.T) {
+	s, vault := stopped(t), filepath.Join(t.TempDir(), "vault")
+	recipient, file := identity(t)
+	backup(t, s.Home, vault, recipient)
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	done := make(chan error, 1)
+	go func() {
+		_, err := node.Restore(t.Context(), node.RestoreOptions{From: vault, Identity: file, DryRun: true})
+		done <- err
+	}()
+	archive, keys := false, false
+	for len(done) == 0 {
+		for pattern, seen := range map[string]*bool{"*/data/ledger/archive/*": &archive, "*/keys/*": &keys} {
+			found, err := filepath.Glob(filepath.Join(dir, pattern))
+			must(t, err)
+			*seen = *seen || len(found) > 0
+		}
+	}
+	must(t, <-done)
+	if !archive || keys {
+		t.Errorf("it writes the archive (%v) and keys (%v)", archive, keys)
+	}
+}
