@@ -188,7 +188,7 @@ func (o *outbox) finalAnswer(s *submission) (*answer, error) {
 	}
 	switch {
 	case event.Code != schemas.OK:
-		return problemAnswer(&Problem{Code: event.Code, Detail: o.refusal(&event, out.event(out.first), out.signer), Receipt: receipt}, true)
+		return problemAnswer(&Problem{Code: event.Code, Detail: o.refusal(&event, &out, out.first), Receipt: receipt}, true)
 	case event.Effect == schemas.Duplicate:
 		return jsonAnswer(http.StatusOK, location, receipt)
 	default:

@@ -1,10 +1,14 @@
 package api
 
 import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -133,13 +137,59 @@ func (g *Gateway) postGuest(w http.ResponseWriter, r *http.Request) {
 		if in.Partner != "" {
 			scopes = append(scopes, local.Capture)
 		}
-		key, kept, err := g.local.CreateBoundKey(name, to, scopes...)
-		if err != nil {
-			return nil, err
+		a, err := g.once(r, body, func(res *reservation) (*answer, error) {
+			kept := keptGuest{Salt: make([]byte, 32)}
+			rand.Read(kept.Salt) // never fails: crypto/rand ends the program instead
+			key, added, err := local.BoundKey(kept.secret(r), name, to, scopes...)
+			if err != nil {
+				return nil, err
+			}
+			out.ID = added.ID
+			kept.Guest = out
+			record, err := jsonAnswer(http.StatusCreated, "", kept)
+			if err != nil {
+				return nil, err
+			}
+			if err := g.local.AddKey(added, res.keep(record, added.Made)...); err != nil {
+				return nil, err
+			}
+			out.Key = key
+			return jsonAnswer(http.StatusCreated, "", out)
+		})
+		if err == nil && a.replayed {
+			err = a.showGuest(r)
 		}
-		out.ID, out.Key = kept.ID, key
-		return jsonAnswer(http.StatusCreated, "", out)
+		return a, err
 	})
+}
+
+// keptGuest is what an idempotency record has of a Guest: not the API key, of which the
+// gateway keeps the hash alone, but what a repeat, which shows the API key that the first
+// request showed, makes it of again.
+type keptGuest struct {
+	Guest
+	Salt []byte `json:"salt"`
+}
+
+func (k *keptGuest) secret(r *http.Request) (secret [32]byte) {
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	mac := hmac.New(sha256.New, []byte(strings.TrimSpace(token)))
+	mac.Write(k.Salt)
+	return [32]byte(mac.Sum(nil))
+}
+
+// showGuest puts the API key into a repeated answer.
+func (a *answer) showGuest(r *http.Request) error {
+	var kept keptGuest
+	if err := json.Unmarshal(a.body, &kept); err != nil {
+		return fmt.Errorf("reading an idempotency record: %w", err)
+	}
+	kept.Key = local.KeyText(kept.secret(r))
+	shown, err := jsonAnswer(a.status, "", kept.Guest)
+	if err == nil {
+		a.body = shown.body
+	}
+	return err
 }
 
 // deleteGuest revokes a guest's or an observer's API key.

@@ -2,10 +2,12 @@ package api_test
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/waybill-ledger/waybill/api"
 	"github.com/waybill-ledger/waybill/api/local"
 	"github.com/waybill-ledger/waybill/schemas"
 )
@@ -208,6 +210,39 @@ func TestAcceptedAnswerStays(t *testing.T) {
 	same(t, first, h.do("POST", "/epcis/v2/events", event(1), idempotent, "k"))
 	if n := h.ledger.count(); n != 1 {
 		t.Fatalf("%d events recorded", n)
+	}
+}
+
+// TestGuestIsMadeOnce: a repeat gets the same API key, which the gateway has nowhere, also
+// after a restart; without the header each request makes one.
+func TestGuestIsMadeOnce(t *testing.T) {
+	h := newHarness(t, defaults())
+	const path, body = "/api/v1/guests", `{"name":"auditor","grant":["borg-foods"]}`
+	first := h.do("POST", path, body, idempotent, "k").want(t, 201)
+	guest := into[api.Guest](t, first)
+	same(t, first, h.do("POST", path, body, idempotent, "k"))
+	h.stop()
+	h.start()
+	same(t, first, h.do("POST", path, body, idempotent, "k"))
+	h.do("POST", path, strings.Replace(body, "borg", "other", 1), idempotent, "k").problem(t, 409, "idempotency_conflict")
+	if k, ok := h.store.Authenticate(guest.Key); !ok || k.ID != guest.ID {
+		t.Errorf("the API key is that of %+v", k)
+	}
+	if other := into[api.Guest](t, h.do("POST", path, body, idempotent, "l").want(t, 201)); other.ID == guest.ID || other.Key == guest.Key {
+		t.Errorf("under another key the same guest: %+v", other)
+	}
+	if other := into[api.Guest](t, h.do("POST", path, body).want(t, 201)); other.ID == guest.ID {
+		t.Errorf("without a key the same guest: %+v", other)
+	}
+	rows, err := h.db.Iterator(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for ; rows.Valid(); rows.Next() {
+		if bytes.Contains(rows.Value(), []byte(guest.Key)) {
+			t.Errorf("the store has the API key: %s", rows.Value())
+		}
 	}
 }
 

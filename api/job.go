@@ -100,7 +100,7 @@ func (o *outbox) outcomes(e *entry, out *outcome, last bool) (changes []local.Ch
 	first := 0
 	for i, s := range e.waits {
 		count := e.Parts[i].Messages
-		s.outcome = outcome{receipt: out.receipt, events: out.events, signer: out.signer, first: first, count: count, fault: out.fault, known: out.known}
+		s.outcome = outcome{receipt: out.receipt, events: out.events, signer: out.signer, act: s.act, first: first, count: count, fault: out.fault, known: out.known}
 		first += count
 		o.mu.Lock()
 		s.closing = true
@@ -186,9 +186,9 @@ func (o *outbox) refusals(j *local.Job, c *local.Chunk, of *outcome) (out []loca
 		if e.Code == schemas.OK || e.Code == schemas.Undone {
 			continue
 		}
-		detail := "event " + clip(e.EventID) + " was refused"
+		detail := of.refused(e)
 		if len(out) < refusalLooks {
-			detail = o.refusal(e, of.event(c.Message+i), of.signer)
+			detail = o.refusal(e, of, c.Message+i)
 		}
 		out = append(out, local.JobError{Pointer: pointerOf(j.Base, c.Event(i)), Code: e.Code, Detail: detail})
 	}

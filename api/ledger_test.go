@@ -32,11 +32,12 @@ type fakeLedger struct {
 	quorum      bool   // commit what is broadcast at once
 	down        error  // what Broadcast answers instead
 	refuse      func(*schemas.Transaction) *schemas.Fault
-	lose        bool  // take what is broadcast, and lose it
-	signErr     error // what Sign answers instead
-	life        int64 // heights until expiry
-	viewFaults  int   // how many views expire before one can be read
-	viewFails   error // what reading answers instead
+	denied      schemas.Code // of every act
+	lose        bool         // take what is broadcast, and lose it
+	signErr     error        // what Sign answers instead
+	life        int64        // heights until expiry
+	viewFaults  int          // how many views expire before one can be read
+	viewFails   error        // what reading answers instead
 	pool        [][]byte
 	wholeTraces bool // traces hold all bodies
 	short       bool // pages of queries are short
@@ -239,6 +240,10 @@ func (l *fakeLedger) message(tx *schemas.Transaction, i int) schemas.EventReceip
 	}
 	if _, ok := l.eventIDs[e.EventID]; ok && m.Event.Skeleton.Declaration == nil {
 		e.Code, e.Effect = schemas.EventIDConflict, schemas.NoEffect
+		return e
+	}
+	if m.Kind == schemas.KindAct && l.denied != schemas.OK {
+		e.Code, e.Effect = l.denied, schemas.NoEffect
 		return e
 	}
 	if m.Event.Skeleton.Action == schemas.ActionDelete && l.elsewhere != "" {

@@ -22,6 +22,7 @@ type outcome struct {
 	count   int
 	events  []*schemas.Event // of the transaction, where what they say is needed to tell why one was refused
 	signer  string           // partner that signed them
+	act     bool             // the request's message is an act or an order
 	// fault says why nothing was recorded, and never will be.
 	fault *schemas.Fault
 	// known says that these bytes were on the ledger before they were sent.

@@ -328,12 +328,14 @@ func (g *Gateway) getQuery(w http.ResponseWriter, r *http.Request) {
 // deleteQuery forgets a stored query, and ends its subscriptions, as the standard's
 // REST binding has it.
 func (g *Gateway) deleteQuery(w http.ResponseWriter, r *http.Request) {
-	_, err := parameters(r)
+	dry, err := dryRunOf(r)
 	var name string
 	if err == nil {
 		name, err = queryName(r)
 	}
-	if err == nil {
+	if err == nil && dry {
+		_, err = g.keptQuery(name)
+	} else if err == nil {
 		err = g.drop(name)
 	}
 	if err != nil {

@@ -69,6 +69,9 @@ func TestStoredQueries(t *testing.T) {
 	if diff := cmp.Diff([]string{"4 3", "2"}, got); diff != "" {
 		t.Error(diff)
 	}
+	h.do("DELETE", path+"/small?dryRun=true", "").want(t, 204)
+	h.do("DELETE", path+"/none?dryRun=true", "").problem(t, 404, "no_such_name")
+	h.do("GET", path+"/small", "").want(t, 200)
 	h.do("DELETE", path+"/small", "").want(t, 204)
 	for _, gone := range [][2]string{{"GET", "/small"}, {"GET", "/small/events"}, {"DELETE", "/small"}, {"GET", "/%00"}} {
 		if p := h.do(gone[0], path+gone[1], "").problem(t, 404, "no_such_name"); p["type"] != "epcisException:NoSuchNameException" {

@@ -44,11 +44,20 @@ func (o *outcome) event(i int) *schemas.Event {
 	return o.events[i]
 }
 
-// refusal tells why an event was refused, with what it met. event is nil where only
-// its receipt is known; by is the partner that signed it, which is told what it has to
+// refused tells what was: an event by its id; of an act, whose id its sender never saw, that
+// it was the act.
+func (o *outcome) refused(e *schemas.EventReceipt) string {
+	if o.act {
+		return "this act was refused"
+	}
+	return "event " + clip(e.EventID) + " was refused"
+}
+
+// refusal tells why the i-th event of an outcome was refused, with what it met. Where only
+// its receipt is known it tells less; the partner that signed it is told what it has to
 // do with itself: a guest nothing of its host.
-func (o *outbox) refusal(e *schemas.EventReceipt, event *schemas.Event, by string) string {
-	text := "event " + clip(e.EventID) + " was refused"
+func (o *outbox) refusal(e *schemas.EventReceipt, of *outcome, i int) string {
+	text, event, by := of.refused(e), of.event(i), of.signer
 	if tell := reasons[e.Code]; tell != nil && event != nil {
 		return text + o.why(tell, event, by)
 	}

@@ -75,6 +75,24 @@ func TestRefusalNamesTheCustodian(t *testing.T) {
 	}
 }
 
+// Who acts is told that the act was refused, not an event that it never sent; the job
+// that a late outcome is told by says the same.
+func TestRefusedAct(t *testing.T) {
+	h := newHarness(t, defaults())
+	h.ledger.set(func() { h.ledger.denied = schemas.ShipmentKnown })
+	const path, body, want = "/api/v1/shipments", `{"shipment":"urn:example:shipment:1","receiver":"shop","items":["urn:epc:id:sgtin:9521234.054321.1001"]}`, "this act was refused"
+	if detail := h.do("POST", path, body).problem(t, 409, "shipment_known")["detail"]; detail != want {
+		t.Errorf("told %q", detail)
+	}
+	h = newHarness(t, hasty())
+	h.ledger.set(func() { h.ledger.denied, h.ledger.quorum = schemas.ShipmentKnown, false })
+	at := h.do("POST", path, body).want(t, 202).header.Get("Location")
+	h.ledger.restore()
+	if j := h.job(at); len(j.Errors) != 1 || j.Errors[0].Detail != want {
+		t.Errorf("the job tells %+v", j.Errors)
+	}
+}
+
 // A guest is told what it has to do with itself: what its host has to do with a thing
 // opens nothing to it.
 func TestRefusalTellsGuestsNothingOfTheirHost(t *testing.T) {

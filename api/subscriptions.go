@@ -475,12 +475,12 @@ func (g *Gateway) discoverSubscription(w http.ResponseWriter, r *http.Request) {
 
 // deleteSubscription ends one.
 func (g *Gateway) deleteSubscription(w http.ResponseWriter, r *http.Request) {
-	_, err := parameters(r)
+	dry, err := dryRunOf(r)
 	var s *subscriber
 	if err == nil {
 		s, err = g.find(r)
 	}
-	if err == nil {
+	if err == nil && !dry {
 		err = g.subs.drop(s)
 	}
 	if err != nil {

@@ -212,6 +212,8 @@ func TestStreamedSubscription(t *testing.T) {
 	if list := into[[]api.Subscription](t, h.do("GET", subscriptionsPath, "").want(t, 200)); len(list) != 1 || list[0].ID != s.ID {
 		t.Errorf("listed: %+v", list)
 	}
+	h.do("DELETE", path+"?dryRun=true", "").want(t, 204)
+	h.do("GET", path, "").want(t, 200)
 	h.do("DELETE", path, "").want(t, 204)
 	h.do("GET", path, "").problem(t, 404, "not_found")
 	h.do("DELETE", path, "").problem(t, 404, "not_found")

@@ -36,8 +36,8 @@ var epcisResources = [...]string{"bizLocations", "bizSteps", "capture", "disposi
 // meantPath writes the path of an EPCIS resource as routes have it, where a client wrote
 // it in another way that can mean nothing else: with a slash behind it or two before it,
 // as who joins a base and a resource does; with the resource in other letters, as servers
-// take it that do not tell them apart; with a web URI that is not percent-encoded. Of a
-// Digital Link to be resolved it leaves out the slash behind it.
+// take it that do not tell them apart; with a web URI, or an eventID that is an event's
+// hash, whose slashes are not percent-encoded. Of a Digital Link to be resolved it leaves out the slash behind it.
 func meantPath(path string) string {
 	rest, ok := strings.CutPrefix(path, epcisRoot+"/")
 	if !ok {
@@ -55,6 +55,11 @@ func meantPath(path string) string {
 	}
 	if !more {
 		return epcisRoot + "/" + name
+	}
+	if hash, ok := strings.CutPrefix(value, "ni:/"); ok && name == "events" { // its question mark is encoded: it would begin the query
+		if plain, err := url.PathUnescape(strings.TrimLeft(hash, "/")); err == nil {
+			value = url.PathEscape("ni:///" + plain)
+		}
 	}
 	if scheme, web := webURI(value); web && name != "capture" && name != "queries" && name != "eventTypes" {
 		end := ""

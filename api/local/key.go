@@ -67,6 +67,16 @@ func (s *Store) CreateKey(name string, scopes ...Scope) (key string, kept Key, e
 
 // CreateBoundKey makes an API key that is bound to somebody.
 func (s *Store) CreateBoundKey(name string, to Binding, scopes ...Scope) (key string, kept Key, err error) {
+	var secret [32]byte
+	rand.Read(secret[:]) // never fails: crypto/rand ends the program instead
+	if key, kept, err = BoundKey(secret, name, to, scopes...); err != nil {
+		return "", kept, err
+	}
+	return key, kept, s.AddKey(kept)
+}
+
+// BoundKey is an API key with a secret that nobody can guess; it holds when it is added.
+func BoundKey(secret [32]byte, name string, to Binding, scopes ...Scope) (key string, kept Key, err error) {
 	if to.Bound() && slices.Contains(scopes, Admin) {
 		return "", kept, errors.New("a bound key cannot have the scope admin: the gateway is not its holder's")
 	}
@@ -81,22 +91,28 @@ func (s *Store) CreateBoundKey(name string, to Binding, scopes ...Scope) (key st
 	if len(scopes) == 0 {
 		return "", kept, errors.New("an API key needs a scope")
 	}
-	var secret [32]byte
-	rand.Read(secret[:]) // never fails: crypto/rand ends the program instead
-	key = "wbk_" + base64.RawURLEncoding.EncodeToString(secret[:])
+	key = KeyText(secret)
 	kept = Key{ID: NewID(time.Now())[16:], Name: name, Hash: sha256.Sum256([]byte(key)), Scopes: scopes, Made: time.Now().UTC(), Binding: to}
 	kept.Sum = kept.Hash[:]
-	value, err := json.Marshal(kept)
+	return key, kept, nil
+}
+
+// KeyText is an API key as it is shown.
+func KeyText(secret [32]byte) string { return "wbk_" + base64.RawURLEncoding.EncodeToString(secret[:]) }
+
+// AddKey makes an API key hold, in one commit with other changes.
+func (s *Store) AddKey(k Key, beside ...Change) error {
+	value, err := json.Marshal(k)
 	if err != nil {
-		return "", kept, fmt.Errorf("encoding an API key: %w", err)
+		return fmt.Errorf("encoding an API key: %w", err)
 	}
-	if err := s.Commit(Change{key: row(rowKey, []byte(kept.ID)), value: value}); err != nil {
-		return "", kept, err
+	if err := s.Commit(append(beside, Change{key: row(rowKey, []byte(k.ID)), value: value})...); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keys[kept.Hash] = kept
-	return key, kept, nil
+	s.keys[k.Hash] = k
+	return nil
 }
 
 // RevokeKey ends an API key, and tells whether there was one of this id.
