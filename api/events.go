@@ -99,6 +99,18 @@ func page(r *http.Request, view View, q schemas.EventQuery) (out schemas.EventPa
 	return out, nil
 }
 
+// readPage reads a page of a query in the turn of its API key: a query may look at much, and
+// as many at once as there are reads would leave no processor to whoever makes blocks, nor
+// to other keys. It waits before there is a view, which would expire meanwhile.
+func (g *Gateway) readPage(r *http.Request, read func(View) error) error {
+	leave, err := g.queries.enter(r.Context(), keyOf(r).ID)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return g.read(read)
+}
+
 // getEvent answers every partner's events of one eventID: an event and the error
 // declaration that voids it share it, and two partners may use the same.
 func (g *Gateway) getEvent(w http.ResponseWriter, r *http.Request) {
@@ -112,7 +124,7 @@ func (g *Gateway) getEvent(w http.ResponseWriter, r *http.Request) {
 	}
 	var body []byte
 	if err == nil {
-		err = g.read(func(view View) error {
+		err = g.readPage(r, func(view View) error {
 			p, err := page(r, view, schemas.EventQuery{EventIDs: []string{id}, OrderBy: schemas.ByRecordTime, Ascending: true,
 				MaxHeight: view.Height(), Limit: maxPage})
 			switch {

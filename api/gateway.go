@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
@@ -127,6 +128,7 @@ type Gateway struct {
 	bodies  *room // that arrive
 	writes  *room // that are worked on
 	reads   *room
+	queries *lane         // reads of pages of queries
 	bundles chan struct{} // holds one for each that is being made
 	traces  chan struct{}
 	proofs  chan struct{} // of the ledger's past
@@ -163,7 +165,7 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, ledger: cfg.Ledger, local: cfg.Local, log: cfg.Logger, limits: cfg.Limits, check: check,
 		flights: newFlights(), rates: newRates(cfg.Limits.Rate, cfg.Limits.Burst),
 		bodies: newRoom(maxConnections, cfg.Limits.InFlightBytes), writes: newRoom(cfg.Limits.InFlight, cfg.Limits.InFlightBytes),
-		reads: newRoom(cfg.Limits.Reads, cfg.Limits.ReadBytes), bundles: make(chan struct{}, cfg.Limits.Bundles), traces: make(chan struct{}, cfg.Limits.Traces),
+		reads: newRoom(cfg.Limits.Reads, cfg.Limits.ReadBytes), queries: newLane(runtime.GOMAXPROCS(0)), bundles: make(chan struct{}, cfg.Limits.Bundles), traces: make(chan struct{}, cfg.Limits.Traces),
 		proofs: make(chan struct{}, cfg.Limits.Proofs), public: make(chan struct{}, cfg.Limits.Public), tokens: &pageTokens{time.Now, cfg.Local}}
 	g.outbox = newOutbox(cfg.Ledger, cfg.Partner, cfg.Local, codec, cfg.Logger, cfg.Limits)
 	g.gather = newGatherer(g.outbox, cfg.Limits)

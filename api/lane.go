@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// lane lets so many do something at once for subscribers; others wait. One API key has at
-// most three quarters of the places, so that however many subscribers it has, and however
-// slow they are, those of another do not wait for all of them.
+// lane lets so many do something at once; others wait. One API key has at most three
+// quarters of the places, so that however much is done for it, and however slow its
+// subscribers are, what is done for another does not wait for all of that.
 type lane struct {
 	all chan struct{} // holds one for each
 

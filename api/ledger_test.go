@@ -47,6 +47,7 @@ type fakeLedger struct {
 	missing     [2]int64 // heights without records
 	looked      func()   // told whenever messages are read
 	proving     func()   // told whenever a checkpoint is
+	paging      func()   // told whenever a query is answered
 	delay       time.Duration
 	waiting     int64 // bytes that Delay was last told of
 
@@ -391,7 +392,7 @@ func (l *fakeLedger) View() (api.View, error) {
 	for id, c := range l.commits {
 		commits[id] = c
 	}
-	return &fakeView{looked: l.looked, elsewhere: l.elsewhere, missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), moments: slices.Clone(l.moments), commits: commits, wholeTraces: l.wholeTraces, short: l.short, tooComplex: l.tooComplex}, nil
+	return &fakeView{looked: l.looked, paging: l.paging, elsewhere: l.elsewhere, missing: l.missing, height: l.height, now: l.now, records: slices.Clone(l.records), moments: slices.Clone(l.moments), commits: commits, wholeTraces: l.wholeTraces, short: l.short, tooComplex: l.tooComplex}, nil
 }
 
 func (l *fakeLedger) ViewAt(int64) (api.View, error) {

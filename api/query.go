@@ -158,7 +158,7 @@ func (g *Gateway) getEvents(w http.ResponseWriter, r *http.Request) {
 func (g *Gateway) answerQuery(w http.ResponseWriter, r *http.Request, a *asked) {
 	var body []byte
 	var token string
-	err := g.read(func(view View) error {
+	err := g.readPage(r, func(view View) error {
 		q := a.query
 		if q.MaxHeight == 0 {
 			q.MaxHeight = view.Height()

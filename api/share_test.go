@@ -3,7 +3,9 @@ package api_test
 import (
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,5 +144,40 @@ func TestProofsTakeNothing(t *testing.T) {
 		if status := <-done; status != 200 {
 			t.Errorf("status %d", status)
 		}
+	}
+}
+
+// TestQueriesTakeTurns: no more queries are answered at once than there are processors,
+// however many are asked.
+func TestQueriesTakeTurns(t *testing.T) {
+	h := newHarness(t, defaults())
+	var now, most atomic.Int32
+	begun, end := make(chan bool, 100), make(chan bool)
+	h.ledger.set(func() {
+		h.ledger.paging = func() {
+			most.Store(max(most.Load(), now.Add(1)))
+			begun <- true
+			<-end
+			now.Add(-1)
+		}
+	})
+	const asked = 40
+	done := make(chan int, asked)
+	for range asked {
+		go func() {
+			r, _ := h.try("GET", "/epcis/v2/events", "")
+			done <- r.status
+		}()
+	}
+	<-begun
+	eventually(t, "all wait", func() bool { count, _ := h.g.TestingOnlyReads(); return count == asked })
+	close(end)
+	for range asked {
+		if status := <-done; status != 200 {
+			t.Errorf("status %d", status)
+		}
+	}
+	if n := int(most.Load()); n > runtime.GOMAXPROCS(0) {
+		t.Errorf("%d at once", n)
 	}
 }

@@ -23,7 +23,8 @@ type fakeView struct {
 	records     []schemas.Record
 	commits     map[schemas.Hash]*commit
 	wholeTraces bool
-	short       bool             // a page looks at two records
+	short       bool // a page looks at two records
+	paging      func()
 	tooComplex  bool             // queries are
 	moments     []schemas.Record // behind all records
 	looked      func()           // told whenever messages are read
@@ -126,6 +127,9 @@ func (v *fakeView) Packed(class string) ([]schemas.Packed, bool, error) {
 func (v *fakeView) Page(_ context.Context, q schemas.EventQuery) (out schemas.EventPage, err error) {
 	if err := v.expired(); err != nil {
 		return out, err
+	}
+	if v.paging != nil {
+		v.paging()
 	}
 	if v.tooComplex {
 		return out, &schemas.Fault{Code: schemas.QueryTooComplex, Detail: "too much"}
