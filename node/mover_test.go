@@ -286,7 +286,7 @@ func TestMoveToStoreThatFails(t *testing.T) {
 	must(t, n.Stop())
 	n = start(t, s)
 	must(t, n.TestingMove())
-	if local, again := segmentsIn(t, s.Home); again != moved || local > 2 || len(store.files("acme/archive/segments")) != moved {
+	if local, again := segmentsIn(t, s.Home); again < moved || local > 2 || len(store.files("acme/archive/segments")) != again { // blocks go on
 		t.Errorf("%d segments are local, %d moved, in the store are %d", local, again, len(store.files("acme/archive/segments")))
 	}
 	_, err = bodiesOf(t, n)
