@@ -276,7 +276,7 @@ func (b *failingBatch) WriteSync() error {
 }
 
 // TestNothingIsSentBeforeItIsSynced: when the disk refuses the outbox, nothing is
-// broadcast and nobody is told that it was accepted.
+// broadcast and nobody is told that it was accepted, until the node is started again.
 func TestNothingIsSentBeforeItIsSynced(t *testing.T) {
 	h := newHarness(t, defaults())
 	h.stop()
@@ -290,6 +290,9 @@ func TestNothingIsSentBeforeItIsSynced(t *testing.T) {
 		t.Fatalf("%d broadcasts of what is not on the disk", n)
 	}
 	broken.set(nil)
+	h.do("POST", "/epcis/v2/events", event(1), "Idempotency-Key", "a").problem(t, 500, "internal")
+	h.stop()
+	h.start()
 	h.do("POST", "/epcis/v2/events", event(1), "Idempotency-Key", "a").want(t, 201)
 }
 
