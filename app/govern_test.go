@@ -145,7 +145,7 @@ func TestMembersAlone(t *testing.T) {
 // validates nothing yet.
 func TestImpact(t *testing.T) {
 	c := council(t, 4)
-	c.acts([3]string{"m1", "Propose", `{"kind":"validator","partner":"m2","nodeID":"` + fmt.Sprintf("%040x", 1) + `","validator":"` + fmt.Sprintf("%064x", 1) + `"}`})
+	c.acts([3]string{"m1", "Propose", `{"kind":"validator","partner":"m2","nodeID":"` + fmt.Sprintf("%040x", 1) + `","validator":"` + fmt.Sprintf("%x", []byte(key("m2"))) + `"}`})
 	for i := 2; i <= 3; i++ {
 		c.acts([3]string{fmt.Sprintf("m%d", i), "Vote", `{"proposal":"1-0-0","approve":true}`})
 	}

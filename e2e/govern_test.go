@@ -118,8 +118,8 @@ func (x *testNet) governancePage(t *testing.T) {
 	public := inShell(t, dir)("waybill key new dock.json | cut -f2")
 	run := inShell(t, dir, append(own, "PROPOSAL="+x.proposes(t, 1, `{"kind":"register-prefix","partner":"brook-foods","prefix":"9521299"}`),
 		"MINE="+x.proposes(t, 0, `{"kind":"register-prefix","partner":"brook-foods","prefix":"9521298"}`),
-		"DOCK_KEY="+strings.TrimSpace(public), "DOCK_NODE="+fmt.Sprintf("%040x", 1), "DOCK_VALIDATOR="+fmt.Sprintf("%064x", 1), "NEW_NODE="+fmt.Sprintf("%040x", 2), "NEW_VALIDATOR="+fmt.Sprintf("%064x", 2),
-		"BROOK_KEY="+fmt.Sprintf("%064x", 3), "EVENT="+event)...)
+		"DOCK_KEY="+strings.TrimSpace(public), "DOCK_NODE="+fmt.Sprintf("%040x", 1), "DOCK_VALIDATOR="+strings.Repeat("1a", 32), "NEW_NODE="+fmt.Sprintf("%040x", 2), "NEW_VALIDATOR="+strings.Repeat("1d", 32),
+		"BROOK_KEY="+strings.Repeat("20", 32), "EVENT="+event)...)
 	signs := func(body string) {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(dir, "message.json"), []byte(body), 0o600); err != nil {
