@@ -23,9 +23,9 @@ import (
 const maxDest = 2048
 
 // inside are addresses that are no hosts of the internet though they may look so:
-// shared (RFC 6598), special (RFC 6890), of documentation, of tests; and in IPv6
-// those that embed one of IPv4.
-var inside = prefixes("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+// shared (RFC 6598), special (RFC 6890), of documentation, of tests; one by which Azure's
+// machines reach what runs them; and in IPv6 those that embed one of IPv4.
+var inside = prefixes("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "168.63.129.16/32",
 	"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
 
 // unicast is what IPv6 has of global addresses (RFC 4291); metadata services,
