@@ -231,12 +231,14 @@ func (v *vault) manifests(ctx context.Context) ([]string, error) {
 			names = append(names, name)
 		}
 	}
-	at := func(name string) string { // HEIGHT of TIME-HEIGHT, and all of it
-		whole := manifestName.FindStringSubmatch(name)[1]
-		return whole[strings.LastIndexByte(whole, '-'):] + name
-	}
-	slices.SortFunc(names, func(a, b string) int { return strings.Compare(at(b), at(a)) })
+	slices.SortFunc(names, func(a, b string) int { return strings.Compare(heightIn(b)+b, heightIn(a)+a) })
 	return names, nil
+}
+
+// heightIn is the HEIGHT of a manifest's name, TIME-HEIGHT, in which it has all its digits.
+func heightIn(name string) string {
+	whole := manifestName.FindStringSubmatch(name)[1]
+	return whole[strings.LastIndexByte(whole, '-'):]
 }
 
 // chunkList writes the names of a backup's chunks, behind their SHA-256: what is missing
@@ -275,6 +277,13 @@ func (v *vault) keep(ctx context.Context, newest int, made string) error {
 	if err != nil {
 		return err
 	}
+	// The one just made is the newest of its height, also beside others of its second.
+	names = slices.DeleteFunc(names, func(n string) bool { return n == made })
+	at := slices.IndexFunc(names, func(n string) bool { return heightIn(n) <= heightIn(made) })
+	if at < 0 {
+		at = len(names)
+	}
+	names = slices.Insert(names, at, made)
 	old := slices.DeleteFunc(slices.Clone(names[min(newest, len(names)):]), func(n string) bool { return n == made })
 	used := map[string]bool{}
 	for _, name := range slices.DeleteFunc(names, func(n string) bool { return slices.Contains(old, n) }) {
