@@ -56,7 +56,7 @@ unit: ## all tests but those with several processes
 	$(GO) test -short ./...
 
 race: ## unit tests again under the race detector, where goroutines share state
-	$(GO) test -short -race -skip Verifiers $(RACED)
+	$(GO) test -short -race -skip 'Verifiers|TestLarge' $(RACED)
 	$(GO) test -short -race -run '$(SHARED)' ./app
 
 e2e: ## four processes: kills, quorum lost and regained, attacks, bundles, conformance documents
